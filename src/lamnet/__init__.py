@@ -1,0 +1,33 @@
+"""Lightweight image super-resolution with the Linear Adaptive Mixer Network (arXiv 2409.17597)."""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lamnet.errors import LamnetError
+    from lamnet.model import LAMNet, LAMNetConfig
+    from lamnet.ops.fsa import fsa
+    from lamnet.ops.window import Window
+    from lamnet.upscale import Upscaler
+    from lamnet.weights import load
+
+__all__ = ["LAMNet", "LAMNetConfig", "LamnetError", "Upscaler", "Window", "fsa", "load"]
+__version__ = version("lamnet-sr")
+
+_HOME = {
+    "LAMNet": "lamnet.model",
+    "LAMNetConfig": "lamnet.model",
+    "LamnetError": "lamnet.errors",
+    "Upscaler": "lamnet.upscale",
+    "Window": "lamnet.ops.window",
+    "fsa": "lamnet.ops.fsa",
+    "load": "lamnet.weights",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `lamnet --help` does not wait for PyTorch."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'lamnet' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

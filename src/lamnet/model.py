@@ -1,0 +1,228 @@
+"""The Linear Adaptive Mixer Network (arXiv 2409.17597).
+
+Inside, an image is (B, H, W, C): pixels are rows, so layer norm and every 1x1 convolution are one native call without a
+copy. One forward serves training and inference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lamnet.errors import BadArgumentError
+from lamnet.ops.fsa import fsa_channels_last
+from lamnet.ops.window import PAPER_WINDOW, Window
+
+RGB_MEAN = (0.4488, 0.4371, 0.4040)
+HEIGHT, WIDTH = 1, 2  # dimensions of (B, H, W, C)
+
+
+@dataclass(frozen=True)
+class LAMNetConfig:
+    """What describes a network: `channels` C, `groups` G of `blocks` N, `heads` h, hidden channels expansion*C."""
+
+    scale: int
+    channels: int = 64
+    groups: int = 4
+    blocks: int = 6
+    heads: int = 4
+    expansion: float = 1.0
+    window: Window = PAPER_WINDOW
+
+    def __post_init__(self) -> None:
+        if self.scale < 1:
+            raise BadArgumentError(f"scale: expected at least 1, got {self.scale}")
+        if min(self.channels, self.groups, self.blocks, self.heads) < 1 or self.channels % (2 * self.heads):
+            raise BadArgumentError(
+                f"channels: expected a positive multiple of 2*heads = {2 * self.heads}, got {self.channels}"
+            )
+        if self.hidden < 1 or self.hidden != self.expansion * self.channels:
+            raise BadArgumentError(
+                f"expansion: expected expansion*{self.channels} to be a whole number, got {self.expansion}"
+            )
+
+    @property
+    def hidden(self) -> int:
+        """Hidden channels of the feed-forward."""
+        return round(self.expansion * self.channels)
+
+    @classmethod
+    def base(cls, scale: int) -> LAMNetConfig:
+        """The paper's LAMNet."""
+        return cls(scale)
+
+    @classmethod
+    def large(cls, scale: int) -> LAMNetConfig:
+        """The paper's LAMNet-large."""
+        return cls(scale, groups=5)
+
+    @classmethod
+    def tiny(cls, scale: int) -> LAMNetConfig:
+        """Ours, for CPUs and quick runs."""
+        return cls(scale, channels=32, groups=3, blocks=4)
+
+
+def _conv(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """A convolution on (B, H, W, C); the permutations are views, which PyTorch knows as channels-last memory."""
+    return conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+def _scaled(dim: int) -> nn.Parameter:
+    return nn.Parameter(torch.ones(dim))
+
+
+class TapWeights(nn.Module):
+    """tanh(conv1x1(depthwise 1xS or Sx1)): the attention weights of one axis, (B, H, W, D) -> (B, H, W, heads*K)."""
+
+    def __init__(self, config: LAMNetConfig, dim: int) -> None:
+        super().__init__()
+        inner, reach = config.channels // 2, config.window.reach
+        self.depthwise = nn.Conv2d(
+            inner,
+            inner,
+            (config.window.span, 1) if dim == HEIGHT else (1, config.window.span),
+            padding=(reach, 0) if dim == HEIGHT else (0, reach),
+            groups=inner,
+        )
+        self.project = nn.Linear(inner, config.heads * config.window.taps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.project(_conv(x, self.depthwise)))
+
+
+class LAM(nn.Module):
+    """Linear adaptive mixer: a channel and a spatial branch that exchange information (IEM)."""
+
+    def __init__(self, config: LAMNetConfig) -> None:
+        super().__init__()
+        channels, inner = config.channels, config.channels // 2
+        self.window = config.window
+        self.project_in = nn.Linear(channels, channels)
+        self.channel_in = nn.Linear(inner, inner // 2)
+        self.channel_out = nn.Linear(inner // 2, inner)
+        self.horizontal = TapWeights(config, WIDTH)
+        self.vertical = TapWeights(config, HEIGHT)
+        self.project_out = nn.Linear(channels, channels)
+
+    def branches(self, n: Tensor) -> tuple[Tensor, Tensor]:
+        """The channel branch c and the spatial branch s, (B, H, W, D) each; reach 2*window.reach pixels."""
+        u1, u2 = self.project_in(n).chunk(2, dim=-1)
+        c = self.channel_out(F.relu(self.channel_in(u1)))
+        s = fsa_channels_last(u2, self.horizontal(u2), self.window, WIDTH)
+        s = fsa_channels_last(s, self.vertical(s), self.window, HEIGHT)
+        return c, s
+
+    def exchange(self, c: Tensor, s: Tensor, means: Tensor) -> Tensor:
+        """Gate each branch by a mean over the other (IEM) and mix; means as from `exchange_means`."""
+        m, sr = means.to(c.dtype).unbind(1)  # (B, D) each
+        pixel_gate = torch.sigmoid(torch.einsum("bhwd,bd->bhw", c, m) / c.shape[-1])
+        channel_gate = torch.sigmoid(sr)
+        return self.project_out(torch.cat([c * pixel_gate[..., None], s * channel_gate[:, None, None]], -1))
+
+    def forward(self, n: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
+        c, s = self.branches(n)
+        if means is None:
+            means = exchange_means(c, s)
+        return self.exchange(c, s, means), means
+
+
+def exchange_means(c: Tensor, s: Tensor) -> Tensor:
+    """The two means of the IEM over all pixels, (B, 2, D) float32: of s, and of s times the mean of c over channels.
+
+    They are all that ties a pixel to the whole image; whoever works in parts gathers and replays them.
+    """
+    flat = s.flatten(1, 2).float()  # (B, HW, D)
+    r = c.flatten(1, 2).float().mean(-1, keepdim=True)  # (B, HW, 1)
+    return torch.stack([flat.mean(1), (flat * r).mean(1)], 1)
+
+
+class DGFN(nn.Module):
+    """Dual-gated feed-forward network."""
+
+    def __init__(self, config: LAMNetConfig) -> None:
+        super().__init__()
+        both = 2 * config.hidden
+        self.project_in = nn.Linear(config.channels, both)
+        self.depthwise = nn.Conv2d(both, both, 3, padding=1, groups=both)
+        self.project_out = nn.Linear(both, config.channels)
+
+    def forward(self, n: Tensor) -> Tensor:
+        z1, z2 = _conv(self.project_in(n), self.depthwise).chunk(2, dim=-1)
+        gate = F.gelu(z1)
+        return self.project_out(torch.cat([gate * z1, gate * z2], -1))
+
+
+class Block(nn.Module):
+    """A mixer and a feed-forward, each on normalised input and added with a learned factor per channel."""
+
+    def __init__(self, config: LAMNetConfig) -> None:
+        super().__init__()
+        self.mixer_norm = nn.LayerNorm(config.channels)
+        self.mixer = LAM(config)
+        self.mixer_scale = _scaled(config.channels)
+        self.ffn_norm = nn.LayerNorm(config.channels)
+        self.ffn = DGFN(config)
+        self.ffn_scale = _scaled(config.channels)
+
+    def forward(self, x: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
+        mixed, means = self.mixer(self.mixer_norm(x), means)
+        x = torch.addcmul(x, mixed, self.mixer_scale)
+        return torch.addcmul(x, self.ffn(self.ffn_norm(x)), self.ffn_scale), means
+
+
+class Group(nn.Module):
+    """N blocks inside a residual with a learned factor per channel."""
+
+    def __init__(self, config: LAMNetConfig) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
+        self.scale = _scaled(config.channels)
+
+
+class LAMNet(nn.Module):
+    """Super-resolution of RGB images: (B, 3, H, W) in [0, 1] -> (B, 3, scale*H, scale*W), not clamped."""
+
+    mean: Tensor
+
+    def __init__(self, config: LAMNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.head = nn.Conv2d(3, config.channels, 3, padding=1)
+        self.groups = nn.ModuleList(Group(config) for _ in range(config.groups))
+        self.fuse = nn.Conv2d(config.channels, config.channels, 3, padding=1)
+        self.fuse_scale = _scaled(config.channels)
+        self.tail = nn.Conv2d(config.channels, 3 * config.scale**2, 3, padding=1)
+        self.register_buffer("mean", torch.tensor(RGB_MEAN), persistent=False)
+        self.apply(_initialise)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.forward_with_means(x)[0]
+
+    def forward_with_means(self, x: Tensor, means: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The output and the exchange means used, (B, G*N, 2, D) float32; `means` given are used instead of x's own."""
+        if x.dim() != 4 or x.shape[1] != 3:
+            raise BadArgumentError(f"x: expected (B, 3, H, W), got {tuple(x.shape)}")
+        shallow = _conv(x.permute(0, 2, 3, 1) - self.mean, self.head)
+        used: list[Tensor] = []
+        deep = shallow
+        for group in cast("list[Group]", self.groups):
+            y = deep
+            for block in cast("list[Block]", group.blocks):
+                y, own = block(y, None if means is None else means[:, len(used)])
+                used.append(own)
+            deep = torch.addcmul(deep, y, group.scale)
+        deep = torch.addcmul(shallow, _conv(deep, self.fuse), self.fuse_scale)
+        out = F.pixel_shuffle(_conv(deep, self.tail).permute(0, 3, 1, 2), self.config.scale)
+        return out + self.mean.to(out.dtype)[:, None, None], torch.stack(used, 1)
+
+
+def _initialise(module: nn.Module) -> None:
+    """Weights from a normal of deviation 0.02, biases zero; norms and factors stay one."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

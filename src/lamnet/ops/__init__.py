@@ -1,0 +1,1 @@
+"""The operator: tap geometry, the plain-PyTorch definition, the custom op and its kernels."""

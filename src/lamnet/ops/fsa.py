@@ -1,0 +1,112 @@
+"""Focal separable attention as one PyTorch operator: schema, shapes for tracing, autograd, choice of the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lamnet.errors import BadArgumentError
+from lamnet.ops.reference import fsa_reference, fsa_reference_backward
+from lamnet.ops.window import Window
+
+
+def fsa(value: Tensor, weight: Tensor, window: Window, axis: int) -> Tensor:
+    """Focal separable attention along one axis of an image.
+
+    Args:
+        value: (B, D, H, W), floating point, any strides; channels-last memory is fastest.
+        weight: (B, heads*K, H, W), the same dtype and device; channel order head*K + tap, D a multiple of heads.
+        window: the K taps; see Window.
+        axis: -1 along the width, -2 along the height.
+
+    Returns:
+        (B, D, H, W), channel i of head g being sum_k weight[g, k, p] * mean of value[i] over tap k's pixels around p,
+        zero outside the image, the divisor staying the tap's length.
+
+    Raises:
+        BadArgumentError: shapes, dtypes, devices or the axis do not fit; names the argument, expected and got.
+
+    Source: LAMNet (arXiv 2409.17597), focal separable attention.
+    """
+    if axis not in (-1, -2):
+        raise BadArgumentError(f"axis: expected -1 (width) or -2 (height), got {axis}")
+    for name, tensor in (("value", value), ("weight", weight)):
+        if tensor.dim() != 4:
+            raise BadArgumentError(
+                f"{name}: expected 4 dimensions (B, channels, H, W), got shape {tuple(tensor.shape)}"
+            )
+    dim = 2 if axis == -1 else 1
+    return fsa_channels_last(value.permute(0, 2, 3, 1), weight.permute(0, 2, 3, 1), window, dim).permute(0, 3, 1, 2)
+
+
+def fsa_channels_last(value: Tensor, weight: Tensor, window: Window, dim: int) -> Tensor:
+    """`fsa` for value (B, H, W, D) and weight (B, H, W, heads*K), as the network holds them; dim 2 is the width."""
+    return torch.ops.lamnet.fsa(value, weight, window.starts, window.lengths, dim)
+
+
+def _check(value: Tensor, weight: Tensor, window: Window, dim: int) -> None:
+    if not value.is_floating_point():
+        raise BadArgumentError(f"value: expected a floating-point dtype, got {value.dtype}")
+    if weight.dtype != value.dtype:
+        raise BadArgumentError(f"weight: expected the value's dtype {value.dtype}, got {weight.dtype}")
+    if weight.device != value.device:
+        raise BadArgumentError(f"weight: expected the value's device {value.device}, got {weight.device}")
+    if weight.shape[:3] != value.shape[:3]:
+        raise BadArgumentError(
+            f"weight: expected the value's batch and image size {tuple(value.shape[:3])}, got {tuple(weight.shape[:3])}"
+        )
+    heads = weight.shape[3] // window.taps
+    if heads == 0 or weight.shape[3] % window.taps or value.shape[3] % heads:
+        raise BadArgumentError(
+            f"weight: expected heads*{window.taps} channels with heads dividing {value.shape[3]}, got {weight.shape[3]}"
+        )
+    if dim not in (1, 2):
+        raise BadArgumentError(f"dim: expected 1 (height) or 2 (width), got {dim}")
+
+
+@torch.library.custom_op("lamnet::fsa", mutates_args=())
+def _fsa(value: Tensor, weight: Tensor, starts: Sequence[int], lengths: Sequence[int], dim: int) -> Tensor:
+    window = Window(tuple(starts), tuple(lengths))
+    _check(value, weight, window, dim)
+    return fsa_reference(value, weight, window, dim).contiguous()
+
+
+@torch.library.custom_op("lamnet::fsa_backward", mutates_args=())
+def _fsa_backward(
+    grad_out: Tensor, value: Tensor, weight: Tensor, starts: Sequence[int], lengths: Sequence[int], dim: int
+) -> tuple[Tensor, Tensor]:
+    window = Window(tuple(starts), tuple(lengths))
+    grad_value, grad_weight = fsa_reference_backward(grad_out, value, weight, window, dim)
+    return grad_value.contiguous(), grad_weight.contiguous()
+
+
+@_fsa.register_fake
+def _(value: Tensor, weight: Tensor, starts: Sequence[int], lengths: Sequence[int], dim: int) -> Tensor:
+    return torch.empty_like(value, memory_format=torch.contiguous_format)
+
+
+@_fsa_backward.register_fake
+def _(
+    grad_out: Tensor, value: Tensor, weight: Tensor, starts: Sequence[int], lengths: Sequence[int], dim: int
+) -> tuple[Tensor, Tensor]:
+    return (
+        torch.empty_like(value, memory_format=torch.contiguous_format),
+        torch.empty_like(weight, memory_format=torch.contiguous_format),
+    )
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    value, weight, ctx.starts, ctx.lengths, ctx.dim = inputs
+    ctx.save_for_backward(value, weight)
+
+
+def _backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+    value, weight = ctx.saved_tensors
+    grads = torch.ops.lamnet.fsa_backward(grad_out, value, weight, ctx.starts, ctx.lengths, ctx.dim)
+    return *grads, None, None, None
+
+
+_fsa.register_autograd(_backward, setup_context=_setup_context)
