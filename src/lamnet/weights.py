@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import safetensors
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType] (partial stub)
 from torch import Tensor
 
 from lamnet.errors import BadWeightsError, LamnetError
@@ -102,11 +102,11 @@ def _shipped_path(size: str, scale: int | None) -> Path:
     return path
 
 
-def _read_own(path: Path) -> tuple[LAMNetConfig, dict[str, Tensor], dict[str, Any]]:
+def _read_own(path: Path) -> WeightsFile:
     try:
-        with safetensors.safe_open(path, framework="pt") as opened:
-            header = opened.metadata() or {}
-            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
+        opened = safetensors.safe_open(path, framework="pt")
+        header = cast("dict[str, str]", opened.metadata() or {})
+        state = {name: cast(Tensor, opened.get_tensor(name)) for name in cast("list[str]", opened.keys())}
     except (safetensors.SafetensorError, OSError) as error:
         raise BadWeightsError(f"{path}: expected a safetensors file, found {error}") from error
     if header.get("format") != "lamnet":
@@ -117,8 +117,7 @@ def _read_own(path: Path) -> tuple[LAMNetConfig, dict[str, Tensor], dict[str, An
         config, record = LAMNetConfig(**fields), json.loads(header.get("record", "{}"))
     except (ValueError, KeyError, TypeError, LamnetError) as error:
         raise BadWeightsError(f"{path}: expected a LAMNet configuration in the header, found {error}") from error
-    with torch.device("meta"):
-        expected = LAMNet(config).state_dict()
+    expected = _empty_state(config)
     _check_names(path, state.keys(), expected.keys())
     for name, tensor in expected.items():
         if state[name].shape != tensor.shape:
@@ -126,6 +125,12 @@ def _read_own(path: Path) -> tuple[LAMNetConfig, dict[str, Tensor], dict[str, An
                 f"{path}: expected {name} of shape {tuple(tensor.shape)}, found {tuple(state[name].shape)}"
             )
     return WeightsFile(config, state, record)
+
+
+def _empty_state(config: LAMNetConfig) -> dict[str, Tensor]:
+    """Names and shapes of a network's tensors, without memory for their contents."""
+    with torch.device("meta"):
+        return cast("dict[str, Tensor]", LAMNet(config).state_dict())
 
 
 def _check_names(path: Path, found: Set[str], expected: Set[str]) -> None:
@@ -140,20 +145,25 @@ def _check_names(path: Path, found: Set[str], expected: Set[str]) -> None:
 def _read_published(path: Path) -> dict[str, Tensor]:
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).split("\n", 1)[0]
-        raise BadWeightsError(f"{path}: refused, expected a file of plain tensors, found {reason}") from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise BadWeightsError(f"{path}: expected a PyTorch checkpoint, found {str(error).splitlines()[0]}") from error
-    for key in ("params_ema", "params"):
-        if isinstance(content, dict) and key in content:
-            content = cast("dict[str, Any]", content)[key]
-            break
-    if not isinstance(content, dict) or not all(
-        isinstance(v, Tensor) for v in cast("dict[str, Any]", content).values()
-    ):
+    except Exception as error:  # torch.load does not say which errors a malformed file may raise
+        unsafe = isinstance(error, pickle.UnpicklingError)
+        found = "something other than plain tensors, refused" if unsafe else f"a damaged file ({type(error).__name__})"
+        raise BadWeightsError(f"{path}: expected a PyTorch checkpoint, found {found}") from error
+    state = _only_tensors(content)
+    if state is None:
         raise BadWeightsError(f"{path}: expected a state dict of tensors, found {type(content).__name__}")
-    return cast("dict[str, Tensor]", content)
+    return state
+
+
+def _only_tensors(content: object) -> dict[str, Tensor] | None:
+    """The state dict in a checkpoint: under `params_ema`, under `params`, or bare."""
+    if not isinstance(content, dict):
+        return None
+    entries = cast("dict[str, object]", content)
+    for key in ("params_ema", "params"):
+        if key in entries:
+            return _only_tensors(entries[key])
+    return cast("dict[str, Tensor]", entries) if all(isinstance(v, Tensor) for v in entries.values()) else None
 
 
 # Published names of the parts of a block; `fn` is what stands behind the norm.
@@ -197,13 +207,17 @@ def _published_name(name: str, groups: int) -> str:
     return prefix + _PUBLISHED_PARTS[part] + name.removeprefix(part)
 
 
+def _window(kernel_map: Tensor) -> Window:
+    return Window.from_kernel_map(cast("list[list[int]]", kernel_map.tolist()))
+
+
 def _infer_config(published: Mapping[str, Tensor]) -> LAMNetConfig:
     first = "deep_feature_extraction.0.mixers.0.fn."
     groups = next(g for g in range(len(published)) if f"deep_feature_extraction.{g}.mixers.0.alpha" not in published)
     halves = next(b for b in range(len(published)) if f"deep_feature_extraction.0.mixers.{b}.alpha" not in published)
     channels = published["shallow_feature_extraction.weight"].shape[0]
     hidden = published["deep_feature_extraction.0.mixers.1.fn.dwconv.weight"].shape[0] // 2
-    window = Window.from_kernel_map(published[first + "kernel_map"].tolist())
+    window = _window(published[first + "kernel_map"])
     return LAMNetConfig(
         scale=math.isqrt(published["upsample.0.weight"].shape[0] // 3),
         channels=channels,
@@ -225,10 +239,9 @@ def _translate(path: Path, published: Mapping[str, Tensor]) -> tuple[LAMNetConfi
         raise BadWeightsError(f"{path}: expected a LAMNet checkpoint, found {error}") from error
     maps = {name: tensor for name, tensor in published.items() if name.endswith("kernel_map")}
     for name, tensor in maps.items():
-        if Window.from_kernel_map(tensor.tolist()) != config.window:
+        if _window(tensor) != config.window:
             raise BadWeightsError(f"{path}: expected one window for all blocks, found another in {name}")
-    with torch.device("meta"):
-        ours = LAMNet(config).state_dict()
+    ours = _empty_state(config)
     names = {name: _published_name(name, config.groups) for name in ours}
     _check_names(path, published.keys() - maps.keys(), set(names.values()))
     state: dict[str, Tensor] = {}
