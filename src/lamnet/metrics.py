@@ -16,8 +16,8 @@ Convention = Literal["float", "matlab"]
 _Y_OF_RGB = np.array([65.481, 128.553, 24.966]) / 255
 _PEAK = 255.0
 _C1, _C2 = (0.01 * _PEAK) ** 2, (0.03 * _PEAK) ** 2
-_GAUSSIAN = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
-_GAUSSIAN /= _GAUSSIAN.sum()
+_BELL = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+_GAUSSIAN = _BELL / _BELL.sum()
 
 
 def to_y(image: NDArray[Any], convention: Convention = "float") -> NDArray[np.float64]:
