@@ -1,0 +1,1 @@
+"""Figures for a paper, one module each: computed into a dataclass, drawn from it, saved by `layout`."""

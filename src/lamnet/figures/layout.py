@@ -1,0 +1,120 @@
+"""What every figure shares: one column of a paper, 7 pt text, colours that the colour-blind tell apart, atomic files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from numpy.typing import NDArray
+
+from lamnet.errors import BadArgumentError, MissingExtraError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+COLUMN = 3.5  # inches, one column of a two-column paper
+FONT = 7.0  # points
+LINE = 0.125  # inches from one line of a caption to the next
+GAP = 0.05  # inches between panels
+# Okabe and Ito, Color Universal Design (2008), without the yellow, which is too light for lines on paper.
+OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+BOX = "#D55E00"
+MARKERS = "osD^vP*"
+LINE_STYLES = ("-", "--", "-.", ":")
+_DPI = 300
+# Without a date or a version the same figure is the same file.
+_METADATA: dict[str, dict[str, str | None]] = {
+    ".png": {"Software": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+def new_figure(height: float) -> Figure:
+    """An empty figure, one column wide and `height` inches high, apart from pyplot's global state.
+
+    Raises MissingExtraError without matplotlib.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError(
+            'figures: expected matplotlib; install it with pip install "lamnet-sr[figures]"'
+        ) from error
+    figure = Figure(figsize=(COLUMN, height), dpi=_DPI)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def add_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes whose frame is at these inches from the figure's left and top."""
+    across, down = figure.get_size_inches()
+    axes = figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
+    axes.tick_params(labelsize=FONT, width=0.6, length=2.5, pad=2)
+    for spine in axes.spines.values():
+        spine.set_linewidth(0.6)
+    return axes
+
+
+def add_picture(figure: Figure, pixels: NDArray[Any], left: float, top: float, width: float, height: float) -> Axes:
+    """A picture, (H, W, 3) uint8 or a grey (H, W) in 0..1, in a frame without ticks; its pixels stay squares of one colour."""
+    axes = add_axes(figure, left, top, width, height)
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    return axes
+
+
+def add_caption(axes: Axes, *lines: str) -> None:
+    """Centred lines of text under a panel, each shortened with an ellipsis where it is wider than the panel."""
+    for row, line in enumerate(lines):
+        text = axes.annotate(
+            line,
+            (0.5, 0),
+            (0, -2 - row * LINE * 72),
+            "axes fraction",
+            "offset points",
+            ha="center",
+            va="top",
+            fontsize=FONT,
+        )
+        canvas = cast("FigureCanvasAgg", text.get_figure(root=True).canvas)  # pyright: ignore[reportOptionalMemberAccess]
+        room = axes.bbox.width + GAP * _DPI
+        while text.get_window_extent(canvas.get_renderer()).width > room and len(line) > 1:
+            line = line[:-1]
+            text.set_text(line.rstrip() + "…")
+
+
+def add_box(axes: Axes, left: float, top: float, width: float, height: float) -> None:
+    """The outline of a region, in pixels of the picture that the axes show."""
+    from matplotlib.patches import Rectangle
+
+    axes.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor="white", linewidth=2.0))
+    axes.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=BOX, linewidth=1.0))
+
+
+def check_target(path: Path) -> None:
+    """Refuse a file name that `save` could not write, before the work is done rather than after."""
+    if path.suffix.lower() not in _METADATA:
+        raise BadArgumentError(f"{path}: expected a name that ends in .png or .pdf")
+    if not path.parent.is_dir():
+        raise BadArgumentError(f"{path}: expected a file in an existing folder, found no {path.parent}")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG (300 dots an inch) or PDF (text as text), whole or not at all."""
+    from matplotlib import rc_context  # pyright: ignore[reportUnknownVariableType] (partial stub)
+
+    check_target(path)
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        with rc_context({"pdf.fonttype": 42}):
+            figure.savefig(partial, metadata=_METADATA[path.suffix.lower()])
+        os.replace(partial, path)
+    except OSError as error:
+        raise BadArgumentError(f"{path}: cannot be written, {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)

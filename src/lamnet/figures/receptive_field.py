@@ -1,0 +1,63 @@
+"""Effective receptive fields: how far the LR pixels are that reach an output pixel.
+
+Luo et al., "Understanding the Effective Receptive Field in Deep Convolutional Neural Networks", NIPS 2016; the area
+ratios as in Ding et al., "Scaling Up Your Kernels to 31x31", CVPR 2022.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from lamnet.errors import BadArgumentError
+
+SHARES = (0.2, 0.3, 0.5, 0.99)
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """`map` (size, size) of LR pixels sums to 1; `sides` of the smallest centred square that holds each of SHARES."""
+
+    map: NDArray[np.float64]
+    sides: tuple[int, ...]
+
+    @property
+    def area_ratios(self) -> tuple[float, ...]:
+        """The squares' areas as a part of the LR crop's."""
+        return tuple(side**2 / self.map.size for side in self.sides)
+
+
+def receptive_field(network: nn.Module, scale: int, crops: Iterable[NDArray[np.uint8]]) -> ReceptiveField:
+    """The gradient of the centre output pixel, its magnitude averaged over LR crops (size, size, 3), size odd."""
+    total, count = np.zeros(()), 0
+    for crop in crops:
+        if crop.shape[0] != crop.shape[1] or crop.shape[0] % 2 == 0 or (count and crop.shape[:2] != total.shape):
+            raise BadArgumentError(f"crops: expected squares of one odd side, got {crop.shape[1]}x{crop.shape[0]}")
+        total = total + _centre_gradient(network, scale, crop)
+        count += 1
+    if not count or not total.any():
+        raise BadArgumentError(f"crops: expected pictures that the centre pixel depends on, got {count} without")
+    share = total / total.sum()
+    return ReceptiveField(share, _sides(share))
+
+
+def _centre_gradient(network: nn.Module, scale: int, crop: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Magnitudes (size, size), summed over the colours of the input, of the sum over the colours of the output pixel."""
+    device = next(network.parameters()).device
+    x = (torch.from_numpy(crop).permute(2, 0, 1)[None].to(device).float() / 255).requires_grad_()
+    centre = scale * (crop.shape[0] // 2) + scale // 2
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(network(x)[0, :, centre, centre].sum(), x)
+    return gradient[0].abs().sum(0).double().cpu().numpy()
+
+
+def _sides(share: NDArray[np.float64]) -> tuple[int, ...]:
+    reach = np.abs(np.arange(len(share)) - len(share) // 2)
+    rings = np.bincount(np.maximum(reach[:, None], reach).ravel(), share.ravel())
+    held = np.cumsum(rings)
+    return tuple(2 * int(np.argmax(held >= wanted * held[-1])) + 1 for wanted in SHARES)

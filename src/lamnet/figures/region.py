@@ -1,0 +1,44 @@
+"""The rectangle of a picture that a figure looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamnet.errors import BadArgumentError
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle in pixels of the HR picture, from its top left corner."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def check_inside(self, shape: tuple[int, ...]) -> None:
+        """Raises BadArgumentError where the region is empty or not all inside an (H, W, ...) picture."""
+        inside = self.left >= 0 and self.top >= 0 and self.width > 0 and self.height > 0
+        if not inside or self.left + self.width > shape[1] or self.top + self.height > shape[0]:
+            raise BadArgumentError(
+                f"region: expected LEFT TOP WIDTH HEIGHT inside {shape[1]}x{shape[0]} pixels, "
+                f"got {self.left} {self.top} {self.width} {self.height}"
+            )
+
+    def of(self, picture: NDArray[Any]) -> NDArray[Any]:
+        """The part of an (H, W, ...) picture, a view."""
+        return picture[self.top : self.top + self.height, self.left : self.left + self.width]
+
+
+def most_different(planes: Sequence[NDArray[np.floating]], width: int, height: int) -> Region:
+    """The region of this size where planes (H, W) of the same picture have the greatest variance between them."""
+    variance = np.var(np.stack(planes), axis=0)
+    sums = np.pad(variance.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    totals = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
+    top, left = np.unravel_index(int(totals.argmax()), totals.shape)
+    return Region(int(left), int(top), width, height)

@@ -1,0 +1,95 @@
+"""Attribution maps and receptive fields of networks whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lamnet import LAMNet, LAMNetConfig
+from lamnet.errors import BadArgumentError
+from lamnet.figures.attribution import _blurred, attribute, detector, diffusion_index
+from lamnet.figures.receptive_field import receptive_field
+from lamnet.figures.region import Region
+
+
+class Enlarged(nn.Module):
+    """A square filter of ones, then every pixel repeated: reaches `reach` LR pixels each way."""
+
+    def __init__(self, scale: int, reach: int) -> None:
+        super().__init__()
+        self.scale = scale
+        side = 2 * reach + 1
+        self.filter = nn.Conv2d(3, 3, side, padding=reach, groups=3, bias=False)
+        nn.init.constant_(self.filter.weight, 1 / side**2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.interpolate(self.filter(x), scale_factor=self.scale, mode="nearest")
+
+
+def noise(height: int, width: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def test_diffusion_index_is_the_gini_coefficients_definition() -> None:
+    values = np.random.default_rng(0).normal(size=(7, 9))
+    magnitudes = np.abs(values).ravel()
+    gini = np.abs(magnitudes[:, None] - magnitudes).sum() / (2 * magnitudes.size**2 * magnitudes.mean())
+    assert diffusion_index(values) == pytest.approx(100 * (1 - gini))
+    assert diffusion_index(np.full((4, 5), -3.0)) == pytest.approx(100)
+    assert diffusion_index(np.eye(1, 20)) == pytest.approx(100 / 20)
+
+
+def test_attribution_stays_within_the_networks_reach() -> None:
+    found = attribute(Enlarged(2, reach=1), 2, noise(24, 30), Region(20, 16, 8, 4), steps=4)
+    rows, columns = np.nonzero(found.map)
+    # The region is LR rows 8..9 and columns 10..13; the filter adds one pixel each way.
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (7, 10, 9, 14)
+
+
+def test_attribution_adds_up_to_what_the_detector_gains() -> None:
+    torch.manual_seed(0)
+    network = LAMNet(LAMNetConfig(2, channels=16, groups=1, blocks=1))
+    nn.init.normal_(network.tail.weight, std=0.2)
+    lr, region = noise(12, 12), Region(6, 6, 8, 8)
+    found = attribute(network, 2, lr, region, steps=200)
+    sharp = lr.astype(np.float32) / 255
+    with torch.no_grad():
+        gained = [
+            float(detector(network(torch.from_numpy(x.copy()).permute(2, 0, 1)[None]), region))
+            for x in (_blurred(sharp, 9.0), sharp)
+        ]
+    assert found.map.sum() == pytest.approx(gained[1] - gained[0], rel=0.02)
+    assert 0 < found.diffusion_index < 100
+
+
+def test_attribution_says_when_nothing_matters() -> None:
+    with pytest.raises(BadArgumentError, match="found none"):
+        attribute(Enlarged(2, 1), 2, np.full((16, 16, 3), 7, np.uint8), Region(8, 8, 1, 1), steps=2)
+    with pytest.raises(BadArgumentError, match="inside 32x32 pixels, got 30 0 8 8"):
+        attribute(Enlarged(2, 1), 2, noise(16, 16), Region(30, 0, 8, 8))
+
+
+def test_receptive_field_of_a_filter_is_its_square() -> None:
+    field = receptive_field(Enlarged(3, reach=2), 3, [noise(21, 21)])
+    expected = np.zeros((21, 21))
+    expected[8:13, 8:13] = 1 / 25
+    np.testing.assert_allclose(field.map, expected, atol=1e-8)
+    # 1 and 9 of 25 pixels hold 4 % and 36 %.
+    assert field.sides == (3, 3, 5, 5)
+    assert field.area_ratios[-1] == pytest.approx(25 / 441)
+
+
+def test_receptive_field_of_lamnet_is_the_whole_picture() -> None:
+    torch.manual_seed(0)
+    network = LAMNet(LAMNetConfig(2, channels=16, groups=1, blocks=1))
+    field = receptive_field(network, 2, [noise(31, 31)])
+    assert (field.map > 0).all()  # the exchange's means reach every pixel
+
+
+def test_receptive_field_refuses_uneven_crops() -> None:
+    for crops in ([noise(8, 8)], [noise(9, 7)], [noise(9, 9), noise(11, 11)], []):
+        with pytest.raises(BadArgumentError, match="crops"):
+            receptive_field(Enlarged(2, 1), 2, crops)
