@@ -76,7 +76,7 @@ def _scaled(dim: int) -> nn.Parameter:
 
 
 class TapWeights(nn.Module):
-    """tanh(conv1x1(depthwise 1xS or Sx1)): the attention weights of one axis, (B, H, W, D) -> (B, H, W, heads*K)."""
+    """conv1x1(depthwise 1xS or Sx1): one axis's attention weights before tanh, (B, H, W, D) -> (B, H, W, heads*K)."""
 
     def __init__(self, config: LAMNetConfig, dim: int) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class TapWeights(nn.Module):
         self.project = nn.Linear(inner, config.heads * config.window.taps)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.tanh(self.project(_conv(x, self.depthwise)))
+        return self.project(_conv(x, self.depthwise))
 
 
 class LAM(nn.Module):
@@ -112,8 +112,8 @@ class LAM(nn.Module):
         """The channel branch c and the spatial branch s, (B, H, W, D) each; reach 2*window.reach pixels."""
         u1, u2 = self.project_in(n).chunk(2, dim=-1)
         c = self.channel_out(F.relu(self.channel_in(u1)))
-        s = fsa_channels_last(u2, self.horizontal(u2), self.window, WIDTH)
-        s = fsa_channels_last(s, self.vertical(s), self.window, HEIGHT)
+        s = fsa_channels_last(u2, self.horizontal(u2), self.window, WIDTH, logits=True)
+        s = fsa_channels_last(s, self.vertical(s), self.window, HEIGHT, logits=True)
         return c, s
 
     def exchange(self, c: Tensor, s: Tensor, means: Tensor) -> Tensor:

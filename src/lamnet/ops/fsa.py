@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 
 from lamnet.errors import BadArgumentError
+from lamnet.ops import native
+from lamnet.ops.backend import backend_for
+from lamnet.ops.native import dense_last, empty_like
 from lamnet.ops.reference import fsa_reference, fsa_reference_backward
 from lamnet.ops.window import Window
 
@@ -42,9 +45,12 @@ def fsa(value: Tensor, weight: Tensor, window: Window, axis: int) -> Tensor:
     return fsa_channels_last(value.permute(0, 2, 3, 1), weight.permute(0, 2, 3, 1), window, dim).permute(0, 3, 1, 2)
 
 
-def fsa_channels_last(value: Tensor, weight: Tensor, window: Window, dim: int) -> Tensor:
-    """`fsa` for value (B, H, W, D) and weight (B, H, W, heads*K), as the network holds them; dim 2 is the width."""
-    return torch.ops.lamnet.fsa(value, weight, window.starts, window.lengths, dim)
+def fsa_channels_last(value: Tensor, weight: Tensor, window: Window, dim: int, logits: bool = False) -> Tensor:
+    """`fsa` for value (B, H, W, D) and weight (B, H, W, heads*K), as the network holds them; dim 2 is the width.
+
+    With `logits` the weights are tanh(weight), taken where they are used.
+    """
+    return torch.ops.lamnet.fsa(value, weight, window.starts, window.lengths, dim, logits)
 
 
 def _check(value: Tensor, weight: Tensor, window: Window, dim: int) -> None:
@@ -68,45 +74,86 @@ def _check(value: Tensor, weight: Tensor, window: Window, dim: int) -> None:
 
 
 @torch.library.custom_op("lamnet::fsa", mutates_args=())
-def _fsa(value: Tensor, weight: Tensor, starts: Sequence[int], lengths: Sequence[int], dim: int) -> Tensor:
+def _fsa(
+    value: Tensor, weight: Tensor, starts: Sequence[int], lengths: Sequence[int], dim: int, logits: bool
+) -> Tensor:
     window = Window(tuple(starts), tuple(lengths))
     _check(value, weight, window, dim)
-    return fsa_reference(value, weight, window, dim).contiguous()
+    if backend_for(value.device.type, value.dtype) == "native":
+        value, weight, out = dense_last(value), dense_last(weight), empty_like(value)
+        native.call("fsa", [value, weight, out], _numbers(value, weight, value, window, dim, logits))
+        return out
+    return fsa_reference(value, torch.tanh(weight) if logits else weight, window, dim).contiguous()
 
 
 @torch.library.custom_op("lamnet::fsa_backward", mutates_args=())
 def _fsa_backward(
-    grad_out: Tensor, value: Tensor, weight: Tensor, starts: Sequence[int], lengths: Sequence[int], dim: int
+    grad_out: Tensor,
+    value: Tensor,
+    weight: Tensor,
+    starts: Sequence[int],
+    lengths: Sequence[int],
+    dim: int,
+    logits: bool,
 ) -> tuple[Tensor, Tensor]:
     window = Window(tuple(starts), tuple(lengths))
-    grad_value, grad_weight = fsa_reference_backward(grad_out, value, weight, window, dim)
+    if backend_for(value.device.type, value.dtype) == "native":
+        grad_out, value, weight = dense_last(grad_out), dense_last(value), dense_last(weight)
+        grads = empty_like(value), empty_like(weight)
+        numbers = _numbers(value, weight, grad_out, window, dim, logits)
+        native.call("fsa_backward", [grad_out, value, weight, *grads], numbers)
+        return grads
+    gates = torch.tanh(weight) if logits else weight
+    grad_value, grad_weight = fsa_reference_backward(grad_out, value, gates, window, dim)
+    if logits:
+        grad_weight = torch.ops.aten.tanh_backward(grad_weight, gates)
     return grad_value.contiguous(), grad_weight.contiguous()
 
 
+def _numbers(value: Tensor, weight: Tensor, grad: Tensor, window: Window, dim: int, logits: bool) -> list[int]:
+    """`geometry` of csrc/fsa.c."""
+    batch, channels, across = value.shape[0], value.shape[3], 3 - dim
+    lengths = sorted(set(window.lengths))
+    strides = [
+        s for tensor in (value, weight, grad) for s in (tensor.stride(0), tensor.stride(dim), tensor.stride(across))
+    ]
+    return [
+        *(batch, value.shape[dim], value.shape[across], channels, weight.shape[3] // window.taps),
+        *(window.taps, len(lengths), window.reach, logits, value.shape[2] if dim == 1 else 1),
+        *strides,
+        *window.starts,
+        *(lengths.index(length) for length in window.lengths),
+        *lengths,
+    ]
+
+
 @_fsa.register_fake
-def _(value: Tensor, weight: Tensor, starts: Sequence[int], lengths: Sequence[int], dim: int) -> Tensor:
-    return torch.empty_like(value, memory_format=torch.contiguous_format)
+def _(value: Tensor, weight: Tensor, starts: Sequence[int], lengths: Sequence[int], dim: int, logits: bool) -> Tensor:
+    return empty_like(value)
 
 
 @_fsa_backward.register_fake
 def _(
-    grad_out: Tensor, value: Tensor, weight: Tensor, starts: Sequence[int], lengths: Sequence[int], dim: int
+    grad_out: Tensor,
+    value: Tensor,
+    weight: Tensor,
+    starts: Sequence[int],
+    lengths: Sequence[int],
+    dim: int,
+    logits: bool,
 ) -> tuple[Tensor, Tensor]:
-    return (
-        torch.empty_like(value, memory_format=torch.contiguous_format),
-        torch.empty_like(weight, memory_format=torch.contiguous_format),
-    )
+    return empty_like(value), empty_like(weight)
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    value, weight, ctx.starts, ctx.lengths, ctx.dim = inputs
+    value, weight, ctx.starts, ctx.lengths, ctx.dim, ctx.logits = inputs
     ctx.save_for_backward(value, weight)
 
 
-def _backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+def _backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor, Tensor, None, None, None, None]:
     value, weight = ctx.saved_tensors
-    grads = torch.ops.lamnet.fsa_backward(grad_out, value, weight, ctx.starts, ctx.lengths, ctx.dim)
-    return *grads, None, None, None
+    grads = torch.ops.lamnet.fsa_backward(grad_out, value, weight, ctx.starts, ctx.lengths, ctx.dim, ctx.logits)
+    return *grads, None, None, None, None
 
 
 _fsa.register_autograd(_backward, setup_context=_setup_context)

@@ -1,0 +1,68 @@
+"""Which implementation of the operators runs: one function says why a backend cannot, and everything else asks it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from lamnet.errors import BackendError
+from lamnet.ops import native
+
+BACKENDS = ("native", "triton", "reference")
+"""In order of preference: the C kernels of the processor, Triton on a GPU, plain PyTorch anywhere."""
+
+_asked: list[str] = []
+
+
+def why_not(backend: str, device: str | torch.device, dtype: torch.dtype) -> str | None:
+    """Why `backend` cannot run on tensors of this device and dtype, in a few words; None where it can.
+
+    Raises:
+        BackendError: there is no backend of that name.
+    """
+    if backend not in BACKENDS:
+        raise BackendError(f"backend: expected one of {', '.join(BACKENDS)}, got {backend!r}")
+    kind = torch.device(device).type
+    if backend == "reference":
+        return None
+    if backend == "native":
+        if kind != "cpu":
+            return f"it runs on cpu, not on {kind}"
+        if dtype not in native.DTYPES:
+            return f"it computes in float32, bfloat16 and float16, not in {dtype}"
+        return native.why_not()
+    if kind != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
+        return f"it runs on cuda (or on cpu with TRITON_INTERPRET=1), not on {kind}"
+    if dtype not in native.DTYPES:
+        return f"it computes in float32, bfloat16 and float16, not in {dtype}"
+    return None if importlib.util.find_spec("triton") else "triton is not installed; pip install 'lamnet-sr[triton]'"
+
+
+@contextmanager
+def use_backend(backend: str) -> Iterator[None]:
+    """Within it, every operator of this process runs on `backend` or raises BackendError.
+
+    The environment variable LAMNET_BACKEND does the same for a whole process.
+    """
+    why_not(backend, "cpu", torch.float32)  # refuses an unknown name
+    _asked.append(backend)
+    try:
+        yield
+    finally:
+        _asked.pop()
+
+
+@torch.compiler.assume_constant_result
+def backend_for(device: str, dtype: torch.dtype) -> str:
+    """The backend that runs tensors of this device type and dtype: the one asked for, else the first that can."""
+    asked = _asked[-1] if _asked else os.environ.get("LAMNET_BACKEND")
+    if not asked:
+        return next(name for name in BACKENDS if why_not(name, device, dtype) is None)
+    reason = why_not(asked, device, dtype)
+    if reason:
+        raise BackendError(f"backend {asked}: {reason}")
+    return asked

@@ -1,0 +1,63 @@
+/* What every kernel shares: numbers passed from Python, threads, storage types.
+
+   An entry takes the tensors' addresses and one array of int64 that starts with `threads` and `dtype`; arithmetic is
+   float32 whatever the storage. Work is cut into items that do not depend on the number of threads, so results do not. */
+#pragma once
+#include <stdint.h>
+#include <string.h>
+
+enum { FLOAT32, BFLOAT16, FLOAT16 };
+
+/* Returns 0, or 1 when there is no memory for the scratch. Each thread owns `floats` floats of scratch. */
+typedef void (*work)(const void *job, int64_t item, float *scratch);
+int parallel(work each, const void *job, int64_t items, int64_t floats, int64_t threads);
+
+static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+static inline int64_t size_of(int64_t dtype) { return dtype == FLOAT32 ? 4 : 2; }
+
+static inline void *at(const void *tensor, int64_t index, int64_t dtype) {
+    return (char *)tensor + index * size_of(dtype);
+}
+
+static inline float float_of(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline uint32_t bits_of(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static inline void load(float *restrict to, const void *restrict from, int64_t n, int64_t dtype) {
+    if (dtype == FLOAT32) {
+        const float *x = from;
+        for (int64_t i = 0; i < n; i++) to[i] = x[i];
+    } else if (dtype == BFLOAT16) {
+        const uint16_t *x = from;
+        for (int64_t i = 0; i < n; i++) to[i] = float_of((uint32_t)x[i] << 16);
+    } else {
+        const _Float16 *x = from;
+        for (int64_t i = 0; i < n; i++) to[i] = (float)x[i];
+    }
+}
+
+static inline void store(void *restrict to, const float *restrict from, int64_t n, int64_t dtype) {
+    if (dtype == FLOAT32) {
+        float *y = to;
+        for (int64_t i = 0; i < n; i++) y[i] = from[i];
+    } else if (dtype == BFLOAT16) {
+        uint16_t *y = to;
+        for (int64_t i = 0; i < n; i++) {
+            uint32_t x = bits_of(from[i]), rounded = x + 0x7fff + (x >> 16 & 1);
+            y[i] = (uint16_t)((from[i] == from[i] ? rounded : x | 0x400000) >> 16);
+        }
+    } else {
+        _Float16 *y = to;
+        for (int64_t i = 0; i < n; i++) y[i] = (_Float16)from[i];
+    }
+}

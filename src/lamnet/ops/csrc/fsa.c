@@ -1,0 +1,237 @@
+/* Focal separable attention, forward and backward, along either axis of channels-last tensors.
+
+   A tile is `rows` pixels along the axis by a few across it. Its values are copied into scratch with zeros beyond the
+   image and the window's reach on both sides, once for each distinct tap length, as running means of that length. */
+#include "common.h"
+#include "vecmath.h"
+
+typedef struct { int64_t batch, along, across; } strides; /* in elements */
+
+typedef struct {
+    int64_t threads, dtype, batch, axis, across, channels, heads, taps, tables, reach;
+    int64_t logits; /* 1: the weights are tanh of what is passed */
+    int64_t pitch; /* pixels from one to the next along the axis in the results, which are contiguous */
+    strides value, weight, grad;
+    int64_t tap[]; /* starts (taps), table of each tap (taps), length of each table (tables) */
+} geometry;
+
+typedef struct {
+    const geometry *g;
+    const void *value, *weight, *grad;
+    void *out, *grad_value, *grad_weight;
+    int64_t rows, width; /* of a tile */
+} job;
+
+typedef struct { int64_t batch, first, rows, across, width; } tile;
+
+static tile tile_of(const job *j, int64_t item) {
+    const geometry *g = j->g;
+    int64_t along = ceil_div(g->axis, j->rows), across = ceil_div(g->across, j->width);
+    tile t = {item / (along * across), item % along * j->rows, 0, item / along % across * j->width, 0};
+    t.rows = least(j->rows, g->axis - t.first);
+    t.width = least(j->width, g->across - t.across);
+    return t;
+}
+
+/* Which element of a contiguous result is the first channel of a tile's pixel. */
+static int64_t result_at(const geometry *g, tile t, int64_t row, int64_t x, int64_t channels) {
+    int64_t across = g->pitch == 1 ? g->axis : 1;
+    return (t.batch * g->axis * g->across + (t.first + row) * g->pitch + (t.across + x) * across) * channels;
+}
+
+/* Rows first-halo .. first+rows+halo of a tile as float32 (row, across, channel), zeros outside the image. */
+static void gather(float *to, const void *from, strides s, const geometry *g, tile t, int64_t halo, int64_t channels) {
+    int64_t row = t.width * channels;
+    for (int64_t i = -halo; i < t.rows + halo; i++, to += row) {
+        int64_t along = t.first + i;
+        if (along < 0 || along >= g->axis) {
+            memset(to, 0, (size_t)row * sizeof(float));
+            continue;
+        }
+        int64_t start = t.batch * s.batch + along * s.along + t.across * s.across;
+        for (int64_t x = 0; x < t.width; x++)
+            load(to + x * channels, at(from, start + x * s.across, g->dtype), channels, g->dtype);
+    }
+}
+
+static void gather_weights(float *to, const job *j, tile t, int64_t halo) {
+    const geometry *g = j->g;
+    int64_t channels = g->heads * g->taps, n = (t.rows + 2 * halo) * t.width * channels;
+    gather(to, j->weight, g->weight, g, t, halo, channels);
+    if (g->logits)
+        for (int64_t i = 0; i < n; i++) to[i] = hyperbolic_tangent(to[i]);
+}
+
+static int64_t longest(const geometry *g) {
+    int64_t most = 1;
+    for (int64_t i = 0; i < g->tables; i++)
+        if (g->tap[2 * g->taps + i] > most) most = g->tap[2 * g->taps + i];
+    return most;
+}
+
+/* tables[i][r] = mean of `length_i` rows from r; the plain tile stands in the last table's place while it is read. */
+static void gather_means(float *tables, float *plain, const job *j, tile t) {
+    const geometry *g = j->g;
+    int64_t row = t.width * g->channels, rows = t.rows + 2 * g->reach;
+    gather(plain, j->value, g->value, g, t, g->reach, g->channels);
+    for (int64_t i = 0; i < g->tables; i++) {
+        int64_t length = g->tap[2 * g->taps + i], n = (rows - length + 1) * row;
+        float *restrict mean = tables + i * rows * row, scale = 1.0f / (float)length;
+        for (int64_t e = 0; e < n; e++) mean[e] = plain[e];
+        for (int64_t k = 1; k < length; k++)
+            for (int64_t e = 0; e < n; e++) mean[e] += plain[e + k * row];
+        if (length > 1)
+            for (int64_t e = 0; e < n; e++) mean[e] *= scale;
+    }
+}
+
+/* Each works on one pixel; `step` channels at a time share a head's weights and stay in registers. */
+#define FOR_STEPS(call, per_head)                                                                                      \
+    if ((per_head) % 8 == 0) call(8);                                                                                  \
+    else if ((per_head) % 4 == 0) call(4);                                                                             \
+    else call(1)
+
+static inline __attribute__((always_inline)) void attend(float *restrict out, const float *restrict tables,
+        const float *restrict weight, const int64_t *restrict offset, const geometry *g, const int64_t step) {
+    int64_t per_head = g->channels / g->heads;
+    for (int64_t h = 0; h < g->heads; h++)
+        for (int64_t c = h * per_head; c < (h + 1) * per_head; c += step) {
+            float sum[8] = {0};
+            for (int64_t k = 0; k < g->taps; k++)
+                for (int64_t i = 0; i < step; i++) sum[i] += weight[h * g->taps + k] * tables[offset[k] + c + i];
+            for (int64_t i = 0; i < step; i++) out[c + i] = sum[i];
+        }
+}
+
+static void forward_tile(const void *argument, int64_t item, float *scratch) {
+    const job *j = argument;
+    const geometry *g = j->g;
+    tile t = tile_of(j, item);
+    int64_t row = t.width * g->channels, plane = (t.rows + 2 * g->reach) * row, gates = g->heads * g->taps;
+    float *tables = scratch, *weight = tables + (g->tables + 1) * plane, *out = weight + t.rows * t.width * gates;
+    gather_means(tables, tables + g->tables * plane, j, t);
+    gather_weights(weight, j, t, 0);
+    int64_t offset[g->taps];
+    for (int64_t k = 0; k < g->taps; k++) offset[k] = g->tap[g->taps + k] * plane + (g->reach + g->tap[k]) * row;
+    for (int64_t i = 0; i < t.rows; i++)
+        for (int64_t x = 0; x < t.width; x++) {
+            int64_t pixel = i * t.width + x;
+#define CALL(step) attend(out, tables + pixel * g->channels, weight + pixel * gates, offset, g, step)
+            FOR_STEPS(CALL, g->channels / g->heads);
+#undef CALL
+            store(at(j->out, result_at(g, t, i, x, g->channels), g->dtype), out, g->channels, g->dtype);
+        }
+}
+
+static inline __attribute__((always_inline)) void weigh(float *restrict out, const float *restrict tables,
+        const float *restrict grad, const int64_t *restrict offset, const geometry *g, const int64_t step) {
+    int64_t per_head = g->channels / g->heads;
+    for (int64_t h = 0; h < g->heads; h++)
+        for (int64_t k = 0; k < g->taps; k++) {
+#pragma clang fp reassociate(on)
+            float sum[8] = {0}, total = 0;
+            for (int64_t c = h * per_head; c < (h + 1) * per_head; c += step)
+                for (int64_t i = 0; i < step; i++) sum[i] += grad[c + i] * tables[offset[k] + c + i];
+            for (int64_t i = 0; i < step; i++) total += sum[i];
+            out[h * g->taps + k] = total;
+        }
+}
+
+/* What the means of one table receive at one pixel, from the `taps` pixels whose taps `tap` read them. */
+static inline __attribute__((always_inline)) void collect(float *restrict out, const float *restrict grad,
+        const float *restrict weight, const int64_t *restrict tap, const int64_t *restrict back, int64_t taps,
+        float scale, const geometry *g, const int64_t step) {
+    int64_t per_head = g->channels / g->heads, gates = g->heads * g->taps;
+    for (int64_t h = 0; h < g->heads; h++)
+        for (int64_t c = h * per_head; c < (h + 1) * per_head; c += step) {
+            float sum[8] = {0};
+            for (int64_t k = 0; k < taps; k++)
+                for (int64_t i = 0; i < step; i++)
+                    sum[i] += weight[h * g->taps + tap[k] - back[k] * gates] * grad[c + i - back[k] * g->channels];
+            for (int64_t i = 0; i < step; i++) out[c + i] = sum[i] * scale;
+        }
+}
+
+static void grad_weight_tile(const job *j, tile t, const float *tables, const float *grad, const float *weight, float *out) {
+    const geometry *g = j->g;
+    int64_t row = t.width * g->channels, plane = (t.rows + 2 * g->reach) * row, gates = g->heads * g->taps;
+    int64_t offset[g->taps];
+    for (int64_t k = 0; k < g->taps; k++) offset[k] = g->tap[g->taps + k] * plane + (g->reach + g->tap[k]) * row;
+    for (int64_t i = 0; i < t.rows; i++)
+        for (int64_t x = 0; x < t.width; x++) {
+            int64_t pixel = i * t.width + x, inner = pixel + g->reach * t.width;
+#define CALL(step) weigh(out, tables + pixel * g->channels, grad + inner * g->channels, offset, g, step)
+            FOR_STEPS(CALL, g->channels / g->heads);
+#undef CALL
+            const float *w = weight + inner * gates;
+            if (g->logits)
+                for (int64_t e = 0; e < gates; e++) out[e] *= 1.0f - w[e] * w[e];
+            store(at(j->grad_weight, result_at(g, t, i, x, gates), g->dtype), out, gates, g->dtype);
+        }
+}
+
+static void grad_value_tile(const job *j, tile t, const float *grad, const float *weight, float *means, float *out) {
+    const geometry *g = j->g;
+    int64_t row = t.width * g->channels, n = t.rows * row, extra = longest(g) - 1;
+    memset(out, 0, (size_t)n * sizeof(float));
+    for (int64_t table = 0; table < g->tables; table++) {
+        int64_t length = g->tap[2 * g->taps + table], tap[g->taps], back[g->taps], taps = 0;
+        for (int64_t k = 0; k < g->taps; k++)
+            if (g->tap[g->taps + k] == table) {
+                back[taps] = g->tap[k] * t.width;
+                tap[taps++] = k;
+            }
+        for (int64_t pixel = (1 - length) * t.width; pixel < t.rows * t.width; pixel++) {
+            float *to = means + (extra * t.width + pixel) * g->channels, scale = 1.0f / (float)length;
+            int64_t from = pixel + g->reach * t.width, gates = g->heads * g->taps;
+#define CALL(step) collect(to, grad + from * g->channels, weight + from * gates, tap, back, taps, scale, g, step)
+            FOR_STEPS(CALL, g->channels / g->heads);
+#undef CALL
+        }
+        for (int64_t k = 0; k < length; k++)
+            for (int64_t e = 0; e < n; e++) out[e] += means[(extra - k) * row + e];
+    }
+    for (int64_t i = 0; i < t.rows; i++)
+        for (int64_t x = 0; x < t.width; x++)
+            store(at(j->grad_value, result_at(g, t, i, x, g->channels), g->dtype), out + i * row + x * g->channels,
+                  g->channels, g->dtype);
+}
+
+static void backward_tile(const void *argument, int64_t item, float *scratch) {
+    const job *j = argument;
+    const geometry *g = j->g;
+    tile t = tile_of(j, item);
+    int64_t row = t.width * g->channels, plane = (t.rows + 2 * g->reach) * row, gates = g->heads * g->taps;
+    float *tables = scratch, *grad = tables + g->tables * plane, *weight = grad + plane;
+    float *out = weight + (t.rows + 2 * g->reach) * t.width * gates;
+    gather_means(tables, grad, j, t);
+    gather(grad, j->grad, g->grad, g, t, g->reach, g->channels);
+    gather_weights(weight, j, t, g->reach);
+    grad_weight_tile(j, t, tables, grad, weight, out);
+    grad_value_tile(j, t, grad, weight, tables, out); /* the tables have done their work */
+}
+
+static int run_tiles(job *j, work each) {
+    const geometry *g = j->g;
+    if (!g->batch || !g->axis || !g->across) return 0;
+    int contiguous_across = g->value.across < g->value.along; /* then tiles are wider, to read whole cache lines */
+    j->width = least(g->across, contiguous_across ? 4 : 1);
+    j->rows = least(g->axis, contiguous_across ? 64 : 128);
+    int64_t items = g->batch * ceil_div(g->axis, j->rows) * ceil_div(g->across, j->width);
+    int64_t pixels = (j->rows + 2 * g->reach) * j->width;
+    int64_t floats = pixels * ((g->tables + 2) * g->channels + g->heads * g->taps) + g->heads * g->taps;
+    return parallel(each, j, items, floats, g->threads);
+}
+
+/* data: value, weight -> out */
+int lamnet_fsa(void *const *data, const int64_t *numbers) {
+    job j = {.g = (const geometry *)numbers, .value = data[0], .weight = data[1], .out = data[2]};
+    return run_tiles(&j, forward_tile);
+}
+
+/* data: grad_out, value, weight -> grad_value, grad_weight */
+int lamnet_fsa_backward(void *const *data, const int64_t *numbers) {
+    job j = {.g = (const geometry *)numbers, .grad = data[0], .value = data[1], .weight = data[2],
+             .grad_value = data[3], .grad_weight = data[4]};
+    return run_tiles(&j, backward_tile);
+}

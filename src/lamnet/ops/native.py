@@ -1,0 +1,68 @@
+"""The kernels in C for the processor: which library, its threads, and how a tensor is handed over.
+
+The libraries are built with the package, one for each level of instruction sets; without one everything still runs in
+plain PyTorch.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
+
+
+def _level() -> str | None:
+    """The build this processor can run, as named by setup.py; None when there is no build for it."""
+    if platform.machine().lower() in ("arm64", "aarch64"):
+        return "aarch64"
+    return {"AVX2": "x86_64_v3", "AVX512": "x86_64_v4"}.get(torch.backends.cpu.get_cpu_capability())
+
+
+@cache
+def _library() -> ctypes.CDLL | str:
+    """The library, or why there is none."""
+    level = _level()
+    if level is None:
+        return f"the processor ({platform.machine()}) has no AVX2"
+    path = next(iter(Path(__file__).parent.glob(f"_native_{level}.*")), None)
+    if path is None:
+        return f"this installation was built without its kernels for {level}"
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        return f"its kernels do not load: {error}"
+    # PyTorch's own OpenMP pool, so that there is one set of threads; where it is not found, one thread does the work.
+    pool = getattr(ctypes.CDLL(None), "GOMP_parallel", None)
+    library.lamnet_set_pool(pool and ctypes.cast(pool, ctypes.c_void_p))
+    return library
+
+
+def why_not() -> str | None:
+    """Why the kernels cannot run here, in a few words; None where they can."""
+    found = _library()
+    return found if isinstance(found, str) else None
+
+
+def dense_last(x: Tensor) -> Tensor:
+    """x with its last dimension contiguous, as the kernels take it; a copy only where it is not."""
+    return x if x.stride(-1) == 1 or x.shape[-1] == 1 else x.contiguous()
+
+
+def empty_like(x: Tensor) -> Tensor:
+    """A contiguous tensor for a result."""
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+def call(name: str, tensors: Sequence[Tensor], numbers: Sequence[int]) -> None:
+    """Run the kernel `name`; the last dimension of every tensor is contiguous, the first one's dtype that of them all."""
+    data = (ctypes.c_void_p * len(tensors))(*[tensor.data_ptr() for tensor in tensors])
+    integers = (ctypes.c_int64 * (len(numbers) + 2))(torch.get_num_threads(), DTYPES[tensors[0].dtype], *numbers)
+    if getattr(_library(), f"lamnet_{name}")(data, integers):
+        raise MemoryError(f"lamnet_{name}: no memory for its scratch")
