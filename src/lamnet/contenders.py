@@ -50,7 +50,7 @@ def load(model: LAMNet | str | Path, scale: int, ensemble: bool = False, device:
         return Contender(BICUBIC, None, lambda lr: imresize(lr, scale))
     if isinstance(model, str) and model.startswith(PEER):
         path = Path(model.removeprefix(PEER))
-        descriptor = _peer(path, scale).to(device or "cpu")
+        descriptor = peer(path, scale).to(device or "cpu")
         return _of_network(str(path), descriptor.model.parameters(), descriptor, ensemble)
     network = model if isinstance(model, LAMNet) else weights.load(model, scale)
     if network.config.scale != scale:
@@ -87,7 +87,8 @@ def _of_network(name: str, parameters: Any, network: Callable[[Tensor], Tensor],
     return Contender(name + "+" * ensemble, sum(tensor.numel() for tensor in tensors), upscale)
 
 
-def _peer(path: Path, scale: int) -> Any:
+def peer(path: Path, scale: int) -> Any:
+    """The spandrel descriptor of another network's weights file, in eval mode on the CPU; errors as of `load`."""
     try:
         loader: Any = import_module("spandrel").ModelLoader()
     except ImportError as error:

@@ -5,7 +5,10 @@ Gu and Dong, "Interpreting Super-Resolution Networks with Local Attribution Maps
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyvips
@@ -14,18 +17,28 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lamnet.errors import BadArgumentError
+from lamnet.figures import layout
 from lamnet.figures.region import Region
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _SMOOTHING = 1e-8  # keeps the gradient magnitude differentiable where the output is flat
+_MOST_COLUMNS = 4
+_MAP_COLOUR = (213, 94, 0)  # vermilion of Okabe and Ito
 _BLUR_TAIL = 1e-3  # the blur's kernel ends where it falls below this part of its peak
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """`map` (H, W) of the LR picture, signed, sums to what the detector gains from the blurred to the sharp picture."""
+    """`map` (H, W) of the LR picture, signed, sums to what the detector gains from the blurred to the sharp picture.
+
+    `crop` is the network's output in the region, (height, width, 3).
+    """
 
     map: NDArray[np.float64]
     diffusion_index: float
+    crop: NDArray[np.uint8]
 
 
 def attribute(
@@ -53,7 +66,7 @@ def attribute(
         gradient = _detector_gradient(network, _blurred(sharp, sigma * (1 - (step + 0.5) / steps)), region)
         total += (gradient * (after - before)).sum(-1)  # over R, G and B of a pixel
         before = after
-    return Attribution(total, diffusion_index(total))
+    return Attribution(total, diffusion_index(total), _output(network, sharp, region))
 
 
 def diffusion_index(attribution: NDArray[np.floating]) -> float:
@@ -74,9 +87,53 @@ def detector(output: Tensor, region: Region) -> Tensor:
     return (down.square() + across.square() + _SMOOTHING).sqrt().sum()
 
 
-def _detector_gradient(network: nn.Module, picture: NDArray[np.floating], region: Region) -> NDArray[np.float32]:
+def draw(hr: NDArray[np.uint8], lr: NDArray[np.uint8], region: Region, found: Mapping[str, Attribution]) -> Figure:
+    """HR and each network by name: the map over the LR picture (square root of the magnitudes), below it the region."""
+    count = len(found) + 1
+    columns = layout.balanced_columns(count, _MOST_COLUMNS)
+    width = (layout.COLUMN - layout.GAP / 2) / columns - layout.GAP
+    heights = (width * hr.shape[0] / hr.shape[1], min(width * region.height / region.width, width))
+    pitch = sum(heights) + layout.GAP + 2 * layout.LINE + 0.04
+    figure = layout.new_figure(math.ceil(count / columns) * pitch + layout.GAP)
+    scale = hr.shape[1] / lr.shape[1]
+    panels: list[tuple[NDArray[np.uint8], NDArray[np.uint8], float, str, str]] = [
+        (hr, region.of(hr), 1, "HR", "diffusion index")
+    ]
+    panels += [
+        (_overlaid(lr, one.map), one.crop, scale, name, f"{one.diffusion_index:.1f}") for name, one in found.items()
+    ]
+    for index, (whole, crop, factor, *caption) in enumerate(panels):
+        row, column = divmod(index, columns)
+        left, top = layout.GAP / 2 + column * (width + layout.GAP), layout.GAP / 2 + row * pitch
+        above = layout.add_picture(figure, whole, left, top, width, heights[0])
+        layout.add_box(above, *(side / factor for side in (region.left, region.top, region.width, region.height)))
+        crop_width = heights[1] * region.width / region.height
+        place = (left + (width - crop_width) / 2, top + heights[0] + layout.GAP, crop_width, heights[1])
+        layout.add_caption(layout.add_picture(figure, crop, *place), *caption)
+    return figure
+
+
+def _overlaid(lr: NDArray[np.uint8], attribution: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """The LR picture, grey and pale, under the map in one strong colour."""
+    strength = np.sqrt(np.abs(attribution) / np.abs(attribution).max())[..., None]
+    pale = 127 + lr.mean(-1, keepdims=True) / 2
+    return np.round(pale * (1 - strength) + np.array(_MAP_COLOUR) * strength).astype(np.uint8)
+
+
+def _output(network: nn.Module, sharp: NDArray[np.floating], region: Region) -> NDArray[np.uint8]:
+    with torch.no_grad():
+        output: Tensor = network(_tensor(network, sharp))[0]
+    pixels: NDArray[np.uint8] = output.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
+    return region.of(pixels)
+
+
+def _tensor(network: nn.Module, picture: NDArray[np.floating]) -> Tensor:
     device = next(network.parameters()).device
-    x = torch.from_numpy(picture).permute(2, 0, 1)[None].to(device).requires_grad_()
+    return torch.from_numpy(picture.astype(np.float32)).permute(2, 0, 1)[None].to(device)
+
+
+def _detector_gradient(network: nn.Module, picture: NDArray[np.floating], region: Region) -> NDArray[np.float32]:
+    x = _tensor(network, picture).requires_grad_()
     with torch.enable_grad():
         (gradient,) = torch.autograd.grad(detector(network(x), region), x)
     return gradient[0].permute(1, 2, 0).cpu().numpy()

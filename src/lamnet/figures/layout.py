@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 
 COLUMN = 3.5  # inches, one column of a two-column paper
 FONT = 7.0  # points
+FAMILY = "STIXGeneral"  # Times-like as most papers, ships with matplotlib
 LINE = 0.125  # inches from one line of a caption to the next
 GAP = 0.05  # inches between panels
 # Okabe and Ito, Color Universal Design (2008), without the yellow, which is too light for lines on paper.
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-BOX = "#D55E00"
+BOX = "#F0E442"
 MARKERS = "osD^vP*"
 LINE_STYLES = ("-", "--", "-.", ":")
 _DPI = 300
@@ -53,7 +55,7 @@ def add_axes(figure: Figure, left: float, top: float, width: float, height: floa
     """Axes whose frame is at these inches from the figure's left and top."""
     across, down = figure.get_size_inches()
     axes = figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
-    axes.tick_params(labelsize=FONT, width=0.6, length=2.5, pad=2)
+    axes.tick_params(labelsize=FONT, labelfontfamily=FAMILY, width=0.6, length=2.5, pad=2)
     for spine in axes.spines.values():
         spine.set_linewidth(0.6)
     return axes
@@ -68,6 +70,12 @@ def add_picture(figure: Figure, pixels: NDArray[Any], left: float, top: float, w
     return axes
 
 
+def label_axes(axes: Axes, x: str = "", y: str = "") -> None:
+    """Name the axes of a plot."""
+    axes.set_xlabel(x, fontsize=FONT, family=FAMILY, labelpad=2)
+    axes.set_ylabel(y, fontsize=FONT, family=FAMILY, labelpad=2)
+
+
 def add_caption(axes: Axes, *lines: str) -> None:
     """Centred lines of text under a panel, each shortened with an ellipsis where it is wider than the panel."""
     for row, line in enumerate(lines):
@@ -80,6 +88,8 @@ def add_caption(axes: Axes, *lines: str) -> None:
             ha="center",
             va="top",
             fontsize=FONT,
+            family=FAMILY,
+            parse_math=False,
         )
         canvas = cast("FigureCanvasAgg", text.get_figure(root=True).canvas)  # pyright: ignore[reportOptionalMemberAccess]
         room = axes.bbox.width + GAP * _DPI
@@ -88,12 +98,17 @@ def add_caption(axes: Axes, *lines: str) -> None:
             text.set_text(line.rstrip() + "…")
 
 
-def add_box(axes: Axes, left: float, top: float, width: float, height: float) -> None:
+def add_box(axes: Axes, left: float, top: float, width: float, height: float, *, colour: str = BOX) -> None:
     """The outline of a region, in pixels of the picture that the axes show."""
     from matplotlib.patches import Rectangle
 
-    axes.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor="white", linewidth=2.0))
-    axes.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=BOX, linewidth=1.0))
+    for edge, line in (("black", 1.5), (colour, 0.8)):
+        axes.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=edge, linewidth=line))
+
+
+def balanced_columns(count: int, most: int) -> int:
+    """How many columns of at most `most` leave `count` panels in as few rows, the last as full as can be."""
+    return math.ceil(count / math.ceil(count / most))
 
 
 def check_target(path: Path) -> None:

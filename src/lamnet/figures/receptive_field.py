@@ -6,8 +6,10 @@ ratios as in Ding et al., "Scaling Up Your Kernels to 31x31", CVPR 2022.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,8 +17,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lamnet.errors import BadArgumentError
+from lamnet.figures import layout
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SHARES = (0.2, 0.3, 0.5, 0.99)
+_MOST_COLUMNS = 3
+_DECADES = 5  # of the colour scale
+_BAR = 0.45  # inches at the right for the colour scale
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,32 @@ def receptive_field(network: nn.Module, scale: int, crops: Iterable[NDArray[np.u
         raise BadArgumentError(f"crops: expected pictures that the centre pixel depends on, got {count} without")
     share = total / total.sum()
     return ReceptiveField(share, _sides(share))
+
+
+def draw(fields: Mapping[str, ReceptiveField]) -> Figure:
+    """Each network's map by name, logarithmic from its own peak, with the square that holds the last of SHARES."""
+    columns = layout.balanced_columns(len(fields), _MOST_COLUMNS)
+    width = (layout.COLUMN - _BAR) / columns - layout.GAP
+    pitch = width + 2 * layout.LINE + 0.04
+    figure = layout.new_figure(math.ceil(len(fields) / columns) * pitch + layout.GAP)
+    for index, (name, field) in enumerate(fields.items()):
+        row, column = divmod(index, columns)
+        place = (layout.GAP / 2 + column * (width + layout.GAP), layout.GAP / 2 + row * pitch, width, width)
+        axes = layout.add_picture(figure, np.zeros((1, 1)), *place)
+        image = axes.imshow(_logarithm(field.map), cmap="cividis", vmin=-_DECADES, vmax=0, interpolation="nearest")
+        side = field.sides[-1]
+        corner = (len(field.map) - side) // 2
+        layout.add_box(axes, corner, corner, side, side, colour=layout.OKABE_ITO[1])
+        layout.add_caption(axes, name, f"{SHARES[-1]:.0%}: {side}² ({field.area_ratios[-1]:.0%})")
+        if index == 0:
+            bar = layout.add_axes(figure, layout.COLUMN - _BAR + layout.GAP, place[1], 0.08, width)
+            figure.colorbar(image, cax=bar)
+            layout.label_axes(bar, y="decades below the peak")
+    return figure
+
+
+def _logarithm(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.log10(np.maximum(share / share.max(), 10.0**-_DECADES))
 
 
 def _centre_gradient(network: nn.Module, scale: int, crop: NDArray[np.uint8]) -> NDArray[np.float64]:

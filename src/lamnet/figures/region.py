@@ -37,8 +37,9 @@ class Region:
 
 def most_different(planes: Sequence[NDArray[np.floating]], width: int, height: int) -> Region:
     """The region of this size where planes (H, W) of the same picture have the greatest variance between them."""
-    variance = np.var(np.stack(planes), axis=0)
-    sums = np.pad(variance.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    variance: NDArray[np.float64] = np.var(np.stack(planes), axis=0, dtype=np.float64)
+    sums = np.zeros((variance.shape[0] + 1, variance.shape[1] + 1))
+    sums[1:, 1:] = variance.cumsum(0).cumsum(1)
     totals = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
     top, left = np.unravel_index(int(totals.argmax()), totals.shape)
     return Region(int(left), int(top), width, height)

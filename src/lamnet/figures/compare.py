@@ -1,0 +1,158 @@
+"""A region of one picture, enlarged by several networks, with the whole picture beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamnet.errors import BadArgumentError
+from lamnet.figures import layout
+from lamnet.figures.region import Region, most_different
+from lamnet.metrics import psnr, ssim, to_y
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BICUBIC = "Bicubic"
+_SSIM_WINDOW = 11
+_CAPTION = 2 * layout.LINE + 0.04
+_NARROWEST = 0.62  # inches, what "28.43/0.8111" takes
+_MOST_STACKED = 5
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One panel: (height, width, 3) uint8 and its PSNR (dB) and SSIM on Y against HR, of this region alone."""
+
+    name: str
+    pixels: NDArray[np.uint8]
+    psnr: float
+    ssim: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is drawn: HR (H, W, 3), the region in it, and a crop of each output, in the order given."""
+
+    hr: NDArray[np.uint8]
+    region: Region
+    crops: tuple[Crop, ...]
+
+
+def compare(
+    hr: NDArray[np.uint8], outputs: Mapping[str, NDArray[np.uint8]], region: Region | None = None
+) -> Comparison:
+    """Crop and measure outputs by name, each as large as HR (H, W, 3).
+
+    PSNR and SSIM are those of `lamnet evaluate` (Y, float convention) on the crops, as papers print under crops; no border
+    is left out. Without a region the square is taken where the networks' outputs have the greatest variance on Y; the
+    output called "Bicubic" counts only beside a single network.
+    """
+    for name, output in outputs.items():
+        if output.shape != hr.shape:
+            raise BadArgumentError(f"{name}: expected an output of HR's shape {hr.shape}, got {output.shape}")
+    if region is None:
+        region = _interesting(hr, outputs)
+    region.check_inside(hr.shape)
+    if min(region.width, region.height) < _SSIM_WINDOW:
+        raise BadArgumentError(
+            f"region: expected at least {_SSIM_WINDOW} pixels each way for SSIM, got {region.width}x{region.height}"
+        )
+    truth = to_y(region.of(hr))
+    crops: list[Crop] = []
+    for name, output in outputs.items():
+        y = to_y(region.of(output))
+        crops.append(Crop(name, region.of(output), psnr(y, truth), ssim(y, truth)))
+    return Comparison(hr, region, tuple(crops))
+
+
+def draw(comparison: Comparison, title: str) -> Figure:
+    """The whole picture with the region's box, and HR and every crop beside it, or below it when they are many."""
+    region, hr = comparison.region, comparison.hr
+    panels: list[tuple[NDArray[Any], str, str]] = [(region.of(hr), "HR", "PSNR/SSIM")]
+    panels += [(crop.pixels, crop.name, f"{crop.psnr:.2f}/{crop.ssim:.4f}") for crop in comparison.crops]
+    plan = _plan(len(panels), hr.shape[1] / hr.shape[0], region.width / region.height)
+    figure = layout.new_figure(plan.height)
+    whole = layout.add_picture(figure, hr, *plan.whole)
+    layout.add_box(whole, region.left, region.top, region.width, region.height)
+    layout.add_caption(whole, title)
+    for (pixels, *caption), place in zip(panels, plan.panels, strict=True):
+        layout.add_caption(layout.add_picture(figure, pixels, *place), *caption)
+    return figure
+
+
+def _interesting(hr: NDArray[np.uint8], outputs: Mapping[str, NDArray[np.uint8]]) -> Region:
+    chosen = {name: output for name, output in outputs.items() if name != BICUBIC}
+    if len(chosen) < 2:
+        chosen = outputs
+    if len(chosen) < 2:
+        raise BadArgumentError(
+            "region: expected a region, or two outputs or more to find where they differ, got neither"
+        )
+    side = min(max(min(hr.shape[:2]) // 6, 24), 128, *hr.shape[:2])
+    return most_different([to_y(output) for output in chosen.values()], side, side)
+
+
+Place = tuple[float, float, float, float]  # left, top, width, height in inches
+
+
+@dataclass(frozen=True)
+class _Plan:
+    height: float
+    whole: Place
+    panels: tuple[Place, ...]
+
+
+def _plan(count: int, whole_aspect: float, crop_aspect: float) -> _Plan:
+    """Rows of crops beside a whole picture that is as high as they are; below it where crops would be too narrow."""
+    margin, gap = layout.GAP / 2, layout.GAP
+    best, columns = 0.0, 0
+    for candidate in range(1, count + 1):
+        rows = math.ceil(count / candidate)
+        width = _beside_width(rows, candidate, whole_aspect, crop_aspect)
+        whole_width = layout.COLUMN - 2 * margin - candidate * (width + gap)
+        fitness = min(width / _NARROWEST, whole_width / 1.0)
+        if width >= _NARROWEST and fitness > best:
+            best, columns = fitness, candidate
+    if not columns:
+        return _stacked(count, whole_aspect, crop_aspect)
+    rows = math.ceil(count / columns)
+    width = _beside_width(rows, columns, whole_aspect, crop_aspect)
+    left = layout.COLUMN - margin - columns * (width + gap) + gap
+    height = rows * (width / crop_aspect + _CAPTION)
+    whole = (margin, margin, left - gap - margin, height - _CAPTION)
+    return _Plan(height + 2 * margin, whole, _grid(count, columns, left, margin, width, crop_aspect))
+
+
+def _beside_width(rows: int, columns: int, whole_aspect: float, crop_aspect: float) -> float:
+    """The width of a crop with which crops and the whole picture beside them fill the column and end level."""
+    free = layout.COLUMN - layout.GAP - columns * layout.GAP - whole_aspect * (rows - 1) * _CAPTION
+    return free / (whole_aspect * rows / crop_aspect + columns)
+
+
+def _stacked(count: int, whole_aspect: float, crop_aspect: float) -> _Plan:
+    margin, gap = layout.GAP / 2, layout.GAP
+    columns = layout.balanced_columns(count, _MOST_STACKED)
+    width = (layout.COLUMN - 2 * margin + gap) / columns - gap
+    whole_height = min((layout.COLUMN - 2 * margin) / whole_aspect, 1.6)
+    whole_width = whole_height * whole_aspect
+    top = margin + whole_height + layout.LINE + 0.08
+    rows = math.ceil(count / columns)
+    return _Plan(
+        top + rows * (width / crop_aspect + _CAPTION) + margin,
+        ((layout.COLUMN - whole_width) / 2, margin, whole_width, whole_height),
+        _grid(count, columns, margin, top, width, crop_aspect),
+    )
+
+
+def _grid(count: int, columns: int, left: float, top: float, width: float, aspect: float) -> tuple[Place, ...]:
+    height = width / aspect
+    places = (divmod(index, columns) for index in range(count))
+    return tuple(
+        (left + column * (width + layout.GAP), top + row * (height + _CAPTION), width, height) for row, column in places
+    )

@@ -1,0 +1,83 @@
+"""What figures are made from: HR pictures, and the models that a command line names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lamnet import contenders, images, weights
+from lamnet.data.benchmarks import unmeasurable
+from lamnet.data.resize import crop_to_multiple, imresize
+from lamnet.errors import BadArgumentError, BadImageError
+
+
+def read_pair(picture: Path, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """HR, cropped to a multiple of the scale, and LR made of it as the benchmarks' are; (H, W, 3) each, also of a grey one."""
+    pixels = images.read_array(picture)
+    if problems := list(unmeasurable(picture)):
+        raise BadImageError(f"{picture}: {problems[0]}")
+    hr = crop_to_multiple(np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3))), scale)
+    if hr.size == 0:
+        raise BadImageError(f"{picture}: expected at least {scale} pixels each way, found {pixels.shape[:2]}")
+    return hr, imresize(hr, 1 / scale)
+
+
+def by_label(models: Sequence[str]) -> dict[str, str]:
+    """Models by what a figure calls them: MODEL, or LABEL=MODEL."""
+    labelled: dict[str, str] = {}
+    for argument in models:
+        label, given, model = argument.partition("=")
+        if not given or Path(argument).exists():
+            label, model = label_of(argument), argument
+        if label in labelled:
+            raise BadArgumentError(f"models: expected a label for each (LABEL=MODEL), found {label} twice")
+        labelled[label] = model
+    return labelled
+
+
+def label_of(model: str) -> str:
+    """What a model is called without a label: tiny is LAMNet-tiny, a file goes by its name."""
+    if model == contenders.BICUBIC:
+        return "Bicubic"
+    return f"LAMNet-{model}" if model in weights.SIZES else Path(model.removeprefix(contenders.PEER)).stem
+
+
+def output_of(model: str, scale: int, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A model's picture (scale*H, scale*W, 3); a picture file stands for the result of a network that is not at hand."""
+    if Path(model).suffix.lower() in images.SUFFIXES:
+        pixels = images.read_array(Path(model))
+        return np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if pixels.shape[2] == 1 else pixels
+    return contenders.load(model, scale).upscale(lr)
+
+
+def network_of(model: str, scale: int) -> nn.Module:
+    """A model as a differentiable network with frozen weights: (B, 3, H, W) in [0, 1] -> (B, 3, scale*H, scale*W)."""
+    if model == contenders.BICUBIC:
+        raise BadArgumentError("models: expected networks, which have gradients, found bicubic")
+    if model.startswith(contenders.PEER):
+        network = _Peer(contenders.peer(Path(model.removeprefix(contenders.PEER)), scale))
+    else:
+        network = weights.load(model, scale)
+    return network.requires_grad_(False)
+
+
+class _Peer(nn.Module):
+    """A spandrel descriptor's network, padded to the sizes that it takes; the descriptor's own call has no gradients."""
+
+    def __init__(self, descriptor: Any) -> None:
+        super().__init__()
+        self.network = descriptor.model
+        self.scale: int = descriptor.scale
+        self.requirements = descriptor.size_requirements
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        right, bottom = self.requirements.get_padding(width, height)
+        out = self.network(F.pad(x, (0, right, 0, bottom), "replicate"))
+        return out[..., : self.scale * height, : self.scale * width]
