@@ -1,0 +1,82 @@
+"""Upscaler and `lamnet upscale`: arrays, files, what is refused. Networks have random weights: the plumbing is tested."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lamnet import LAMNet, LAMNetConfig, Upscaler, images
+from lamnet.errors import BackendError, BadArgumentError, BadImageError
+
+
+@pytest.fixture(scope="module")
+def network() -> LAMNet:
+    torch.manual_seed(0)
+    config = LAMNetConfig(scale=2, channels=8, groups=1, blocks=2, heads=2)
+    return LAMNet(config).eval()
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    rows, columns = np.mgrid[0:40, 0:50]
+    return np.stack([rows * 6, columns * 5, (rows + columns) * 2], -1).astype(np.uint8)
+
+
+def test_rgb_is_the_network_rounded(network: LAMNet, pixels: np.ndarray) -> None:
+    with torch.no_grad():
+        out = network(torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255)[0].clamp(0, 1).permute(1, 2, 0)
+    expected = np.floor(out.numpy() * 255 + 0.5)
+    got = Upscaler(network, "cpu")(pixels)
+    assert got.dtype == np.uint8
+    assert np.abs(got - expected).max() <= 1
+    assert (got != expected).mean() < 0.01
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("bands", [None, 1, 2, 3, 4])
+def test_shape_and_dtype_stay(network: LAMNet, dtype: type, bands: int | None) -> None:
+    array = np.zeros((9, 7) if bands is None else (9, 7, bands), dtype)
+    out = Upscaler(network, "cpu")(array)
+    assert out.dtype == dtype
+    assert out.shape == (18, 14, *array.shape[2:])
+
+
+def test_grey_is_the_mean_of_the_same_picture_in_rgb(network: LAMNet, pixels: np.ndarray) -> None:
+    grey = pixels[..., :1].astype(np.float32) / 255
+    upscaler = Upscaler(network, "cpu")
+    np.testing.assert_allclose(upscaler(grey)[..., 0], upscaler(grey.repeat(3, 2)).mean(2), atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 5), (0, 4, 3), (4,), (1, 2, 3, 4)])
+def test_other_shapes_are_refused(network: LAMNet, shape: tuple[int, ...]) -> None:
+    with pytest.raises(BadArgumentError, match="array"):
+        Upscaler(network, "cpu")(np.zeros(shape, np.uint8))
+
+
+def test_other_dtypes_are_refused(network: LAMNet) -> None:
+    with pytest.raises(BadArgumentError, match="int64"):
+        Upscaler(network, "cpu")(np.zeros((4, 4, 3), np.int64))
+
+
+def test_a_device_that_is_not_there_is_refused(network: LAMNet) -> None:
+    with pytest.raises(BackendError, match="cuda:77"):
+        Upscaler(network, "cuda:77")
+
+
+def test_a_png_file_holds_what_the_array_gives(network: LAMNet, pixels: np.ndarray, tmp_path: Path) -> None:
+    images.write_array(tmp_path / "a.png", pixels)
+    upscaler = Upscaler(network, "cpu")
+    upscaler.file(tmp_path / "a.png", tmp_path / "b.png")
+    np.testing.assert_array_equal(images.read_array(tmp_path / "b.png"), upscaler(pixels))
+
+
+def test_a_truncated_file_leaves_nothing_behind(network: LAMNet, pixels: np.ndarray, tmp_path: Path) -> None:
+    images.write_array(tmp_path / "a.jpg", pixels)
+    whole = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadImageError, match=r"a\.jpg"):
+        Upscaler(network, "cpu").file(tmp_path / "a.jpg", tmp_path / "b.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jpg"]
