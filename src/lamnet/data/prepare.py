@@ -1,0 +1,204 @@
+"""A folder of photographs -> a prepared set: memory-mapped files of 8-bit HR and of LR at each scale, and their index.
+
+`hr.u8`, `lr_x2.u8`, ... hold the pictures one after the other, (H, W, 3) uint8 each; `index.json` has their names and HR
+sizes, and appears last: a folder that has it is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from lamnet import images
+from lamnet.data.resize import crop_to_multiple, imresize
+from lamnet.errors import BadDataError, BadImageError
+
+SMALLEST_SIDE = 48
+_AT_ONCE = 32
+_INDEX, _JOURNAL = "index.json", "journal.jsonl"
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photograph of a set: `reason` says why it was skipped, None when its pixels are there."""
+
+    name: str
+    height: int = 0
+    width: int = 0
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class PreparedSet:
+    """The index of a prepared set; `photos` are those whose pixels are there, in file order."""
+
+    folder: Path
+    scales: tuple[int, ...]
+    photos: tuple[Photo, ...]
+    skipped: tuple[Photo, ...]
+
+    @classmethod
+    def open(cls, folder: Path) -> PreparedSet:
+        """Read the index of a finished set; raises BadDataError where there is none, or files of another size."""
+        path = folder / _INDEX
+        if not path.is_file():
+            raise BadDataError(f"{folder}: expected a prepared set, found no {_INDEX}; `lamnet prepare` makes one")
+        try:
+            index = json.loads(path.read_text())
+            photos, skipped = (tuple(Photo(**entry) for entry in index[key]) for key in ("photos", "skipped"))
+            opened = cls(folder, tuple(index["scales"]), photos, skipped)
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadDataError(f"{path}: expected the index of a prepared set, found {error}") from error
+        for scale in (1, *opened.scales):
+            file, size = opened.file(scale), int(opened.offsets(scale)[-1])
+            if not file.is_file() or file.stat().st_size != size:
+                raise BadDataError(f"{file}: expected {size} bytes, found {_size(file)}")
+        return opened
+
+    def file(self, scale: int) -> Path:
+        """The pixel file at a scale; scale 1 is the HR."""
+        return self.folder / ("hr.u8" if scale == 1 else f"lr_x{scale}.u8")
+
+    def offsets(self, scale: int) -> NDArray[np.int64]:
+        """Where each picture starts in the pixel file, and where the last one ends: (N + 1,)."""
+        sizes = [3 * (photo.height // scale) * (photo.width // scale) for photo in self.photos]
+        return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
+
+
+def prepare(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4)) -> PreparedSet:
+    """Make a prepared set in `out` from the photographs directly in `hr_dir`; goes on where an earlier call was cut off.
+
+    HR is cropped to a multiple of all scales, LR made by MATLAB's bicubic with mirrored borders (DIV2K's convention).
+    Unreadable or too small pictures are skipped and listed in the result. Progress on stderr.
+
+    Raises:
+        BadDataError: no usable photograph, or `out` holds a set of other photographs or scales.
+    """
+    if not hr_dir.is_dir():
+        raise BadDataError(
+            f"{hr_dir}: expected a folder of photographs, found {'a file' if hr_dir.exists() else 'none'}"
+        )
+    paths = images.find(hr_dir)
+    names, wanted = [path.name for path in paths], sorted(set(scales))
+    if (out / _INDEX).exists():
+        finished = PreparedSet.open(out)
+        _check_same(out, finished, names, wanted)
+        return finished
+    out.mkdir(parents=True, exist_ok=True)
+    with _Journal(out, wanted, names) as journal, ThreadPoolExecutor(2) as pool:
+        remaining = paths[len(journal.photos) :]
+        results = _in_order(pool, remaining, wanted)
+        for photo, pixels in track(results, "preparing", len(remaining), console=Console(stderr=True)):
+            journal.add(photo, pixels)
+    photos = tuple(photo for photo in journal.photos if photo.reason is None)
+    skipped = tuple(photo for photo in journal.photos if photo.reason is not None)
+    if not photos:
+        first = f", the first: {skipped[0].name}: {skipped[0].reason}" if skipped else ""
+        raise BadDataError(f"{hr_dir}: expected usable photographs, found none among {len(paths)} pictures{first}")
+    _write_index(out, wanted, photos, skipped)
+    return PreparedSet.open(out)
+
+
+class _Journal:
+    """What has been written so far. Pixels go to disk before their line, so a cut-off call loses at most a picture."""
+
+    def __init__(self, folder: Path, scales: list[int], names: list[str]) -> None:
+        path = folder / _JOURNAL
+        settings = {"scales": scales, "names": names}
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        whole: list[Any] = [json.loads(line) for line in lines if line.endswith("\n")]
+        if whole and whole[0] != settings:
+            raise BadDataError(f"{folder}: holds part of a set of other photographs or scales; use another folder")
+        self.photos = [Photo(**entry) for entry in whole[1:]]
+        _write_text(path, "".join(json.dumps(entry) + "\n" for entry in [settings, *whole[1:]]))
+        written = PreparedSet(folder, tuple(scales), tuple(p for p in self.photos if p.reason is None), ())
+        self._open = ExitStack()
+        self._lines = self._open.enter_context(path.open("a"))
+        self._files = {s: self._open.enter_context(written.file(s).open("ab")) for s in (1, *scales)}
+        for scale, file in self._files.items():
+            file.truncate(int(written.offsets(scale)[-1]))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def add(self, photo: Photo, pixels: dict[int, NDArray[np.uint8]]) -> None:
+        for scale, part in pixels.items():
+            self._files[scale].write(part.tobytes())
+            self._files[scale].flush()
+        self._lines.write(json.dumps(asdict(photo)) + "\n")
+        self._lines.flush()
+        self.photos.append(photo)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, paths: Sequence[Path], scales: Sequence[int]
+) -> Iterator[tuple[Photo, dict[int, NDArray[np.uint8]]]]:
+    for first in range(0, len(paths), _AT_ONCE):
+        yield from pool.map(lambda path: _convert(path, scales), paths[first : first + _AT_ONCE])
+
+
+def _convert(path: Path, scales: Sequence[int]) -> tuple[Photo, dict[int, NDArray[np.uint8]]]:
+    """The HR pixels (under 1) and the LR pixels of one photograph; none when it has to be skipped."""
+    try:
+        pixels = _rgb8(images.read_array(path))
+    except BadImageError as error:
+        return Photo(path.name, reason=str(error)), {}
+    hr = crop_to_multiple(pixels, math.lcm(*scales))
+    height, width = hr.shape[:2]
+    if min(height, width) < SMALLEST_SIDE:
+        size = f"{pixels.shape[1]}x{pixels.shape[0]}"
+        return Photo(path.name, reason=f"expected sides of at least {SMALLEST_SIDE} pixels, found {size}"), {}
+    lr = {scale: imresize(hr, Fraction(1, scale), "mirror") for scale in scales}
+    return Photo(path.name, height, width), {1: hr, **lr}
+
+
+def _rgb8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """(H, W, 1 to 4 bands) of 8 or 16 bits -> (H, W, 3) uint8; alpha is left out, grey repeated."""
+    if pixels.dtype == np.uint16:
+        pixels = (pixels.astype(np.uint32) * 255 + 32767) // 65535
+    bands = pixels.shape[2]
+    return np.repeat(pixels[..., :1], 3, 2).astype(np.uint8) if bands < 3 else pixels[..., :3].astype(np.uint8)
+
+
+def _check_same(out: Path, finished: PreparedSet, names: list[str], scales: list[int]) -> None:
+    found = sorted(photo.name for photo in finished.photos + finished.skipped)
+    if found != sorted(names):
+        raise BadDataError(
+            f"{out}: holds a set of {len(found)} other photographs; expected {len(names)}: use another folder"
+        )
+    if list(finished.scales) != scales:
+        raise BadDataError(
+            f"{out}: holds a set of scales {list(finished.scales)}; expected {scales}: use another folder"
+        )
+
+
+def _write_index(out: Path, scales: list[int], photos: tuple[Photo, ...], skipped: tuple[Photo, ...]) -> None:
+    index = {"scales": scales, "photos": [asdict(p) for p in photos], "skipped": [asdict(p) for p in skipped]}
+    _write_text(out / _INDEX, json.dumps(index, indent=1))
+    (out / _JOURNAL).unlink()
+
+
+def _write_text(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def _size(file: Path) -> str:
+    return f"{file.stat().st_size}" if file.is_file() else "no file"

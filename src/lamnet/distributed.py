@@ -1,0 +1,78 @@
+"""One worker or many: what `torchrun` started, and the little that workers say to each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from lamnet.errors import BadArgumentError
+
+
+@dataclass(frozen=True)
+class Workers:
+    """This worker's rank among `world`, and its device."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the worker that writes files and shows progress."""
+        return self.rank == 0
+
+    def wrap(self, network: nn.Module) -> nn.Module:
+        """The network whose gradients are means over all workers."""
+        if self.world == 1:
+            return network
+        ids = [self.device.index] if self.device.type == "cuda" else None
+        return DistributedDataParallel(network, device_ids=ids)
+
+    def agreed(self, value: float) -> float:
+        """The first worker's value, on all of them."""
+        if self.world == 1:
+            return value
+        shared = torch.tensor(value, dtype=torch.float64, device=self.device)
+        dist.broadcast(shared, 0)
+        return shared.item()
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean of a tensor over all workers; changes it in place."""
+        if self.world > 1:
+            dist.all_reduce(value)
+            value /= self.world
+        return value
+
+    def wait(self) -> None:
+        """Return when all workers have come here."""
+        if self.world > 1:
+            dist.barrier()
+
+
+@contextmanager
+def join(batch: int) -> Iterator[Workers]:
+    """This process among those that torchrun started, or alone; `batch` patches a step are to be shared evenly."""
+    world, rank, local = (int(os.environ.get(name, default)) for name, default in _ENVIRONMENT)
+    if batch % world:
+        raise BadArgumentError(f"batch: expected a multiple of the {world} workers, got {batch}")
+    device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
+    if world == 1:
+        yield Workers(0, 1, device)
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Workers(rank, world, device)
+    finally:
+        dist.destroy_process_group()
+
+
+_ENVIRONMENT = (("WORLD_SIZE", "1"), ("RANK", "0"), ("LOCAL_RANK", "0"))
