@@ -26,8 +26,8 @@ from lamnet.distributed import Workers, join
 from lamnet.errors import BadWeightsError, LamnetError
 from lamnet.evaluate import evaluate
 from lamnet.model import LAMNet
-from lamnet.recipes import Recipe
 from lamnet.monitor import Monitor
+from lamnet.recipes import Recipe
 
 
 class DivergedError(LamnetError):
