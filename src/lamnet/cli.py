@@ -65,6 +65,154 @@ def upscale(
 
 
 @app.command
+def evaluate(
+    *models: str,
+    data: Path,
+    scale: int = 4,
+    sets: str | None = None,
+    results: list[Path] | None = None,
+    compare: list[Path] | None = None,
+    metrics: str = "psnr_y,ssim_y",
+    convention: Literal["float", "matlab"] = "float",
+    border: int | None = None,
+    ensemble: bool = False,
+    times: bool = False,
+    json: Path | None = None,
+    csv: Path | None = None,
+    markdown: Path | None = None,
+    save: Path | None = None,
+    device: str | None = None,
+) -> None:
+    """Measure models on benchmark pictures: PSNR and SSIM on Y, per image and mean.
+
+    Parameters
+    ----------
+    models
+        tiny, base, large, weights files, bicubic, or spandrel:FILE for a network of others.
+    data
+        A folder of sets (HR and LR_bicubic/X4, LRBICX4, DIV2K_valid_HR, img_001_SRF_4_HR.png, ...), or one set; where
+        there are only HR pictures, LR is made.
+    scale
+        How many times as wide and high.
+    sets
+        Names with commas between, such as Set5,Set14; all when left out.
+    results
+        A folder of pictures that somebody made, measured like a model; may be repeated.
+    compare
+        An earlier --json file whose figures join the table; may be repeated.
+    metrics
+        Of psnr_y, ssim_y, psnr_rgb, ssim_rgb, lpips, dists.
+    convention
+        float: Y unrounded, grey counts as RGB. matlab: Y rounded, grey as it is.
+    border
+        Pixels left out on each side; the scale when left out.
+    ensemble
+        The mean over eight flips and rotations (x8).
+    times
+        The seconds each image took as well.
+    json
+        Where the figures go: one model an object, several a list.
+    csv
+        Where the figures go, a row per image and per mean.
+    markdown
+        Where the table goes.
+    save
+        A folder for the models' results, MODEL/SET/NAMEx4.png.
+    device
+        cpu, cuda, cuda:1, mps; the best there is when left out.
+    """
+    from lamnet import report
+    from lamnet.evaluate import compare as measure
+    from lamnet.protocol import Protocol
+
+    earlier = [evaluation for path in compare or () for evaluation in report.from_json(path)]
+    protocol = Protocol(tuple(metrics.split(",")), convention, border, ensemble, times)
+    chosen = sets.split(",") if sets else None
+    with _progress() as progress:
+        found = measure(
+            models, scale, data, chosen, protocol, results=results or (), device=device, save=save, progress=progress
+        )
+    for path, text in ((json, report.to_json), (csv, report.to_csv)):
+        if path is not None:
+            report.write(path, text(found))
+    table = report.to_markdown([*earlier, *found])
+    print(*map(_line, table.splitlines()), sep="\n")
+    if markdown is not None:
+        report.write(markdown, table)
+
+
+@app.command
+def prepare(photos: Path, out: Path, *, scales: tuple[int, ...] = (2, 3, 4)) -> None:
+    """Make a training set of a folder of photographs: HR and bicubic LR, in memory-mapped files.
+
+    Parameters
+    ----------
+    photos
+        A folder of PNG, JPEG, WebP, AVIF or TIFF files.
+    out
+        The folder for the set; the same command goes on where it was cut off.
+    scales
+        For which LR is made.
+    """
+    from lamnet.data.prepare import prepare as run
+
+    prepared = run(photos, out, scales)
+    for photo in prepared.skipped:
+        print(f"skipped {photo.name}: {photo.reason}", file=sys.stderr)
+    print(f"{out}: {len(prepared.photos)} photographs, {len(prepared.skipped)} skipped")
+
+
+@app.command
+def train(
+    recipe: str,
+    /,
+    *,
+    data: Path,
+    out: Path,
+    valid: Path | None = None,
+    budget: str | None = None,
+    steps: int | None = None,
+    start: Annotated[Path | None, Parameter(name="--from")] = None,
+    seed: int = 0,
+    precision: Literal["float32", "bfloat16"] = "float32",
+    accumulate: int = 1,
+) -> None:
+    """Train a network; the same command goes on where the last checkpoint was. Under torchrun, on many workers.
+
+    Parameters
+    ----------
+    recipe
+        tiny_x4, base_x2, large_x3, ...: as the paper trains; tiny_x4_short, ...: for a small budget.
+    data
+        A set made by `lamnet prepare`.
+    out
+        The run's folder: recipe.json, metrics.jsonl, checkpoint.pt, at the end weights.safetensors.
+    valid
+        A benchmark folder or a folder of photographs for PSNR-Y on the way.
+    budget
+        Time for the whole training, such as 25m or 1h30m: the schedule ends with it.
+    steps
+        Steps of the whole training; the recipe's when left out.
+    start
+        Weights to start from; of another scale, the body is taken.
+    seed
+        Of the first weights and the patches.
+    precision
+        Of the network's arithmetic in training; parameters stay float32.
+    accumulate
+        Micro-batches a step, for a batch that does not fit into memory.
+    """
+    from dataclasses import replace
+
+    from lamnet import recipes
+    from lamnet.train import train as run
+
+    chosen = replace(recipes.named(recipe), seed=seed, precision=precision, accumulate=accumulate)
+    chosen = replace(chosen, steps=steps or chosen.steps, budget_s=recipes.seconds(budget) if budget else 0.0)
+    print(_line(run(chosen, data, out, valid, start)))
+
+
+@app.command
 def demo(out: Path = Path("lamnet-demo")) -> None:
     """Upscale a photograph and put input, bicubic and LAMNet side by side.
 

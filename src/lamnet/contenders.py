@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lamnet import weights
+from lamnet import devices, weights
 from lamnet.data.resize import imresize
 from lamnet.errors import BadWeightsError, MissingExtraError
 from lamnet.model import LAMNet
@@ -38,9 +38,9 @@ def load(model: LAMNet | str | Path, scale: int, ensemble: bool = False, device:
     """The contender that a network, a name or a file stands for.
 
     Args:
-        model: "bicubic", whatever `weights.load` takes, "spandrel:FILE" for another network's weights file, or a network,
-            which stays on its device unless `device` is given.
+        model: "bicubic", whatever `weights.load` takes, "spandrel:FILE" for another network's weights file, or a network.
         ensemble: networks give the mean over the eight flips and rotations; their name gets a "+".
+        device: as for `devices.pick`; a network that is given stays where it is when this is None.
 
     Raises:
         BadWeightsError: no such model, or one for another scale.
@@ -55,10 +55,9 @@ def load(model: LAMNet | str | Path, scale: int, ensemble: bool = False, device:
     network = model if isinstance(model, LAMNet) else weights.load(model, scale)
     if network.config.scale != scale:
         raise BadWeightsError(f"model: expected a network for x{scale}, found one for x{network.config.scale}")
-    if device is not None:
-        network.to(device)
-    name = "LAMNet" if isinstance(model, LAMNet) else str(model)
-    return _of_network(name, network.parameters(), network, ensemble)
+    if device is not None or network is not model:
+        network.to(devices.pick(device))
+    return _of_network("LAMNet" if network is model else str(model), network.parameters(), network, ensemble)
 
 
 def self_ensemble(network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

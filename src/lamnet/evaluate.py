@@ -1,11 +1,12 @@
-"""PSNR, SSIM and more of a network, bicubic or a folder of results on benchmark folders."""
+"""PSNR, SSIM and more of networks, bicubic and folders of results on benchmark folders."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -13,24 +14,24 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from lamnet import contenders, images
+from lamnet.contenders import Contender
 from lamnet.data.benchmarks import BenchmarkSet, Pair, find_sets
 from lamnet.data.resize import crop_to_multiple, imresize
-from lamnet.metrics import Convention, psnr, ssim, to_y
+from lamnet.data.results import find_results
+from lamnet.errors import BadArgumentError
 from lamnet.model import LAMNet
+from lamnet.protocol import Meter, Protocol, means
+
+DEFAULT = Protocol()
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """What is measured and how; `border` pixels are left out on each side, the scale when None."""
+class _Entrant:
+    """One row of the table; `picture` gives a pair's result and the seconds it took, None when it was only read."""
 
-    convention: Convention = "float"
-    border: int | None = None
-
-    def border_at(self, scale: int) -> int:
-        return scale if self.border is None else self.border
-
-
-DEFAULT = Protocol()
+    name: str
+    params: int | None
+    picture: Callable[[Pair], tuple[NDArray[np.uint8], float | None]]
 
 
 def evaluate(
@@ -39,11 +40,8 @@ def evaluate(
     data: Path,
     sets: Sequence[str] | None = None,
     protocol: Protocol = DEFAULT,
-    *,
-    device: str | None = None,
-    progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Measure a model on benchmark sets, or on any folder of HR pictures (LR is then made by bicubic).
+    """Measure one model on benchmark sets, or on any folder of HR pictures (LR is then made by bicubic).
 
     Args:
         model: as for `contenders.load`: a network, a name, a file, "bicubic" or "spandrel:FILE".
@@ -52,22 +50,43 @@ def evaluate(
 
     Returns:
         {"model", "scale", "params", "protocol", "sets": {NAME: {"psnr_y", "ssim_y", "images": {NAME: {"psnr_y", "ssim_y"}}}}};
-        a set's figures are means over its images, dB for PSNR, of 6 decimals. Equal input gives equal output.
+        a set's figures are means over its images, all have 6 decimals. Equal input gives an equal result.
 
     Raises:
-        BadDataError: before anything is computed, names every file that is missing or does not fit.
+        BadDataError: before anything is computed; names every file that is missing or does not fit.
         BadWeightsError: no such model.
     """
+    return compare([model], scale, data, sets, protocol)[0]
+
+
+def compare(
+    models: Sequence[LAMNet | str | Path],
+    scale: int,
+    data: Path,
+    sets: Sequence[str] | None = None,
+    protocol: Protocol = DEFAULT,
+    *,
+    results: Sequence[Path] = (),
+    device: str | None = None,
+    save: Path | None = None,
+    progress: Progress | None = None,
+) -> list[dict[str, Any]]:
+    """Measure models and folders of results alike, one dict as from `evaluate` for each.
+
+    Args:
+        results: folders of pictures that somebody made, as `data.results` finds them.
+        save: a folder for the models' results, MODEL/SET/NAMEx4.png; none of the files may exist.
+    """
+    if not models and not results:
+        raise BadArgumentError("models: expected at least one model or folder of results, got none")
     benchmark = find_sets(data, scale, sets, protocol.border_at(scale))
-    contender = contenders.load(model, scale, device=device)
-    scores = _measure(benchmark, lambda pair: contender.upscale(low_resolution(pair, scale)), scale, protocol, progress)
-    return {
-        "model": contender.name,
-        "scale": scale,
-        "params": contender.params,
-        "protocol": {**asdict(protocol), "border": protocol.border_at(scale)},
-        "sets": scores,
-    }
+    found = [find_results(folder, benchmark, scale) for folder in results]
+    meter = Meter(protocol, scale, device)
+    loaded = [contenders.load(model, scale, protocol.ensemble, device) for model in models]
+    targets = [_targets(save, contender.name, benchmark, scale) for contender in loaded]
+    entrants = [_of_contender(*both, scale) for both in zip(loaded, targets, strict=True)]
+    entrants += [_of_results(str(folder), files) for folder, files in zip(results, found, strict=True)]
+    return [_measure(entrant, benchmark, scale, meter, progress) for entrant in entrants]
 
 
 def low_resolution(pair: Pair, scale: int) -> NDArray[np.uint8]:
@@ -77,44 +96,67 @@ def low_resolution(pair: Pair, scale: int) -> NDArray[np.uint8]:
     return imresize(crop_to_multiple(images.read_array(pair.hr), scale), 1 / scale)
 
 
+def _of_contender(contender: Contender, targets: Mapping[Pair, Path], scale: int) -> _Entrant:
+    def picture(pair: Pair) -> tuple[NDArray[np.uint8], float]:
+        lr = low_resolution(pair, scale)
+        start = perf_counter()
+        sr = contender.upscale(lr)
+        seconds = perf_counter() - start
+        if pair in targets:
+            targets[pair].parent.mkdir(parents=True, exist_ok=True)
+            images.write_array(targets[pair], sr)
+        return sr, seconds
+
+    return _Entrant(contender.name, contender.params, picture)
+
+
+def _of_results(name: str, files: Mapping[Pair, Path]) -> _Entrant:
+    return _Entrant(name, None, lambda pair: (images.read_array(files[pair]), None))
+
+
+def _targets(save: Path | None, name: str, benchmark: Sequence[BenchmarkSet], scale: int) -> dict[Pair, Path]:
+    if save is None:
+        return {}
+    folder = save / re.sub(r"[^\w.+-]+", "_", name).lstrip("._")
+    targets = {pair: folder / one.name / f"{pair.name}x{scale}.png" for one in benchmark for pair in one.pairs}
+    existing = [path for path in targets.values() if path.exists()]
+    if existing:
+        raise BadArgumentError(f"save: expected a folder without these results, found {existing[0]} already there")
+    return targets
+
+
 def _measure(
-    benchmark: Sequence[BenchmarkSet],
-    result: Callable[[Pair], NDArray[np.uint8]],
-    scale: int,
-    protocol: Protocol,
-    progress: Progress | None,
+    entrant: _Entrant, benchmark: Sequence[BenchmarkSet], scale: int, meter: Meter, progress: Progress | None
 ) -> dict[str, Any]:
     scores: dict[str, Any] = {}
     for one in benchmark:
         per_image: dict[str, dict[str, float]] = {}
-        for pair in _shown(one, progress):
-            hr = crop_to_multiple(images.read_array(pair.hr), scale)
-            per_image[pair.name] = _scores(hr, result(pair), protocol.border_at(scale), protocol.convention)
-        names = next(iter(per_image.values()))
-        means = {name: _rounded(np.mean([image[name] for image in per_image.values()])) for name in names}
-        rounded = {name: {k: _rounded(v) for k, v in image.items()} for name, image in per_image.items()}
-        scores[one.name] = {**means, "images": rounded}
-    return scores
+        for pair in _shown(one, entrant.name, progress):
+            sr, seconds = entrant.picture(pair)
+            per_image[pair.name] = meter.scores(crop_to_multiple(images.read_array(pair.hr), scale), sr)
+            if meter.protocol.times and seconds is not None:
+                per_image[pair.name]["seconds"] = seconds
+        rounded = {name: _rounded(image) for name, image in per_image.items()}
+        scores[one.name] = {**_rounded(means(list(per_image.values()))), "images": rounded}
+    return {
+        "model": entrant.name,
+        "scale": scale,
+        "params": entrant.params,
+        "protocol": {
+            "convention": meter.protocol.convention,
+            "border": meter.border,
+            "lr_made": [one.name for one in benchmark if any(pair.lr is None for pair in one.pairs)],
+        },
+        "sets": scores,
+    }
 
 
-def _shown(one: BenchmarkSet, progress: Progress | None) -> Iterator[Pair]:
+def _shown(one: BenchmarkSet, name: str, progress: Progress | None) -> Iterator[Pair]:
     if progress is None:
         yield from one.pairs
     else:
-        yield from progress.track(one.pairs, description=one.name)
+        yield from progress.track(one.pairs, description=f"{name} {one.name}")
 
 
-def _scores(hr: NDArray[np.uint8], sr: NDArray[np.uint8], border: int, convention: Convention) -> dict[str, float]:
-    if convention == "matlab" and hr.shape[2] == 1 != sr.shape[2]:
-        sr = _grey(sr)
-    planes = to_y(hr, convention), to_y(sr, convention)
-    return {"psnr_y": psnr(*planes, border), "ssim_y": ssim(*planes, border)}
-
-
-def _grey(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The grey picture (H, W, 1) in full range that a network's nearly grey RGB stands for: its luma, BT.601."""
-    return np.floor((to_y(rgb) - 16) * (255 / 219) + 0.5).clip(0, 255).astype(np.uint8)[..., None]
-
-
-def _rounded(value: float | np.floating[Any]) -> float:
-    return round(float(value), 6) if math.isfinite(value) else float(value)
+def _rounded(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 6) for name, value in values.items()}
