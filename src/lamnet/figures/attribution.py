@@ -6,18 +6,20 @@ Gu and Dong, "Interpreting Super-Resolution Networks with Local Attribution Maps
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyvips
 import torch
 from numpy.typing import NDArray
+from rich.progress import Progress
 from torch import Tensor, nn
 
 from lamnet.errors import BadArgumentError
-from lamnet.figures import layout
+from lamnet.figures import inputs, layout
 from lamnet.figures.region import Region
 
 if TYPE_CHECKING:
@@ -39,6 +41,22 @@ class Attribution:
     map: NDArray[np.float64]
     diffusion_index: float
     crop: NDArray[np.uint8]
+
+
+def create(
+    picture: Path, models: Sequence[str], scale: int, region: Region, out: Path, progress: Progress
+) -> dict[str, Attribution]:
+    """Write the figure of a region of an HR picture file to `out`; the maps by label."""
+    layout.check_target(out)
+    hr, lr = inputs.read_pair(picture, scale)
+    region.check_inside(hr.shape)
+    networks = {label: inputs.network_of(model, scale) for label, model in inputs.by_label(models).items()}
+    found = {
+        label: attribute(network, scale, lr, region)
+        for label, network in progress.track(networks.items(), description="attribution")
+    }
+    layout.save(draw(hr, lr, region, found), out)
+    return found
 
 
 def attribute(
@@ -116,8 +134,8 @@ def draw(hr: NDArray[np.uint8], lr: NDArray[np.uint8], region: Region, found: Ma
 def _overlaid(lr: NDArray[np.uint8], attribution: NDArray[np.float64]) -> NDArray[np.uint8]:
     """The LR picture, grey and pale, under the map in one strong colour."""
     strength = np.sqrt(np.abs(attribution) / np.abs(attribution).max())[..., None]
-    pale = 127 + lr.mean(-1, keepdims=True) / 2
-    return np.round(pale * (1 - strength) + np.array(_MAP_COLOUR) * strength).astype(np.uint8)
+    pale: NDArray[np.float64] = 127 + lr.mean(-1, keepdims=True) / 2
+    return (pale * (1 - strength) + np.array(_MAP_COLOUR) * strength).astype(np.uint8)
 
 
 def _output(network: nn.Module, sharp: NDArray[np.floating], region: Region) -> NDArray[np.uint8]:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.progress import Progress
 
+from lamnet import contenders
 from lamnet.errors import BadArgumentError
-from lamnet.figures import layout
+from lamnet.figures import inputs, layout
 from lamnet.figures.region import Region, most_different
 from lamnet.metrics import psnr, ssim, to_y
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BICUBIC = "Bicubic"
+_BICUBIC = inputs.label_of(contenders.BICUBIC)
 _SSIM_WINDOW = 11
 _CAPTION = 2 * layout.LINE + 0.04
 _NARROWEST = 0.62  # inches, what "28.43/0.8111" takes
@@ -42,6 +45,22 @@ class Comparison:
     hr: NDArray[np.uint8]
     region: Region
     crops: tuple[Crop, ...]
+
+
+def create(
+    picture: Path, models: Sequence[str], scale: int, region: Region | None, out: Path, progress: Progress
+) -> Comparison:
+    """Write the figure of an HR picture file, bicubic and the models to `out`."""
+    layout.check_target(out)
+    hr, lr = inputs.read_pair(picture, scale)
+    labelled = {_BICUBIC: contenders.BICUBIC, **inputs.by_label(models)}
+    outputs = {
+        label: inputs.output_of(model, scale, lr)
+        for label, model in progress.track(labelled.items(), description="upscaling")
+    }
+    comparison = compare(hr, outputs, region)
+    layout.save(draw(comparison, f"{picture.stem} (x{scale})"), out)
+    return comparison
 
 
 def compare(
@@ -87,7 +106,7 @@ def draw(comparison: Comparison, title: str) -> Figure:
 
 
 def _interesting(hr: NDArray[np.uint8], outputs: Mapping[str, NDArray[np.uint8]]) -> Region:
-    chosen = {name: output for name, output in outputs.items() if name != BICUBIC}
+    chosen = {name: output for name, output in outputs.items() if name != _BICUBIC}
     if len(chosen) < 2:
         chosen = outputs
     if len(chosen) < 2:

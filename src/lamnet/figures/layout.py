@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +14,7 @@ from lamnet.errors import BadArgumentError, MissingExtraError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -76,6 +78,34 @@ def label_axes(axes: Axes, x: str = "", y: str = "") -> None:
     axes.set_ylabel(y, fontsize=FONT, family=FAMILY, labelpad=2)
 
 
+def make_logarithmic(axis: Axis) -> None:
+    """A logarithmic axis with plain numbers at round values, in the figure's type."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
+    axis.set_tick_params(which="minor", length=0)
+
+
+def add_legend(axes: Axes) -> None:
+    """The names of the lines above the plot, one below the other."""
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        borderaxespad=0.3,
+        frameon=False,
+        labelspacing=0.15,
+        prop={"family": FAMILY, "size": FONT},
+    )
+
+
+def line_style(index: int) -> dict[str, str]:
+    """Colour and dashes of the index-th line: different in print without colour, too."""
+    return {"color": OKABE_ITO[index % len(OKABE_ITO)], "linestyle": LINE_STYLES[index % len(LINE_STYLES)]}
+
+
 def add_caption(axes: Axes, *lines: str) -> None:
     """Centred lines of text under a panel, each shortened with an ellipsis where it is wider than the panel."""
     for row, line in enumerate(lines):
@@ -112,11 +142,17 @@ def balanced_columns(count: int, most: int) -> int:
 
 
 def check_target(path: Path) -> None:
-    """Refuse a file name that `save` could not write, before the work is done rather than after."""
+    """Refuse what `save` could not write, before the work is done rather than after."""
+    _require_matplotlib()
     if path.suffix.lower() not in _METADATA:
         raise BadArgumentError(f"{path}: expected a name that ends in .png or .pdf")
     if not path.parent.is_dir():
         raise BadArgumentError(f"{path}: expected a file in an existing folder, found no {path.parent}")
+
+
+def _require_matplotlib() -> None:
+    if find_spec("matplotlib") is None:
+        raise MissingExtraError('figures: expected matplotlib, found none; pip install "lamnet-sr[figures]"')
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -7,17 +7,20 @@ ratios as in Ding et al., "Scaling Up Your Kernels to 31x31", CVPR 2022.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.progress import Progress
 from torch import nn
 
-from lamnet.errors import BadArgumentError
-from lamnet.figures import layout
+from lamnet import images
+from lamnet.errors import BadArgumentError, BadImageError
+from lamnet.figures import inputs, layout
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +44,26 @@ class ReceptiveField:
         return tuple(side**2 / self.map.size for side in self.sides)
 
 
-def receptive_field(network: nn.Module, scale: int, crops: Iterable[NDArray[np.uint8]]) -> ReceptiveField:
+def create(
+    pictures: Path, models: Sequence[str], scale: int, out: Path, size: int, progress: Progress
+) -> dict[str, ReceptiveField]:
+    """Write the figure to `out`, averaged over the centres, `size` LR pixels wide and high, of HR pictures; fields by label.
+
+    `pictures` is a file or a folder; LR is made of them as the benchmarks' is.
+    """
+    layout.check_target(out)
+    files = images.find(pictures) if pictures.is_dir() else [pictures]
+    networks = {label: inputs.network_of(model, scale) for label, model in inputs.by_label(models).items()}
+    crops = [_centre_crop(path, scale, size) for path in files]
+    fields = {
+        label: receptive_field(network, scale, crops)
+        for label, network in progress.track(networks.items(), description="receptive fields")
+    }
+    layout.save(draw(fields), out)
+    return fields
+
+
+def receptive_field(network: nn.Module, scale: int, crops: Sequence[NDArray[np.uint8]]) -> ReceptiveField:
     """The gradient of the centre output pixel, its magnitude averaged over LR crops (size, size, 3), size odd."""
     total, count = np.zeros(()), 0
     for crop in crops:
@@ -69,7 +91,7 @@ def draw(fields: Mapping[str, ReceptiveField]) -> Figure:
         side = field.sides[-1]
         corner = (len(field.map) - side) // 2
         layout.add_box(axes, corner, corner, side, side, colour=layout.OKABE_ITO[1])
-        layout.add_caption(axes, name, f"{SHARES[-1]:.0%}: {side}² ({field.area_ratios[-1]:.0%})")
+        layout.add_caption(axes, name, f"{SHARES[-1]:.0%} in {side}x{side} ({field.area_ratios[-1]:.1%})")
         if index == 0:
             bar = layout.add_axes(figure, layout.COLUMN - _BAR + layout.GAP, place[1], 0.08, width)
             figure.colorbar(image, cax=bar)
@@ -79,6 +101,18 @@ def draw(fields: Mapping[str, ReceptiveField]) -> Figure:
 
 def _logarithm(share: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.log10(np.maximum(share / share.max(), 10.0**-_DECADES))
+
+
+def _centre_crop(picture: Path, scale: int, size: int) -> NDArray[np.uint8]:
+    lr = inputs.read_pair(picture, scale)[1]
+    height, width = lr.shape[:2]
+    if min(height, width) < size:
+        raise BadImageError(
+            f"{picture}: expected at least {scale * size} pixels each way for LR crops of {size}, "
+            f"found {scale * width}x{scale * height}"
+        )
+    top, left = (height - size) // 2, (width - size) // 2
+    return np.ascontiguousarray(lr[top : top + size, left : left + size])
 
 
 def _centre_gradient(network: nn.Module, scale: int, crop: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -1,0 +1,104 @@
+"""How trainings went: validation PSNR, loss and learning rate, from their metrics.jsonl."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from lamnet.errors import BadArgumentError, BadDataError
+from lamnet.figures import layout
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Against = Literal["step", "time"]
+Lines = list[dict[str, float]]
+
+_WIDTH, _HEIGHT = 2.95, 1.0  # inches of a plot
+_PITCH = 1.12
+
+
+@dataclass(frozen=True)
+class _Plot:
+    metric: str
+    title: str
+    logarithmic: bool
+
+
+_PLOTS = (
+    _Plot("psnr_y", "PSNR-Y (dB)", False),
+    _Plot("loss", "L1 loss", True),
+    _Plot("lr", "learning rate", False),
+)
+
+
+def create(runs: Sequence[Path], out: Path, against: Against = "step") -> dict[str, Lines]:
+    """Write the curves of runs (their folders) to `out`; what was read, by label, the shortest end of a path that differs."""
+    layout.check_target(out)
+    labels = _labels(runs)
+    curves = {label: read(run) for label, run in zip(labels, runs, strict=True)}
+    layout.save(draw(curves, against), out)
+    return curves
+
+
+def read(run: Path) -> Lines:
+    """The lines of a run's metrics.jsonl; one that is being written is left out.
+
+    Raises BadDataError when there is no such file, or it holds something else.
+    """
+    path = run / "metrics.jsonl"
+    try:
+        text = path.read_text()
+        whole = text[: text.rfind("\n") + 1]
+        lines: Lines = [json.loads(line) for line in whole.splitlines()]
+        for line in lines:
+            _ = line["step"], line["loss"], line["lr"], line["elapsed_s"]
+    except OSError as error:
+        raise BadDataError(f"{run}: expected the folder of a training, found no metrics.jsonl in it") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadDataError(f"{path}: expected lines of metrics as training writes them, found {error!r}") from error
+    if not lines:
+        raise BadDataError(f"{path}: expected lines of metrics, found none yet")
+    return lines
+
+
+def draw(curves: Mapping[str, Lines], against: Against = "step") -> Figure:
+    """A plot for each metric that occurs, over steps or hours, a line for each run."""
+    plots = [plot for plot in _PLOTS if any(plot.metric in line for lines in curves.values() for line in lines)]
+    end = max(_abscissa(line, against) for lines in curves.values() for line in lines)
+    legend = len(curves) * layout.LINE + 0.08
+    figure = layout.new_figure(legend + len(plots) * _PITCH + 0.18)
+    for row, plot in enumerate(plots):
+        axes = layout.add_axes(figure, layout.COLUMN - _WIDTH - 0.07, legend + row * _PITCH, _WIDTH, _HEIGHT)
+        for index, (label, lines) in enumerate(curves.items()):
+            points = [(_abscissa(line, against), line[plot.metric]) for line in lines if plot.metric in line]
+            style: dict[str, Any] = layout.line_style(index)
+            if plot.metric == "psnr_y":
+                style |= {"marker": layout.MARKERS[index % len(layout.MARKERS)], "markersize": 2.5}
+            axes.plot(*zip(*points, strict=True) if points else ((), ()), label=label, linewidth=1.0, **style)
+        axes.set_xlim(0, 1.02 * end)
+        if plot.logarithmic:
+            layout.make_logarithmic(axes.yaxis)
+        axes.grid(linewidth=0.3, alpha=0.6)
+        last = row == len(plots) - 1
+        layout.label_axes(axes, ("step" if against == "step" else "hours") if last else "", plot.title)
+        axes.tick_params(labelbottom=last)
+        if row == 0:
+            layout.add_legend(axes)
+    return figure
+
+
+def _abscissa(line: Mapping[str, float], against: Against) -> float:
+    return line["step"] if against == "step" else line["elapsed_s"] / 3600
+
+
+def _labels(runs: Sequence[Path]) -> list[str]:
+    """The runs' folder names, with as many of their parents as it takes to tell them apart."""
+    parts = [run.resolve().parts for run in runs]
+    if not runs or len(set(parts)) < len(runs):
+        raise BadArgumentError(f"runs: expected different folders, got {', '.join(map(str, runs)) or 'none'}")
+    depth = next(d for d in range(1, max(map(len, parts)) + 1) if len({p[-d:] for p in parts}) == len(runs))
+    return ["/".join(path[-depth:]) for path in parts]
