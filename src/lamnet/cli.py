@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from lamnet import __version__
+from lamnet import __version__, cli_figures
 from lamnet.errors import LamnetError
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
+from lamnet.terminal import complain, one_line, progress_bar
 
 app = App(name="lamnet", help="Lightweight image super-resolution with LAMNet.", version=__version__)
+app.command(cli_figures.app)
 
 
 @app.command
@@ -53,13 +52,13 @@ def upscale(
 
     upscaler = Upscaler(batch.load_best(model, scale), device, precision)
     failed = 0
-    with _progress() as progress:
+    with progress_bar() as progress:
         for outcome in batch.run(batch.plan_jobs(photos, out, scale), upscaler, overwrite, progress):
             if outcome.problem is None:
-                print(_line(outcome.target))
+                print(one_line(outcome.target))
             else:
                 failed += 1
-                _complain(outcome.problem)
+                complain(outcome.problem)
     if failed:
         sys.exit(1)
 
@@ -128,7 +127,7 @@ def evaluate(
     earlier = [evaluation for path in compare or () for evaluation in report.from_json(path)]
     protocol = Protocol(tuple(metrics.split(",")), convention, border, ensemble, times)
     chosen = sets.split(",") if sets else None
-    with _progress() as progress:
+    with progress_bar() as progress:
         found = measure(
             models, scale, data, chosen, protocol, results=results or (), device=device, save=save, progress=progress
         )
@@ -136,7 +135,7 @@ def evaluate(
         if path is not None:
             report.write(path, text(found))
     table = report.to_markdown([*earlier, *found])
-    print(*map(_line, table.splitlines()), sep="\n")
+    print(*map(one_line, table.splitlines()), sep="\n")
     if markdown is not None:
         report.write(markdown, table)
 
@@ -209,7 +208,7 @@ def train(
 
     chosen = replace(recipes.named(recipe), seed=seed, precision=precision, accumulate=accumulate)
     chosen = replace(chosen, steps=steps or chosen.steps, budget_s=recipes.seconds(budget) if budget else 0.0)
-    print(_line(run(chosen, data, out, valid, start)))
+    print(one_line(run(chosen, data, out, valid, start)))
 
 
 @app.command
@@ -224,7 +223,7 @@ def demo(out: Path = Path("lamnet-demo")) -> None:
     from lamnet.demo import run
 
     for name, path in run(out).items():
-        print(f"{name:12} {_line(path)}")
+        print(f"{name:12} {one_line(path)}")
 
 
 def main() -> None:
@@ -234,26 +233,8 @@ def main() -> None:
     except CycloptsError:
         sys.exit(2)
     except LamnetError as error:
-        _complain(error)
+        complain(error)
         sys.exit(1)
     except KeyboardInterrupt:
         print("lamnet: interrupted", file=sys.stderr)
         sys.exit(130)
-
-
-def _progress() -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    return Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal)
-
-
-def _complain(problem: object) -> None:
-    print(f"lamnet: {_line(problem)}", file=sys.stderr)
-
-
-def _line(text: object) -> str:
-    """One printable line, whatever bytes a file's name holds."""
-    return str(text).encode(errors="backslashreplace").decode().replace("\r", "\\r").replace("\n", "\\n")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Against = Literal["step", "time"]
 Lines = list[dict[str, float]]
 
-_WIDTH, _HEIGHT = 2.95, 1.0  # inches of a plot
+_WIDTH, _HEIGHT = 2.88, 1.0  # inches of a plot
 _PITCH = 1.12
 
 
@@ -72,7 +72,7 @@ def draw(curves: Mapping[str, Lines], against: Against = "step") -> Figure:
     legend = len(curves) * layout.LINE + 0.08
     figure = layout.new_figure(legend + len(plots) * _PITCH + 0.18)
     for row, plot in enumerate(plots):
-        axes = layout.add_axes(figure, layout.COLUMN - _WIDTH - 0.07, legend + row * _PITCH, _WIDTH, _HEIGHT)
+        axes = layout.add_axes(figure, layout.COLUMN - _WIDTH - 0.14, legend + row * _PITCH, _WIDTH, _HEIGHT)
         for index, (label, lines) in enumerate(curves.items()):
             points = [(_abscissa(line, against), line[plot.metric]) for line in lines if plot.metric in line]
             style: dict[str, Any] = layout.line_style(index)
@@ -81,7 +81,8 @@ def draw(curves: Mapping[str, Lines], against: Against = "step") -> Figure:
             axes.plot(*zip(*points, strict=True) if points else ((), ()), label=label, linewidth=1.0, **style)
         axes.set_xlim(0, 1.02 * end)
         if plot.logarithmic:
-            layout.make_logarithmic(axes.yaxis)
+            axes.set_yscale("log")
+            layout.round_log_ticks(axes.yaxis)
         axes.grid(linewidth=0.3, alpha=0.6)
         last = row == len(plots) - 1
         layout.label_axes(axes, ("step" if against == "step" else "hours") if last else "", plot.title)

@@ -78,11 +78,10 @@ def label_axes(axes: Axes, x: str = "", y: str = "") -> None:
     axes.set_ylabel(y, fontsize=FONT, family=FAMILY, labelpad=2)
 
 
-def make_logarithmic(axis: Axis) -> None:
-    """A logarithmic axis with plain numbers at round values, in the figure's type."""
+def round_log_ticks(axis: Axis) -> None:
+    """Plain numbers at round values on an axis with a logarithmic scale."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())

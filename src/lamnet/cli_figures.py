@@ -1,0 +1,132 @@
+"""The verbs of `lamnet figures`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from lamnet.terminal import one_line, progress_bar
+
+app = App(name="figures", help="Draw the figures of a paper, one column wide: PNG or PDF.")
+
+Corners = tuple[int, int, int, int]
+Out = Annotated[Path, Parameter(alias="-o")]
+
+
+@app.command
+def compare(
+    picture: Path,
+    models: list[str],
+    /,
+    *,
+    out: Out,
+    scale: int = 4,
+    region: Annotated[Corners | None, Parameter(negative=())] = None,
+) -> None:
+    """Crops of a region in HR, bicubic and models, with PSNR and SSIM on Y of the crop, and the whole picture.
+
+    Parameters
+    ----------
+    picture
+        The HR picture; LR is made of it.
+    models
+        tiny, base, large, weights files, spandrel:FILE, or a picture that somebody's network made of the same LR.
+        LABEL=MODEL says what the figure calls it.
+    out
+        The figure, a .png or .pdf.
+    scale
+        How many times as wide and high.
+    region
+        Left, top, width and height in HR pixels; where the models differ most when left out.
+    """
+    from lamnet.figures import compare as figure
+    from lamnet.figures.region import Region
+
+    with progress_bar() as progress:
+        found = figure.create(picture, models, scale, Region(*region) if region else None, out, progress)
+    box = found.region
+    print(f"{'region':24} {box.left} {box.top} {box.width} {box.height}")
+    for crop in found.crops:
+        print(f"{one_line(crop.name):24} {crop.psnr:.4f} dB  {crop.ssim:.6f}")
+
+
+@app.command
+def attribution(picture: Path, models: list[str], /, *, region: Corners, out: Out, scale: int = 4) -> None:
+    """Local attribution maps (Gu and Dong 2021): the LR pixels that a region of the output depends on.
+
+    Prints the diffusion index of each model: the larger, the more pixels take part.
+
+    Parameters
+    ----------
+    picture
+        The HR picture; LR is made of it.
+    models
+        tiny, base, large, weights files, or spandrel:FILE; LABEL=MODEL says what the figure calls it.
+    region
+        Left, top, width and height in HR pixels.
+    out
+        The figure, a .png or .pdf.
+    scale
+        How many times as wide and high.
+    """
+    from lamnet.figures import attribution as figure
+    from lamnet.figures.region import Region
+
+    with progress_bar() as progress:
+        found = figure.create(picture, models, scale, Region(*region), out, progress)
+    for label, one in found.items():
+        print(f"{one_line(label):24} {one.diffusion_index:.3f}")
+
+
+@app.command
+def receptive_field(pictures: Path, models: list[str], /, *, out: Out, scale: int = 4, size: int = 65) -> None:
+    """Effective receptive fields: the LR pixels that the centre of the output depends on, averaged over pictures.
+
+    Prints, for each model, the sides of the squares that hold 20, 30, 50 and 99 % of the gradient, and their areas as a
+    part of the crop.
+
+    Parameters
+    ----------
+    pictures
+        An HR picture, or a folder of them; LR is made of them.
+    models
+        tiny, base, large, weights files, or spandrel:FILE; LABEL=MODEL says what the figure calls it.
+    out
+        The figure, a .png or .pdf.
+    scale
+        How many times as wide and high.
+    size
+        Side of the LR crops in the pictures' centres, odd.
+    """
+    from lamnet.figures import receptive_field as figure
+
+    with progress_bar() as progress:
+        found = figure.create(pictures, models, scale, out, size, progress)
+    for label, field in found.items():
+        squares = (
+            f"{share:.0%} {side}x{side} {ratio:.2%}"
+            for share, side, ratio in zip(figure.SHARES, field.sides, field.area_ratios, strict=True)
+        )
+        print(f"{one_line(label):24} {'  '.join(squares)}")
+
+
+@app.command
+def curve(runs: list[Path], /, *, out: Out, against: Literal["step", "time"] = "step") -> None:
+    """Training curves: validation PSNR, loss and learning rate of runs.
+
+    Parameters
+    ----------
+    runs
+        Folders that `lamnet train` wrote to.
+    out
+        The figure, a .png or .pdf.
+    against
+        Steps, or hours of training.
+    """
+    from lamnet.figures import curve as figure
+
+    for label, lines in figure.create(runs, out, against).items():
+        best = max((line["psnr_y"] for line in lines if "psnr_y" in line), default=None)
+        print(f"{one_line(label):24} step {lines[-1]['step']}" + ("" if best is None else f"  best {best:.4f} dB"))

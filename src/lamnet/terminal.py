@@ -1,0 +1,29 @@
+"""What the verbs print with: results on stdout, progress and errors on stderr."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+def progress_bar() -> Progress:
+    """Bars on stderr that vanish when done; none where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal)
+
+
+def complain(problem: object) -> None:
+    """One line on stderr."""
+    print(f"lamnet: {one_line(problem)}", file=sys.stderr)
+
+
+def one_line(text: object) -> str:
+    """One printable line, whatever bytes a file's name holds."""
+    return str(text).encode(errors="backslashreplace").decode().replace("\r", "\\r").replace("\n", "\\n")
