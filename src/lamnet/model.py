@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lamnet.errors import BadArgumentError
+from lamnet.ops.dense import Before, depthwise, exchange, exchange_means, linear
 from lamnet.ops.fsa import fsa_channels_last
 from lamnet.ops.window import PAPER_WINDOW, Window
 
@@ -71,6 +72,20 @@ def _conv(x: Tensor, conv: nn.Conv2d) -> Tensor:
     return conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
+def _linear(x: Tensor, layer: nn.Linear, before: Before = "nothing") -> Tensor:
+    return linear(x, layer.weight, layer.bias, before)
+
+
+def _normalised(x: Tensor, norm: nn.LayerNorm, layer: nn.Linear) -> Tensor:
+    """layer(norm(x)), the norm's gain and offset folded into the layer."""
+    return linear(x, layer.weight * norm.weight, layer.bias + (layer.weight * norm.bias).sum(1), "normalise")
+
+
+def _added(x: Tensor, z: Tensor, layer: nn.Linear, scale: Tensor, before: Before = "nothing") -> Tensor:
+    """x + layer(before(z)) * scale, the scale folded into the layer."""
+    return linear(z, layer.weight * scale[:, None], layer.bias * scale, before, residual=x)
+
+
 def _scaled(dim: int) -> nn.Parameter:
     return nn.Parameter(torch.ones(dim))
 
@@ -91,7 +106,7 @@ class TapWeights(nn.Module):
         self.project = nn.Linear(inner, config.heads * config.window.taps)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.project(_conv(x, self.depthwise))
+        return _linear(depthwise(x, self.depthwise.weight, self.depthwise.bias), self.project)
 
 
 class LAM(nn.Module):
@@ -108,36 +123,20 @@ class LAM(nn.Module):
         self.vertical = TapWeights(config, HEIGHT)
         self.project_out = nn.Linear(channels, channels)
 
-    def branches(self, n: Tensor) -> tuple[Tensor, Tensor]:
+    def branches(self, x: Tensor, norm: nn.LayerNorm) -> tuple[Tensor, Tensor]:
         """The channel branch c and the spatial branch s, (B, H, W, D) each; reach 2*window.reach pixels."""
-        u1, u2 = self.project_in(n).chunk(2, dim=-1)
-        c = self.channel_out(F.relu(self.channel_in(u1)))
+        u1, u2 = _normalised(x, norm, self.project_in).chunk(2, dim=-1)
+        c = _linear(_linear(u1, self.channel_in), self.channel_out, "relu")
         s = fsa_channels_last(u2, self.horizontal(u2), self.window, WIDTH, logits=True)
         s = fsa_channels_last(s, self.vertical(s), self.window, HEIGHT, logits=True)
         return c, s
 
-    def exchange(self, c: Tensor, s: Tensor, means: Tensor) -> Tensor:
-        """Gate each branch by a mean over the other (IEM) and mix; means as from `exchange_means`."""
-        m, sr = means.to(c.dtype).unbind(1)  # (B, D) each
-        pixel_gate = torch.sigmoid(torch.einsum("bhwd,bd->bhw", c, m) / c.shape[-1])
-        channel_gate = torch.sigmoid(sr)
-        return self.project_out(torch.cat([c * pixel_gate[..., None], s * channel_gate[:, None, None]], -1))
-
-    def forward(self, n: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
-        c, s = self.branches(n)
+    def forward(self, x: Tensor, norm: nn.LayerNorm, scale: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
+        """x + LAM(norm(x)) * scale, and the exchange means used: those given, else x's own."""
+        c, s = self.branches(x, norm)
         if means is None:
             means = exchange_means(c, s)
-        return self.exchange(c, s, means), means
-
-
-def exchange_means(c: Tensor, s: Tensor) -> Tensor:
-    """The two means of the IEM over all pixels, (B, 2, D) float32: of s, and of s times the mean of c over channels.
-
-    They are all that ties a pixel to the whole image; whoever works in parts gathers and replays them.
-    """
-    flat = s.flatten(1, 2).float()  # (B, HW, D)
-    r = c.flatten(1, 2).float().mean(-1, keepdim=True)  # (B, HW, 1)
-    return torch.stack([flat.mean(1), (flat * r).mean(1)], 1)
+        return _added(x, exchange(c, s, means), self.project_out, scale), means
 
 
 class DGFN(nn.Module):
@@ -150,10 +149,10 @@ class DGFN(nn.Module):
         self.depthwise = nn.Conv2d(both, both, 3, padding=1, groups=both)
         self.project_out = nn.Linear(both, config.channels)
 
-    def forward(self, n: Tensor) -> Tensor:
-        z1, z2 = _conv(self.project_in(n), self.depthwise).chunk(2, dim=-1)
-        gate = F.gelu(z1)
-        return self.project_out(torch.cat([gate * z1, gate * z2], -1))
+    def forward(self, x: Tensor, norm: nn.LayerNorm, scale: Tensor) -> Tensor:
+        """x + DGFN(norm(x)) * scale."""
+        z = depthwise(_normalised(x, norm, self.project_in), self.depthwise.weight, self.depthwise.bias)
+        return _added(x, z, self.project_out, scale, "gate")
 
 
 class Block(nn.Module):
@@ -169,9 +168,8 @@ class Block(nn.Module):
         self.ffn_scale = _scaled(config.channels)
 
     def forward(self, x: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
-        mixed, means = self.mixer(self.mixer_norm(x), means)
-        x = torch.addcmul(x, mixed, self.mixer_scale)
-        return torch.addcmul(x, self.ffn(self.ffn_norm(x)), self.ffn_scale), means
+        x, means = self.mixer(x, self.mixer_norm, self.mixer_scale, means)
+        return self.ffn(x, self.ffn_norm, self.ffn_scale), means
 
 
 class Group(nn.Module):

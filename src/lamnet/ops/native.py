@@ -60,9 +60,11 @@ def empty_like(x: Tensor) -> Tensor:
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
-def call(name: str, tensors: Sequence[Tensor], numbers: Sequence[int]) -> None:
+def call(name: str, tensors: Sequence[Tensor | None], numbers: Sequence[int]) -> None:
     """Run the kernel `name`; the last dimension of every tensor is contiguous, the first one's dtype that of them all."""
-    data = (ctypes.c_void_p * len(tensors))(*[tensor.data_ptr() for tensor in tensors])
-    integers = (ctypes.c_int64 * (len(numbers) + 2))(torch.get_num_threads(), DTYPES[tensors[0].dtype], *numbers)
+    first = tensors[0]
+    assert first is not None
+    data = (ctypes.c_void_p * len(tensors))(*[tensor.data_ptr() if tensor is not None else None for tensor in tensors])
+    integers = (ctypes.c_int64 * (len(numbers) + 2))(torch.get_num_threads(), DTYPES[first.dtype], *numbers)
     if getattr(_library(), f"lamnet_{name}")(data, integers):
         raise MemoryError(f"lamnet_{name}: no memory for its scratch")
