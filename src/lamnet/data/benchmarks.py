@@ -82,7 +82,7 @@ def by_stem(paths: Sequence[Path], ending: str = "") -> tuple[dict[str, Path], l
     files: dict[str, Path] = {}
     problems: list[str] = []
     for path in paths:
-        stem = path.stem.casefold()
+        stem = path.stem.lower()
         if stem.endswith(ending):
             key = stem.removesuffix(ending)
             if key in files:
@@ -100,12 +100,12 @@ def _choose(data: Path, names: Sequence[str] | None) -> list[_Folder]:
         chosen = own or below
     else:
         pool = [*own, *below]
-        wanted = dict.fromkeys(name.casefold() for name in names)
-        chosen = [folder for name in wanted for folder in pool if folder.name.casefold() == name]
-        missing = wanted.keys() - {folder.name.casefold() for folder in chosen}
+        asked = [(name, [folder for folder in pool if folder.name.lower() == name.lower()]) for name in names]
+        missing = [name for name, folders in asked if not folders]
         if missing:
             has = ", ".join(folder.name for folder in pool) or "none"
-            raise BadDataError(f"{data}: expected the sets {', '.join(sorted(missing))}, found {has}")
+            raise BadDataError(f"{data}: expected the sets {', '.join(missing)}, found {has}")
+        chosen = [folder for _, folders in asked for folder in folders]
     if not chosen:
         raise BadDataError(f"{data}: expected pictures or benchmark sets with a folder HR, found none")
     return chosen
@@ -174,7 +174,7 @@ def _folder_files(folder: _Folder, scale: int) -> _Files | str:
     hr_pictures = images.find(folder.hr)
     if not hr_pictures:
         return f"no pictures in {folder.hr.name} (of the kinds {', '.join(sorted(images.SUFFIXES))})"
-    ending = next(ending for ending in _HR_ENDINGS if all(p.stem.casefold().endswith(ending) for p in hr_pictures))
+    ending = next(ending for ending in _HR_ENDINGS if all(p.stem.lower().endswith(ending) for p in hr_pictures))
     hr, doubles = by_stem(hr_pictures, ending)
     places = _lr_folders(folder)
     if not places:

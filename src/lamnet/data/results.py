@@ -50,7 +50,7 @@ def _place(folder: Path, name: str, scale: int, alone: bool) -> Path:
 
 def _child(folder: Path, name: str) -> Path | None:
     return next(
-        (path for path in sorted(folder.iterdir()) if path.is_dir() and path.name.casefold() == name.casefold()), None
+        (path for path in sorted(folder.iterdir()) if path.is_dir() and path.name.lower() == name.lower()), None
     )
 
 
@@ -68,7 +68,7 @@ def _assign(files: Sequence[Path], one: BenchmarkSet) -> dict[Pair, list[Path]]:
 
 
 def _rest(file: Path, pair: Pair) -> str | None:
-    stem, name = file.stem.casefold(), pair.name.casefold()
+    stem, name = file.stem.lower(), pair.name.lower()
     return stem.removeprefix(name) if stem.startswith(name) else None
 
 
