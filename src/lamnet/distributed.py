@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,7 +13,15 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from lamnet.errors import BadArgumentError
+from lamnet.errors import BadArgumentError, LamnetError
+
+_ENVIRONMENT = (("WORLD_SIZE", "1"), ("RANK", "0"), ("LOCAL_RANK", "0"))
+# Neither gloo nor nccl has an error class of its own for a peer that died.
+_LOST = re.compile(r"gloo|nccl|connection|broken pipe|socket|timed out", re.IGNORECASE)
+
+
+class LostWorkerError(LamnetError):
+    """Another worker of the same training is gone."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ class Workers:
 
 
 @contextmanager
-def join(batch: int) -> Iterator[Workers]:
+def join(batch: int) -> Generator[Workers]:
     """This process among those that torchrun started, or alone; `batch` patches a step are to be shared evenly."""
     world, rank, local = (int(os.environ.get(name, default)) for name, default in _ENVIRONMENT)
     if batch % world:
@@ -71,8 +80,12 @@ def join(batch: int) -> Iterator[Workers]:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Workers(rank, world, device)
+    except RuntimeError as error:
+        if _LOST.search(str(error)):
+            reason = str(error).split("\n", 1)[0]
+            raise LostWorkerError(
+                f"worker {rank} of {world}: another one is gone ({reason}); the same command goes on from the last checkpoint"
+            ) from error
+        raise
     finally:
         dist.destroy_process_group()
-
-
-_ENVIRONMENT = (("WORLD_SIZE", "1"), ("RANK", "0"), ("LOCAL_RANK", "0"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Literal
 
 from lamnet.errors import BadArgumentError
@@ -95,12 +96,14 @@ class Recipe:
 
     def differences(self, other: Mapping[str, Any]) -> list[str]:
         """Where a recorded recipe differs, as "name: here, there"."""
-        mine, theirs = asdict(self), dict(other)
-        return [
-            f"{name}: {mine.get(name)}, {theirs.get(name)}"
-            for name in sorted(mine.keys() | theirs.keys())
-            if _plain(mine.get(name)) != _plain(theirs.get(name))
-        ]
+        mine = json.loads(json.dumps(asdict(self)))
+        theirs = {**json.loads(json.dumps(_DEFAULTS)), **json.loads(json.dumps(dict(other)))}
+        names = sorted(mine.keys() | theirs.keys())
+        return [f"{n}: {mine.get(n)}, {theirs.get(n)}" for n in names if mine.get(n) != theirs.get(n)]
+
+
+# What a record does not name, it left at the default: fields may be added without refusing older checkpoints.
+_DEFAULTS = {field.name: field.default for field in fields(Recipe) if field.default is not MISSING}
 
 
 def paper(size: str, scale: int) -> Recipe:
@@ -136,7 +139,3 @@ def seconds(budget: str) -> float:
     if total == 0:
         raise BadArgumentError(f"budget: expected a time such as 90s, 25m or 1h30m, got {budget}")
     return float(total)
-
-
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value

@@ -6,14 +6,16 @@ sizes, and appears last: a folder that has it is whole.
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,12 +35,13 @@ _INDEX, _JOURNAL = "index.json", "journal.jsonl"
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph of a set: `reason` says why it was skipped, None when its pixels are there."""
+    """A photograph of a set: `reason` says why it was skipped, None when its pixels are there; sizes are of its HR."""
 
     name: str
     height: int = 0
     width: int = 0
     reason: str | None = None
+    licence: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,11 @@ class PreparedSet:
                 raise BadDataError(f"{file}: expected {size} bytes, found {_size(file)}")
         return opened
 
+    @property
+    def megapixels(self) -> float:
+        """Of all HR."""
+        return sum(photo.height * photo.width for photo in self.photos) / 1e6
+
     def file(self, scale: int) -> Path:
         """The pixel file at a scale; scale 1 is the HR."""
         return self.folder / ("hr.u8" if scale == 1 else f"lr_x{scale}.u8")
@@ -82,7 +90,8 @@ def prepare(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4)) -> Prepa
     """Make a prepared set in `out` from the photographs directly in `hr_dir`; goes on where an earlier call was cut off.
 
     HR is cropped to a multiple of all scales, LR made by MATLAB's bicubic with mirrored borders (DIV2K's convention).
-    Unreadable or too small pictures are skipped and listed in the result. Progress on stderr.
+    Unreadable or too small pictures are skipped and listed in the result. Progress on stderr. Where `hr_dir` has a
+    manifest.csv with columns `file` and `licence`, the licences go into the index, and from there onto model cards.
 
     Raises:
         BadDataError: no usable photograph, or `out` holds a set of other photographs or scales.
@@ -100,9 +109,10 @@ def prepare(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4)) -> Prepa
     out.mkdir(parents=True, exist_ok=True)
     with _Journal(out, wanted, names) as journal, ThreadPoolExecutor(2) as pool:
         remaining = paths[len(journal.photos) :]
+        licences = _licences(hr_dir / "manifest.csv")
         results = _in_order(pool, remaining, wanted)
         for photo, pixels in track(results, "preparing", len(remaining), console=Console(stderr=True)):
-            journal.add(photo, pixels)
+            journal.add(replace(photo, licence=licences.get(photo.name, "")), pixels)
     photos = tuple(photo for photo in journal.photos if photo.reason is None)
     skipped = tuple(photo for photo in journal.photos if photo.reason is not None)
     if not photos:
@@ -150,7 +160,7 @@ def _in_order(
     pool: ThreadPoolExecutor, paths: Sequence[Path], scales: Sequence[int]
 ) -> Iterator[tuple[Photo, dict[int, NDArray[np.uint8]]]]:
     for first in range(0, len(paths), _AT_ONCE):
-        yield from pool.map(lambda path: _convert(path, scales), paths[first : first + _AT_ONCE])
+        yield from pool.map(_convert, paths[first : first + _AT_ONCE], repeat(scales))
 
 
 def _convert(path: Path, scales: Sequence[int]) -> tuple[Photo, dict[int, NDArray[np.uint8]]]:
@@ -174,6 +184,13 @@ def _rgb8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
         pixels = (pixels.astype(np.uint32) * 255 + 32767) // 65535
     bands = pixels.shape[2]
     return np.repeat(pixels[..., :1], 3, 2).astype(np.uint8) if bands < 3 else pixels[..., :3].astype(np.uint8)
+
+
+def _licences(manifest: Path) -> dict[str, str]:
+    if not manifest.is_file():
+        return {}
+    with manifest.open(newline="") as file:
+        return {row["file"]: row["licence"] for row in csv.DictReader(file) if row.get("file") and row.get("licence")}
 
 
 def _check_same(out: Path, finished: PreparedSet, names: list[str], scales: list[int]) -> None:
