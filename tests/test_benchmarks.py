@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lamnet import images
 from lamnet.data.benchmarks import find_sets
 from lamnet.data.resize import crop_to_multiple, imresize
-from lamnet.errors import BadDataError
+from lamnet.errors import BadArgumentError, BadDataError
 
 NAMES = ("baby", "fox2", "img_001")
 
@@ -59,6 +59,7 @@ def test_every_layout_gives_the_same_pairs(tmp_path: Path, layout: str, scale: i
     )
     (found,) = find_sets(tmp_path, scale)
     assert found.name == ("S_valid" if layout == "DIV2K in a folder" else "S")
+    assert find_sets(tmp_path, scale, ["s"]) == [found]
     assert [pair.name for pair in found.pairs] == list(NAMES)
     for seed, pair in enumerate(found.pairs):
         np.testing.assert_array_equal(images.read_array(pair.hr), picture(seed))
@@ -168,6 +169,12 @@ def test_empty_and_missing_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "S" / "HR").mkdir(parents=True)
     (tmp_path / "S" / "HR" / "baby.bmp").write_bytes(b"BM")
     assert "S: no pictures in HR (of the kinds " in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("scale", [0, 1, -2, 16])
+def test_scales_that_no_network_has_are_refused(two_sets: Path, scale: int) -> None:
+    with pytest.raises(BadArgumentError, match=f"scale: expected 2 to 9, got {scale}"):
+        find_sets(two_sets, scale)
 
 
 def test_other_degradations_and_other_files_are_left_alone(two_sets: Path) -> None:

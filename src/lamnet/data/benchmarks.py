@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lamnet import images
-from lamnet.errors import BadDataError, BadImageError
+from lamnet.errors import BadArgumentError, BadDataError, BadImageError
 
 _HR_FOLDERS = (r"hr", r"gtmod\d+", r"gt", r"original")  # the first that is there
 _HR_ENDINGS = ("_hr", "_gt", "")
@@ -59,6 +59,8 @@ def find_sets(data: Path, scale: int, names: Sequence[str] | None = None, border
     Raises:
         BadDataError: names every missing file and every picture that does not fit, over all sets.
     """
+    if scale not in range(2, 10):
+        raise BadArgumentError(f"scale: expected 2 to 9, got {scale}")
     problems: list[str] = []
     found: list[BenchmarkSet] = []
     for folder in _choose(data, names):
@@ -100,7 +102,10 @@ def _choose(data: Path, names: Sequence[str] | None) -> list[_Folder]:
         chosen = own or below
     else:
         pool = [*own, *below]
-        asked = [(name, [folder for folder in pool if folder.name.lower() == name.lower()]) for name in names]
+        asked = [
+            (name, [folder for folder in pool if name.lower() in (folder.name.lower(), folder.path.name.lower())])
+            for name in names
+        ]
         missing = [name for name, folders in asked if not folders]
         if missing:
             has = ", ".join(folder.name for folder in pool) or "none"
