@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from rich.progress import Progress
 from torch import Tensor, nn
 
-from lamnet import LAMNet, LAMNetConfig
-from lamnet.errors import BadArgumentError
-from lamnet.figures.attribution import _blurred, attribute, detector, diffusion_index
-from lamnet.figures.receptive_field import receptive_field
+from drawn import assert_readable, captions, pixels, small_network
+from lamnet import LAMNet, LAMNetConfig, images
+from lamnet.contenders import load
+from lamnet.errors import BadArgumentError, BadImageError
+from lamnet.figures import attribution, receptive_field
+from lamnet.figures.attribution import attribute, detector, diffusion_index
+from lamnet.figures.inputs import _Peer, network_of, read_pair
+from lamnet.figures.receptive_field import measure
 from lamnet.figures.region import Region
+
+QUIET = Progress(disable=True)
 
 
 class Enlarged(nn.Module):
@@ -59,7 +68,7 @@ def test_attribution_adds_up_to_what_the_detector_gains() -> None:
     with torch.no_grad():
         gained = [
             float(detector(network(torch.from_numpy(x.copy()).permute(2, 0, 1)[None]), region))
-            for x in (_blurred(sharp, 9.0), sharp)
+            for x in (attribution._blurred(sharp, 9.0), sharp)
         ]
     assert found.map.sum() == pytest.approx(gained[1] - gained[0], rel=0.02)
     assert 0 < found.diffusion_index < 100
@@ -73,7 +82,7 @@ def test_attribution_says_when_nothing_matters() -> None:
 
 
 def test_receptive_field_of_a_filter_is_its_square() -> None:
-    field = receptive_field(Enlarged(3, reach=2), 3, [noise(21, 21)])
+    field = measure(Enlarged(3, reach=2), 3, [noise(21, 21)])
     expected = np.zeros((21, 21))
     expected[8:13, 8:13] = 1 / 25
     np.testing.assert_allclose(field.map, expected, atol=1e-8)
@@ -85,11 +94,78 @@ def test_receptive_field_of_a_filter_is_its_square() -> None:
 def test_receptive_field_of_lamnet_is_the_whole_picture() -> None:
     torch.manual_seed(0)
     network = LAMNet(LAMNetConfig(2, channels=16, groups=1, blocks=1))
-    field = receptive_field(network, 2, [noise(31, 31)])
+    field = measure(network, 2, [noise(31, 31)])
     assert (field.map > 0).all()  # the exchange's means reach every pixel
 
 
 def test_receptive_field_refuses_uneven_crops() -> None:
     for crops in ([noise(8, 8)], [noise(9, 7)], [noise(9, 9), noise(11, 11)], []):
         with pytest.raises(BadArgumentError, match="crops"):
-            receptive_field(Enlarged(2, 1), 2, crops)
+            measure(Enlarged(2, 1), 2, crops)
+
+
+def test_attribution_figure_shows_map_and_output(tmp_path: Path) -> None:
+    images.write_array(tmp_path / "noise.png", noise(48, 64))
+    models = [small_network(tmp_path / f"{name}.safetensors", 2, seed) for seed, name in enumerate("abcd")]
+    region = Region(20, 10, 16, 12)
+    found = attribution.create(tmp_path / "noise.png", models, 2, region, tmp_path / "figure.png", QUIET)
+    assert list(found) == ["a", "b", "c", "d"]
+    hr, lr = read_pair(tmp_path / "noise.png", 2)
+    np.testing.assert_array_equal(found["b"].crop, region.of(load(models[1], 2).upscale(lr)))
+
+    figure = attribution.draw(hr, lr, region, found)
+    assert len(figure.axes) == 2 * 5  # HR and four networks, the whole and the region of each
+    np.testing.assert_array_equal(pixels(figure, 0), hr)
+    np.testing.assert_array_equal(pixels(figure, 5), found["b"].crop)
+    assert captions(figure)[5] == ["b", f"{found['b'].diffusion_index:.1f}"]
+    overlaid = pixels(figure, 4)
+    assert overlaid.shape == lr.shape
+    strongest = np.unravel_index(np.abs(found["b"].map).argmax(), lr.shape[:2])
+    assert tuple(overlaid[strongest]) == (213, 94, 0)
+    (box, *_) = figure.axes[4].patches
+    assert (*box.get_xy(), box.get_width(), box.get_height()) == (9.5, 4.5, 8, 6)  # in LR pixels
+    assert_readable(figure)
+
+
+def test_receptive_field_figure_shows_every_network(tmp_path: Path) -> None:
+    for name in ("one.png", "two.png"):
+        images.write_array(tmp_path / name, noise(64, 80))
+    models = [small_network(tmp_path / f"{name}.safetensors", 2, seed) for seed, name in enumerate("abcd")]
+    fields = receptive_field.create(tmp_path, models, 2, tmp_path / "figure.pdf", 21, QUIET)
+    figure = receptive_field.draw(fields)
+    assert len(figure.axes) == 4 + 1  # the networks and the colour scale
+    panels = [axes for axes in figure.axes if axes.texts]
+    for axes, (name, field) in zip(panels, fields.items(), strict=True):
+        side = field.sides[-1]
+        assert [text.get_text() for text in axes.texts] == [
+            name,
+            f"99% in {side}x{side} ({field.area_ratios[-1]:.1%})",
+        ]
+        assert axes.patches[0].get_width() == side
+    assert pixels(figure, 0)[10, 10] == pytest.approx(np.log10(fields["a"].map[10, 10] / fields["a"].map.max()))
+    assert_readable(figure)
+    with pytest.raises(BadImageError, match=r"one.png: expected at least 202 pixels"):
+        receptive_field.create(tmp_path, models, 2, tmp_path / "figure.pdf", 101, QUIET)
+
+
+def test_peers_are_padded_to_the_sizes_that_they_take() -> None:
+    class Multiple(Enlarged):
+        def forward(self, x: Tensor) -> Tensor:
+            assert x.shape[-1] % 8 == 0
+            assert x.shape[-2] % 8 == 0
+            return super().forward(x)
+
+    class Requirements:
+        def get_padding(self, width: int, height: int) -> tuple[int, int]:
+            return -width % 8, -height % 8
+
+    class Descriptor:
+        model, scale, size_requirements = Multiple(2, 0), 2, Requirements()
+
+    x = torch.rand(1, 3, 11, 13)
+    torch.testing.assert_close(_Peer(Descriptor())(x), Enlarged(2, 0)(x))
+
+
+def test_bicubic_has_no_gradients() -> None:
+    with pytest.raises(BadArgumentError, match="found bicubic"):
+        network_of("bicubic", 4)

@@ -59,12 +59,12 @@ def test_panels_keep_the_aspect_and_the_box_is_the_region() -> None:
 
 
 def test_values_are_those_of_evaluate_on_the_crop(tmp_path: Path) -> None:
-    comparison = example(2, Region(31, 17, 47, 39))
+    comparison = example(2, Region(31, 17, 48, 40))
     for folder in ("Set/HR", "results"):
         (tmp_path / folder).mkdir(parents=True)
     images.write_array(tmp_path / "Set/HR/crop.png", np.ascontiguousarray(comparison.region.of(comparison.hr)))
     images.write_array(tmp_path / "results/crop.png", np.ascontiguousarray(comparison.crops[1].pixels))
-    (found,) = measure([], 1, tmp_path / "Set", protocol=Protocol(border=0), results=[tmp_path / "results"])
+    (found,) = measure([], 2, tmp_path / "Set", protocol=Protocol(border=0), results=[tmp_path / "results"])
     scores = found["sets"]["Set"]
     assert comparison.crops[1].psnr == pytest.approx(scores["psnr_y"], abs=1e-6)
     assert comparison.crops[1].ssim == pytest.approx(scores["ssim_y"], abs=1e-6)

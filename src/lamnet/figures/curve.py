@@ -19,19 +19,21 @@ Lines = list[dict[str, float]]
 
 _WIDTH, _HEIGHT = 2.88, 1.0  # inches of a plot
 _PITCH = 1.12
+_LABELS = -0.33  # inches from a plot's left edge to its label, clear of four-digit numbers
 
 
 @dataclass(frozen=True)
 class _Plot:
     metric: str
     title: str
-    logarithmic: bool
+    factor: float = 1
+    logarithmic: bool = False
 
 
 _PLOTS = (
-    _Plot("psnr_y", "PSNR-Y (dB)", False),
-    _Plot("loss", "L1 loss", True),
-    _Plot("lr", "learning rate", False),
+    _Plot("psnr_y", "PSNR-Y (dB)"),
+    _Plot("loss", "L1 loss", logarithmic=True),
+    _Plot("lr", "learning rate / 1e-3", factor=1000),
 )
 
 
@@ -74,7 +76,9 @@ def draw(curves: Mapping[str, Lines], against: Against = "step") -> Figure:
     for row, plot in enumerate(plots):
         axes = layout.add_axes(figure, layout.COLUMN - _WIDTH - 0.14, legend + row * _PITCH, _WIDTH, _HEIGHT)
         for index, (label, lines) in enumerate(curves.items()):
-            points = [(_abscissa(line, against), line[plot.metric]) for line in lines if plot.metric in line]
+            points = [
+                (_abscissa(line, against), plot.factor * line[plot.metric]) for line in lines if plot.metric in line
+            ]
             style: dict[str, Any] = layout.line_style(index)
             if plot.metric == "psnr_y":
                 style |= {"marker": layout.MARKERS[index % len(layout.MARKERS)], "markersize": 2.5}
@@ -87,6 +91,7 @@ def draw(curves: Mapping[str, Lines], against: Against = "step") -> Figure:
         last = row == len(plots) - 1
         layout.label_axes(axes, ("step" if against == "step" else "hours") if last else "", plot.title)
         axes.tick_params(labelbottom=last)
+        axes.yaxis.set_label_coords(_LABELS / _WIDTH, 0.5)
         if row == 0:
             layout.add_legend(axes)
     return figure

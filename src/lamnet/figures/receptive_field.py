@@ -56,14 +56,14 @@ def create(
     networks = {label: inputs.network_of(model, scale) for label, model in inputs.by_label(models).items()}
     crops = [_centre_crop(path, scale, size) for path in files]
     fields = {
-        label: receptive_field(network, scale, crops)
+        label: measure(network, scale, crops)
         for label, network in progress.track(networks.items(), description="receptive fields")
     }
     layout.save(draw(fields), out)
     return fields
 
 
-def receptive_field(network: nn.Module, scale: int, crops: Sequence[NDArray[np.uint8]]) -> ReceptiveField:
+def measure(network: nn.Module, scale: int, crops: Sequence[NDArray[np.uint8]]) -> ReceptiveField:
     """The gradient of the centre output pixel, its magnitude averaged over LR crops (size, size, 3), size odd."""
     total, count = np.zeros(()), 0
     for crop in crops:
