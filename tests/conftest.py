@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
 import pytest
+import torch
+
+if importlib.util.find_spec("triton") and not torch.cuda.is_available():
+    # Triton decides at its import whether its own library can be interpreted; test_triton.py needs that.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRITON_INTERPRET", "1")
+        import triton  # noqa: F401
 
 SHARED = Path(os.environ.get("LAMNET_SHARED", Path(__file__).parents[2] / "shared"))
 

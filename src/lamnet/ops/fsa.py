@@ -79,7 +79,12 @@ def _fsa(
 ) -> Tensor:
     window = Window(tuple(starts), tuple(lengths))
     _check(value, weight, window, dim)
-    if backend_for(value.device.type, value.dtype) == "native":
+    backend = backend_for(value.device.type, value.dtype)
+    if backend == "triton":
+        from lamnet.ops import triton
+
+        return triton.fsa_forward(value, weight, window, dim, logits)
+    if backend == "native":
         value, weight, out = dense_last(value), dense_last(weight), empty_like(value)
         native.call("fsa", [value, weight, out], _numbers(value, weight, value, window, dim, logits))
         return out
@@ -97,7 +102,12 @@ def _fsa_backward(
     logits: bool,
 ) -> tuple[Tensor, Tensor]:
     window = Window(tuple(starts), tuple(lengths))
-    if backend_for(value.device.type, value.dtype) == "native":
+    backend = backend_for(value.device.type, value.dtype)
+    if backend == "triton":
+        from lamnet.ops import triton
+
+        return triton.fsa_backward(grad_out, value, weight, window, dim, logits)
+    if backend == "native":
         grad_out, value, weight = dense_last(grad_out), dense_last(value), dense_last(weight)
         grads = empty_like(value), empty_like(weight)
         numbers = _numbers(value, weight, grad_out, window, dim, logits)
