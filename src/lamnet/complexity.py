@@ -25,6 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import lamnet.ops.fsa  # noqa: F401  # pyright: ignore[reportUnusedImport] (registers torch.ops.lamnet)
 from lamnet.errors import BadArgumentError
+from lamnet.ops.backend import use_backend
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,12 @@ def complexity(network: nn.Module, scale: int, output_size: tuple[int, int] = (7
     height, width = (math.ceil(side / scale) for side in output_size)
     shadow = copy.deepcopy(network).to("meta").eval()
     counter = FlopCounterMode(display=False, custom_mapping=_FORMULAS)
-    with torch.no_grad(), counter, _OutputCounter(cast("dict[Any, Any]", counter.flop_registry)) as outputs:
+    with (
+        torch.no_grad(),
+        use_backend("reference"),
+        counter,
+        _OutputCounter(cast("dict[Any, Any]", counter.flop_registry)) as outputs,
+    ):
         shadow(torch.empty(1, 3, height, width, device="meta"))
     return Complexity(
         lr_size=(height, width),
@@ -83,7 +89,7 @@ class _OutputCounter(TorchDispatchMode):
 
 
 def _fsa_flops(
-    value: Sequence[int], weight: Sequence[int], starts: Sequence[int], lengths: Sequence[int], dim: int, **_: Any
+    value: Sequence[int], weight: Sequence[int], starts: Sequence[int], lengths: Sequence[int], *_: Any, **__: Any
 ) -> int:
     """Two floating-point operations for each multiply-add of the forward; arguments are the operator's, as shapes."""
     return 2 * math.prod(value) * (len(starts) + max(lengths) - 1)
