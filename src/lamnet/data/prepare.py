@@ -130,10 +130,12 @@ class _Journal:
         settings = {"scales": scales, "names": names}
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
         whole: list[Any] = [json.loads(line) for line in lines if line.endswith("\n")]
-        if whole and whole[0] != settings:
-            raise BadDataError(f"{folder}: holds part of a set of other photographs or scales; use another folder")
         self.photos = [Photo(**entry) for entry in whole[1:]]
-        _write_text(path, "".join(json.dumps(entry) + "\n" for entry in [settings, *whole[1:]]))
+        if whole and whole[0] != settings:
+            if any(photo.reason is None for photo in self.photos):
+                raise BadDataError(f"{folder}: holds part of a set of other photographs or scales; use another folder")
+            self.photos = []
+        _write_text(path, "".join(json.dumps(entry) + "\n" for entry in [settings, *map(asdict, self.photos)]))
         written = PreparedSet(folder, tuple(scales), tuple(p for p in self.photos if p.reason is None), ())
         self._open = ExitStack()
         self._lines = self._open.enter_context(path.open("a"))

@@ -1,0 +1,5 @@
+"""`python -m lamnet`, and what `torchrun -m lamnet` starts."""
+
+from lamnet.cli import main
+
+main()
