@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from lamnet import LAMNet, LAMNetConfig, batch, images, weights
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from lamnet.cli import main
+from lamnet.errors import BadArgumentError
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +24,41 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
+
+
+@dataclass
+class Done:
+    """What a call printed, line by line, and its exit code."""
+
+    code: int
+    out: list[str]
+    err: list[str]
+
+
+Command = Callable[..., Done]
+
+
 @pytest.fixture
-def lamnet(model: Path) -> Command:
-    def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "from lamnet.cli import main; main()", "upscale", *map(str, arguments)]
-        return subprocess.run(
-            [*command, "--model", str(model), "--device", "cpu"], capture_output=True, text=True, check=False
-        )
+def lamnet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """`lamnet ARGUMENTS`, in this process: starting PyTorch for every test would take minutes."""
+
+    def call(*arguments: str | Path) -> Done:
+        monkeypatch.setattr(sys, "argv", ["lamnet", *map(str, arguments)])
+        code: object = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code
+        printed = capsys.readouterr()
+        return Done(int(str(code or 0)), printed.out.splitlines(), printed.err.splitlines())
 
     return call
+
+
+@pytest.fixture
+def upscale(lamnet: Command, model: Path) -> Command:
+    return lambda *arguments: lamnet("upscale", *arguments, "--model", model, "--device", "cpu")
 
 
 @pytest.fixture
@@ -48,39 +74,39 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_bad_files_get_a_line_each_and_the_others_are_done(lamnet: Command, folder: Path) -> None:
+def test_bad_files_get_a_line_each_and_the_others_are_done(upscale: Command, folder: Path) -> None:
     names = ["missing.png", "text.png", "empty.png", "half.jpg", "good.png", "good.jpg"]
-    done = lamnet(*(folder / name for name in names))
-    assert done.returncode == 1
-    problems = done.stderr.splitlines()
+    done = upscale(*(folder / name for name in names))
+    assert done.code == 1
+    problems = done.err
     assert len(problems) == 4
     for name, line in zip(names, problems, strict=False):
         assert line.startswith(f"lamnet: {folder / name}: ")
-    assert done.stdout.split() == [str(folder / "good_x4.png"), str(folder / "good_x4.jpg")]
+    assert done.out == [str(folder / "good_x4.png"), str(folder / "good_x4.jpg")]
     assert images.read_array(folder / "good_x4.jpg").shape == (80, 120, 3)
     assert not [path for path in folder.iterdir() if "partial" in path.name]
 
 
-def test_a_result_is_replaced_only_when_asked(lamnet: Command, folder: Path) -> None:
+def test_a_result_is_replaced_only_when_asked(upscale: Command, folder: Path) -> None:
     kept = folder / "good_x4.png"
     kept.write_text("mine")
-    refused = lamnet(folder / "good.png")
-    assert refused.returncode == 1
-    assert "--overwrite" in refused.stderr
+    refused = upscale(folder / "good.png")
+    assert refused.code == 1
+    assert "--overwrite" in refused.err[0]
     assert kept.read_text() == "mine"
-    assert lamnet(folder / "good.png", "--overwrite").returncode == 0
+    assert upscale(folder / "good.png", "--overwrite").code == 0
     assert images.read_array(kept).shape == (80, 120, 3)
 
 
-def test_a_folder_goes_into_a_folder(lamnet: Command, folder: Path) -> None:
-    done = lamnet(folder, "-o", folder / "out")
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 3
+def test_a_folder_goes_into_a_folder(upscale: Command, folder: Path) -> None:
+    done = upscale(folder, "-o", folder / "out")
+    assert done.code == 1
+    assert len(done.err) == 3
     assert sorted(path.name for path in (folder / "out").iterdir()) == ["good_x4.jpg", "good_x4.png"]
 
 
-def test_a_named_result_says_the_format(lamnet: Command, folder: Path) -> None:
-    assert lamnet(folder / "good.png", "-o", folder / "other.webp").returncode == 0
+def test_a_named_result_says_the_format(upscale: Command, folder: Path) -> None:
+    assert upscale(folder / "good.png", "-o", folder / "other.webp").code == 0
     assert (folder / "other.webp").read_bytes()[8:12] == b"WEBP"
 
 
@@ -88,24 +114,89 @@ def test_a_named_result_says_the_format(lamnet: Command, folder: Path) -> None:
     ("arguments", "expected"),
     [(["--model", "nothing"], "nothing"), (["--scale", "3"], "x3"), (["--device", "tpu"], "tpu")],
 )
-def test_what_cannot_be_loaded_is_one_line(folder: Path, model: Path, arguments: list[str], expected: str) -> None:
-    command = [sys.executable, "-c", "from lamnet.cli import main; main()", "upscale", str(folder / "good.png")]
+def test_what_cannot_be_loaded_is_one_line(
+    lamnet: Command, folder: Path, model: Path, arguments: list[str], expected: str
+) -> None:
     rest = arguments if "--model" in arguments else ["--model", str(model), *arguments]
-    done = subprocess.run([*command, *rest], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1
-    assert expected in done.stderr
+    done = lamnet("upscale", folder / "good.png", *rest)
+    assert done.code == 1
+    assert len(done.err) == 1
+    assert expected in done.err[0]
 
 
-def test_a_folder_that_cannot_be_made_fails_only_its_pictures(lamnet: Command, folder: Path) -> None:
+def test_a_folder_that_cannot_be_made_fails_only_its_pictures(upscale: Command, folder: Path) -> None:
     (folder / "file").touch()
-    done = lamnet(folder / "good.png", folder / "good.jpg", "-o", folder / "file" / "out")
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 2
+    done = upscale(folder / "good.png", folder / "good.jpg", "-o", folder / "file" / "out")
+    assert done.code == 1
+    assert len(done.err) == 2
 
 
 def test_names_of_results(tmp_path: Path) -> None:
-    jobs = batch.plan_jobs([tmp_path / "a.png", tmp_path / "b.jpg"], None, 3)
-    assert [job.target.name for job in jobs] == ["a_x3.png", "b_x3.jpg"]
-    [job] = batch.plan_jobs([tmp_path / "a.png"], tmp_path / "deep", 2)
-    assert job.target == tmp_path / "deep" / "a_x2.png"
+    jobs = batch.plan_jobs([str(tmp_path / "a.b.png"), str(tmp_path / "b.jpg")], None, "_x3")
+    assert [job.target.name for job in jobs] == ["a.b_x3", "b_x3"]
+    [job] = batch.plan_jobs([str(tmp_path / "a.png")], tmp_path / "deep", "_x2")
+    assert job.target == tmp_path / "deep" / "a_x2"
+    [job] = batch.plan_jobs([str(tmp_path / "a.png")], tmp_path / "b.tif", "_x2")
+    assert (job.target, job.needs_suffix) == (tmp_path / "b.tif", False)
+    with pytest.raises(BadArgumentError, match="folder"):
+        batch.plan_jobs(["a.png", "b.png"], tmp_path / "b.tif", "_x2")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Pictures at two depths, a loop of links, a hidden folder, and results of an earlier call."""
+    for name in ("a.png", "a_x4.png", "sub/b.jpg", "sub/.cache/c.png", "out/a_x4.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        images.write_array(tmp_path / name, np.zeros((4, 4, 3), np.uint8))
+    (tmp_path / "sub" / "loop").symlink_to(tmp_path)
+    (tmp_path / "broken.png").symlink_to(tmp_path / "broken.png")
+    return tmp_path
+
+
+def test_folders_are_searched_below_and_mirrored(tree: Path) -> None:
+    jobs = batch.plan_jobs([str(tree)], tree / "out", "_x4")
+    assert [job.source.relative_to(tree) for job in jobs] == [Path("a.png"), Path("a_x4.png"), Path("sub/b.jpg")]
+    assert [job.target.relative_to(tree) for job in jobs] == [
+        Path("out/a_x4"),
+        Path("out/a_x4_x4"),
+        Path("out/sub/b_x4"),
+    ]
+
+
+def test_results_beside_their_sources_are_no_sources(tree: Path) -> None:
+    jobs = batch.plan_jobs([str(tree)], None, "_x4")
+    assert [str(job.source.relative_to(tree)) for job in jobs] == ["a.png", "out/a_x4.png", "sub/b.jpg"]
+
+
+def test_patterns(tree: Path) -> None:
+    jobs = batch.plan_jobs([str(tree / "**" / "?.*g")], tree / "flat", "_x4")
+    assert [job.source.name for job in jobs] == ["a.png", "b.jpg"]
+    assert all(job.found for job in jobs)
+
+
+def test_a_second_call_over_a_folder_goes_on(upscale: Command, folder: Path) -> None:
+    for name in ("text.png", "empty.png", "half.jpg"):
+        (folder / name).unlink()
+    (folder / "out").mkdir()
+    (folder / "out" / "good_x4.png").write_text("done before")
+    done = upscale(folder, "-o", folder / "out")
+    assert done.code == 0
+    assert len(done.out) == 2
+    assert len(done.err) == 1
+    assert (folder / "out" / "good_x4.png").read_text() == "done before"
+
+
+def test_the_source_is_never_its_own_result(upscale: Command, folder: Path) -> None:
+    before = (folder / "good.png").read_bytes()
+    done = upscale(folder / "good.png", "-o", folder / "good.png", "--overwrite")
+    assert done.code == 1
+    assert (folder / "good.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["two\nlines.png", "sp ace[1].png", "ünï.png", "[Q=1].png", "-dash.png"])
+def test_awkward_names(upscale: Command, tmp_path: Path, name: str) -> None:
+    images.write_array(tmp_path / name, np.zeros((4, 4, 3), np.uint8))
+    done = upscale(tmp_path / name)
+    assert (done.code, done.err) == (0, [])
+    assert len(done.out) == 1
+    assert images.read_array(tmp_path / name.replace(".png", "_x4.png")).shape == (16, 16, 3)

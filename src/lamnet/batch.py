@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from lamnet import images, weights
-from lamnet.errors import BadImageError, BadWeightsError, LamnetError
+from lamnet import images, pictures, weights
+from lamnet.errors import BadArgumentError, BadImageError, BadWeightsError, LamnetError
 from lamnet.model import LAMNet
+from lamnet.pictures import Picture
 from lamnet.upscale import Upscaler
 
 BEST_FIRST = ("large", "base", "tiny")
@@ -19,20 +21,26 @@ BEST_FIRST = ("large", "base", "tiny")
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to upscale; `listed` is false when it was found in a folder."""
+    """One picture to upscale.
+
+    `target` is the result, or lacks its suffix and gets the one that suits the picture; `found` says that the source was
+    found in a folder or by a pattern, so that a result that exists means work done already and not a mistake.
+    """
 
     source: Path
     target: Path
-    listed: bool
+    needs_suffix: bool
+    found: bool
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: done when there is no problem."""
+    """What became of a job: done when there is no problem; `kept` when its result had been there before."""
 
     source: Path
     target: Path
     problem: str | None = None
+    kept: bool = False
 
 
 def load_best(model: str | None, scale: int) -> LAMNet:
@@ -48,43 +56,105 @@ def load_best(model: str | None, scale: int) -> LAMNet:
     return weights.load(sizes[0], scale)
 
 
-def plan_jobs(inputs: Sequence[Path], out: Path | None, scale: int) -> list[Job]:
-    """Where each input's result goes: beside it as NAME_x4.png, or into the file or folder `out`.
+def plan_jobs(inputs: Sequence[str], out: Path | None, mark: str) -> list[Job]:
+    """Where each input's result goes: beside it with `mark` after its name (photo_x4.png), or into the file or folder `out`.
+
+    Args:
+        inputs: files, folders (with all below them, which `out` then mirrors), or patterns such as "a/**/*.png".
 
     Missing inputs become jobs too: they fail when their turn comes, and the others are done.
     """
-    single = out is not None and len(inputs) == 1 and not inputs[0].is_dir() and not _is_folder(out)
-    if single and out is not None:
-        return [Job(inputs[0], out, True)]
-    return [job for path in inputs for job in _jobs_of(path, out, scale)]
+    paths = [Path(name) for name in inputs]
+    if out is not None and out.suffix and not out.is_dir():
+        if len(paths) == 1 and not paths[0].is_dir() and not _matches(inputs[0]):
+            return [Job(paths[0], out, needs_suffix=False, found=False)]
+        if out.suffix.lower() in images.SUFFIXES:
+            raise BadArgumentError(f"out: expected a folder for the results of several pictures, got {out}")
+    return [job for name in inputs for job in _jobs_of(name, out, mark)]
 
 
 def run(jobs: Sequence[Job], upscaler: Upscaler, overwrite: bool, progress: Progress) -> Iterator[Outcome]:
     """Upscale one picture after another; a problem with one is its outcome and leaves the others alone."""
     total = progress.add_task("all", total=len(jobs), visible=len(jobs) > 1)
+    written: set[Path] = set()
     for job in jobs:
-        task = progress.add_task(job.source.name, total=1.0)
+        task = progress.add_task(ascii(job.source.name)[1:-1], total=1.0)
+        target = job.target
         try:
-            if os.path.lexists(job.target) and not overwrite:
-                raise BadImageError(f"{job.target}: exists already; --overwrite replaces it")
-            job.target.parent.mkdir(parents=True, exist_ok=True)
-            for done in upscaler.steps(job.source, job.target):
-                progress.update(task, completed=done)
-            yield Outcome(job.source, job.target)
+            picture = pictures.open_picture(job.source, upscaler.max_pixels)
+            target = target_of(job, picture, upscaler)
+            if not overwrite and job.found and target.exists() and target not in written:
+                yield Outcome(job.source, target, kept=True)
+            else:
+                _check_free(job, target, overwrite and target not in written)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                for done in upscaler.steps(picture, target):
+                    progress.update(task, completed=done)
+                written.add(target)
+                yield Outcome(job.source, target)
         except LamnetError as error:
-            yield Outcome(job.source, job.target, str(error))
+            yield Outcome(job.source, target, str(error))
         except OSError as error:
-            yield Outcome(job.source, job.target, f"{error.filename or job.target}: {error.strerror}")
+            yield Outcome(job.source, target, f"{error.filename or target}: cannot be written: {error.strerror}")
         progress.remove_task(task)
         progress.advance(total)
 
 
-def _jobs_of(path: Path, out: Path | None, scale: int) -> Iterator[Job]:
-    found = images.find(path) if path.is_dir() else [path]
-    for source in found:
-        folder = out or source.parent
-        yield Job(source, folder / f"{source.stem}_x{scale}{source.suffix}", not path.is_dir())
+def target_of(job: Job, picture: Picture, upscaler: Upscaler) -> Path:
+    """The job's result with its suffix."""
+    if not job.needs_suffix:
+        return job.target
+    page = picture.pages[0]
+    size = (page.width * upscaler.scale, page.height * upscaler.scale)
+    return job.target.with_name(job.target.name + pictures.suffix_for(picture, size))
 
 
-def _is_folder(out: Path) -> bool:
-    return out.is_dir() or out.suffix.lower() not in images.SUFFIXES
+def _check_free(job: Job, target: Path, overwrite: bool) -> None:
+    if target.exists() and target.samefile(job.source):
+        raise BadImageError(f"{target}: expected another name for the result than its source's")
+    if os.path.lexists(target) and not overwrite:
+        raise BadImageError(f"{target}: exists already; --overwrite replaces it")
+
+
+def _matches(name: str) -> list[Path]:
+    """The pictures that a pattern stands for, hidden ones aside; none when it is no pattern or a file has that name."""
+    if os.path.lexists(name) or not glob.has_magic(name):
+        return []
+    path = Path(name)
+    found = Path(path.anchor).glob(str(path.relative_to(path.anchor)))
+    shown = (one for one in found if not any(p.startswith(".") and p not in path.parts for p in one.parts))
+    return sorted(one for one in shown if one.is_file() and one.suffix.lower() in images.SUFFIXES)
+
+
+def _jobs_of(name: str, out: Path | None, mark: str) -> Iterator[Job]:
+    path = Path(name)
+    if path.is_dir():
+        sources = _below(path, out)
+        names = set(sources)
+        for source in sources:
+            original = source.with_name(source.name.replace(mark + source.suffix, source.suffix))
+            if out is None and original != source and original in names:
+                continue  # a result of an earlier call
+            folder = source.parent if out is None else out / source.parent.relative_to(path)
+            yield Job(source, folder / (source.stem + mark), needs_suffix=True, found=True)
+        return
+    found = _matches(name)
+    for source in found or [path]:
+        yield Job(source, (out or source.parent) / (source.stem + mark), needs_suffix=True, found=bool(found))
+
+
+def _below(folder: Path, out: Path | None) -> list[Path]:
+    """Pictures in a folder and all below it, but for hidden ones and those in `out`; links to folders are not followed."""
+    sources: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        here = Path(place)
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and (out is None or not _same(here / name, out))
+        )
+        paths = (here / name for name in sorted(names) if not name.startswith("."))
+        sources += [path for path in paths if path.suffix.lower() in images.SUFFIXES and path.is_file()]
+    return sources
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()

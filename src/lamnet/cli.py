@@ -18,7 +18,7 @@ app.command(cli_figures.app)
 
 @app.command
 def upscale(
-    photos: list[Path],
+    photos: list[str],
     /,
     *,
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
@@ -27,13 +27,14 @@ def upscale(
     overwrite: bool = False,
     device: str | None = None,
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+    max_pixels: int = 500_000_000,
 ) -> None:
     """Upscale pictures: photo.png becomes photo_x4.png beside it, in the format it has.
 
     Parameters
     ----------
     photos
-        Picture files, or folders whose pictures are all upscaled.
+        Picture files, folders whose pictures are all upscaled with those below, or quoted patterns.
     out
         The result's file (its name says the format), or a folder for the results.
     scale
@@ -46,16 +47,21 @@ def upscale(
         cpu, cuda, cuda:1, mps; the best there is when left out.
     precision
         Of the network's arithmetic; auto is float32.
+    max_pixels
+        The most that a file's header may claim, all pages together.
     """
     from lamnet import batch
     from lamnet.upscale import Upscaler
 
-    upscaler = Upscaler(batch.load_best(model, scale), device, precision)
+    jobs = batch.plan_jobs(photos, out, f"_x{scale}")
+    upscaler = Upscaler(batch.load_best(model, scale), device, precision, max_pixels=max_pixels)
     failed = 0
     with progress_bar() as progress:
-        for outcome in batch.run(batch.plan_jobs(photos, out, scale), upscaler, overwrite, progress):
+        for outcome in batch.run(jobs, upscaler, overwrite, progress):
             if outcome.problem is None:
                 print(one_line(outcome.target))
+                if outcome.kept:
+                    complain(f"{outcome.target}: was there already and is kept; --overwrite replaces it")
             else:
                 failed += 1
                 complain(outcome.problem)
@@ -125,8 +131,8 @@ def evaluate(
     from lamnet.protocol import Protocol
 
     earlier = [evaluation for path in compare or () for evaluation in report.from_json(path)]
-    protocol = Protocol(tuple(metrics.split(",")), convention, border, ensemble, times)
-    chosen = sets.split(",") if sets else None
+    protocol = Protocol(tuple(name.strip() for name in metrics.split(",")), convention, border, ensemble, times)
+    chosen = [name.strip() for name in sets.split(",")] if sets else None
     with progress_bar() as progress:
         found = measure(
             models, scale, data, chosen, protocol, results=results or (), device=device, save=save, progress=progress

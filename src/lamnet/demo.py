@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyvips
 from numpy.typing import NDArray
 
 from lamnet import images
@@ -26,7 +25,7 @@ def run(out: Path) -> dict[str, Path]:
     Raises MissingExtraError without scikit-image, whose photograph this uses; BadWeightsError without shipped weights.
     """
     small = _photograph()
-    large = np.clip(np.floor(imresize(small.astype(np.float64), SCALE, "edge") + 0.5), 0, 255).astype(np.uint8)
+    large = imresize(small, SCALE)
     result = Upscaler(load_best("tiny", SCALE))(small)
     nearest = small.repeat(SCALE, 0).repeat(SCALE, 1)
     pictures = {
@@ -54,7 +53,9 @@ def _photograph() -> NDArray[Any]:
 
 
 def _labelled(pixels: NDArray[Any], label: str) -> NDArray[Any]:
-    """The picture under a white line of text."""
-    text = pyvips.Image.text(label, dpi=150).gravity("centre", pixels.shape[1], 40)
-    line = 255 - images.pixels_of(text)
-    return np.concatenate([np.broadcast_to(line, (*line.shape[:2], 3)), pixels])
+    """The picture under a white line of text, in the font that Pillow brings: systems need not have any."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    line = Image.new("RGB", (pixels.shape[1], 40), "white")
+    ImageDraw.Draw(line).text((pixels.shape[1] // 2, 20), label, "black", ImageFont.load_default(24), anchor="mm")
+    return np.concatenate([np.asarray(line), pixels])

@@ -1,7 +1,8 @@
-"""Picture files <-> arrays and bands of rows, by libvips: which formats there are, what each can hold, reading, writing."""
+"""Picture files <-> arrays, by libvips: which formats there are, what each can hold, reading and writing whole ones."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -14,44 +15,50 @@ from numpy.typing import NDArray
 
 from lamnet.errors import BadImageError
 
-MAX_PIXELS = 1_000_000_000  # of one file, all pages together; a header that claims more is refused unless asked for
-
 
 @dataclass(frozen=True)
 class Format:
-    """A file format: libvips' operations for it and what it can hold; `side` is its largest width or height."""
+    """A file format and what it can hold: `name` begins libvips' operations for it, `side` is its largest width or height."""
 
     name: str
     suffixes: tuple[str, ...]
-    side: int
-    save: tuple[tuple[str, Any], ...]
+    options: tuple[tuple[str, Any], ...]
+    side: int = 2**31 - 1
     alpha: bool = True
     pages: bool = False
-    depths: frozenset[str] = frozenset({"uint8"})
+    dtypes: tuple[str, ...] = ("uint8",)  # the deepest last
 
 
 FORMATS = (
-    Format("png", (".png",), 2**31 - 1, (), depths=frozenset({"uint8", "uint16"})),
-    Format("jpeg", (".jpg", ".jpeg"), 65_535, (("Q", 95), ("subsample_mode", "off")), alpha=False),
-    Format("webp", (".webp",), 16_383, (("Q", 95), ("smart_subsample", True)), pages=True),
+    Format("png", (".png",), (), dtypes=("uint8", "uint16")),
+    Format("jpeg", (".jpg", ".jpeg"), (("Q", 95), ("subsample_mode", "off")), side=65_500, alpha=False),
+    Format("webp", (".webp",), (("Q", 95), ("smart_subsample", True)), side=16_383, pages=True),
     Format(
         "heif",
         (".avif",),
-        16_384,
         (("Q", 90), ("compression", "av1"), ("subsample_mode", "off")),
-        depths=frozenset({"uint8", "uint16"}),
+        side=16_384,
+        dtypes=("uint8", "uint16"),
     ),
     Format(
         "tiff",
         (".tif", ".tiff"),
-        2**31 - 1,
         (("compression", "deflate"), ("predictor", "horizontal")),
         pages=True,
-        depths=frozenset({"uint8", "uint16", "float32"}),
+        dtypes=("uint8", "uint16", "float32"),
     ),
-    Format("gif", (".gif",), 65_535, (), pages=True),
+    Format("gif", (".gif",), (), side=65_500, pages=True),
 )
 SUFFIXES = frozenset(suffix for kind in FORMATS for suffix in kind.suffixes)
+
+_SIGNATURES = (
+    ("png", 0, (b"\x89PNG\r\n\x1a\n",)),
+    ("jpeg", 0, (b"\xff\xd8\xff",)),
+    ("webp", 8, (b"WEBP",)),
+    ("tiff", 0, (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    ("gif", 0, (b"GIF87a", b"GIF89a")),
+    ("heif", 4, (b"ftypavif", b"ftypavis", b"ftypmif1", b"ftypmsf1", b"ftypheic", b"ftypheix")),
+)
 
 
 def find(folder: Path) -> list[Path]:
@@ -69,36 +76,17 @@ def format_named(path: Path) -> Format:
 
 def format_of(path: Path) -> Format:
     """The format of an existing file, from its first bytes: names lie. Raises BadImageError when it is none of ours."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(16)
-    except FileNotFoundError as error:
-        raise BadImageError(f"{path}: no such file") from error
-    except OSError as error:
-        raise BadImageError(f"{path}: cannot be read, {error.strerror}") from error
-    kind = _sniff(start)
-    if kind is None:
-        found = "an empty file" if not start else "a file of another kind"
-        raise BadImageError(
-            f"{path}: expected a picture ({', '.join(k.suffixes[0][1:] for k in FORMATS)}), found {found}"
-        )
-    return next(k for k in FORMATS if k.name == kind)
-
-
-def _sniff(start: bytes) -> str | None:
-    if start.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "png"
-    if start.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
-    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
-        return "webp"
-    if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return "tiff"
-    if start[:6] in (b"GIF87a", b"GIF89a"):
-        return "gif"
-    if start[4:8] == b"ftyp" and start[8:12] in (b"avif", b"avis", b"mif1", b"heic", b"heix", b"msf1"):
-        return "heif"
-    return None
+    if not path.is_file():
+        raise BadImageError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+    with named(path, "cannot be read"), path.open("rb") as file:
+        start = file.read(16)
+    for name, at, signatures in _SIGNATURES:
+        if start[at:].startswith(signatures):
+            return next(kind for kind in FORMATS if kind.name == name)
+    names = ", ".join(kind.suffixes[0][1:] for kind in FORMATS)
+    raise BadImageError(
+        f"{path}: expected a picture ({names}), found {'a file of another kind' if start else 'an empty file'}"
+    )
 
 
 @contextmanager
@@ -115,18 +103,20 @@ def named(path: Path, what: str) -> Generator[None]:
         raise BadImageError(f"{path}: {what}: {error.strerror or error}") from error
 
 
-def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> pyvips.Image:
-    """A file's picture with its metadata, upright, as 1 to 4 bands of uint8, uint16 or float32; pixels not yet read.
+def load(path: Path, **options: int) -> pyvips.Image:
+    """libvips' image of a file, pixels not yet read; the loader is chosen by content and never reads options in a name.
 
-    Raises BadImageError when it is missing, empty, of another kind, or its header claims over `max_pixels`.
+    Raises BadImageError when it is missing, empty, of another kind, or its header is broken.
     """
     kind = format_of(path)
     with named(path, "expected a picture"):
-        image: pyvips.Image = pyvips.Operation.call(f"{kind.name}load", os.fsencode(path), fail_on="truncated")
-        if image.width * image.height > max_pixels:
-            raise BadImageError(
-                f"{path}: expected at most {max_pixels:,} pixels (see --max-pixels), its header claims {image.width}x{image.height}"
-            )
+        return pyvips.Operation.call(f"{kind.name}load", os.fsencode(path), fail_on="truncated", **options)
+
+
+def open_image(path: Path) -> pyvips.Image:
+    """As `load`, the first page only, upright."""
+    image = load(path)
+    with named(path, "expected a picture"):
         return image.autorot()
 
 
@@ -151,19 +141,19 @@ def write_array(path: Path, pixels: NDArray[Any]) -> None:
     save(path, pyvips.Image.new_from_array(pixels))
 
 
-def save(path: Path, image: pyvips.Image) -> None:
+def save(path: Path, image: pyvips.Image, **options: Any) -> None:
     """Write a libvips image to a file whose suffix names the format; the file appears whole or not at all."""
     kind = format_named(path)
     partial = partial_of(path)
     try:
         with named(path, "cannot be written"):
-            options = dict(kind.save)
-            pyvips.Operation.call(f"{kind.name}save", image, os.fsencode(partial), **options)
+            pyvips.Operation.call(f"{kind.name}save", image, os.fsencode(partial), **dict(kind.options), **options)
             os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def partial_of(path: Path) -> Path:
-    """Where a file is made before it takes its name: hidden, in the same folder, of this process only."""
-    return path.with_name(f".{path.name[:40]}.{os.getpid()}.partial")
+def partial_of(path: Path, what: str = "") -> Path:
+    """Where a file is made before it takes its name: hidden, in its folder, the same every time so that none pile up."""
+    name = path.name if len(os.fsencode(path.name)) < 230 else hashlib.sha256(os.fsencode(path.name)).hexdigest()
+    return path.with_name(f".{name}{what}.partial")

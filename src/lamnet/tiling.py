@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lamnet.errors import BadArgumentError
 from lamnet.model import LAMNetConfig
@@ -27,6 +31,22 @@ class Box:
         top, left = max(0, self.top - by), max(0, self.left - by)
         bottom, right = min(height, self.top + self.height + by), min(width, self.left + self.width + by)
         return Box(top, left, bottom - top, right - left)
+
+
+@dataclass(frozen=True)
+class Raster:
+    """Pixels that can be read box by box: an array, or a page of a file of any size.
+
+    `read` gives (height, width, bands) of the dtype (uint8, uint16, float32); `low` and `high` are black and white.
+    """
+
+    height: int
+    width: int
+    bands: int
+    dtype: np.dtype[Any]
+    low: float
+    high: float
+    read: Callable[[Box], NDArray[Any]]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,10 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lamnet import images, tiling
+from lamnet import pictures, tiling
+from lamnet import planes as planes_of
 from lamnet.errors import BackendError, BadArgumentError
 from lamnet.model import LAMNet
-from lamnet.tiling import Box, Plan
+from lamnet.pictures import Picture
+from lamnet.tiling import Box, Plan, Raster
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -30,6 +32,7 @@ class Upscaler:
         tile: LR pixels a side of the parts a picture is cut into; "auto" takes the whole picture where it fits into
             `memory` and the largest tiles that do where not; None never cuts.
         memory: bytes that the network may use; None is half of what the machine (or the GPU) has free.
+        max_pixels: of one input file, all pages together; more in its header is refused.
 
     Raises:
         BackendError: the device or precision cannot be used here.
@@ -42,6 +45,7 @@ class Upscaler:
         precision: Precision = "auto",
         tile: int | Literal["auto"] | None = "auto",
         memory: int | None = None,
+        max_pixels: int = pictures.MAX_PIXELS,
     ) -> None:
         self.device = _device(device)
         self.dtype = torch.float32 if precision == "auto" else getattr(torch, precision)
@@ -49,45 +53,41 @@ class Upscaler:
         self.scale = model.config.scale
         self.tile = tile
         self.memory = memory
+        self.max_pixels = max_pixels
 
     def __call__(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Upscale (H, W) or (H, W, bands): grey, grey and alpha, RGB, RGB and alpha, as uint8, uint16 or float32 in [0, 1].
+        """Upscale (H, W) or (H, W, bands): grey, grey and alpha, RGB, RGB and alpha, as uint8, uint16 or float32.
 
+        Floats are black at 0 and white at 1; an array that goes beyond is taken to reach from its least to its most.
         Returns (scale*H, scale*W[, bands]) of the same dtype. Raises BadArgumentError for another shape or dtype.
         """
         pixels = array if array.ndim == 3 else array[..., None]
-        _check(pixels)
-        plan = self.plan(*pixels.shape[:2])
-
-        def read(box: Box) -> NDArray[Any]:
-            return pixels[box.top : box.top + box.height, box.left : box.left + box.width]
-
-        out = np.concatenate(list(self._bands(plan, read)))
+        out = np.concatenate(list(self.bands(_raster_of_array(pixels))))
         return out if array.ndim == 3 else out[..., 0]
 
     def file(self, source: Path | str, target: Path | str) -> None:
         """Upscale a picture file into another, whose name says the format; it appears whole or not at all.
 
-        Raises BadImageError when the source is no whole picture or the target cannot be written.
+        Depth, profile, alpha, EXIF, XMP, resolution, pages and timing are kept. Raises BadImageError when the source is
+        no whole picture, or the target cannot be written or hold it.
         """
-        for _ in self.steps(Path(source), Path(target)):
+        for _ in self.steps(pictures.open_picture(Path(source), self.max_pixels), Path(target)):
             pass
 
-    def steps(self, source: Path, target: Path) -> Iterator[float]:
+    def steps(self, picture: Picture, target: Path) -> Iterator[float]:
         """As `file`, stopping after every part of the work to say how much of it is done, 0 to 1."""
-        images.format_named(target)
-        image = images.open_image(source)
-        plan = self.plan(image.height, image.width)
-
-        def read(box: Box) -> NDArray[Any]:
-            with images.named(source, "expected a whole picture"):
-                return images.pixels_of(image.crop(box.left, box.top, box.width, box.height))
-
-        rows: list[NDArray[Any]] = []
-        for band in self._bands(plan, read):
-            rows.append(band)
-            yield len(rows) / len(list(plan.rows()))
-        images.write_array(target, np.concatenate(rows))
+        first = picture.pages[0]
+        pictures.check_target(picture, target, (first.width * self.scale, first.height * self.scale))
+        with pictures.canvas(target) as canvas:
+            for number, page in enumerate(picture.pages):
+                raster = _raster_of_page(picture, number)
+                canvas.begin_page(page.width * self.scale, raster.bands, raster.dtype.name)
+                rows = 0
+                for band in self.bands(raster):
+                    canvas.append(band)
+                    rows += len(band)
+                    yield (number + rows / (page.height * self.scale)) / len(picture.pages)
+            pictures.save(picture, canvas.pages(), target)
 
     def plan(self, height: int, width: int) -> Plan:
         """How a picture of this size would go through the network."""
@@ -95,24 +95,25 @@ class Upscaler:
             return Plan(height, width, self.tile)
         return tiling.choose(self.network.config, height, width, self.memory or free_memory(self.device))
 
-    def _bands(self, plan: Plan, read: Callable[[Box], NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    def bands(self, raster: Raster) -> Iterator[NDArray[Any]]:
         """The result from top to bottom, as wide as the picture, one row of parts at a time."""
+        plan = self.plan(raster.height, raster.width)
         for boxes in plan.rows():
-            yield np.concatenate([self._part(plan, box, read) for box in boxes], axis=1)
+            yield np.concatenate([self._part(plan, box, raster) for box in boxes], axis=1)
 
-    def _part(self, plan: Plan, box: Box, read: Callable[[Box], NDArray[Any]]) -> NDArray[Any]:
+    def _part(self, plan: Plan, box: Box, raster: Raster) -> NDArray[Any]:
         outer = box.grown(plan.overlap, plan.height, plan.width)
-        pixels = read(outer)
+        planes = planes_of.split(raster.read(outer), raster.low, raster.high)
+        results = [self._run(plane) for plane in planes]
+        if len(planes) > 1:
+            results[1] = planes_of.within_neighbours(results[1], planes[1], self.scale)
         top, left = (box.top - outer.top) * self.scale, (box.left - outer.left) * self.scale
-        planes = [self._run(plane) for plane in _to_network(pixels)]
-        inner = [p[:, top : top + box.height * self.scale, left : left + box.width * self.scale] for p in planes]
-        return _from_network(inner, pixels.shape[2], pixels.dtype)
+        inner = [r[..., top : top + box.height * self.scale, left : left + box.width * self.scale] for r in results]
+        return planes_of.join(inner, raster.bands, raster.dtype, raster.low, raster.high)
 
     @torch.inference_mode()
-    def _run(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
-        x = torch.from_numpy(plane).to(self.device, self.dtype)
-        out: Tensor = self.network(x[None])[0]
-        return out.float().clamp_(0, 1).cpu().numpy()
+    def _run(self, plane: Tensor) -> Tensor:
+        return self.network(plane.to(self.device, self.dtype)).float().cpu()
 
 
 def free_memory(device: torch.device) -> int:
@@ -135,27 +136,30 @@ def _device(name: str | None) -> torch.device:
     return device
 
 
-def _check(pixels: NDArray[Any]) -> None:
+def _raster_of_array(pixels: NDArray[Any]) -> Raster:
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
         raise BadArgumentError(f"array: expected (H, W) or (H, W, 1 to 4) with pixels, got shape {pixels.shape}")
     if pixels.dtype.name not in ("uint8", "uint16", "float32"):
         raise BadArgumentError(f"array: expected uint8, uint16 or float32, got {pixels.dtype}")
+    if pixels.dtype != np.float32:
+        low, high = 0.0, float(np.iinfo(pixels.dtype).max)
+    elif np.isfinite(pixels).all():
+        low, high = min(0.0, float(pixels.min())), max(1.0, float(pixels.max()))
+    else:
+        raise BadArgumentError("array: expected finite numbers, got NaN or infinity")
+
+    def read(box: Box) -> NDArray[Any]:
+        return pixels[box.top : box.top + box.height, box.left : box.left + box.width]
+
+    height, width, bands = pixels.shape
+    return Raster(height, width, bands, pixels.dtype, low, high, read)
 
 
-def _to_network(pixels: NDArray[Any]) -> list[NDArray[np.float32]]:
-    """Colour, and alpha where there is one, as (3, H, W) float32 in [0, 1] each; one band is repeated three times."""
-    most = 1.0 if pixels.dtype == np.float32 else np.iinfo(pixels.dtype).max
-    planes = np.moveaxis(pixels.astype(np.float32) / np.float32(most), 2, 0)
-    colours = 3 if len(planes) >= 3 else 1
-    parts = [planes[:colours], planes[colours:]] if len(planes) > colours else [planes]
-    return [np.ascontiguousarray(np.broadcast_to(part, (3, *part.shape[1:]))) for part in parts]
+def _raster_of_page(picture: Picture, number: int) -> Raster:
+    page = picture.pages[number]
+    low, high = pictures.value_range(picture, number)
 
+    def read(box: Box) -> NDArray[Any]:
+        return pictures.read(picture, number, box.top, box.left, box.height, box.width)
 
-def _from_network(planes: list[NDArray[np.float32]], bands: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Back from `_to_network`'s planes to (H, W, bands) of the dtype; a repeated band is the mean of its three."""
-    colour = planes[0] if bands >= 3 else planes[0].mean(0, keepdims=True)
-    alphas = [plane.mean(0, keepdims=True) for plane in planes[1:]]
-    pixels = np.moveaxis(np.concatenate([colour, *alphas]), 0, 2)
-    if dtype == np.float32:
-        return pixels
-    return np.floor(pixels * np.iinfo(dtype).max + 0.5).astype(dtype)
+    return Raster(page.height, page.width, page.bands, np.dtype(picture.dtype), low, high, read)

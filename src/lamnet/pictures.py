@@ -1,0 +1,213 @@
+"""Pictures of any kind made ready for the network, and results written as they come: pages, depth, profile, formats."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyvips
+from numpy.typing import NDArray
+
+from lamnet import images, metadata
+from lamnet.errors import BadImageError
+from lamnet.images import Format
+
+MAX_PIXELS = 500_000_000  # of one file, all pages together; a header that claims more is refused unless asked for
+
+_DTYPES = {"uchar": "uint8", "ushort": "uint16", "float": "float32", "double": "float32"}
+_RGB_OR_GREY = frozenset({"b-w", "grey16", "srgb", "rgb", "rgb16", "scrgb", "multiband"})
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An opened file: its pages (frames, if `animated`), upright, 1 to 4 bands each, pixels not yet read.
+
+    The numbers stay in the file's own colour space: a network trained on sRGB works on any gamma-coded RGB, and what a
+    wider gamut holds survives. CMYK and Lab alone are converted, to sRGB.
+    """
+
+    path: Path
+    format: Format
+    pages: tuple[pyvips.Image, ...]
+    animated: bool
+
+    @property
+    def dtype(self) -> str:
+        """Of the pixels: uint8, uint16 or float32."""
+        return _DTYPES[str(self.pages[0].format)]
+
+
+def open_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Open a picture file. Raises BadImageError when it is none, or claims more than `max_pixels` on all pages together."""
+    kind = images.format_of(path)
+    animated = kind.name in ("gif", "webp")
+    first = images.load(path, **({"n": -1} if animated else {}))
+    count = first.get_n_pages() if kind.pages else 1
+    with images.named(path, "expected a picture"):
+        height = first.get_page_height() if animated else first.height
+        _check_size(path, first.width, height * count, max_pixels)
+        if animated:
+            pages = [first.crop(0, i * height, first.width, height) for i in range(count)]
+        else:
+            pages = [first] + [images.load(path, page=i) for i in range(1, count)]
+            _check_size(path, max(p.width for p in pages), sum(p.height for p in pages), max_pixels)
+        ready = tuple(_prepared(path, page.autorot()) for page in pages)
+    return Picture(path, kind, ready, animated and count > 1)
+
+
+def read(picture: Picture, page: int, top: int, left: int, height: int, width: int) -> NDArray[Any]:
+    """(height, width, bands) of a page. Raises BadImageError when the file is truncated or holds NaN or infinity."""
+    with images.named(picture.path, "expected a whole picture"):
+        pixels = images.pixels_of(picture.pages[page].crop(left, top, width, height))
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise BadImageError(f"{picture.path}: expected finite numbers, found NaN or infinity")
+    return pixels
+
+
+def value_range(picture: Picture, page: int) -> tuple[float, float]:
+    """The numbers that stand for black and white: of integers the type's, of floats 0 and 1 or beyond, as far as they go."""
+    if picture.dtype != "float32":
+        return 0.0, float(np.iinfo(picture.dtype).max)
+    with images.named(picture.path, "expected a whole picture"):
+        image: Any = picture.pages[page]
+        return min(0.0, image.min()), max(1.0, image.max())
+
+
+def suffix_for(picture: Picture, size: tuple[int, int]) -> str:
+    """The result's suffix: the source's where its format can hold a result of this (width, height), else one that can.
+
+    A GIF's palette cannot: its result is a PNG, or a WebP when animated.
+    """
+    kinds = {kind.name: kind for kind in images.FORMATS if kind.name != "gif"}
+    own = kinds.pop(picture.format.name, None)
+    ordered = ([own] if own else []) + [kinds[name] for name in ("png", "webp", "tiff") if name in kinds]
+    for kind in ordered:
+        if not _lacks(kind, picture, size) and picture.dtype in kind.dtypes:
+            same = kind is own and picture.path.suffix.lower() in kind.suffixes
+            return picture.path.suffix if same else kind.suffixes[0]
+    return ".tif"
+
+
+def check_target(picture: Picture, target: Path, size: tuple[int, int]) -> None:
+    """Raises BadImageError when the format of the target's name cannot hold a result of this (width, height)."""
+    if lack := _lacks(images.format_named(target), picture, size):
+        raise BadImageError(f"{target}: expected a format that holds {lack}, found {target.suffix}")
+
+
+class Canvas:
+    """Rows of a result, kept on disk beside the target until all are there: memory does not grow with the picture."""
+
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
+        self._path, self._file = path, file
+        self._pages: list[tuple[int, int, int, str]] = []  # offset, width, bands, dtype of each page begun
+
+    def begin_page(self, width: int, bands: int, dtype: str) -> None:
+        """Start the next page."""
+        self._pages.append((self._file.tell(), width, bands, dtype))
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Add rows (height, width, bands) below those of the current page. Raises BadImageError when the disk is full."""
+        with images.named(self._path, "cannot be written"):
+            self._file.write(np.ascontiguousarray(rows).data)
+
+    def pages(self) -> list[pyvips.Image]:
+        """The pages as images that read the file from top to bottom."""
+        with images.named(self._path, "cannot be written"):
+            self._file.flush()
+        ends = [offset for offset, *_ in self._pages[1:]] + [self._file.tell()]
+        return [self._page(*page, end) for page, end in zip(self._pages, ends, strict=True)]
+
+    def _page(self, offset: int, width: int, bands: int, dtype: str, end: int) -> pyvips.Image:
+        height = (end - offset) // (width * bands * np.dtype(dtype).itemsize)
+        kind = next(name for name, numpy_name in _DTYPES.items() if numpy_name == dtype)
+        name: Any = os.fsencode(self._file.name)
+        return pyvips.Image.rawload(name, width, height, bands, offset=offset, format=kind, access="sequential")
+
+
+@contextmanager
+def canvas(target: Path) -> Generator[Canvas]:
+    """A canvas for this target, whose file is gone afterwards whatever happens."""
+    path = images.partial_of(target, ".rows")
+    try:
+        with images.named(target, "cannot be written"):
+            file = path.open("wb")
+        with file:
+            yield Canvas(target, file)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def save(picture: Picture, results: list[pyvips.Image], target: Path) -> None:
+    """Write the results of a picture's pages with the picture's metadata; the file appears whole or not at all."""
+    kind = images.format_named(target)
+    first, source = results[0], picture.pages[0]
+    sizes = {(result.width, result.height, result.bands) for result in results}
+    if len(sizes) > 1:
+        raise BadImageError(f"{picture.path}: expected pages of one size and kind, found {len(sizes)} different ones")
+    with images.named(target, "cannot be written"):
+        whole = first if len(results) == 1 else pyvips.Image.arrayjoin(results, across=1)
+        whole = _in_depth_of(kind, whole, source)
+        factor = (first.width / source.width, first.height / source.height)
+        whole = metadata.carry(source, whole, factor, (first.width, first.height))
+        if len(results) > 1:
+            _set_pages(whole, source, first.height)
+    options: dict[str, Any] = {"keep": metadata.kept(source)}
+    if kind.name == "heif":
+        options["bitdepth"] = 8 if whole.format == "uchar" else 12
+    if kind.name == "tiff":
+        options["bigtiff"] = whole.width * whole.height * whole.bands * (1 if whole.format == "uchar" else 4) > 2**31
+    images.save(target, whole, **options)
+
+
+def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise BadImageError(
+            f"{path}: expected at most {max_pixels:,} pixels (--max-pixels), its header claims {width} x {height}"
+        )
+
+
+def _prepared(path: Path, image: pyvips.Image) -> pyvips.Image:
+    """Grey or RGB, with or without alpha, in a depth of ours."""
+    if image.interpretation == "cmyk":
+        depth = 16 if image.format == "ushort" else 8
+        image = image.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=depth)
+    elif image.interpretation not in _RGB_OR_GREY:
+        image = image.colourspace("rgb16" if image.format in ("short", "ushort") else "srgb")
+    if str(image.format) not in _DTYPES or image.bands > 4:
+        raise BadImageError(
+            f"{path}: expected 1 to 4 bands of 8 or 16 bits or float, found {image.bands} of {image.format}"
+        )
+    return image.cast("float") if image.format == "double" else image
+
+
+def _lacks(kind: Format, picture: Picture, size: tuple[int, int]) -> str | None:
+    if max(size) > kind.side:
+        return f"{size[0]} x {size[1]} pixels"
+    if picture.pages[0].bands in (2, 4) and not kind.alpha:
+        return "transparency"
+    if len(picture.pages) > 1 and not (kind.pages and (picture.animated or kind.name == "tiff")):
+        return f"{len(picture.pages)} {'frames' if picture.animated else 'pages'}"
+    return None
+
+
+def _in_depth_of(kind: Format, image: pyvips.Image, source: pyvips.Image) -> pyvips.Image:
+    """The image in a depth that the format holds, its numbers scaled, and named the colour space that it is in."""
+    dtype, deepest = _DTYPES[str(image.format)], kind.dtypes[-1]
+    if dtype not in kind.dtypes:
+        ratio = np.iinfo(deepest).max / (1.0 if dtype == "float32" else np.iinfo(dtype).max)
+        image = (image * ratio + 0.5).floor().cast("uchar" if deepest == "uint8" else "ushort")
+    grey = image.bands < 3
+    name = {"uchar": ("srgb", "b-w"), "ushort": ("rgb16", "grey16"), "float": ("scrgb", "b-w")}[str(image.format)][grey]
+    return image.copy(interpretation=name)
+
+
+def _set_pages(image: pyvips.Image, source: pyvips.Image, height: int) -> None:
+    image.set_type(pyvips.GValue.gint_type, "page-height", height)
+    for name in ("delay", "loop", "background"):
+        if source.get_typeof(name):
+            image.set_type(source.get_typeof(name), name, source.get(name))

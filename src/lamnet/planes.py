@@ -1,0 +1,68 @@
+"""Pixels of any depth and number of bands <-> the pictures in RGB that the network takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+REACH = 20  # pixels from a transparent one within which colours of visible ones are looked for: less than tiles overlap
+
+
+def split(pixels: NDArray[Any], low: float, high: float) -> list[Tensor]:
+    """Colour, and alpha where there is one, as (1, 3, H, W) float32 in [0, 1] each; one band is repeated three times.
+
+    Args:
+        pixels: (H, W, bands): grey, grey and alpha, RGB, RGB and alpha.
+        low, high: the numbers that stand for black and white.
+    """
+    wide = np.ascontiguousarray(np.moveaxis(pixels, 2, 0).astype(np.float32))
+    planes = torch.from_numpy(wide)[None].sub_(low).div_(high - low)
+    colours = 1 if pixels.shape[2] < 3 else 3
+    colour, alpha = planes[:, :colours], planes[:, colours:]
+    if not alpha.shape[1]:
+        return [colour.expand(-1, 3, -1, -1)]
+    return [_extended(colour, alpha).expand(-1, 3, -1, -1), alpha.expand(-1, 3, -1, -1)]
+
+
+def join(planes: list[Tensor], bands: int, dtype: np.dtype[Any], low: float, high: float) -> NDArray[Any]:
+    """Back from planes (1, 3, H, W) as `split` gives them to (H, W, bands); a repeated band is the mean of its three."""
+    colour = planes[0] if bands >= 3 else planes[0].mean(1, keepdim=True)
+    alphas = [plane.mean(1, keepdim=True) for plane in planes[1:]]
+    whole = torch.cat([colour, *alphas], 1)[0].permute(1, 2, 0).clamp_(0, 1).mul_(high - low).add_(low)
+    pixels = whole.contiguous().numpy()
+    return pixels if dtype == np.float32 else np.floor(pixels + np.float32(0.5)).astype(dtype)
+
+
+def within_neighbours(out: Tensor, alpha: Tensor, scale: int) -> Tensor:
+    """An upscaled alpha (1, 3, sH, sW) held between the least and the most of each LR pixel and its eight neighbours.
+
+    What is opaque or empty all around stays exactly so.
+    """
+    most = F.max_pool2d(alpha, 3, 1, 1)
+    least = -F.max_pool2d(-alpha, 3, 1, 1)
+    low, high = (F.interpolate(bound, scale_factor=scale, mode="nearest") for bound in (least, most))
+    return torch.minimum(torch.maximum(out, low), high)
+
+
+def _extended(colour: Tensor, alpha: Tensor) -> Tensor:
+    """Colours with those of visible pixels spread into fully transparent ones, whose own nobody was meant to see."""
+    hidden = alpha <= 0
+    if not hidden.any():
+        return colour
+    filled = colour
+    for reach in (REACH, 2):  # the nearest last, so that it wins
+        near = _box_mean(alpha, reach)
+        spread = _box_mean(colour * alpha, reach) / near.clamp_min(1e-6)
+        filled = torch.where(hidden & (near > 1e-6), spread, filled)
+    return filled
+
+
+def _box_mean(x: Tensor, reach: int) -> Tensor:
+    side = 2 * reach + 1
+    rows = F.avg_pool2d(x, (side, 1), 1, (reach, 0))
+    return F.avg_pool2d(rows, (1, side), 1, (0, reach))

@@ -1,0 +1,284 @@
+"""Pictures of every kind through the Upscaler: what a file holds beside RGB pixels comes out true for the result."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pyvips
+import torch
+from PIL import Image
+from torch import Tensor
+
+from lamnet import LAMNet, LAMNetConfig, Upscaler, images, metadata, pictures
+from lamnet.errors import BadImageError
+
+
+class Repeats(LAMNet):
+    """Every pixel becomes scale x scale of the same: what the files do around the network shows exactly."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.repeat_interleave(self.config.scale, 2).repeat_interleave(self.config.scale, 3)
+
+
+@pytest.fixture(scope="module")
+def upscaler() -> Upscaler:
+    return Upscaler(Repeats(LAMNetConfig(scale=2, channels=8, groups=1, blocks=1, heads=2)), "cpu")
+
+
+def gradient(bands: int, dtype: type = np.uint8, size: tuple[int, int] = (24, 36)) -> np.ndarray:
+    rows, columns = np.mgrid[0 : size[0], 0 : size[1]]
+    most = 1.0 if dtype == np.float32 else np.iinfo(dtype).max
+    parts = [rows / size[0], columns / size[1], (rows + columns) / sum(size), 1 - rows / size[0] / 2][:bands]
+    return (np.stack(parts, -1) * most).astype(dtype)
+
+
+def doubled(pixels: np.ndarray) -> np.ndarray:
+    return pixels.repeat(2, 0).repeat(2, 1)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("bands", [1, 2, 3, 4])
+def test_bands_and_depths_stay(upscaler: Upscaler, tmp_path: Path, bands: int, dtype: type, suffix: str) -> None:
+    pixels = gradient(bands, dtype)
+    pyvips.Image.new_from_array(pixels, interpretation=_interpretation(bands, dtype)).write_to_file(
+        str(tmp_path / f"a{suffix}")
+    )
+    upscaler.file(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}")
+    out = images.read_array(tmp_path / f"b{suffix}")
+    assert out.dtype == dtype
+    shown = slice(None) if bands in (1, 3) else doubled(pixels)[..., -1] > 0
+    np.testing.assert_array_equal(out[shown], doubled(pixels)[shown])
+    np.testing.assert_array_equal(out[..., -1], doubled(pixels)[..., -1])
+
+
+def _interpretation(bands: int, dtype: type) -> str:
+    return ("b-w", "srgb")[bands > 2] if dtype == np.uint8 else ("grey16", "rgb16")[bands > 2]
+
+
+@pytest.mark.parametrize("high", [1.0, 7.5])
+def test_float_stays_float_beyond_one(upscaler: Upscaler, tmp_path: Path, high: float) -> None:
+    pixels = gradient(3, np.float32) * np.float32(high)
+    images.write_array(tmp_path / "a.tif", pixels)
+    upscaler.file(tmp_path / "a.tif", tmp_path / "b.tif")
+    np.testing.assert_allclose(images.read_array(tmp_path / "b.tif"), doubled(pixels), atol=1e-6 * high)
+
+
+def test_nan_is_refused(upscaler: Upscaler, tmp_path: Path) -> None:
+    pixels = gradient(3, np.float32)
+    pixels[3, 3] = np.nan
+    images.write_array(tmp_path / "a.tif", pixels)
+    with pytest.raises(BadImageError, match="NaN"):
+        upscaler.file(tmp_path / "a.tif", tmp_path / "b.tif")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_16_bits_in_8_bit_formats_are_rounded(upscaler: Upscaler, tmp_path: Path, suffix: str) -> None:
+    pixels = gradient(3, np.uint16)
+    images.write_array(tmp_path / "a.tif", pixels)
+    upscaler.file(tmp_path / "a.tif", tmp_path / "b.webp")
+    expected = doubled(np.floor(pixels / 257 + 0.5))
+    assert np.abs(images.read_array(tmp_path / "b.webp") - expected).mean() < 2
+
+
+def test_palette_and_1_bit(upscaler: Upscaler, tmp_path: Path) -> None:
+    palette = Image.fromarray(gradient(3)).quantize(16)
+    palette.save(tmp_path / "palette.png", transparency=3)
+    upscaler.file(tmp_path / "palette.png", tmp_path / "p.png")
+    expected = np.asarray(Image.open(tmp_path / "palette.png").convert("RGBA"))
+    out = images.read_array(tmp_path / "p.png")
+    np.testing.assert_array_equal(out[..., 3], doubled(expected[..., 3]))
+    visible = out[..., 3] > 0
+    np.testing.assert_array_equal(out[visible], doubled(expected)[visible])
+    Image.fromarray(gradient(1)[..., 0]).convert("1").save(tmp_path / "bits.tif")
+    upscaler.file(tmp_path / "bits.tif", tmp_path / "bits_x2.tif")
+    expected = np.asarray(Image.open(tmp_path / "bits.tif")) * np.uint8(255)
+    np.testing.assert_array_equal(images.read_array(tmp_path / "bits_x2.tif")[..., 0], doubled(expected))
+
+
+def test_cmyk_becomes_rgb_through_its_profile(upscaler: Upscaler, tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 8, 4), (0, 255, 255, 0), np.uint8), mode="CMYK").save(tmp_path / "red.tif")
+    upscaler.file(tmp_path / "red.tif", tmp_path / "b.tif")
+    red, green, blue = images.read_array(tmp_path / "b.tif")[4, 4]
+    assert red > 200
+    assert max(green, blue) < 90
+    assert "icc_profile" in Image.open(tmp_path / "b.tif").info
+
+
+def test_wide_gamut_numbers_and_profile_are_kept(upscaler: Upscaler, tmp_path: Path) -> None:
+    pixels = gradient(3)
+    image = pyvips.Image.new_from_array(pixels, interpretation="srgb").icc_transform("p3", input_profile="srgb")
+    for suffix in (".png", ".tif", ".webp", ".avif", ".jpg"):
+        source = tmp_path / f"a{suffix}"
+        image.write_to_file(str(source))
+        upscaler.file(source, tmp_path / f"b{suffix}")
+        before, after = (pyvips.Image.new_from_file(str(path)) for path in (source, tmp_path / f"b{suffix}"))
+        assert after.get("icc-profile-data") == before.get("icc-profile-data")
+        lab = [picture.icc_import(embedded=True, pcs="lab").numpy() for picture in (before, after)]
+        assert np.abs(doubled(lab[0]) - lab[1]).mean() < (0.01 if suffix in (".png", ".tif") else 1.5), suffix
+
+
+def _with_exif(path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F], exif[0x0100], exif[0x0101] = 6, "Maker", 36, 24
+    details = exif.get_ifd(0x8769)
+    details[0x9003], details[0xA002], details[0xA003] = "2020:01:02 03:04:05", 36, 24
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="6" tiff:ImageWidth="36" note="kept"/></x:xmpmeta>'
+    )
+    Image.fromarray(gradient(3)).save(path, exif=exif, dpi=(300, 300), xmp=xmp)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif"])
+def test_exif_xmp_orientation_size_and_resolution(upscaler: Upscaler, tmp_path: Path, suffix: str) -> None:
+    _with_exif(tmp_path / "a.jpg")
+    upscaler.file(tmp_path / "a.jpg", tmp_path / f"b{suffix}")
+    out = Image.open(tmp_path / f"b{suffix}")
+    assert out.size == (48, 72)
+    exif = out.getexif()
+    assert exif.get(0x0112, 1) == 1
+    assert exif[0x010F] == "Maker"
+    details = exif.get_ifd(0x8769)
+    assert details[0x9003] == "2020:01:02 03:04:05"
+    assert (details[0xA002], details[0xA003]) == (48, 72)
+    assert (exif[0x0100], exif[0x0101]) == (48, 72)
+    assert float(exif[0x011A]) == pytest.approx(600, abs=1)
+    if suffix in (".jpg", ".png"):
+        assert out.info["dpi"][0] == pytest.approx(600, abs=1)
+    xmp = pyvips.Image.new_from_file(str(tmp_path / f"b{suffix}")).get("xmp-data")
+    assert b'tiff:Orientation="1" tiff:ImageWidth="48" note="kept"' in xmp
+
+
+def test_a_thumbnail_shows_the_upright_picture(upscaler: Upscaler, tmp_path: Path) -> None:
+    plain = pyvips.Image.new_from_array(gradient(3, size=(240, 360)), interpretation="srgb")
+    tagged = plain.copy()
+    tagged.set_type(pyvips.GValue.gint_type, "orientation", 6)
+    tagged.set_type(pyvips.GValue.blob_type, "jpeg-thumbnail-data", plain.thumbnail_image(90).jpegsave_buffer())
+    tagged.jpegsave(str(tmp_path / "a.jpg"))
+    upscaler.file(tmp_path / "a.jpg", tmp_path / "b.jpg")
+    out = pyvips.Image.new_from_file(str(tmp_path / "b.jpg"))
+    thumbnail = Image.open(io.BytesIO(out.get("jpeg-thumbnail-data")))
+    assert thumbnail.height / thumbnail.width == pytest.approx(out.height / out.width, rel=0.05)
+
+
+def test_nothing_is_made_up(upscaler: Upscaler, tmp_path: Path) -> None:
+    Image.fromarray(gradient(3)).save(tmp_path / "a.png")
+    upscaler.file(tmp_path / "a.png", tmp_path / "b.png")
+    out = Image.open(tmp_path / "b.png")
+    assert not out.getexif()
+    assert "icc_profile" not in out.info
+
+
+@pytest.mark.parametrize(("source", "target"), [*itertools.product([".gif", ".webp"], repeat=2)])
+def test_frames_keep_their_timing(upscaler: Upscaler, tmp_path: Path, source: str, target: str) -> None:
+    frames = [Image.new("RGB", (30, 20), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(
+        tmp_path / f"a{source}",
+        save_all=True,
+        append_images=frames[1:],
+        duration=[100, 200, 300],
+        loop=3,
+        lossless=True,
+    )
+    upscaler.file(tmp_path / f"a{source}", tmp_path / f"b{target}")
+    before, after = (
+        pyvips.Image.new_from_file(str(path), n=-1) for path in (tmp_path / f"a{source}", tmp_path / f"b{target}")
+    )
+    assert (after.width, after.get_page_height(), after.get("n-pages")) == (60, 40, 3)
+    assert after.get("delay") == [100, 200, 300]
+    assert after.get("loop") == before.get("loop")
+    means = after.numpy()[..., :3].reshape(3, -1, 3).mean(1)
+    np.testing.assert_allclose(means, [[255, 0, 0], [0, 128, 0], [0, 0, 255]], atol=6)
+
+
+def test_pages_of_a_tiff(upscaler: Upscaler, tmp_path: Path) -> None:
+    pages = [gradient(3), gradient(3)[::-1], gradient(3)[:, ::-1]]
+    first, *others = map(Image.fromarray, pages)
+    first.save(tmp_path / "a.tif", save_all=True, append_images=others)
+    upscaler.file(tmp_path / "a.tif", tmp_path / "b.tif")
+    out = Image.open(tmp_path / "b.tif")
+    assert out.n_frames == 3  # pyright: ignore
+    for number, page in enumerate(pages):
+        out.seek(number)
+        np.testing.assert_array_equal(np.asarray(out), doubled(page))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "name", "expected"),
+    [
+        (gradient(3), "a.png", ".png"),
+        (gradient(3), "a.JPG", ".JPG"),
+        (gradient(3), "a.gif", ".png"),
+        (gradient(3, np.uint16), "a.tif", ".tif"),
+        (gradient(3, size=(16, 60)), "a.webp", ".webp"),
+    ],
+)
+def test_the_format_stays_where_it_can(tmp_path: Path, pixels: np.ndarray, name: str, expected: str) -> None:
+    images.write_array(tmp_path / name, pixels)
+    picture = pictures.open_picture(tmp_path / name)
+    assert pictures.suffix_for(picture, (1000, 1000)) == expected
+
+
+def test_the_format_changes_where_it_must(tmp_path: Path) -> None:
+    images.write_array(tmp_path / "a.webp", gradient(3))
+    assert pictures.suffix_for(pictures.open_picture(tmp_path / "a.webp"), (20_000, 100)) == ".png"
+    images.write_array(tmp_path / "a.jpg", gradient(3))
+    assert pictures.suffix_for(pictures.open_picture(tmp_path / "a.jpg"), (70_000, 100)) == ".png"
+
+
+@pytest.mark.parametrize("bands", [2, 4])
+def test_transparency_into_jpeg_is_refused(upscaler: Upscaler, tmp_path: Path, bands: int) -> None:
+    Image.fromarray(gradient(bands)).save(tmp_path / "a.png")
+    with pytest.raises(BadImageError, match="transparency"):
+        upscaler.file(tmp_path / "a.png", tmp_path / "b.jpg")
+
+
+def test_a_header_that_claims_too_much_is_refused(tmp_path: Path) -> None:
+    images.write_array(tmp_path / "a.png", gradient(3))
+    with pytest.raises(BadImageError, match="--max-pixels"):
+        pictures.open_picture(tmp_path / "a.png", max_pixels=100)
+
+
+def test_edges_of_transparency_do_not_fringe(tmp_path: Path) -> None:
+    """A red disc over hidden green: wherever the result shows at all, it shows red."""
+    torch.manual_seed(0)
+    network = LAMNet(LAMNetConfig(scale=2, channels=8, groups=1, blocks=1, heads=2))
+    rows, columns = np.mgrid[0:40, 0:40]
+    inside = (rows - 20) ** 2 + (columns - 20) ** 2 < 150
+    pixels = np.where(inside[..., None], (255, 0, 0, 255), (0, 255, 0, 0)).astype(np.uint8)
+    smooth = _Smooth(network.config)
+    out = Upscaler(smooth, "cpu")(pixels)
+    shown = out[..., 3] > 0
+    assert shown.sum() > inside.sum() * 4
+    assert out[shown][:, 1].max() <= 1
+    assert out[shown][:, 0].min() >= 254
+
+
+class _Smooth(LAMNet):
+    """Bilinear: mixes neighbours as a trained network does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.nn.functional.interpolate(x, scale_factor=self.config.scale, mode="bilinear")
+
+
+def test_opaque_stays_opaque() -> None:
+    """A network that makes white a little darker must not make a picture a little transparent."""
+
+    class Darker(LAMNet):
+        def forward(self, x: Tensor) -> Tensor:
+            return 0.98 * x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+    network = Darker(LAMNetConfig(scale=2, channels=8, groups=1, blocks=1, heads=2))
+    pixels = gradient(4)
+    pixels[..., 3] = 255
+    assert (Upscaler(network, "cpu")(pixels)[..., 3] == 255).all()
+
+
+def test_xmp_in_elements() -> None:
+    packet = b"<a><tiff:Orientation>8</tiff:Orientation><exif:PixelXDimension> 12</exif:PixelXDimension></a>"
+    expected = b"<a><tiff:Orientation>1</tiff:Orientation><exif:PixelXDimension> 48</exif:PixelXDimension></a>"
+    assert metadata.correct_xmp(packet, (48, 20)) == expected
