@@ -177,6 +177,22 @@ def test_scales_that_no_network_has_are_refused(two_sets: Path, scale: int) -> N
         find_sets(two_sets, scale)
 
 
+def test_an_lr_folder_that_names_no_scale_serves_the_one_that_fits(tmp_path: Path) -> None:
+    for seed, name in enumerate(NAMES):
+        write(tmp_path / "S/HR" / f"{name}.png", picture(seed))
+        write(tmp_path / "S/LR" / f"{name}.png", imresize(crop_to_multiple(picture(seed), 4), 1 / 4))
+    (found,) = find_sets(tmp_path, 4)
+    assert [pair.lr for pair in found.pairs] == [tmp_path / "S/LR" / f"{name}.png" for name in NAMES]
+    assert "S baby: LR is 16x12, expected 32x24" in refusal(tmp_path, 2)
+
+
+def test_an_empty_lr_folder_does_not_mean_that_lr_is_made(two_sets: Path) -> None:
+    for path in (two_sets / "A/LR_bicubic/X2").iterdir():
+        path.unlink()
+    text = refusal(two_sets)
+    assert [f"A {name}.png: no LR picture" in text for name in NAMES] == [True] * 3
+
+
 def test_other_degradations_and_other_files_are_left_alone(two_sets: Path) -> None:
     write(two_sets / "A/LR_unknown/X2/babyx2.png", picture(0, 20, 20))
     (two_sets / "A/HR/Thumbs.db").write_bytes(b"")

@@ -28,7 +28,7 @@ class Protocol:
         convention: how Y is made, see `metrics.to_y`.
         border: pixels left out on each side by PSNR and SSIM; the scale when None.
         ensemble: networks give the mean over eight flips and rotations.
-        times: whether each image gets the seconds that its upscaling took, files not counted.
+        times: whether each image gets the seconds that its upscaling took, files and a first run not counted.
     """
 
     metrics: tuple[str, ...] = ("psnr_y", "ssim_y")

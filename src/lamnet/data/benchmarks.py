@@ -2,7 +2,7 @@
 
 A set is a folder with HR pictures and, for each scale, LR pictures:
 
-    HR|GT|GTmod12|original/baby.png with LR_bicubic/X4/babyx4.png, LRBICX4/baby.png, LRbicx4/..., LR/X4/...
+    HR|GT|GTmod12|original/baby.png with LR_bicubic/X4/babyx4.png, LRBICX4/baby.png, LRbicx4/..., LR/X4/..., LR/...
     DIV2K_valid_HR/0801.png with DIV2K_valid_LR_bicubic/X4/0801x4.png: the set DIV2K_valid
     img_001_SRF_4_HR.png with img_001_SRF_4_LR.png, both in the set's folder or in its image_SRF_4
     baby.png alone: LR pictures are made by `imresize`
@@ -11,7 +11,7 @@ A set is a folder with HR pictures and, for each scale, LR pictures:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -184,12 +184,12 @@ def _folder_files(folder: _Folder, scale: int) -> _Files | str:
     places = _lr_folders(folder)
     if not places:
         return hr, None, doubles
-    if len(places.get(scale, ())) != 1:
-        several = " and ".join(str(place.relative_to(folder.path)) for place in places.get(scale, ()))
-        return (
-            f"several folders for x{scale}: {several}" if several else f"no LR for x{scale}, only for {_listed(places)}"
-        )
-    pictures = images.find(places[scale][0])
+    fitting = places.get(scale) or places.get(None, [])
+    if not fitting:
+        return f"no LR for x{scale}, only for {_listed(scale for scale in places if scale)}"
+    if len(fitting) > 1:
+        return f"several folders for x{scale}: {' and '.join(str(place.relative_to(folder.path)) for place in fitting)}"
+    pictures = images.find(fitting[0])
     endings = ("", f"x{scale}", f"_x{scale}", "_lr", f"_lr_x{scale}", f"_lrbi_x{scale}", f"_lrx{scale}", "_bicubic")
     lr, lr_doubles = max(
         (by_stem(pictures, ending) for ending in endings), key=lambda named: len(named[0].keys() & hr.keys())
@@ -197,21 +197,22 @@ def _folder_files(folder: _Folder, scale: int) -> _Files | str:
     return hr, lr, doubles + lr_doubles
 
 
-def _lr_folders(folder: _Folder) -> dict[int, list[Path]]:
-    """The folders of bicubic LR pictures by scale: LR_bicubic/X4, LRBICX4, LR/x4, X4, with the prefix before them."""
-    found: dict[int, list[Path]] = {}
+def _lr_folders(folder: _Folder) -> dict[int | None, list[Path]]:
+    """The folders of bicubic LR pictures by scale, None for those that do not say: LR_bicubic/X4, LRBICX4, LR/x4, LR."""
+    found: dict[int | None, list[Path]] = {}
     if folder.hr == folder.path:
         return found
     for child in _children(folder.path):
         for place in (child, *_children(child)):
-            name = str(place.relative_to(folder.path)).removeprefix(folder.prefix)
-            matched = re.fullmatch(r"(?:lr)?(?:bic|bicubic)?x(\d)", re.sub(r"[/\\_-]", "", name).lower())
-            if matched and images.find(place):
+            name = re.sub(r"[/\\_-]", "", str(place.relative_to(folder.path)).removeprefix(folder.prefix)).lower()
+            if matched := re.fullmatch(r"(?:lr)?(?:bic|bicubic)?x(\d)", name):
                 found.setdefault(int(matched[1]), []).append(place)
+            elif re.fullmatch(r"lr(bic|bicubic)?", name) and images.find(place):
+                found.setdefault(None, []).append(place)
     return found
 
 
-def _listed(scales: set[int] | dict[int, list[Path]]) -> str:
+def _listed(scales: Iterable[int]) -> str:
     return ", ".join(f"x{scale}" for scale in sorted(scales))
 
 
