@@ -1,0 +1,94 @@
+"""Several workers on the CPU (gloo): the curve of one process, and what happens when one is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lamnet.distributed import join
+from lamnet.errors import BadArgumentError
+from lamnet.train import train
+from trained import prepared, recipe
+
+_DRIVER = """
+import os, signal, sys
+from pathlib import Path
+from trained import recipe
+from lamnet.data.pairs import PatchSampler
+from lamnet.train import train
+
+data, out, lost_at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+draw = PatchSampler.draw
+
+def dying(self, step, part=0, parts=1):
+    if step == lost_at and part == 1 and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return draw(self, step, part, parts)
+
+PatchSampler.draw = dying
+train(recipe(batch=4, steps=6, log_every=1), data, out)
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepared(tmp_path_factory.mktemp("data"))
+
+
+def _torchrun(
+    folder: Path, data: Path, out: Path, lost_at: int = -1, restarts: int = 0
+) -> subprocess.CompletedProcess[str]:
+    driver = folder / "driver.py"
+    driver.write_text(_DRIVER)
+    options = ["--standalone", "--nproc-per-node=2", f"--max-restarts={restarts}"]
+    command = [sys.executable, "-m", "torch.distributed.run", *options, driver, data, out, str(lost_at)]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parent),
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, check=False)
+
+
+def _losses(run: Path) -> list[tuple[int, float]]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [(line["step"], line["loss"]) for line in lines]
+
+
+def test_two_workers_have_the_curve_of_one_process_with_the_same_batch(data: Path, tmp_path: Path) -> None:
+    train(recipe(batch=4, steps=6, log_every=1), data, tmp_path / "one")
+    done = _torchrun(tmp_path, data, tmp_path / "two")
+    assert done.returncode == 0, done.stderr
+    one, two = _losses(tmp_path / "one"), _losses(tmp_path / "two")
+    assert [step for step, _ in two] == [1, 2, 3, 4, 5, 6]
+    for (_, mine), (_, theirs) in zip(one, two, strict=True):
+        assert theirs == pytest.approx(mine, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_a_lost_worker_ends_the_run_and_torchruns_restart_goes_on(data: Path, tmp_path: Path) -> None:
+    whole = _torchrun(tmp_path, data, tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    lost = _torchrun(tmp_path, data, tmp_path / "run", lost_at=3)
+    assert lost.returncode != 0
+    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] == 2
+    again = _torchrun(tmp_path, data, tmp_path / "restarted", lost_at=3, restarts=1)
+    assert again.returncode == 0, again.stderr
+    expected = load_file(tmp_path / "whole" / "weights.safetensors")
+    found = load_file(tmp_path / "restarted" / "weights.safetensors")
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert _losses(tmp_path / "restarted") == _losses(tmp_path / "whole")
+
+
+def test_a_batch_that_cannot_be_shared_evenly_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(BadArgumentError, match="multiple of the 3 workers, got 4"), join(4):
+        pass
