@@ -1,87 +1,44 @@
+"""RESULTS.md is what its script writes, and quotes what was published."""
+
 from __future__ import annotations
 
+import csv
+import re
+import runpy
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
-from lamnet import images
-from lamnet.data.benchmarks import BenchmarkSet, find_sets
-from lamnet.data.results import find_results
-from lamnet.errors import BadDataError
-
-NAMES = ("baby", "baby_face", "img_1", "img_10")
+ROOT = Path(__file__).parents[1]
+SETS = ("Set5", "Set14", "B100", "Urban100", "Manga109")
 
 
-def write(path: Path, height: int = 24, width: int = 32, channels: int = 3) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    images.write_array(path, np.full((height, width, channels), 90, np.uint8))
+@pytest.fixture(scope="module")
+def script() -> dict[str, Any]:
+    return runpy.run_path(str(ROOT / "docs" / "make_results.py"))
 
 
-@pytest.fixture
-def sets(tmp_path: Path) -> list[BenchmarkSet]:
-    for one in ("A", "B"):
-        for name in NAMES:
-            write(tmp_path / "data" / one / f"{name}.png", 25, 33)
-    return find_sets(tmp_path / "data", 2)
+def test_results_are_up_to_date(script: dict[str, Any]) -> None:
+    assert (ROOT / "RESULTS.md").read_text() == script["text"](), "run python docs/make_results.py"
 
 
-@pytest.mark.parametrize(
-    "pattern",
-    [
-        "{set}/{name}.png",
-        "{set}/{name}x2.png",
-        "{set}/x2/{name}_x2.png",
-        "{set}/X2/{name}_SwinIR.tif",
-        "{set}/{name}_my-net_x2.png",
-        "{set}/{name} (2).webp",
-    ],
-)
-def test_results_are_found_however_they_are_called(tmp_path: Path, sets: list[BenchmarkSet], pattern: str) -> None:
-    results = tmp_path / "results"
-    for one in ("a", "B"):
-        for name in NAMES:
-            write(results / pattern.format(set=one, name=name))
-    found = find_results(results, sets, 2)
-    assert len(found) == 8
-    for one, folder in zip(sets, ("a", "B"), strict=True):
-        for pair in one.pairs:
-            assert found[pair] == results / pattern.format(set=folder, name=pair.name)
+def test_bicubic_rows_are_the_protocols(script: dict[str, Any]) -> None:
+    expected = {2: ("33.67/.9303", "30.33/.8699", "29.56/.8434"), 4: ("28.43/.8111", "26.09/.7048", "25.96/.6681")}
+    for scale, figures in expected.items():
+        row = script["_own"]("bicubic", scale, ROOT / "docs" / "results" / f"bicubic_x{scale}.json")
+        assert tuple(row[name] for name in ("Set5", "Set14", "B100")) == figures
 
 
-def test_a_single_set_may_lie_in_the_folder_itself_with_other_scales(tmp_path: Path, sets: list[BenchmarkSet]) -> None:
-    for name in NAMES:
-        for scale in (2, 3, 4):
-            write(tmp_path / "results" / f"{name}_net_x{scale}.png")
-    found = find_results(tmp_path / "results", sets[:1], 2)
-    assert {path.name for path in found.values()} == {f"{name}_net_x2.png" for name in NAMES}
-
-
-def test_what_is_missing_double_or_of_another_size_is_listed(tmp_path: Path, sets: list[BenchmarkSet]) -> None:
-    results = tmp_path / "results"
-    for one in ("A", "B"):
-        for name in NAMES:
-            write(results / one / f"{name}.png")
-    (results / "A" / "baby_face.png").unlink()
-    write(results / "A" / "img_1.jpg")
-    write(results / "B" / "baby.png", 25, 33)
-    write(results / "B" / "img_1.png", channels=4)
-    (results / "B" / "img_10.png").write_bytes(b"")
-    with pytest.raises(BadDataError) as caught:
-        find_results(results, sets, 2)
-    text = str(caught.value)
-    assert "A baby_face: no result" in text
-    assert "A img_1: several results, img_1.jpg and img_1.png" in text
-    assert "B baby: baby.png is 33x25, expected 32x24" in text
-    assert "B img_1: img_1.png has 4 channels" in text
-    assert "B img_10: " in text
-    assert "A baby:" not in text
-    assert "\n" not in text
-
-
-def test_missing_folders_are_named(tmp_path: Path, sets: list[BenchmarkSet]) -> None:
-    with pytest.raises(BadDataError, match="found no such folder"):
-        find_results(tmp_path / "absent", sets, 2)
-    (tmp_path / "results").mkdir()
-    with pytest.raises(BadDataError, match="expected a folder A of results"):
-        find_results(tmp_path / "results", sets, 2)
+def test_published_figures_are_quoted_right(shared: Path) -> None:
+    lines = (shared / "PUBLISHED.md").read_text().splitlines()
+    with (ROOT / "docs" / "results" / "published.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 26
+    for row in rows:
+        name = row["model"].removesuffix(", as papers print it").removesuffix("-light")
+        figures = [figure for column in SETS for figure in row[column].split("/") if figure]
+        assert any(
+            name.lower() in line.lower() and all(re.search(rf"(?<![\d.]){re.escape(f)}(?!\d)", line) for f in figures)
+            for line in lines
+        ), row

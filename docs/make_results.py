@@ -1,0 +1,92 @@
+"""Writes RESULTS.md from the evaluations that ship with the weights, docs/results/bicubic_x*.json and published.csv.
+
+python docs/make_results.py
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lamnet import report, weights
+from lamnet.complexity import complexity
+from lamnet.errors import BadDataError
+
+REPOSITORY = Path(__file__).parents[1]
+RESULTS, PRETRAINED = REPOSITORY / "docs" / "results", REPOSITORY / "src" / "lamnet" / "pretrained"
+SETS = ("Set5", "Set14", "B100", "Urban100", "Manga109")
+COLUMNS = ("model", "trained on", "parameters K", "multiply-adds G", *SETS, "source")
+
+INTRODUCTION = """\
+# Results
+
+PSNR (dB) / SSIM on Y, LR by MATLAB's bicubic. Written by `python docs/make_results.py`; change what it reads, not this file.
+
+**Ours** are measured as `lamnet evaluate` does by default: Y unrounded, a border of as many pixels as the scale left out.
+`BENCHMARKS` is a folder with Set5, Set14 and B100; the models that ship are in [src/lamnet/pretrained](src/lamnet/pretrained),
+each with a card that says what it was trained on. Multiply-adds are those of a 1280x720 output, counted as
+[complexity.py](src/lamnet/complexity.py) says.
+
+**Published** rows are what papers and repositories print, not measured here; their protocols differ in details (the
+bicubic rows show by how much), and so do their ways of counting multiply-adds. Marks: **I** from the authors' own table in
+their repository, **R** from text in a repository, **Q** quoted by a later publication, **D** read off a plot; in brackets
+where the source was noted at x2 only. LAMNet's parameters are counted from its architecture.
+"""
+
+
+def text() -> str:
+    """The whole of RESULTS.md."""
+    with (RESULTS / "published.csv").open(newline="") as file:
+        published = list(csv.DictReader(file))
+    return "\n".join([INTRODUCTION, *(_section(scale, published) for scale in (2, 3, 4))])
+
+
+def _section(scale: int, published: list[dict[str, str]]) -> str:
+    rows = [_own("bicubic", scale, RESULTS / f"bicubic_x{scale}.json")]
+    sizes = [size for size in weights.SIZES if (size, scale) in weights.shipped()]
+    rows += [_own(size, scale, PRETRAINED / f"{size}_x{scale}.json") for size in sizes]
+    rows += [{**row, "source": f"**{row['mark']}** {row['source']}"} for row in published if row["scale"] == str(scale)]
+    lines = ["| " + " | ".join(row.get(column) or "-" for column in COLUMNS) + " |" for row in rows]
+    commands = "\n".join(_commands(scale, sizes))
+    return (
+        f"## x{scale}\n\n| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n" + "\n".join(lines) + "\n\n"
+        f"The rows marked **ours**:\n\n```sh\n{commands}\n```\n"
+    )
+
+
+def _own(model: str, scale: int, path: Path) -> Mapping[str, str]:
+    (evaluation,) = report.from_json(path)
+    row = {name: _cell(scores) for name, scores in evaluation["sets"].items()} | {"source": "**ours**"}
+    if model == "bicubic":
+        return row | {"model": "bicubic"}
+    network = weights.load(model, scale)
+    counted = complexity(network, scale)
+    if counted.parameters != evaluation["params"]:
+        raise BadDataError(
+            f"{path}: expected the evaluation of {counted.parameters} parameters, found {evaluation['params']}"
+        )
+    return row | {
+        "model": f"LAMNet {model}",
+        "trained on": "its card",
+        "parameters K": f"{counted.parameters / 1e3:.0f}",
+        "multiply-adds G": f"{counted.multiply_adds / 1e9:.1f}",
+    }
+
+
+def _cell(scores: Mapping[str, Any]) -> str:
+    return f"{scores['psnr_y']:.2f}/{scores['ssim_y']:.4f}".replace("/0.", "/.")
+
+
+def _commands(scale: int, sizes: list[str]) -> Iterator[str]:
+    evaluate = (
+        f"lamnet evaluate {{}} --scale {scale} --data BENCHMARKS --sets Set5,Set14,B100 --json {{}}_x{scale}.json"
+    )
+    yield evaluate.format("bicubic", "docs/results/bicubic")
+    for size in sizes:
+        yield evaluate.format(size, f"src/lamnet/pretrained/{size}")
+
+
+if __name__ == "__main__":
+    report.write(REPOSITORY / "RESULTS.md", text())
