@@ -214,3 +214,17 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path, monkeypatch: py
             checkpoint.save(path, recipe(), {"step": 2, "tensor": torch.zeros(3)})
     assert checkpoint.load(path, recipe())["step"] == 1
     assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_tensorboard_gets_curves_and_pictures(data: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    valid = photographs(tmp_path / "valid", [(48, 60)])
+    train(recipe(), data, tmp_path / "run", valid, tensorboard=True)
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    lines = _lines(tmp_path / "run")
+    assert [(event.step, event.value) for event in events.Scalars("loss")] == [
+        (line["step"], pytest.approx(line["loss"])) for line in lines
+    ]
+    picture = events.Images("p0")[-1]
+    assert (picture.step, picture.height, picture.width) == (5, 48, 60)

@@ -181,6 +181,7 @@ def train(
     seed: int = 0,
     precision: Literal["float32", "bfloat16"] = "float32",
     accumulate: int = 1,
+    tensorboard: bool = False,
 ) -> None:
     """Train a network; the same command goes on where the last checkpoint was. Under torchrun, on many workers.
 
@@ -191,7 +192,7 @@ def train(
     data
         A set made by `lamnet prepare`.
     out
-        The run's folder: recipe.json, metrics.jsonl, checkpoint.pt, at the end weights.safetensors.
+        The run's folder: recipe.json, metrics.jsonl, checkpoint.pt, at the end weights.safetensors and card.md.
     valid
         A benchmark folder or a folder of photographs for PSNR-Y on the way.
     budget
@@ -206,6 +207,8 @@ def train(
         Of the network's arithmetic in training; parameters stay float32.
     accumulate
         Micro-batches a step, for a batch that does not fit into memory.
+    tensorboard
+        Curves and validation pictures for TensorBoard in the run's folder; needs the extra "tensorboard".
     """
     from dataclasses import replace
 
@@ -214,7 +217,7 @@ def train(
 
     chosen = replace(recipes.named(recipe), seed=seed, precision=precision, accumulate=accumulate)
     chosen = replace(chosen, steps=steps or chosen.steps, budget_s=recipes.seconds(budget) if budget else 0.0)
-    print(one_line(run(chosen, data, out, valid, start)))
+    print(one_line(run(chosen, data, out, valid, start, tensorboard=tensorboard)))
 
 
 @app.command
