@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,8 +31,13 @@ FIGURES = {
 }
 
 
-@pytest.mark.parametrize("scale", [2, 3, 4])
-@pytest.mark.parametrize(("name", "convention"), FIGURES)
+def figures() -> list[Any]:
+    """Set, convention and scale of all 18; the hundred pictures of B100 count as slow except at x4."""
+    cases = [(name, convention, scale) for name, convention in FIGURES for scale in (2, 3, 4)]
+    return [pytest.param(*case, marks=pytest.mark.slow if case[0] == "B100" and case[2] < 4 else ()) for case in cases]
+
+
+@pytest.mark.parametrize(("name", "convention", "scale"), figures())
 def test_bicubic_gives_the_known_figures(shared: Path, name: str, convention: Convention, scale: int) -> None:
     result = evaluate("bicubic", scale, shared / "data" / "benchmarks", [name], Protocol(convention=convention))
     psnr_y, ssim_y = FIGURES[name, convention][scale - 2]

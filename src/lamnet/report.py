@@ -136,4 +136,5 @@ def _protocol(evaluations: Sequence[Evaluation]) -> str:
                 f"{other}: expected figures measured like {first}'s ({convention}, border {border}), found {protocol[0]}, border {protocol[1]}"
             )
     made = sorted({one for e in evaluations if "protocol" in e for one in e["protocol"].get("lr_made", ())})
-    return f", {convention} convention, border {border}" + (f", LR of {', '.join(made)} made by bicubic" if made else "")
+    note = f", LR of {', '.join(made)} made by bicubic" if made else ""
+    return f", {convention} convention, border {border}{note}"
