@@ -124,7 +124,7 @@ class LAM(nn.Module):
         self.project_out = nn.Linear(channels, channels)
 
     def branches(self, x: Tensor, norm: nn.LayerNorm) -> tuple[Tensor, Tensor]:
-        """The channel branch c and the spatial branch s, (B, H, W, D) each; reach 2*window.reach pixels."""
+        """The channel branch c and the spatial branch s, (B, H, W, D) each; reach window.reach pixels."""
         u1, u2 = _normalised(x, norm, self.project_in).chunk(2, dim=-1)
         c = _linear(_linear(u1, self.channel_in), self.channel_out, "relu")
         s = fsa_channels_last(u2, self.horizontal(u2), self.window, WIDTH, logits=True)
@@ -204,7 +204,7 @@ class LAMNet(nn.Module):
         """The output and the exchange means used, (B, G*N, 2, D) float32; `means` given are used instead of x's own."""
         if x.dim() != 4 or x.shape[1] != 3:
             raise BadArgumentError(f"x: expected (B, 3, H, W), got {tuple(x.shape)}")
-        shallow = _conv(x.permute(0, 2, 3, 1) - self.mean, self.head)
+        shallow = self.shallow(x)
         used: list[Tensor] = []
         deep = shallow
         for group in cast("list[Group]", self.groups):
@@ -213,9 +213,17 @@ class LAMNet(nn.Module):
                 y, own = block(y, None if means is None else means[:, len(used)])
                 used.append(own)
             deep = torch.addcmul(deep, y, group.scale)
+        return self.reconstruct(shallow, deep), torch.stack(used, 1)
+
+    def shallow(self, x: Tensor) -> Tensor:
+        """The features that the groups start from, (B, 3, H, W) -> (B, H, W, C); reach 1 pixel."""
+        return _conv(x.permute(0, 2, 3, 1) - self.mean, self.head)
+
+    def reconstruct(self, shallow: Tensor, deep: Tensor) -> Tensor:
+        """The output, (B, 3, scale*H, scale*W), from the features before and after the groups; reach 2 pixels."""
         deep = torch.addcmul(shallow, _conv(deep, self.fuse), self.fuse_scale)
         out = F.pixel_shuffle(_conv(deep, self.tail).permute(0, 3, 1, 2), self.config.scale)
-        return out + self.mean.to(out.dtype)[:, None, None], torch.stack(used, 1)
+        return out + self.mean.to(out.dtype)[:, None, None]
 
 
 def _initialise(module: nn.Module) -> None:
