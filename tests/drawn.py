@@ -29,8 +29,8 @@ def assert_readable(figure: Figure) -> None:
         assert min(box.x0, box.y0) >= -1, text.get_text()
         assert box.x1 <= figure.bbox.x1 + 1, text.get_text()
         assert box.y1 <= figure.bbox.y1 + 1, text.get_text()
-    # The boxes of neighbours in a row may touch, and a plot's ticks are its own.
-    boxes = [text.get_window_extent().shrunk(0.9, 0.9) for axes in figure.axes for text in axes.texts]
+    # The boxes of neighbours in a row may touch, and the labels in a plot are its own.
+    boxes = [text.get_window_extent().shrunk(0.9, 0.9) for axes in figure.axes if axes.images for text in axes.texts]
     boxes += [axes.bbox for axes in figure.axes]
     for index, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[index + 1 :])

@@ -130,3 +130,37 @@ def curve(runs: list[Path], /, *, out: Out, against: Literal["step", "time"] = "
     for label, lines in figure.create(runs, out, against).items():
         best = max((line["psnr_y"] for line in lines if "psnr_y" in line), default=None)
         print(f"{one_line(label):24} step {lines[-1]['step']}" + ("" if best is None else f"  best {best:.4f} dB"))
+
+
+@app.command
+def performance(
+    quality: list[str],
+    /,
+    *,
+    speed: Path,
+    out: Out,
+    set_name: Annotated[str, Parameter(name="--set")] = "Set5",
+    precision: str = "float32",
+) -> None:
+    """PSNR against time, area for multiply-adds.
+
+    Parameters
+    ----------
+    quality
+        Files from `lamnet evaluate --json`. NAME=FILE where the benchmark calls the file's only model NAME.
+    speed
+        A file from `lamnet bench --json`; of each model the fastest way counts.
+    out
+        The figure, a .png or .pdf.
+    set_name
+        A set that all the evaluations have.
+    precision
+        The rows of the benchmark that count.
+    """
+    from lamnet.figures import performance as figure
+
+    for point in figure.create(quality, speed, set_name, precision, out).points:
+        giga = point.multiply_adds / 1e9
+        print(
+            f"{one_line(point.model):24} {point.psnr:.4f} dB  {1000 * point.seconds:.1f} ms  {giga:.1f} G multiply-adds"
+        )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
+    from matplotlib.transforms import Bbox
 
 COLUMN = 3.5  # inches, one column of a two-column paper
 FONT = 7.0  # points
@@ -82,7 +84,9 @@ def round_log_ticks(axis: Axis) -> None:
     """Plain numbers at round values on an axis with a logarithmic scale."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    low, high = axis.get_view_interval()
+    subs = (1, 1.5, 2, 3, 5, 7) if high < 10 * low else (1, 2, 5) if high < 100 * low else (1, 3)
+    axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
     axis.set_tick_params(which="minor", length=0)
@@ -125,6 +129,23 @@ def add_caption(axes: Axes, *lines: str) -> None:
         while text.get_window_extent(canvas.get_renderer()).width > room and len(line) > 1:
             line = line[:-1]
             text.set_text(line.rstrip() + "…")
+
+
+def add_label(axes: Axes, text: str, point: tuple[float, float], side: tuple[int, int], distance: float) -> Text:
+    """Text beside a point of a plot: `side` is -1, 0 or 1 to the right and upwards, `distance` in points."""
+    across, up = side
+    shift = (across * distance, up * distance)
+    ha, va = ("right", "center", "left")[across + 1], ("top", "center", "bottom")[up + 1]
+    return axes.annotate(
+        text, point, shift, textcoords="offset points", ha=ha, va=va, fontsize=FONT, family=FAMILY, linespacing=1.0
+    )
+
+
+def box_around(x: float, y: float, side: float) -> Bbox:
+    """The square of this side around a point, in pixels."""
+    from matplotlib.transforms import Bbox
+
+    return Bbox.from_bounds(x - side / 2, y - side / 2, side, side)
 
 
 def add_box(axes: Axes, left: float, top: float, width: float, height: float, *, colour: str = BOX) -> None:
