@@ -19,7 +19,8 @@ LEVELS = {  # name -> zig's -mcpu
 }
 # An old glibc, so that the library loads on every Linux that PyTorch runs on.
 SYSTEMS = {"linux": "linux-gnu.2.17", "darwin": "macos", "win32": "windows-gnu"}
-FLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-mprefer-vector-width=512"]
+FLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
+FLAGS += ["-mprefer-vector-width=512", "-fno-builtin-memcpy"]  # short copies are vector code, not calls
 
 
 class ZigBuild(build_ext):

@@ -23,13 +23,13 @@ static inline void *at(const void *tensor, int64_t index, int64_t dtype) {
 
 static inline float float_of(uint32_t bits) {
     float value;
-    memcpy(&value, &bits, sizeof value);
+    __builtin_memcpy(&value, &bits, sizeof value);
     return value;
 }
 
 static inline uint32_t bits_of(float value) {
     uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
+    __builtin_memcpy(&bits, &value, sizeof bits);
     return bits;
 }
 

@@ -128,26 +128,26 @@ static inline __attribute__((always_inline)) void weigh(float *restrict out, con
     int64_t per_head = g->channels / g->heads;
     for (int64_t h = 0; h < g->heads; h++)
         for (int64_t k = 0; k < g->taps; k++) {
-#pragma clang fp reassociate(on)
-            float sum[8] = {0}, total = 0;
+            float sum[8] = {0};
             for (int64_t c = h * per_head; c < (h + 1) * per_head; c += step)
                 for (int64_t i = 0; i < step; i++) sum[i] += grad[c + i] * tables[offset[k] + c + i];
-            for (int64_t i = 0; i < step; i++) total += sum[i];
-            out[h * g->taps + k] = total;
+            for (int64_t half = step / 2; half > 0; half /= 2)
+                for (int64_t i = 0; i < half; i++) sum[i] += sum[i + half];
+            out[h * g->taps + k] = sum[0];
         }
 }
 
-/* What the means of one table receive at one pixel, from the `taps` pixels whose taps `tap` read them. */
+/* What the means of one table receive at one pixel, from the pixels whose `taps` taps read them. */
 static inline __attribute__((always_inline)) void collect(float *restrict out, const float *restrict grad,
-        const float *restrict weight, const int64_t *restrict tap, const int64_t *restrict back, int64_t taps,
+        const float *restrict weight, const int64_t *restrict at_weight, const int64_t *restrict at_grad, int64_t taps,
         float scale, const geometry *g, const int64_t step) {
-    int64_t per_head = g->channels / g->heads, gates = g->heads * g->taps;
+    int64_t per_head = g->channels / g->heads;
     for (int64_t h = 0; h < g->heads; h++)
         for (int64_t c = h * per_head; c < (h + 1) * per_head; c += step) {
             float sum[8] = {0};
             for (int64_t k = 0; k < taps; k++)
                 for (int64_t i = 0; i < step; i++)
-                    sum[i] += weight[h * g->taps + tap[k] - back[k] * gates] * grad[c + i - back[k] * g->channels];
+                    sum[i] += weight[h * g->taps + at_weight[k]] * grad[c + i + at_grad[k]];
             for (int64_t i = 0; i < step; i++) out[c + i] = sum[i] * scale;
         }
 }
@@ -172,19 +172,19 @@ static void grad_weight_tile(const job *j, tile t, const float *tables, const fl
 
 static void grad_value_tile(const job *j, tile t, const float *grad, const float *weight, float *means, float *out) {
     const geometry *g = j->g;
-    int64_t row = t.width * g->channels, n = t.rows * row, extra = longest(g) - 1;
+    int64_t row = t.width * g->channels, gates = g->heads * g->taps, n = t.rows * row, extra = longest(g) - 1;
     memset(out, 0, (size_t)n * sizeof(float));
     for (int64_t table = 0; table < g->tables; table++) {
-        int64_t length = g->tap[2 * g->taps + table], tap[g->taps], back[g->taps], taps = 0;
+        int64_t length = g->tap[2 * g->taps + table], at_weight[g->taps], at_grad[g->taps], taps = 0;
         for (int64_t k = 0; k < g->taps; k++)
             if (g->tap[g->taps + k] == table) {
-                back[taps] = g->tap[k] * t.width;
-                tap[taps++] = k;
+                at_weight[taps] = k - g->tap[k] * t.width * gates;
+                at_grad[taps++] = -g->tap[k] * row;
             }
         for (int64_t pixel = (1 - length) * t.width; pixel < t.rows * t.width; pixel++) {
             float *to = means + (extra * t.width + pixel) * g->channels, scale = 1.0f / (float)length;
-            int64_t from = pixel + g->reach * t.width, gates = g->heads * g->taps;
-#define CALL(step) collect(to, grad + from * g->channels, weight + from * gates, tap, back, taps, scale, g, step)
+            int64_t from = pixel + g->reach * t.width;
+#define CALL(step) collect(to, grad + from * g->channels, weight + from * gates, at_weight, at_grad, taps, scale, g, step)
             FOR_STEPS(CALL, g->channels / g->heads);
 #undef CALL
         }

@@ -120,15 +120,22 @@ static void forward_tile(const void *argument, int64_t item, float *x) {
     const geometry *g = j->g;
     int64_t first = item * TILE, rows = least(TILE, g->pixels - first), deep = padded(g->inputs), wide = padded(g->outputs);
     float *out = x + TILE * deep, *residual = out + TILE * wide, *scale = residual + wide;
-    load_rows(x, deep, j->x, first, rows, g->x_pitch, g->inputs, g->dtype);
-    apply_before(x, scale, rows, g);
-    gemm(out, wide, (rows_of){x, deep, 1}, j->weight, wide, j->start, rows, g->inputs);
-    for (int64_t r = 0; r < rows; r++) {
+    rows_of a = {x, deep, 1};
+    if (g->dtype == FLOAT32 && g->before == NOTHING) {
+        a = (rows_of){(const float *)j->x + first * g->x_pitch, g->x_pitch, 1};
+    } else {
+        load_rows(x, deep, j->x, first, rows, g->x_pitch, g->inputs, g->dtype);
+        apply_before(x, scale, rows, g);
+    }
+    int in_place = g->dtype == FLOAT32 && wide == g->outputs;
+    if (in_place) out = (float *)j->out + first * wide;
+    gemm(out, wide, a, j->weight, wide, j->start, rows, g->inputs);
+    for (int64_t r = 0; r < rows; r++, out += wide) {
         if (j->residual) {
             load(residual, at(j->residual, (first + r) * g->residual_pitch, g->dtype), g->outputs, g->dtype);
-            for (int64_t i = 0; i < g->outputs; i++) out[r * wide + i] += residual[i];
+            for (int64_t i = 0; i < g->outputs; i++) out[i] += residual[i];
         }
-        store(at(j->out, (first + r) * g->outputs, g->dtype), out + r * wide, g->outputs, g->dtype);
+        if (!in_place) store(at(j->out, (first + r) * g->outputs, g->dtype), out, g->outputs, g->dtype);
     }
 }
 
@@ -141,7 +148,7 @@ static void backward_chunk(const void *argument, int64_t item, float *x) {
     for (int64_t first = item * j->chunk; first < last; first += TILE) {
         int64_t rows = least(TILE, last - first);
         load_rows(x, deep, j->x, first, rows, g->x_pitch, g->inputs, g->dtype);
-        if (g->before == GATE) memcpy(raw, x, (size_t)(rows * deep) * sizeof(float));
+        if (g->before == GATE) load(raw, x, rows * deep, FLOAT32);
         apply_before(x, scale, rows, g);
         load_rows(grad, wide, j->grad, first, rows, g->grad_pitch, g->outputs, g->dtype);
         gemm(grad_x, deep, (rows_of){grad, wide, 1}, j->weight, deep, j->start, rows, g->outputs);
