@@ -1,21 +1,22 @@
-"""Many pictures in one call: which files, where each result goes, and one line for each that fails."""
+"""Many pictures and videos in one call: which files, where each result goes, and one line for each that fails."""
 
 from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.progress import Progress
 
-from lamnet import images, pictures, weights
+from lamnet import images, pictures, video, weights
 from lamnet.errors import BadArgumentError, BadImageError, BadWeightsError, LamnetError
 from lamnet.model import LAMNet
 from lamnet.pictures import Picture
 from lamnet.upscale import Upscaler
 
+SUFFIXES = images.SUFFIXES | video.SUFFIXES
 BEST_FIRST = ("large", "base", "tiny")
 
 
@@ -68,7 +69,7 @@ def plan_jobs(inputs: Sequence[str], out: Path | None, mark: str) -> list[Job]:
     if out is not None and out.suffix and not out.is_dir():
         if len(paths) == 1 and not paths[0].is_dir() and not _matches(inputs[0]):
             return [Job(paths[0], out, needs_suffix=False, found=False)]
-        if out.suffix.lower() in images.SUFFIXES:
+        if out.suffix.lower() in SUFFIXES:
             raise BadArgumentError(f"out: expected a folder for the results of several pictures, got {out}")
     return [job for name in inputs for job in _jobs_of(name, out, mark)]
 
@@ -79,25 +80,42 @@ def run(jobs: Sequence[Job], upscaler: Upscaler, overwrite: bool, progress: Prog
     written: set[Path] = set()
     for job in jobs:
         task = progress.add_task(ascii(job.source.name)[1:-1], total=1.0)
-        target = job.target
-        try:
-            picture = pictures.open_picture(job.source, upscaler.max_pixels)
-            target = target_of(job, picture, upscaler)
-            if not overwrite and job.found and target.exists() and target not in written:
-                yield Outcome(job.source, target, kept=True)
-            else:
-                _check_free(job, target, overwrite and target not in written)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                for done in upscaler.steps(picture, target):
-                    progress.update(task, completed=done)
-                written.add(target)
-                yield Outcome(job.source, target)
-        except LamnetError as error:
-            yield Outcome(job.source, target, str(error))
-        except OSError as error:
-            yield Outcome(job.source, target, f"{error.filename or target}: cannot be written: {error.strerror}")
+        yield upscale_one(
+            job, upscaler, overwrite, written, lambda done, task=task: progress.update(task, completed=done)
+        )
         progress.remove_task(task)
         progress.advance(total)
+
+
+def upscale_one(
+    job: Job, upscaler: Upscaler, overwrite: bool, written: set[Path], report: Callable[[float], None]
+) -> Outcome:
+    """Upscale one picture or video, saying how much is done, 0 to 1. `written` are the results of this call so far."""
+    target = job.target
+    try:
+        target, steps = _prepare(job, upscaler)
+        if not overwrite and job.found and target.exists() and target not in written:
+            return Outcome(job.source, target, kept=True)
+        _check_free(job, target, overwrite and target not in written)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for done in steps:
+            report(done)
+        written.add(target)
+        return Outcome(job.source, target)
+    except LamnetError as error:
+        return Outcome(job.source, target, str(error))
+    except OSError as error:
+        return Outcome(job.source, target, f"{error.filename or target}: cannot be written: {error.strerror}")
+
+
+def _prepare(job: Job, upscaler: Upscaler) -> tuple[Path, Iterator[float]]:
+    """The job's result with its suffix, and the work that makes it, not begun."""
+    if job.source.suffix.lower() in video.SUFFIXES:
+        target = job.target.with_name(job.target.name + job.source.suffix * job.needs_suffix)
+        return target, video.steps(upscaler, job.source, target)
+    picture = pictures.open_picture(job.source, upscaler.max_pixels)
+    target = target_of(job, picture, upscaler)
+    return target, upscaler.steps(picture, target)
 
 
 def target_of(job: Job, picture: Picture, upscaler: Upscaler) -> Path:
@@ -123,7 +141,7 @@ def _matches(name: str) -> list[Path]:
     path = Path(name)
     found = Path(path.anchor).glob(str(path.relative_to(path.anchor)))
     shown = (one for one in found if not any(p.startswith(".") and p not in path.parts for p in one.parts))
-    return sorted(one for one in shown if one.is_file() and one.suffix.lower() in images.SUFFIXES)
+    return sorted(one for one in shown if one.is_file() and one.suffix.lower() in SUFFIXES)
 
 
 def _jobs_of(name: str, out: Path | None, mark: str) -> Iterator[Job]:
@@ -152,7 +170,7 @@ def _below(folder: Path, out: Path | None) -> list[Path]:
             name for name in folders if not name.startswith(".") and (out is None or not _same(here / name, out))
         )
         paths = (here / name for name in sorted(names) if not name.startswith("."))
-        sources += [path for path in paths if path.suffix.lower() in images.SUFFIXES and path.is_file()]
+        sources += [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
     return sources
 
 

@@ -1,0 +1,193 @@
+"""One video file through PyAV: what its upscaled form has to keep, and its frames as 16-bit RGB and back."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.filter
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.sidedata.sidedata import Type
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from lamnet.errors import BadImageError, LamnetError
+
+MATRICES = {1: "bt709", 4: "fcc", 5: "bt470", 6: "smpte170m", 7: "smpte240m", 9: "bt2020"}  # numbers of ITU-T H.273
+BT709, SMPTE170M, BT2020 = 1, 6, 9
+FULL_RANGE = 2
+SCALING = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """The picture stream of a video file. `packets` is about how many frames it has; the tags are as in ITU-T H.273."""
+
+    path: Path
+    stream: int
+    codec: str
+    width: int
+    height: int
+    pixels: str
+    time_base: Fraction
+    rate: Fraction | None
+    aspect: Fraction | None
+    packets: int
+    full_range: bool
+    range: int
+    primaries: int
+    transfer: int
+    matrix: int
+    display: tuple[int, ...] | None  # rotation and flips: the nine numbers of the display matrix
+    dolby: bool
+
+    @property
+    def siting(self) -> str:
+        """Where chroma samples lie: PyAV does not tell, so where the standards for these colours have them."""
+        return "topleft" if self.matrix == BT2020 else "left"
+
+
+@contextmanager
+def named(path: Path, what: str) -> Generator[None]:
+    """Turn what FFmpeg and the system say about a file into one BadImageError that names it."""
+    try:
+        yield
+    except LamnetError:
+        raise
+    except (FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BadImageError(f"{path}: {what}: {reason}") from error
+
+
+def probe(path: Path) -> Clip:
+    """Read a video file's header, the times of all its packets, and its first frame.
+
+    A file that does not say its matrix gets the one that players take for a video of its size: said in the result, for
+    they would take another one at the new size. Raises BadImageError when it is missing, cut off, or no video.
+    """
+    with named(path, "expected a video"), av.open(path) as container:
+        stream = _picture_stream(path, container)
+        packets = _count(path, container, stream)
+        container.seek(0)
+        first = next(container.decode(stream), None)
+        if first is None or stream.time_base is None:
+            raise BadImageError(f"{path}: expected a video, found no frame")
+        if stream.metadata.get("alpha_mode") == "1":
+            raise BadImageError(f"{path}: expected alpha within the pixels or none, found VP8 or VP9 with alpha beside")
+        context = stream.codec_context
+        pixels = first.format.name.replace("yuvj", "yuv")
+        matrix = context.colorspace
+        if matrix not in MATRICES and not first.format.is_rgb and len(first.format.components) > 2:
+            matrix = BT709 if first.height > 576 or first.width >= 1280 else SMPTE170M
+        display = _side_data(first, Type.DISPLAYMATRIX)
+        return Clip(
+            path=path,
+            stream=stream.index,
+            codec=context.codec.canonical_name,
+            width=first.width,
+            height=first.height,
+            pixels=pixels,
+            time_base=stream.time_base,
+            rate=stream.guessed_rate,
+            aspect=stream.sample_aspect_ratio,
+            packets=packets,
+            full_range=first.format.is_rgb or context.color_range == FULL_RANGE or pixels != first.format.name,
+            range=context.color_range,
+            primaries=context.color_primaries,
+            transfer=context.color_trc,
+            matrix=matrix,
+            display=struct.unpack("=9i", display[:36]) if display else None,
+            dolby=_side_data(first, Type.DOVI_RPU_BUFFER) is not None,
+        )
+
+
+def frames_of(clip: Clip) -> Iterator[VideoFrame]:
+    """The frames in the order of time; none is held."""
+    with named(clip.path, "expected a whole video"), av.open(clip.path) as container:
+        last: int | None = None
+        stream = container.streams[clip.stream]
+        assert isinstance(stream, VideoStream)
+        for frame in container.decode(stream):
+            found = (frame.width, frame.height, frame.format.name.replace("yuvj", "yuv"))
+            if found != (clip.width, clip.height, clip.pixels):
+                raise BadImageError(
+                    f"{clip.path}: expected frames of one size and kind, found {found} at {frame.time} s"
+                )
+            if frame.pts is None or (last is not None and frame.pts <= last):
+                frame.pts = 0 if last is None else last + 1  # a time that no player could show it at
+            last = frame.pts
+            yield frame
+
+
+class Colours:
+    """Frames of a clip to 16-bit RGB, with alpha where there is some, and results back to frames, both by its own tags."""
+
+    def __init__(self, clip: Clip, pixels: str, width: int, height: int) -> None:
+        self.clip = clip
+        alpha = any(component.is_alpha for component in av.VideoFormat(clip.pixels).components)
+        self.rgb = "rgba64le" if alpha else "rgb48le"
+        span = "full" if clip.full_range else "limited"
+        yuv = {"color_matrix": MATRICES.get(clip.matrix, "bt709"), "range": span, "chroma_loc": clip.siting}
+        there = ":".join([*(f"in_{key}={value}" for key, value in yuv.items()), "out_range=full", SCALING])
+        back = ":".join([*(f"out_{key}={value}" for key, value in yuv.items()), "in_range=full", SCALING])
+        self.there = _graph(clip.width, clip.height, clip.pixels, there, self.rgb)
+        self.back = _graph(width, height, self.rgb, back, pixels)
+
+    def array(self, frame: VideoFrame) -> NDArray[Any]:
+        """(H, W, 3|4) uint16."""
+        self.there.vpush(frame)
+        return self.there.vpull().to_ndarray()
+
+    def frame(self, array: NDArray[Any]) -> VideoFrame:
+        """A frame in the result's pixel format."""
+        self.back.vpush(VideoFrame.from_ndarray(array, self.rgb))
+        frame = self.back.vpull()
+        frame.color_range, frame.colorspace = self.clip.range, self.clip.matrix
+        frame.color_primaries, frame.color_trc = self.clip.primaries, self.clip.transfer
+        return frame
+
+
+def _picture_stream(path: Path, container: InputContainer) -> VideoStream:
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    raise BadImageError(f"{path}: expected a video, found no stream of pictures")
+
+
+def _side_data(frame: VideoFrame, kind: Type) -> bytes | None:
+    sides: Any = frame.side_data  # PyAV's annotation knows one kind only
+    try:
+        return bytes(sides[kind])
+    except KeyError:
+        return None
+
+
+def _count(path: Path, container: InputContainer, stream: VideoStream) -> int:
+    """The stream's packets. Raises BadImageError when the file ends before the time that its header claims."""
+    count, end = 0, Fraction(0)
+    for packet in container.demux():
+        if packet.pts is not None:
+            count += packet.stream_index == stream.index
+            end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+    claimed = Fraction(container.duration or 0, av.time_base)
+    if end < claimed - 1:
+        raise BadImageError(f"{path}: expected {float(claimed):.1f} s of video, found {float(end):.1f} s: cut off")
+    return count
+
+
+def _graph(width: int, height: int, pixels: str, scaling: str, result: str) -> av.filter.Graph:
+    graph = av.filter.Graph()
+    source = graph.add("buffer", f"video_size={width}x{height}:pix_fmt={pixels}:time_base=1/1")
+    graph.link_nodes(
+        source, graph.add("scale", scaling), graph.add("format", f"pix_fmts={result}"), graph.add("buffersink")
+    ).configure()
+    return graph
