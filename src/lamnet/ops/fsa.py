@@ -42,7 +42,9 @@ def fsa(value: Tensor, weight: Tensor, window: Window, axis: int) -> Tensor:
                 f"{name}: expected 4 dimensions (B, channels, H, W), got shape {tuple(tensor.shape)}"
             )
     dim = 2 if axis == -1 else 1
-    return fsa_channels_last(value.permute(0, 2, 3, 1), weight.permute(0, 2, 3, 1), window, dim).permute(0, 3, 1, 2)
+    value, weight = value.permute(0, 2, 3, 1), weight.permute(0, 2, 3, 1)
+    _check(value, weight, window, dim)  # here too: tensors of several devices would not reach the operator's own
+    return fsa_channels_last(value, weight, window, dim).permute(0, 3, 1, 2)
 
 
 def fsa_channels_last(value: Tensor, weight: Tensor, window: Window, dim: int, logits: bool = False) -> Tensor:
