@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -184,6 +186,13 @@ def test_pictures_smaller_than_a_patch_are_refused_before_anything_is_written(da
     assert not (tmp_path / "run").exists()
 
 
+def test_a_folder_without_validation_pictures_is_refused_before_the_first_step(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "valid").mkdir()
+    with pytest.raises(BadDataError, match="valid"):
+        train(recipe(), data, tmp_path / "run", tmp_path / "valid")
+    assert not (tmp_path / "run").exists()
+
+
 def test_few_photographs_are_remarked_on(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     train(recipe(steps=1), data, tmp_path)
     assert "3 photographs; a network for other pictures needs hundreds" in " ".join(capfd.readouterr().err.split())
@@ -228,3 +237,19 @@ def test_tensorboard_gets_curves_and_pictures(data: Path, tmp_path: Path) -> Non
     ]
     picture = events.Images("p0")[-1]
     assert (picture.step, picture.height, picture.width) == (5, 48, 60)
+
+
+def test_the_command_trains_and_names_what_is_wrong(tmp_path: Path) -> None:
+    def lamnet(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "lamnet", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
+
+    photos, data, run = photographs(tmp_path / "photos", [(144, 132)]), tmp_path / "set", tmp_path / "run"
+    assert lamnet("prepare", photos, data).stdout == f"{data}: 1 photographs, 0 skipped\n"
+    trained = lamnet("train", "tiny_x4_short", "--data", data, "--out", run, "--steps", "1", "--seed", "3")
+    assert (trained.returncode, trained.stdout) == (0, f"{run / 'weights.safetensors'}\n")
+    assert weights.read(run / "weights.safetensors").record["recipe"]["seed"] == 3
+    assert "lamnet train tiny_x4_short --data" in (run / "card.md").read_text()
+    other = lamnet("train", "tiny_x4_short", "--data", data, "--out", run, "--steps", "1")
+    assert other.returncode == 1
+    assert other.stderr.splitlines()[-1].endswith("found one of another (here, there): seed: 0, 3")

@@ -10,7 +10,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from lamnet import __version__, cli_figures
 from lamnet.errors import LamnetError
-from lamnet.terminal import complain, one_line, progress_bar
+from lamnet.terminal import complain, one_line, print_table, progress_bar
 
 app = App(name="lamnet", help="Lightweight image super-resolution with LAMNet.", version=__version__)
 app.command(cli_figures.app)
@@ -235,6 +235,90 @@ def demo(out: Path = Path("lamnet-demo")) -> None:
         print(f"{name:12} {one_line(path)}")
 
 
+@app.command
+def models() -> None:
+    """List the networks whose weights ship, what they were trained on and what they reach."""
+    from lamnet import info
+
+    found = info.models()
+    sets = list(dict.fromkeys(name for one in found for name in one.psnr_y))
+    rows = [
+        [one.size, f"x{one.scale}", f"{one.parameters:,}", f"{one.bytes / 1e6:.1f} MB", one.data]
+        + [f"{one.psnr_y[name]:.2f}" if name in one.psnr_y else "" for name in sets]
+        for one in found
+    ]
+    print_table(["size", "scale", "parameters", "file", "trained on", *(f"{name}, PSNR-Y dB" for name in sets)], rows)
+
+
+@app.command
+def info() -> None:
+    """Show versions, the machine, which backend runs where or why not, and the weights that ship."""
+    from lamnet import info, weights
+
+    for name, value in info.machine().items():
+        print(f"{name:12} {value}")
+    for backend, device, reason in info.backends():
+        print(f"{f'{backend} on {device}':20} {'cannot run: ' + reason if reason else 'runs'}")
+    print("weights      " + (", ".join(f"{size} x{scale}" for size, scale in weights.shipped()) or "none ship"))
+
+
+@app.command
+def bench(
+    networks: str = "",
+    *,
+    scale: Literal[2, 3, 4] = 4,
+    output: tuple[int, int] = (1280, 720),
+    device: str = "cpu",
+    threads: int | None = None,
+    rounds: int = 7,
+    training: bool = False,
+    memory: bool = True,
+    json: Path | None = None,
+    markdown: Path | None = None,
+) -> None:
+    """Time our networks, the operator alone, and networks of others with random weights, all in turns.
+
+    Parameters
+    ----------
+    networks
+        Of tiny, base, large, swinir-light, span, safmn, omni-sr, fsa-width, fsa-height, with commas; all when left out.
+        Speeds are relative to the first.
+    scale
+        How many times as wide and high.
+    output
+        Width and height of the output.
+    device
+        cpu, cuda, cuda:1: on a GPU with device events, torch.compile and CUDA graphs too.
+    threads
+        Of the processor; PyTorch's choice when left out.
+    rounds
+        How often each is timed.
+    training
+        Forward, and forward with backward, of 8 patches of 48x48 instead.
+    memory
+        Measure peak memory too, on a processor in a process for each row.
+    json
+        Where the figures go.
+    markdown
+        Where the table goes.
+    """
+    import torch
+
+    from lamnet import report
+    from lamnet.bench import candidate, table
+    from lamnet.bench.run import run
+
+    chosen = [name.strip() for name in networks.split(",")] if networks else candidate.MODELS
+    setting = candidate.Setting(scale, (output[1], output[0]), device, threads or torch.get_num_threads())
+    with progress_bar() as progress:
+        found = run(candidate.plan(chosen, device, training), setting, rounds, memory, progress)
+    print(table.caption(found))
+    print_table(table.COLUMNS, [table.cells(row) for row in found.rows])
+    for path, text in ((json, table.to_json), (markdown, table.to_markdown)):
+        if path is not None:
+            report.write(path, text(found))
+
+
 def main() -> None:
     """Run one command; exit code 1 for a refused input, 2 for a misused command line."""
     try:
@@ -243,6 +327,9 @@ def main() -> None:
         sys.exit(2)
     except LamnetError as error:
         complain(error)
+        sys.exit(1)
+    except OSError as error:  # a full or read-only disk, wherever it shows
+        complain(f"{error.filename}: {error.strerror}" if error.filename else error)
         sys.exit(1)
     except KeyboardInterrupt:
         print("lamnet: interrupted", file=sys.stderr)

@@ -50,16 +50,18 @@ def train(
         clock: seconds, for tests.
 
     Raises:
-        BadDataError: the set does not fit, or a file cannot be written.
+        BadDataError: the set or `valid` does not fit, or a checkpoint cannot be written.
         BadWeightsError: `out` has a checkpoint of another recipe, or `start` is another network.
         DivergedError: the gradient is not finite; the last checkpoint is from before.
         LostWorkerError: another worker is gone.
     """
     prepared = PreparedSet.open(data)
     sampler = PatchSampler(prepared, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
+    if valid is not None:
+        find_sets(valid, recipe.scale, None, recipe.scale)
     saved = out / CHECKPOINT
     with join(recipe.batch) as workers:
-        learner = Learner(recipe, workers, start)
+        learner = Learner(recipe, workers, None if saved.exists() else start)
         if saved.exists():
             learner.restore(checkpoint.load(saved, recipe))
         elif workers.first:
