@@ -47,7 +47,7 @@ def load(model: str | Path, scale: int | None = None) -> LAMNet:
     """
     path = Path(model)
     if str(model) in SIZES and not path.exists():
-        path = _shipped_path(str(model), scale)
+        path = shipped_path(str(model), scale)
     contents = read(path)
     if scale is not None and contents.config.scale != scale:
         raise BadWeightsError(f"{path}: expected a network for x{scale}, found one for x{contents.config.scale}")
@@ -95,7 +95,11 @@ def _shipped_folder() -> Path:
     return Path(str(files("lamnet") / "pretrained"))
 
 
-def _shipped_path(size: str, scale: int | None) -> Path:
+def shipped_path(size: str, scale: int | None) -> Path:
+    """The file of weights that ship; its model card (.md) and evaluation (.json) lie beside it.
+
+    Raises BadWeightsError when there is none.
+    """
     path = _shipped_folder() / f"{size}_x{scale}.safetensors"
     if not path.is_file():
         raise BadWeightsError(f"{size}: no weights for scale {scale} ship with this package; it has {_names()}")

@@ -1,0 +1,108 @@
+"""Time and peak memory of one call: a clock or device events; resident or allocated memory."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+_SHORTEST = 0.02  # seconds between two device events: shorter work is repeated
+
+
+@dataclass
+class Timed:
+    """Work that is timed again and again; `samples` are seconds a call, `amount` is what a call does, for the rate."""
+
+    run: Callable[[], object]
+    device: torch.device
+    amount: float = 0.0
+    repeats: int = 1
+    samples: list[float] = field(default_factory=list[float])
+
+    def warm_up(self) -> None:
+        """Two calls that do not count; on a GPU they tell how often to repeat between two events."""
+        self._seconds()
+        seconds = self._seconds()
+        if self.device.type == "cuda":
+            self.repeats = max(1, math.ceil(_SHORTEST / max(seconds, 1e-6)))
+
+    def sample(self) -> None:
+        self.samples.append(self._seconds())
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.samples)
+
+    @property
+    def rate(self) -> float:
+        """Of `amount`, a second."""
+        return self.amount / self.median
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """First and third quartile."""
+        if len(self.samples) < 2:
+            return self.median, self.median
+        low, _, high = statistics.quantiles(self.samples, n=4, method="inclusive")
+        return low, high
+
+    def _seconds(self) -> float:
+        if self.device.type != "cuda":
+            start = time.perf_counter()
+            self.run()
+            return time.perf_counter() - start
+        first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        first.record()
+        for _ in range(self.repeats):
+            self.run()
+        last.record()
+        last.synchronize()
+        return first.elapsed_time(last) / 1000 / self.repeats
+
+
+def graphed(run: Callable[[], object]) -> Callable[[], object]:
+    """The same work as one CUDA graph; tensors that `run` reads must stay where they are."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            run()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        run()
+    return graph.replay
+
+
+def peak_bytes(run: Callable[[], object], device: torch.device) -> int:
+    """The most memory that one call holds beyond what is held before it.
+
+    On a GPU what PyTorch allocates there, elsewhere this process's resident memory: measure in a fresh process.
+    """
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        run()
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - before
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from what is resident now
+        before = _resident("VmRSS")
+        run()
+        return _resident("VmHWM") - before
+    except OSError:
+        import resource  # not on Windows
+
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        run()
+        return 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+
+
+def _resident(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(name))
