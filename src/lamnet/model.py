@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lamnet.errors import BadArgumentError
-from lamnet.ops.dense import Before, depthwise, exchange, exchange_means, linear
-from lamnet.ops.fsa import fsa_channels_last
+from lamnet.ops.dense import Before, exchange, exchange_means, feed_forward, linear
+from lamnet.ops.fsa import focal_attention
 from lamnet.ops.window import PAPER_WINDOW, Window
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
@@ -76,26 +76,27 @@ def _linear(x: Tensor, layer: nn.Linear, before: Before = "nothing") -> Tensor:
     return linear(x, layer.weight, layer.bias, before)
 
 
-def _normalised(x: Tensor, norm: nn.LayerNorm, layer: nn.Linear) -> Tensor:
-    """layer(norm(x)), the norm's gain and offset folded into the layer."""
-    return linear(x, layer.weight * norm.weight, layer.bias + (layer.weight * norm.bias).sum(1), "normalise")
+def _behind(norm: nn.LayerNorm, layer: nn.Linear) -> tuple[Tensor, Tensor]:
+    """Weight and bias of `layer` with the gain and offset of the norm before it folded in."""
+    return layer.weight * norm.weight, layer.bias + (layer.weight * norm.bias).sum(1)
 
 
-def _added(x: Tensor, z: Tensor, layer: nn.Linear, scale: Tensor, before: Before = "nothing") -> Tensor:
-    """x + layer(before(z)) * scale, the scale folded into the layer."""
-    return linear(z, layer.weight * scale[:, None], layer.bias * scale, before, residual=x)
+def _scaled_by(scale: Tensor, layer: nn.Linear) -> tuple[Tensor, Tensor]:
+    """Weight and bias of `layer` with the factors of its output channels folded in."""
+    return layer.weight * scale[:, None], layer.bias * scale
 
 
 def _scaled(dim: int) -> nn.Parameter:
     return nn.Parameter(torch.ones(dim))
 
 
-class TapWeights(nn.Module):
-    """conv1x1(depthwise 1xS or Sx1): one axis's attention weights before tanh, (B, H, W, D) -> (B, H, W, heads*K)."""
+class FocalAttention(nn.Module):
+    """FSA along one axis, its weights tanh(conv1x1(depthwise 1xS or Sx1)), (B, H, W, D) -> (B, H, W, D)."""
 
     def __init__(self, config: LAMNetConfig, dim: int) -> None:
         super().__init__()
         inner, reach = config.channels // 2, config.window.reach
+        self.window, self.dim = config.window, dim
         self.depthwise = nn.Conv2d(
             inner,
             inner,
@@ -106,7 +107,8 @@ class TapWeights(nn.Module):
         self.project = nn.Linear(inner, config.heads * config.window.taps)
 
     def forward(self, x: Tensor) -> Tensor:
-        return _linear(depthwise(x, self.depthwise.weight, self.depthwise.bias), self.project)
+        along = self.depthwise.weight, self.depthwise.bias
+        return focal_attention(x, along, (self.project.weight, self.project.bias), self.window, self.dim)
 
 
 class LAM(nn.Module):
@@ -115,28 +117,25 @@ class LAM(nn.Module):
     def __init__(self, config: LAMNetConfig) -> None:
         super().__init__()
         channels, inner = config.channels, config.channels // 2
-        self.window = config.window
         self.project_in = nn.Linear(channels, channels)
         self.channel_in = nn.Linear(inner, inner // 2)
         self.channel_out = nn.Linear(inner // 2, inner)
-        self.horizontal = TapWeights(config, WIDTH)
-        self.vertical = TapWeights(config, HEIGHT)
+        self.horizontal = FocalAttention(config, WIDTH)
+        self.vertical = FocalAttention(config, HEIGHT)
         self.project_out = nn.Linear(channels, channels)
 
     def branches(self, x: Tensor, norm: nn.LayerNorm) -> tuple[Tensor, Tensor]:
         """The channel branch c and the spatial branch s, (B, H, W, D) each; reach window.reach pixels."""
-        u1, u2 = _normalised(x, norm, self.project_in).chunk(2, dim=-1)
+        u1, u2 = linear(x, *_behind(norm, self.project_in), "normalise").chunk(2, dim=-1)
         c = _linear(_linear(u1, self.channel_in), self.channel_out, "relu")
-        s = fsa_channels_last(u2, self.horizontal(u2), self.window, WIDTH, logits=True)
-        s = fsa_channels_last(s, self.vertical(s), self.window, HEIGHT, logits=True)
-        return c, s
+        return c, self.vertical(self.horizontal(u2))
 
     def forward(self, x: Tensor, norm: nn.LayerNorm, scale: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
         """x + LAM(norm(x)) * scale, and the exchange means used: those given, else x's own."""
         c, s = self.branches(x, norm)
         if means is None:
             means = exchange_means(c, s)
-        return _added(x, exchange(c, s, means), self.project_out, scale), means
+        return linear(exchange(c, s, means), *_scaled_by(scale, self.project_out), residual=x), means
 
 
 class DGFN(nn.Module):
@@ -151,8 +150,12 @@ class DGFN(nn.Module):
 
     def forward(self, x: Tensor, norm: nn.LayerNorm, scale: Tensor) -> Tensor:
         """x + DGFN(norm(x)) * scale."""
-        z = depthwise(_normalised(x, norm, self.project_in), self.depthwise.weight, self.depthwise.bias)
-        return _added(x, z, self.project_out, scale, "gate")
+        return feed_forward(
+            x,
+            _behind(norm, self.project_in),
+            (self.depthwise.weight, self.depthwise.bias),
+            _scaled_by(scale, self.project_out),
+        )
 
 
 class Block(nn.Module):

@@ -43,6 +43,15 @@ def depthwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return F.conv2d(x.permute(0, 3, 1, 2), weight, bias, padding=padding, groups=x.shape[3]).permute(0, 2, 3, 1)
 
 
+def feed_forward(
+    x: Tensor, first: tuple[Tensor, Tensor], between: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]
+) -> Tensor:
+    """x + linear(gate(depthwise(linear(normalise(x))))); weight and bias of each of the three convolutions."""
+    if _native(x) and not differentiates(x, *first, *between, *second):
+        return torch.ops.lamnet.feed_forward(*autocast(x, *first, *between, *second))
+    return linear(depthwise(linear(x, *first, "normalise"), *between), *second, "gate", residual=x)
+
+
 def exchange_means(c: Tensor, s: Tensor) -> Tensor:
     """The two means of the IEM over all pixels, (B, 2, D) float32: of s, and of s times the mean of c over channels.
 
@@ -66,6 +75,11 @@ def exchange(c: Tensor, s: Tensor, means: Tensor) -> Tensor:
 
 def _native(x: Tensor) -> bool:
     return backend_for(x.device.type, x.dtype) == "native"
+
+
+def differentiates(*tensors: Tensor) -> bool:
+    """Whether a gradient may be asked of what is computed from these."""
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
 def autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -173,6 +187,19 @@ def _depthwise_autograd(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
 
 
 _depthwise.register_autograd(_depthwise_autograd, setup_context=_depthwise_context)
+
+
+@torch.library.custom_op("lamnet::feed_forward", mutates_args=())
+def _feed_forward(x: Tensor, w1: Tensor, b1: Tensor, taps: Tensor, b2: Tensor, w3: Tensor, b3: Tensor) -> Tensor:
+    tensors = [tensor.contiguous() for tensor in (x, w1, b1, taps, b2, w3, b3)]
+    out = empty_like(x)
+    native.call("feed_forward", [*tensors, out], [*x.shape, w1.shape[0]])
+    return out
+
+
+@_feed_forward.register_fake
+def _(x: Tensor, w1: Tensor, b1: Tensor, taps: Tensor, b2: Tensor, w3: Tensor, b3: Tensor) -> Tensor:
+    return empty_like(x)
 
 
 @torch.library.custom_op("lamnet::exchange_means", mutates_args=())

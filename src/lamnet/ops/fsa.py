@@ -11,6 +11,7 @@ from torch import Tensor
 from lamnet.errors import BadArgumentError
 from lamnet.ops import native
 from lamnet.ops.backend import backend_for
+from lamnet.ops.dense import autocast, depthwise, differentiates, linear
 from lamnet.ops.native import dense_last, empty_like
 from lamnet.ops.reference import fsa_reference, fsa_reference_backward
 from lamnet.ops.window import Window
@@ -53,6 +54,23 @@ def fsa_channels_last(value: Tensor, weight: Tensor, window: Window, dim: int, l
     With `logits` the weights are tanh(weight), taken where they are used.
     """
     return torch.ops.lamnet.fsa(value, weight, window.starts, window.lengths, dim, logits)
+
+
+def focal_attention(
+    value: Tensor, along: tuple[Tensor, Tensor], project: tuple[Tensor, Tensor], window: Window, dim: int
+) -> Tensor:
+    """`fsa` by weights made of the value itself: tanh(conv1x1(depthwise along dim)).
+
+    `along` is weight and bias of the depthwise convolution of window.span taps, `project` of the 1x1 to heads*K.
+    """
+    if (
+        backend_for(value.device.type, value.dtype) == "native"
+        and value.shape[3] % 16 == 0
+        and not differentiates(value, *along, *project)
+    ):
+        tensors = autocast(value, *along, *project)
+        return torch.ops.lamnet.focal_attention(*tensors, window.starts, window.lengths, dim)
+    return fsa_channels_last(value, linear(depthwise(value, *along), *project), window, dim, logits=True)
 
 
 def _check(value: Tensor, weight: Tensor, window: Window, dim: int) -> None:
@@ -169,3 +187,36 @@ def _backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor, Tensor, None, None, N
 
 
 _fsa.register_autograd(_backward, setup_context=_setup_context)
+
+
+@torch.library.custom_op("lamnet::focal_attention", mutates_args=())
+def _focal_attention(
+    value: Tensor,
+    w1: Tensor,
+    b1: Tensor,
+    w2: Tensor,
+    b2: Tensor,
+    starts: Sequence[int],
+    lengths: Sequence[int],
+    dim: int,
+) -> Tensor:
+    window = Window(tuple(starts), tuple(lengths))
+    value, out = dense_last(value), empty_like(value)
+    tensors = [tensor.contiguous() for tensor in (w1, b1, w2, b2)]
+    weight = out.new_empty(1).expand(*value.shape[:3], w2.shape[0])  # only its shape is read
+    native.call("focal", [value, *tensors, out], _numbers(value, weight, value, window, dim, True))
+    return out
+
+
+@_focal_attention.register_fake
+def _(
+    value: Tensor,
+    w1: Tensor,
+    b1: Tensor,
+    w2: Tensor,
+    b2: Tensor,
+    starts: Sequence[int],
+    lengths: Sequence[int],
+    dim: int,
+) -> Tensor:
+    return empty_like(value)

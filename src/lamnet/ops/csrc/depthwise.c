@@ -1,7 +1,7 @@
 /* Depthwise convolution of channels-last images with an odd kernel and zero padding that keeps the size, and its backward.
 
    A tile is copied into scratch with its surroundings, zeros beyond the image, so that no tap needs a test. */
-#include "gemm.h"
+#include "convolve.h"
 #include <stdlib.h>
 
 enum { MOST_CHUNKS = 64 };
@@ -52,31 +52,15 @@ static void offsets_of(int64_t *offset, const geometry *g, tile t) {
         offset[k] = k / g->kernel_width * line + k % g->kernel_width * pitch;
 }
 
-static inline __attribute__((always_inline)) void convolve(float *restrict out, const float *restrict x,
-        const float *restrict weight, const float *restrict bias, const int64_t *offset, int64_t taps, int64_t pitch,
-        const int pixels) {
-    for (int64_t c = 0; c < pitch; c += LANES) {
-        vec sum[8];
-        for (int p = 0; p < pixels; p++) sum[p] = *(const vec *)(bias + c);
-        for (int64_t k = 0; k < taps; k++) {
-            vec w = *(const vec *)(weight + k * pitch + c);
-            for (int p = 0; p < pixels; p++) sum[p] += w * *(const vec *)(x + offset[k] + p * pitch + c);
-        }
-        for (int p = 0; p < pixels; p++) *(vec *)(out + p * pitch + c) = sum[p];
-    }
-}
-
 static void convolve_tile(const job *j, tile t, const float *x, float *out, void *to) {
     const geometry *g = j->g;
     int64_t pitch = padded(g->channels), taps = g->kernel_height * g->kernel_width, offset[taps];
     offsets_of(offset, g, t);
     for (int64_t y = 0; y < t.rows; y++) {
         const float *line = x + y * (t.columns + g->kernel_width - 1) * pitch;
-        int64_t p = 0, first = ((t.batch * g->height + t.top + y) * g->width + t.left) * g->channels;
-        for (; p + 8 <= t.columns; p += 8) convolve(out + p * pitch, line + p * pitch, j->weight, j->bias, offset, taps, pitch, 8);
-        for (; p + 4 <= t.columns; p += 4) convolve(out + p * pitch, line + p * pitch, j->weight, j->bias, offset, taps, pitch, 4);
-        for (; p < t.columns; p++) convolve(out + p * pitch, line + p * pitch, j->weight, j->bias, offset, taps, pitch, 1);
-        for (p = 0; p < t.columns; p++)
+        int64_t first = ((t.batch * g->height + t.top + y) * g->width + t.left) * g->channels;
+        convolve_line(out, line, j->weight, j->bias, offset, taps, pitch, t.columns);
+        for (int64_t p = 0; p < t.columns; p++)
             store(at(to, first + p * g->channels, g->dtype), out + p * pitch, g->channels, g->dtype);
     }
 }

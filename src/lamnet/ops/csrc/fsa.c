@@ -2,8 +2,9 @@
 
    A tile is `rows` pixels along the axis by a few across it. Its values are copied into scratch with zeros beyond the
    image and the window's reach on both sides, once for each distinct tap length, as running means of that length. */
-#include "common.h"
+#include "convolve.h"
 #include "vecmath.h"
+#include <stdlib.h>
 
 typedef struct { int64_t batch, along, across; } strides; /* in elements */
 
@@ -20,6 +21,7 @@ typedef struct {
     const void *value, *weight, *grad;
     void *out, *grad_value, *grad_weight;
     int64_t rows, width; /* of a tile */
+    float *taps, *taps_bias, *project, *project_bias; /* padded; NULL where the weights are given */
 } job;
 
 typedef struct { int64_t batch, first, rows, across, width; } tile;
@@ -62,6 +64,17 @@ static void gather_weights(float *to, const job *j, tile t, int64_t halo) {
         for (int64_t i = 0; i < n; i++) to[i] = hyperbolic_tangent(to[i]);
 }
 
+/* The weights from the values: depthwise along the axis, 1x1, tanh; `mixed` is scratch for what lies between. */
+static void predict_weights(float *to, float *mixed, const float *values, const job *j, tile t) {
+    const geometry *g = j->g;
+    int64_t span = 2 * g->reach + 1, row = t.width * g->channels, n = t.rows * t.width, offset[span];
+    int64_t columns = padded(g->heads * g->taps);
+    for (int64_t k = 0; k < span; k++) offset[k] = k * row;
+    convolve_line(mixed, values, j->taps, j->taps_bias, offset, span, g->channels, n);
+    gemm(to, columns, (rows_of){mixed, g->channels, 1}, j->project, columns, j->project_bias, n, g->channels);
+    for (int64_t i = 0; i < n * columns; i++) to[i] = hyperbolic_tangent(to[i]);
+}
+
 static int64_t longest(const geometry *g) {
     int64_t most = 1;
     for (int64_t i = 0; i < g->tables; i++)
@@ -69,7 +82,7 @@ static int64_t longest(const geometry *g) {
     return most;
 }
 
-/* tables[i][r] = mean of `length_i` rows from r; the plain tile stands in the last table's place while it is read. */
+/* tables[i][r] = mean of `length_i` rows of the plain tile from r. */
 static void gather_means(float *tables, float *plain, const job *j, tile t) {
     const geometry *g = j->g;
     int64_t row = t.width * g->channels, rows = t.rows + 2 * g->reach;
@@ -108,9 +121,11 @@ static void forward_tile(const void *argument, int64_t item, float *scratch) {
     const geometry *g = j->g;
     tile t = tile_of(j, item);
     int64_t row = t.width * g->channels, plane = (t.rows + 2 * g->reach) * row, gates = g->heads * g->taps;
-    float *tables = scratch, *weight = tables + (g->tables + 1) * plane, *out = weight + t.rows * t.width * gates;
-    gather_means(tables, tables + g->tables * plane, j, t);
-    gather_weights(weight, j, t, 0);
+    if (j->taps) gates = padded(gates);
+    float *tables = scratch, *plain = tables + g->tables * plane, *out = plain + plane, *weight = out + t.rows * row;
+    gather_means(tables, plain, j, t);
+    if (j->taps) predict_weights(weight, out, plain, j, t);
+    else gather_weights(weight, j, t, 0);
     int64_t offset[g->taps];
     for (int64_t k = 0; k < g->taps; k++) offset[k] = g->tap[g->taps + k] * plane + (g->reach + g->tap[k]) * row;
     for (int64_t i = 0; i < t.rows; i++)
@@ -219,7 +234,7 @@ static int run_tiles(job *j, work each) {
     j->rows = least(g->axis, contiguous_across ? 64 : 128);
     int64_t items = g->batch * ceil_div(g->axis, j->rows) * ceil_div(g->across, j->width);
     int64_t pixels = (j->rows + 2 * g->reach) * j->width;
-    int64_t floats = pixels * ((g->tables + 2) * g->channels + g->heads * g->taps) + g->heads * g->taps;
+    int64_t gates = padded(g->heads * g->taps), floats = pixels * ((g->tables + 2) * g->channels + gates) + gates;
     return parallel(each, j, items, floats, g->threads);
 }
 
@@ -234,4 +249,19 @@ int lamnet_fsa_backward(void *const *data, const int64_t *numbers) {
     job j = {.g = (const geometry *)numbers, .grad = data[0], .value = data[1], .weight = data[2],
              .grad_value = data[3], .grad_weight = data[4]};
     return run_tiles(&j, backward_tile);
+}
+
+/* data: value, depthwise weight and bias, 1x1 weight and bias -> out; channels must be a multiple of LANES */
+int lamnet_focal(void *const *data, const int64_t *numbers) {
+    const geometry *g = (const geometry *)numbers;
+    job j = {.g = g, .value = data[0], .out = data[5]};
+    int64_t gates = g->heads * g->taps, span = 2 * g->reach + 1;
+    float *all = calloc((size_t)((span + 1) * g->channels + (g->channels + 1) * padded(gates)), sizeof(float));
+    if (!all) return 1;
+    j.taps = all;
+    j.taps_bias = transposed(j.taps, data[1], data[2], g->channels, span, g->dtype);
+    j.project = j.taps_bias + g->channels;
+    j.project_bias = transposed(j.project, data[3], data[4], gates, g->channels, g->dtype);
+    int failed = run_tiles(&j, forward_tile);
+    return free(all), failed;
 }

@@ -41,3 +41,12 @@ static inline __attribute__((always_inline)) void gemm_columns(float *out, int64
 
 void gemm(float *out, int64_t pitch, rows_of a, const float *w, int64_t columns, const float *start, int64_t rows,
           int64_t depth);
+
+/* (rows, columns) as stored -> (columns, padded rows), and a bias below it. */
+static inline float *transposed(float *to, const void *weight, const void *bias, int64_t rows, int64_t columns, int64_t dtype) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++)
+            load(to + c * padded(rows) + r, at(weight, r * columns + c, dtype), 1, dtype);
+    load(to + columns * padded(rows), bias, rows, dtype);
+    return to + columns * padded(rows);
+}

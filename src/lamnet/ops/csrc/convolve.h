@@ -1,0 +1,25 @@
+/* A line of pixels of a depthwise convolution; offset[k] is where tap k's value stands, counted from the pixel's first. */
+#pragma once
+#include "gemm.h"
+
+static inline __attribute__((always_inline)) void convolve(float *restrict out, const float *restrict x,
+        const float *restrict weight, const float *restrict bias, const int64_t *offset, int64_t taps, int64_t pitch,
+        const int pixels) {
+    for (int64_t c = 0; c < pitch; c += LANES) {
+        vec sum[8];
+        for (int p = 0; p < pixels; p++) sum[p] = *(const vec *)(bias + c);
+        for (int64_t k = 0; k < taps; k++) {
+            vec w = *(const vec *)(weight + k * pitch + c);
+            for (int p = 0; p < pixels; p++) sum[p] += w * *(const vec *)(x + offset[k] + p * pitch + c);
+        }
+        for (int p = 0; p < pixels; p++) *(vec *)(out + p * pitch + c) = sum[p];
+    }
+}
+
+static inline void convolve_line(float *out, const float *x, const float *weight, const float *bias,
+        const int64_t *offset, int64_t taps, int64_t pitch, int64_t n) {
+    int64_t p = 0;
+    for (; p + 8 <= n; p += 8) convolve(out + p * pitch, x + p * pitch, weight, bias, offset, taps, pitch, 8);
+    for (; p + 4 <= n; p += 4) convolve(out + p * pitch, x + p * pitch, weight, bias, offset, taps, pitch, 4);
+    for (; p < n; p++) convolve(out + p * pitch, x + p * pitch, weight, bias, offset, taps, pitch, 1);
+}
