@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SMOOTHING = 1e-8  # keeps the gradient magnitude differentiable where the output is flat
-_MOST_COLUMNS = 4
+_MOST_COLUMNS, _WIDEST = 4, 1.3  # inches
 _MAP_COLOUR = (213, 94, 0)  # vermilion of Okabe and Ito
 _BLUR_TAIL = 1e-3  # the blur's kernel ends where it falls below this part of its peak
 
@@ -109,7 +109,8 @@ def draw(hr: NDArray[np.uint8], lr: NDArray[np.uint8], region: Region, found: Ma
     """HR and each network by name: the map over the LR picture (square root of the magnitudes), below it the region."""
     count = len(found) + 1
     columns = layout.balanced_columns(count, _MOST_COLUMNS)
-    width = (layout.COLUMN - layout.GAP / 2) / columns - layout.GAP
+    width = min((layout.COLUMN - layout.GAP / 2) / columns - layout.GAP, _WIDEST)
+    start = (layout.COLUMN + layout.GAP - columns * (width + layout.GAP)) / 2
     heights = (width * hr.shape[0] / hr.shape[1], min(width * region.height / region.width, width))
     pitch = sum(heights) + layout.GAP + 2 * layout.LINE + 0.04
     figure = layout.new_figure(math.ceil(count / columns) * pitch + layout.GAP)
@@ -122,7 +123,7 @@ def draw(hr: NDArray[np.uint8], lr: NDArray[np.uint8], region: Region, found: Ma
     ]
     for index, (whole, crop, factor, *caption) in enumerate(panels):
         row, column = divmod(index, columns)
-        left, top = layout.GAP / 2 + column * (width + layout.GAP), layout.GAP / 2 + row * pitch
+        left, top = start + column * (width + layout.GAP), layout.GAP / 2 + row * pitch
         above = layout.add_picture(figure, whole, left, top, width, heights[0])
         layout.add_box(above, *(side / factor for side in (region.left, region.top, region.width, region.height)))
         crop_width = heights[1] * region.width / region.height

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHARES = (0.2, 0.3, 0.5, 0.99)
-_MOST_COLUMNS = 3
+_MOST_COLUMNS, _WIDEST = 3, 1.5  # inches
 _DECADES = 5  # of the colour scale
 _BAR = 0.45  # inches at the right for the colour scale
 
@@ -80,12 +80,13 @@ def measure(network: nn.Module, scale: int, crops: Sequence[NDArray[np.uint8]]) 
 def draw(fields: Mapping[str, ReceptiveField]) -> Figure:
     """Each network's map by name, logarithmic from its own peak, with the square that holds the last of SHARES."""
     columns = layout.balanced_columns(len(fields), _MOST_COLUMNS)
-    width = (layout.COLUMN - _BAR) / columns - layout.GAP
+    width = min((layout.COLUMN - _BAR) / columns - layout.GAP, _WIDEST)
+    start = (layout.COLUMN - _BAR - columns * (width + layout.GAP)) / 2
     pitch = width + 2 * layout.LINE + 0.04
     figure = layout.new_figure(math.ceil(len(fields) / columns) * pitch + layout.GAP)
     for index, (name, field) in enumerate(fields.items()):
         row, column = divmod(index, columns)
-        place = (layout.GAP / 2 + column * (width + layout.GAP), layout.GAP / 2 + row * pitch, width, width)
+        place = (start + column * (width + layout.GAP), layout.GAP / 2 + row * pitch, width, width)
         axes = layout.add_picture(figure, np.zeros((1, 1)), *place)
         image = axes.imshow(_logarithm(field.map), cmap="cividis", vmin=-_DECADES, vmax=0, interpolation="nearest")
         side = field.sides[-1]
@@ -93,7 +94,7 @@ def draw(fields: Mapping[str, ReceptiveField]) -> Figure:
         layout.add_box(axes, corner, corner, side, side, colour=layout.OKABE_ITO[1])
         layout.add_caption(axes, name, f"{SHARES[-1]:.0%} in {side}x{side} ({field.area_ratios[-1]:.1%})")
         if index == 0:
-            bar = layout.add_axes(figure, layout.COLUMN - _BAR + layout.GAP, place[1], 0.08, width)
+            bar = layout.add_axes(figure, start + columns * (width + layout.GAP), place[1], 0.08, width)
             figure.colorbar(image, cax=bar)
             layout.label_axes(bar, y="decades below the peak")
     return figure
