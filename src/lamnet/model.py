@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lamnet.errors import BadArgumentError
-from lamnet.ops.dense import Before, exchange, exchange_means, feed_forward, linear
+from lamnet.ops.dense import Before, exchange_linear, exchange_means, feed_forward, linear
 from lamnet.ops.fsa import focal_attention
 from lamnet.ops.window import PAPER_WINDOW, Window
 
@@ -135,7 +135,7 @@ class LAM(nn.Module):
         c, s = self.branches(x, norm)
         if means is None:
             means = exchange_means(c, s)
-        return linear(exchange(c, s, means), *_scaled_by(scale, self.project_out), residual=x), means
+        return exchange_linear(c, s, means, _scaled_by(scale, self.project_out), x), means
 
 
 class DGFN(nn.Module):

@@ -73,6 +73,14 @@ def exchange(c: Tensor, s: Tensor, means: Tensor) -> Tensor:
     return torch.cat([c * pixel_gate[..., None], s * torch.sigmoid(sr)[:, None, None]], -1)
 
 
+def exchange_linear(c: Tensor, s: Tensor, means: Tensor, project: tuple[Tensor, Tensor], residual: Tensor) -> Tensor:
+    """residual + linear(exchange(c, s, means)); weight and bias of the 1x1 convolution."""
+    if _native(c) and not differentiates(c, s, means, *project, residual):
+        c, s, weight, bias, residual = autocast(c, s, *project, residual)
+        return torch.ops.lamnet.exchange_linear(c, s, means, weight, bias, residual)
+    return linear(exchange(c, s, means), *project, residual=residual)
+
+
 def _native(x: Tensor) -> bool:
     return backend_for(x.device.type, x.dtype) == "native"
 
@@ -234,10 +242,25 @@ def _exchange_backward(grad: Tensor, c: Tensor, s: Tensor, means: Tensor) -> tup
     return grads
 
 
+@torch.library.custom_op("lamnet::exchange_linear", mutates_args=())
+def _exchange_linear(c: Tensor, s: Tensor, means: Tensor, weight: Tensor, bias: Tensor, residual: Tensor) -> Tensor:
+    residual = residual.contiguous()
+    out = empty_like(residual)
+    numbers, c, s = _pair(c, s)
+    tensors = [c, s, means.float().contiguous(), weight.contiguous(), bias.contiguous(), residual, out]
+    native.call("exchange_linear", tensors, [*numbers[:-1], weight.shape[0]])
+    return out
+
+
+@_exchange_linear.register_fake
+def _(c: Tensor, s: Tensor, means: Tensor, weight: Tensor, bias: Tensor, residual: Tensor) -> Tensor:
+    return empty_like(residual)
+
+
 def _pair(c: Tensor, s: Tensor) -> tuple[list[int], Tensor, Tensor]:
     batch, height, width, channels = c.shape
     c, s = _rows(c), _rows(s)
-    return [batch, height * width, channels, c.stride(0), s.stride(0)], c, s
+    return [batch, height * width, channels, c.stride(0), s.stride(0), 0], c, s
 
 
 @_exchange_means.register_fake

@@ -2,22 +2,23 @@
 
    means (batch, 2, channels) float32: of s over the pixels, and of s times c's mean over the channels. Then
    out = [c * sigmoid(<means[0], c> / channels), s * sigmoid(means[1])], one gate per pixel and one per channel. */
-#include "common.h"
+#include "gemm.h"
 #include "vecmath.h"
 #include <stdlib.h>
 
-enum { LEAST_CHUNK = 512, MOST_CHUNKS = 64 };
+enum { LEAST_CHUNK = 512, MOST_CHUNKS = 64, TILE = 96 };
 
 typedef struct {
-    int64_t threads, dtype, batch, pixels, channels, c_pitch, s_pitch;
+    int64_t threads, dtype, batch, pixels, channels, c_pitch, s_pitch, outputs;
 } geometry;
 
 typedef struct {
     const geometry *g;
-    const void *c, *s, *grad;
+    const void *c, *s, *grad, *residual;
     const float *means, *grad_means;
     void *out, *grad_c, *grad_s;
     float *partials; /* (batch, chunks, 2, channels) */
+    float *weight, *bias; /* of the 1x1 behind, padded */
     int64_t chunk, chunks; /* pixels of one, how many an image has */
 } job;
 
@@ -77,19 +78,47 @@ static void means_backward_part(const void *argument, int64_t item, float *c) {
     }
 }
 
-static void exchange_part(const void *argument, int64_t item, float *c) {
+/* The exchanged channels of one pixel; gate: the sigmoid of means[1]. */
+static void exchange_pixel(float *out, const float *gate, const float *means, const job *j, int64_t pixel) {
+    int64_t n = j->g->channels;
+    load_pixel(out, out + n, j, pixel);
+    float open = sigmoid(dot(out, means, n) / (float)n);
+    for (int64_t i = 0; i < n; i++) out[i] *= open, out[n + i] *= gate[i];
+}
+
+static void exchange_part(const void *argument, int64_t item, float *gate) {
     const job *j = argument;
     const geometry *g = j->g;
     int64_t n = g->channels;
     part p = part_of(j, item);
-    float *s = c + n, *gate = s + n;
+    float *out = gate + n;
     const float *means = j->means + p.batch * 2 * n;
     for (int64_t i = 0; i < n; i++) gate[i] = sigmoid(means[n + i]);
     for (int64_t pixel = p.batch * g->pixels + p.first; pixel < p.batch * g->pixels + p.last; pixel++) {
-        load_pixel(c, s, j, pixel);
-        float open = sigmoid(dot(c, means, n) / (float)n);
-        for (int64_t i = 0; i < n; i++) c[i] *= open, s[i] *= gate[i];
-        store(at(j->out, pixel * 2 * n, g->dtype), c, 2 * n, g->dtype);
+        exchange_pixel(out, gate, means, j, pixel);
+        store(at(j->out, pixel * 2 * n, g->dtype), out, 2 * n, g->dtype);
+    }
+}
+
+/* The same with the 1x1 behind it and the residual, a tile of pixels at a time. */
+static void exchange_linear_part(const void *argument, int64_t item, float *gate) {
+    const job *j = argument;
+    const geometry *g = j->g;
+    int64_t n = g->channels, wide = padded(g->outputs);
+    part p = part_of(j, item);
+    float *z = gate + n, *out = z + TILE * 2 * n;
+    const float *means = j->means + p.batch * 2 * n;
+    for (int64_t i = 0; i < n; i++) gate[i] = sigmoid(means[n + i]);
+    for (; p.first < p.last; p.first += TILE) {
+        int64_t rows = least(TILE, p.last - p.first), pixel = p.batch * g->pixels + p.first;
+        for (int64_t r = 0; r < rows; r++) {
+            exchange_pixel(z + r * 2 * n, gate, means, j, pixel + r);
+            load(out + r * wide, at(j->residual, (pixel + r) * g->outputs, g->dtype), g->outputs, g->dtype);
+            for (int64_t i = 0; i < wide; i++) out[r * wide + i] += j->bias[i];
+        }
+        gemm(out, wide, (rows_of){z, 2 * n, 1}, j->weight, wide, NULL, rows, 2 * n);
+        for (int64_t r = 0; r < rows; r++)
+            store(at(j->out, (pixel + r) * g->outputs, g->dtype), out + r * wide, g->outputs, g->dtype);
     }
 }
 
@@ -123,7 +152,8 @@ static int run_parts(job *j, work each, float *sums, float scale) {
     j->chunk = ceil_div(g->pixels, MOST_CHUNKS) + LEAST_CHUNK;
     j->chunks = ceil_div(g->pixels, j->chunk);
     if (sums && !(j->partials = calloc((size_t)(g->batch * j->chunks * size + 1), sizeof(float)))) return 1;
-    int failed = parallel(each, j, g->batch * j->chunks, 5 * g->channels, g->threads);
+    int64_t floats = 5 * g->channels + TILE * (2 * g->channels + padded(g->outputs));
+    int failed = parallel(each, j, g->batch * j->chunks, floats, g->threads);
     if (!sums) return failed;
     for (int64_t b = 0; b < g->batch; b++)
         for (int64_t i = 0; i < size; i++) {
@@ -151,6 +181,17 @@ int lamnet_exchange_means_backward(void *const *data, const int64_t *numbers) {
 int lamnet_exchange(void *const *data, const int64_t *numbers) {
     job j = {.g = (const geometry *)numbers, .c = data[0], .s = data[1], .means = data[2], .out = data[3]};
     return run_parts(&j, exchange_part, NULL, 0);
+}
+
+/* data: c, s, means, weight and bias of the 1x1, residual -> out */
+int lamnet_exchange_linear(void *const *data, const int64_t *numbers) {
+    job j = {.g = (const geometry *)numbers, .c = data[0], .s = data[1], .means = data[2], .residual = data[5], .out = data[6]};
+    int64_t inputs = 2 * j.g->channels;
+    j.weight = calloc((size_t)((inputs + 1) * padded(j.g->outputs)), sizeof(float));
+    if (!j.weight) return 1;
+    j.bias = transposed(j.weight, data[3], data[4], j.g->outputs, inputs, j.g->dtype);
+    int failed = run_parts(&j, exchange_linear_part, NULL, 0);
+    return free(j.weight), failed;
 }
 
 /* data: c, s, grad, means -> grad_c, grad_s, grad_means */
