@@ -112,7 +112,13 @@ def test_a_named_result_says_the_format(upscale: Command, folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
-    [(["--model", "nothing"], "nothing"), (["--scale", "3"], "x3"), (["--device", "tpu"], "tpu")],
+    [
+        (["--model", "nothing"], "nothing"),
+        (["--scale", "5"], "at most 4"),
+        (["--memory", "much"], "2GB"),
+        (["--to", "big"], "3840x2160"),
+        (["--device", "tpu"], "tpu"),
+    ],
 )
 def test_what_cannot_be_loaded_is_one_line(
     lamnet: Command, folder: Path, model: Path, arguments: list[str], expected: str
@@ -191,6 +197,36 @@ def test_the_source_is_never_its_own_result(upscale: Command, folder: Path) -> N
     done = upscale(folder / "good.png", "-o", folder / "good.png", "--overwrite")
     assert done.code == 1
     assert (folder / "good.png").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "size"),
+    [
+        (["--scale", "2.5"], "good_x2.5.png", (50, 75)),
+        (["--scale", "2"], "good_x2.png", (40, 60)),
+        (["--to", "60x200"], "good_60x200.png", (40, 60)),
+        (["--to", "x70"], "good_x70.png", (70, 105)),
+    ],
+)
+def test_any_size(upscale: Command, folder: Path, arguments: list[str], name: str, size: tuple[int, int]) -> None:
+    assert upscale(folder / "good.png", *arguments).code == 0
+    assert images.read_array(folder / name).shape[:2] == size
+
+
+def test_a_size_beyond_the_network_is_refused(upscale: Command, folder: Path) -> None:
+    done = upscale(folder / "good.png", "--to", "3840x2160")
+    assert done.code == 1
+    assert "at most 4 times" in done.err[0]
+
+
+def test_a_dry_run_says_and_does_nothing(upscale: Command, folder: Path) -> None:
+    before = sorted(folder.iterdir())
+    done = upscale(folder, "--dry-run", "--tile", "8")
+    assert sorted(folder.iterdir()) == before
+    assert done.code == 1
+    assert len(done.err) == 3
+    assert len(done.out) == 2
+    assert "30 x 20 -> 120 x 80, 12 tiles of up to 8" in done.out[0]
 
 
 @pytest.mark.parametrize("name", ["two\nlines.png", "sp ace[1].png", "ünï.png", "[Q=1].png", "-dash.png"])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from rich.progress import Progress
 
 from lamnet import images, pictures, video, weights
 from lamnet.errors import BadArgumentError, BadImageError, BadWeightsError, LamnetError
+from lamnet.goals import Goal
 from lamnet.model import LAMNet
 from lamnet.pictures import Picture
 from lamnet.upscale import Upscaler
 
 SUFFIXES = images.SUFFIXES | video.SUFFIXES
 BEST_FIRST = ("large", "base", "tiny")
+DEFAULT_SCALE = 4  # and the largest there is
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,8 @@ class Outcome:
     kept: bool = False
 
 
-def load_best(model: str | None, scale: int) -> LAMNet:
-    """The network that a name or file stands for, or the best that ships for the scale.
+def load_best(model: str | None, scale: int | None) -> LAMNet:
+    """The network that a name or file stands for, or the best that ships for the scale; a file may keep its own.
 
     Raises BadWeightsError when there is none.
     """
@@ -53,8 +56,38 @@ def load_best(model: str | None, scale: int) -> LAMNet:
         return weights.load(model, scale)
     sizes = [size for size in BEST_FIRST if (size, scale) in weights.shipped()]
     if not sizes:
-        raise BadWeightsError(f"scale: expected one that weights ship for, got {scale}; see `lamnet models`")
+        raise BadWeightsError(f"scale: expected one that weights ship for, got {scale}; see lamnet models")
     return weights.load(sizes[0], scale)
+
+
+def default_goal(model: str | None) -> Goal:
+    """A weights file's own scale, else 4. Raises BadWeightsError for a file that is none."""
+    own = None if model is None or _is_name(model) else weights.load(model).config.scale
+    return Goal(factor=own or DEFAULT_SCALE)
+
+
+def load_for(model: str | None, goal: Goal, jobs: Sequence[Job]) -> list[tuple[LAMNet, list[Job]]]:
+    """The networks that jobs need, each with its jobs: of the least scale that reaches the goal with each picture.
+
+    Raises BadWeightsError as `load_best`, BadArgumentError for a factor beyond every network.
+    """
+    groups: dict[int | None, list[Job]] = {}
+    if goal.factor is not None:
+        groups[_scale_for(model, goal.factor)] = list(jobs)
+    for job in jobs if goal.factor is None else ():
+        try:
+            page = pictures.open_picture(job.source).pages[0]
+            scale = _scale_for(model, min(goal.factor_for(page.width, page.height), DEFAULT_SCALE))
+        except BadImageError:  # its turn to fail comes later
+            scale = _scale_for(model, 1)
+        groups.setdefault(scale, []).append(job)
+    loaded = [(load_best(model, scale), some) for scale, some in groups.items()]
+    for network, _ in loaded:
+        if goal.factor is not None and goal.factor > network.config.scale:
+            raise BadArgumentError(
+                f"scale: expected at most {network.config.scale} with this model, got {goal.factor:g}"
+            )
+    return loaded
 
 
 def plan_jobs(inputs: Sequence[str], out: Path | None, mark: str) -> list[Job]:
@@ -87,6 +120,43 @@ def run(jobs: Sequence[Job], upscaler: Upscaler, overwrite: bool, progress: Prog
         progress.advance(total)
 
 
+def describe(jobs: Sequence[Job], upscaler: Upscaler) -> Iterator[Outcome | str]:
+    """What `run` would do, one line for each picture that can be opened: target, sizes, plan, memory, time."""
+    speed: float | None = None
+    for job in jobs:
+        try:
+            picture = pictures.open_picture(job.source, upscaler.max_pixels)
+            target, page = target_of(job, picture, upscaler), picture.pages[0]
+            size, plan = upscaler.result_size(page.width, page.height), upscaler.plan(page.height, page.width)
+            pictures.check_target(picture, target, size)
+            speed = speed or upscaler.seconds_per_pixel()
+            passes = 1 + (picture.pages[0].bands in (2, 4))
+            seconds = speed * plan.pixels * passes * len(picture.pages) * (1.7 if plan.exact else 1)
+            yield (
+                f"{job.source} -> {target}: {page.width} x {page.height} -> {size[0]} x {size[1]}"
+                f"{f', {len(picture.pages)} pages' if len(picture.pages) > 1 else ''}, {plan}, "
+                f"{plan.memory / 1e9:.1f} GB, about {seconds:.0f} s"
+            )
+        except LamnetError as error:
+            yield Outcome(job.source, job.target, str(error))
+
+
+def recorded(outcomes: Iterable[Outcome], manifest: Path | None) -> Iterator[Outcome]:
+    """The same outcomes; those that failed also go into a file, one JSON object a line, whole once all are known."""
+    failed: list[str] = []
+    try:
+        for outcome in outcomes:
+            if outcome.problem is not None:
+                failed.append(json.dumps({"source": str(outcome.source), "problem": outcome.problem}))
+            yield outcome
+    finally:
+        if manifest is not None:
+            partial = images.partial_of(manifest)
+            with images.named(manifest, "cannot be written"):
+                partial.write_text("".join(line + "\n" for line in failed))
+                partial.replace(manifest)
+
+
 def upscale_one(
     job: Job, upscaler: Upscaler, overwrite: bool, written: set[Path], report: Callable[[float], None]
 ) -> Outcome:
@@ -111,6 +181,8 @@ def upscale_one(
 def _prepare(job: Job, upscaler: Upscaler) -> tuple[Path, Iterator[float]]:
     """The job's result with its suffix, and the work that makes it, not begun."""
     if job.source.suffix.lower() in video.SUFFIXES:
+        if upscaler.goal and upscaler.goal.factor != upscaler.scale:
+            raise BadArgumentError(f"{job.source}: expected a network's own scale for a video, got {upscaler.goal}")
         target = job.target.with_name(job.target.name + job.source.suffix * job.needs_suffix)
         return target, video.steps(upscaler, job.source, target)
     picture = pictures.open_picture(job.source, upscaler.max_pixels)
@@ -122,9 +194,20 @@ def target_of(job: Job, picture: Picture, upscaler: Upscaler) -> Path:
     """The job's result with its suffix."""
     if not job.needs_suffix:
         return job.target
-    page = picture.pages[0]
-    size = (page.width * upscaler.scale, page.height * upscaler.scale)
+    size = upscaler.result_size(picture.pages[0].width, picture.pages[0].height)
     return job.target.with_name(job.target.name + pictures.suffix_for(picture, size))
+
+
+def _is_name(model: str) -> bool:
+    return model in weights.SIZES and not Path(model).exists()
+
+
+def _scale_for(model: str | None, factor: float) -> int | None:
+    """The least scale of the model that reaches the factor, its largest where none does; None, its own, for a file."""
+    if model is not None and not _is_name(model):
+        return None
+    scales = sorted({scale for size, scale in weights.shipped() if model in (None, size)})
+    return next((scale for scale in scales if scale >= factor), scales[-1] if scales else round(factor))
 
 
 def _check_free(job: Job, target: Path, overwrite: bool) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
 from lamnet import __version__, cli_figures
 from lamnet.errors import LamnetError
 from lamnet.terminal import complain, one_line, print_table, progress_bar
+
+if TYPE_CHECKING:
+    from lamnet.batch import Job
+    from lamnet.upscale import Upscaler
 
 app = App(name="lamnet", help="Lightweight image super-resolution with LAMNet.", version=__version__)
 app.command(cli_figures.app)
@@ -22,51 +26,99 @@ def upscale(
     /,
     *,
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
-    scale: Literal[2, 3, 4] = 4,
+    scale: float | None = None,
+    to: str | None = None,
     model: str | None = None,
     overwrite: bool = False,
+    dry_run: bool = False,
     device: str | None = None,
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+    memory: str | None = None,
+    tile: int | None = None,
+    exact: bool = False,
+    ensemble: bool = False,
     max_pixels: int = 500_000_000,
 ) -> None:
-    """Upscale pictures: photo.png becomes photo_x4.png beside it, in the format it has.
+    """Upscale pictures and videos: photo.jpg becomes photo_x4.jpg beside it.
+
+    The result has its source's format where that can hold it, else PNG, WebP or TIFF; depth, alpha, colour profile, EXIF,
+    XMP, pages and timing are kept.
 
     Parameters
     ----------
     photos
-        Picture files, folders whose pictures are all upscaled with those below, or quoted patterns.
+        Files, folders whose pictures are all upscaled with those below, or quoted patterns.
     out
         The result's file (its name says the format), or a folder for the results.
     scale
-        How many times as wide and high.
+        How many times as wide and high: 2, 3, 4, or a number between, for which a larger result is reduced. 4 when left
+        out, or a weights file's own.
+    to
+        A size to fit into instead: 3840x2160, 3840x or x2160.
     model
         tiny, base, large, or a weights file; the best that ships when left out.
     overwrite
         Replace results that exist.
+    dry_run
+        Say what would be done, with memory and time, and do nothing.
     device
         cpu, cuda, cuda:1, mps; the best there is when left out.
     precision
         Of the network's arithmetic; auto is float32.
+    memory
+        What the process may use, such as 2GB; half of what is free when left out, on a CPU at most 2.5 GB.
+    tile
+        Pixels a side of the parts that a picture is cut into; as memory allows when left out.
+    exact
+        Cut pictures equal uncut ones to 1e-4, for more time and disk space.
+    ensemble
+        The mean over eight flips and rotations: a little better, eight times slower.
     max_pixels
         The most that a file's header may claim, all pages together.
     """
-    from lamnet import batch
+    from lamnet import batch, goals
     from lamnet.upscale import Upscaler
 
-    jobs = batch.plan_jobs(photos, out, f"_x{scale}")
-    upscaler = Upscaler(batch.load_best(model, scale), device, precision, max_pixels=max_pixels)
+    goal = goals.goal_of(scale, to) or batch.default_goal(model)
+    bound = None if memory is None else goals.bytes_of(memory)
+    jobs = batch.plan_jobs(photos, out, f"_{goal}")
+    failed = 0
+    for network, some in batch.load_for(model, goal, jobs):
+        upscaler = Upscaler(
+            network, device, precision, "auto" if tile is None else tile, bound, exact, ensemble, goal, max_pixels
+        )
+        failed += _describe(some, upscaler) if dry_run else _upscale(some, upscaler, overwrite)
+    if failed:
+        sys.exit(1)
+
+
+def _upscale(jobs: list[Job], upscaler: Upscaler, overwrite: bool) -> int:
+    from lamnet import batch
+
     failed = 0
     with progress_bar() as progress:
         for outcome in batch.run(jobs, upscaler, overwrite, progress):
-            if outcome.problem is None:
-                print(one_line(outcome.target))
-                if outcome.kept:
-                    complain(f"{outcome.target}: was there already and is kept; --overwrite replaces it")
-            else:
+            if outcome.problem is not None:
                 failed += 1
                 complain(outcome.problem)
-    if failed:
-        sys.exit(1)
+                continue
+            print(one_line(outcome.target))
+            if outcome.kept:
+                complain(f"{outcome.target}: was there already and is kept; --overwrite replaces it")
+    return failed
+
+
+def _describe(jobs: list[Job], upscaler: Upscaler) -> int:
+    from lamnet import batch
+
+    failed = 0
+    for line in batch.describe(jobs, upscaler):
+        if isinstance(line, str):
+            print(one_line(line))
+        else:
+            failed += 1
+            complain(line.problem)
+    return failed
 
 
 @app.command

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import cast
@@ -23,6 +23,7 @@ from lamnet.model import Block, Group, LAMNet
 from lamnet.ops.dense import exchange_means
 from lamnet.tiling import Box, Plan
 
+VISIBLE = 66.0  # dB of PSNR below which tiles by themselves are not good enough: a margin over the 60 promised
 ReadPlane = Callable[[Box], Tensor]  # a box of the picture as (1, 3, height, width)
 
 
@@ -92,8 +93,11 @@ class Exact:
             yield number / steps
 
     @torch.inference_mode()
-    def part(self, box: Box) -> Tensor:
-        """The network's output for a box, (1, 3, scale*height, scale*width), once `prepare` has run."""
+    def run(self, box: Box, plane: Tensor) -> Tensor:
+        """The network's output for a box, (1, 3, scale*height, scale*width), once `prepare` has run.
+
+        `plane` is what a network without layers in files would look at; here the features know more.
+        """
         outer = self._outer(box, 2)
         deep, shallow = self._load(self._deep, outer), self._shallow(outer)
         out = self._network.reconstruct(shallow, deep).float().cpu()
@@ -157,6 +161,19 @@ class Exact:
 def reach(network: LAMNet) -> int:
     """How far a block's output sees: the window along each axis, and the feed-forward's 3x3."""
     return network.config.window.reach + 1
+
+
+@torch.inference_mode()
+def means_matter(network: LAMNet, pieces: Sequence[Tensor]) -> bool:
+    """Whether pieces of a picture (1, 3, H, W) come out visibly different with each other's exchange means.
+
+    They do not with networks trained so far; with others each tile by itself would not be a part of the whole.
+    """
+    own = [network.forward_with_means(piece) for piece in pieces]
+    common = torch.stack([means for _, means in own]).mean(0)
+    others = [network.forward_with_means(piece, common)[0] for piece in pieces]
+    errors = [(a.clamp(0, 1) - b.clamp(0, 1)).float().square().mean() for (a, _), b in zip(own, others, strict=True)]
+    return max(errors).item() > 10 ** (-VISIBLE / 10)
 
 
 def _inner(values: Tensor, box: Box, outer: Box) -> Tensor:

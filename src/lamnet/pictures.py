@@ -142,6 +142,21 @@ def canvas(target: Path) -> Generator[Canvas]:
         path.unlink(missing_ok=True)
 
 
+def resized(image: pyvips.Image, size: tuple[int, int]) -> pyvips.Image:
+    """The image in this (width, height), by Lanczos; colours weighted by their alpha, so that hidden ones do not show."""
+    if (image.width, image.height) == size:
+        return image
+    image = _named_space(image)
+    most = {"uchar": 255, "ushort": 65535, "float": 1}[str(image.format)]
+    kind, alpha = image.format, image.bands in (2, 4)
+    if alpha:
+        image = image.premultiply(max_alpha=most)
+    image = image.resize(size[0] / image.width, vscale=size[1] / image.height, kernel="lanczos3")
+    if alpha:
+        image = image.unpremultiply(max_alpha=most)
+    return image if kind == "float" else image.rint().cast(kind)
+
+
 def save(picture: Picture, results: list[pyvips.Image], target: Path) -> None:
     """Write the results of a picture's pages with the picture's metadata; the file appears whole or not at all."""
     kind = images.format_named(target)
@@ -151,7 +166,7 @@ def save(picture: Picture, results: list[pyvips.Image], target: Path) -> None:
         raise BadImageError(f"{picture.path}: expected pages of one size and kind, found {len(sizes)} different ones")
     with images.named(target, "cannot be written"):
         whole = first if len(results) == 1 else pyvips.Image.arrayjoin(results, across=1)
-        whole = _in_depth_of(kind, whole, source)
+        whole = _in_depth_of(kind, whole)
         factor = (first.width / source.width, first.height / source.height)
         whole = metadata.carry(source, whole, factor, (first.width, first.height))
         if len(results) > 1:
@@ -195,12 +210,17 @@ def _lacks(kind: Format, picture: Picture, size: tuple[int, int]) -> str | None:
     return None
 
 
-def _in_depth_of(kind: Format, image: pyvips.Image, source: pyvips.Image) -> pyvips.Image:
-    """The image in a depth that the format holds, its numbers scaled, and named the colour space that it is in."""
+def _in_depth_of(kind: Format, image: pyvips.Image) -> pyvips.Image:
+    """The image in a depth that the format holds, its numbers scaled."""
     dtype, deepest = _DTYPES[str(image.format)], kind.dtypes[-1]
     if dtype not in kind.dtypes:
         ratio = np.iinfo(deepest).max / (1.0 if dtype == "float32" else np.iinfo(dtype).max)
         image = (image * ratio + 0.5).floor().cast("uchar" if deepest == "uint8" else "ushort")
+    return _named_space(image)
+
+
+def _named_space(image: pyvips.Image) -> pyvips.Image:
+    """The image said to be in the colour space that its bands and depth mean."""
     grey = image.bands < 3
     name = {"uchar": ("srgb", "b-w"), "ushort": ("rgb16", "grey16"), "float": ("scrgb", "b-w")}[str(image.format)][grey]
     return image.copy(interpretation=name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,70 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-REACH = 20  # pixels from a transparent one within which colours of visible ones are looked for: less than tiles overlap
+from lamnet import pictures
+from lamnet.errors import BadArgumentError
+from lamnet.pictures import Picture
+from lamnet.tiling import Box
+
+REACH = 20  # pixels from a transparent one within which colours of visible ones are looked for
+
+
+@dataclass(frozen=True)
+class Raster:
+    """Pixels that can be read box by box: an array, or a page of a file of any size.
+
+    `read` gives (height, width, bands) of the dtype (uint8, uint16, float32); `low` and `high` are black and white.
+    """
+
+    height: int
+    width: int
+    bands: int
+    dtype: np.dtype[Any]
+    low: float
+    high: float
+    read: Callable[[Box], NDArray[Any]]
+
+
+def raster_of_array(pixels: NDArray[Any]) -> Raster:
+    """(H, W, bands) as a raster. Raises BadArgumentError for another shape, dtype, NaN or infinity."""
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
+        raise BadArgumentError(f"array: expected (H, W) or (H, W, 1 to 4) with pixels, got shape {pixels.shape}")
+    if pixels.dtype.name not in ("uint8", "uint16", "float32"):
+        raise BadArgumentError(f"array: expected uint8, uint16 or float32, got {pixels.dtype}")
+    if pixels.dtype != np.float32:
+        low, high = 0.0, float(np.iinfo(pixels.dtype).max)
+    elif np.isfinite(pixels).all():
+        low, high = min(0.0, float(pixels.min())), max(1.0, float(pixels.max()))
+    else:
+        raise BadArgumentError("array: expected finite numbers, got NaN or infinity")
+
+    def read(box: Box) -> NDArray[Any]:
+        return pixels[box.top : box.top + box.height, box.left : box.left + box.width]
+
+    height, width, bands = pixels.shape
+    return Raster(height, width, bands, pixels.dtype, low, high, read)
+
+
+def raster_of_page(picture: Picture, number: int) -> Raster:
+    """A page of a picture as a raster. Raises BadImageError for a truncated file."""
+    page = picture.pages[number]
+    low, high = pictures.value_range(picture, number)
+
+    def read(box: Box) -> NDArray[Any]:
+        return pictures.read(picture, number, box.top, box.left, box.height, box.width)
+
+    return Raster(page.height, page.width, page.bands, np.dtype(picture.dtype), low, high, read)
+
+
+def planes_at(raster: Raster, box: Box) -> list[Tensor]:
+    """A box of a raster for the network: colour, and alpha where there is one, as `split` gives them.
+
+    What a box holds does not depend on where it ends: hidden colours are looked for beyond its edges.
+    """
+    outer = box.grown(REACH, raster.height, raster.width) if raster.bands in (2, 4) else box
+    top, left = box.top - outer.top, box.left - outer.left
+    planes = split(raster.read(outer), raster.low, raster.high)
+    return [plane[..., top : top + box.height, left : left + box.width] for plane in planes]
 
 
 def split(pixels: NDArray[Any], low: float, high: float) -> list[Tensor]:

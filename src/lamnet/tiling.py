@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from lamnet.errors import BadArgumentError
 from lamnet.model import LAMNetConfig
 
 OVERLAP = 32  # LR pixels that a tile sees beyond those it owns
-TILES = (2048, 1024, 512, 256, 128, 64)  # fixed steps, so that the plan does not follow every byte of free memory
+TILES = (2048, 1024, 768, 512, 384, 256, 192, 128, 64)  # few steps: the plan does not follow every byte of free memory
+BASE = 500_000_000  # bytes of a process before its first picture: mostly PyTorch
 
 
 @dataclass(frozen=True)
@@ -34,29 +31,19 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Raster:
-    """Pixels that can be read box by box: an array, or a page of a file of any size.
+class Plan:
+    """How a picture of (height, width) goes through the network.
 
-    `read` gives (height, width, bands) of the dtype (uint8, uint16, float32); `low` and `high` are black and white.
+    Whole when `tile` is None, else in parts of at most `tile` pixels a side that each see `overlap` more, either each
+    by itself or, when `exact`, layer by layer with the exchange means of the whole picture. `memory` is the estimate.
     """
 
     height: int
     width: int
-    bands: int
-    dtype: np.dtype[Any]
-    low: float
-    high: float
-    read: Callable[[Box], NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a picture of (height, width) goes through the network: parts of equal size that each see `overlap` more."""
-
-    height: int
-    width: int
-    tile: int | None  # None: whole
-    overlap: int = OVERLAP
+    tile: int | None
+    overlap: int
+    exact: bool
+    memory: int
 
     def rows(self) -> Iterator[list[Box]]:
         """The parts, row by row, left to right: they cover every pixel once."""
@@ -69,27 +56,49 @@ class Plan:
         """How many parts there are."""
         return len(_cuts(self.height, self.tile)) * len(_cuts(self.width, self.tile))
 
+    @property
+    def pixels(self) -> int:
+        """How many pixels go through the network, those that parts share counted for each."""
+        boxes = (box for boxes in self.rows() for box in boxes)
+        outer = (box.grown(self.overlap, self.height, self.width) for box in boxes)
+        return sum(box.height * box.width for box in outer)
 
-def choose(config: LAMNetConfig, height: int, width: int, memory: int) -> Plan:
-    """The largest parts whose run through the network stays within `memory` bytes.
+    def __str__(self) -> str:
+        if self.tile is None:
+            return "whole"
+        return f"{self.parts} tiles of up to {self.tile}" + (", exact, layer by layer" if self.exact else "")
 
-    Raises BadArgumentError when not even the smallest tile does.
+
+def fixed(config: LAMNetConfig, height: int, width: int, tile: int | None, exact: bool = False) -> Plan:
+    """The plan with tiles of this size; those that hold the whole picture are no tiles."""
+    if tile is not None and tile < 1:
+        raise BadArgumentError(f"tile: expected at least 1 pixel, got {tile}")
+    if tile is None or (height <= tile and width <= tile):
+        return Plan(height, width, None, 0, False, _memory(config, height, width, height, width))
+    overlap = config.window.reach + 1 if exact else OVERLAP
+    rows, columns = (min(size, tile + 2 * overlap) for size in (height, width))
+    return Plan(height, width, tile, overlap, exact, _memory(config, rows, columns, rows, width))
+
+
+def choose(config: LAMNetConfig, height: int, width: int, memory: int, exact: bool = False) -> Plan:
+    """The largest parts that keep the process within `memory` bytes.
+
+    Raises BadArgumentError when not even the smallest tiles do.
     """
-    each = bytes_per_pixel(config)
-    if height * width * each <= memory:
-        return Plan(height, width, None)
-    for tile in TILES:
-        if (tile + 2 * OVERLAP) ** 2 * each <= memory:
-            return Plan(height, width, tile)
-    least = (TILES[-1] + 2 * OVERLAP) ** 2 * each
+    plans = [fixed(config, height, width, tile, exact) for tile in (None, *TILES)]
+    for plan in plans:
+        if plan.memory <= memory:
+            return plan
     raise BadArgumentError(
-        f"memory: expected at least {least / 1e6:.0f} MB for this network, got {memory / 1e6:.0f} MB"
+        f"memory: expected at least {plans[-1].memory / 1e6:.0f} MB for this network and {width} x {height}, "
+        f"got {memory / 1e6:.0f} MB"
     )
 
 
-def bytes_per_pixel(config: LAMNetConfig) -> int:
-    """Peak memory of a float32 forward for each LR pixel, measured and rounded up; 16-bit precisions need less."""
-    return 4 * (14 * config.channels + 9 * config.scale**2)
+def _memory(config: LAMNetConfig, height: int, width: int, rows: int, row_width: int) -> int:
+    """Bytes of a process that runs (height, width) at once and holds a band of the result, measured and rounded up."""
+    network = 4 * (26 * config.channels + 9 * config.scale**2) * height * width
+    return BASE + network + 36 * config.scale**2 * rows * row_width
 
 
 def _cuts(size: int, tile: int | None) -> list[tuple[int, int]]:

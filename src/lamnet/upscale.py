@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pyvips
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lamnet import pictures, tiling
-from lamnet import planes as planes_of
+from lamnet import devices, images, pictures, planes, tiling
+from lamnet.contenders import self_ensemble
 from lamnet.errors import BackendError, BadArgumentError
+from lamnet.exact import Exact, means_matter
+from lamnet.goals import Goal
 from lamnet.model import LAMNet
 from lamnet.pictures import Picture
-from lamnet.tiling import Box, Plan, Raster
+from lamnet.planes import Raster
+from lamnet.tiling import Box, Plan
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Run = Callable[[Box, Tensor], Tensor]  # a box of the picture and its plane (1, 3, H, W) -> (1, 3, sH, sW)
+
+_MOST_MEMORY = (
+    2_500_000_000  # by itself on a CPU: more gains nothing, and machines with less would differ in the result
+)
+_PROBE = 128  # pixels a side of the pieces that tell whether the exchange means matter
 
 
 class Upscaler:
@@ -31,11 +44,16 @@ class Upscaler:
         precision: of the network's arithmetic; "auto" is float32.
         tile: LR pixels a side of the parts a picture is cut into; "auto" takes the whole picture where it fits into
             `memory` and the largest tiles that do where not; None never cuts.
-        memory: bytes that the network may use; None is half of what the machine (or the GPU) has free.
+        memory: bytes that the process may use in all; None is half of what is free, on a CPU at most 2.5 GB.
+        exact: cut pictures give what the whole picture would give, to 1e-4, for more time and disk space. Without it that
+            is done only where it matters: with networks whose tiles would visibly differ.
+        ensemble: the mean over eight flips and rotations, for eight times the time.
+        goal: another size of results than the network's scale gives: they are reduced to it.
         max_pixels: of one input file, all pages together; more in its header is refused.
 
     Raises:
         BackendError: the device or precision cannot be used here.
+        BadArgumentError: exact and ensemble exclude each other.
     """
 
     def __init__(
@@ -45,25 +63,51 @@ class Upscaler:
         precision: Precision = "auto",
         tile: int | Literal["auto"] | None = "auto",
         memory: int | None = None,
+        exact: bool = False,
+        ensemble: bool = False,
+        goal: Goal | None = None,
         max_pixels: int = pictures.MAX_PIXELS,
     ) -> None:
-        self.device = _device(device)
-        self.dtype = torch.float32 if precision == "auto" else getattr(torch, precision)
+        if exact and ensemble:
+            raise BadArgumentError("ensemble: expected it without exact, got both")
+        self.device = devices.pick(device)
+        self.dtype: torch.dtype = torch.float32 if precision == "auto" else getattr(torch, precision)
         self.network = model.to(self.device, self.dtype).eval()
         self.scale = model.config.scale
-        self.tile = tile
+        self.tile: int | Literal["auto"] | None = tile
         self.memory = memory
+        self.exact = exact
+        self.ensemble = ensemble
+        self.goal = goal
         self.max_pixels = max_pixels
 
     def __call__(self, array: NDArray[Any]) -> NDArray[Any]:
         """Upscale (H, W) or (H, W, bands): grey, grey and alpha, RGB, RGB and alpha, as uint8, uint16 or float32.
 
         Floats are black at 0 and white at 1; an array that goes beyond is taken to reach from its least to its most.
-        Returns (scale*H, scale*W[, bands]) of the same dtype. Raises BadArgumentError for another shape or dtype.
+        Returns (scale*H, scale*W[, bands]), or of the goal's size, of the same dtype. Raises BadArgumentError for another shape or dtype.
         """
-        pixels = array if array.ndim == 3 else array[..., None]
-        out = np.concatenate(list(self.bands(_raster_of_array(pixels))))
+        raster = planes.raster_of_array(array if array.ndim == 3 else array[..., None])
+        out = np.empty((raster.height * self.scale, raster.width * self.scale, raster.bands), raster.dtype)
+        filled = 0
+        for _, rows in self.bands(raster, Path(tempfile.gettempdir())):
+            out[filled : filled + len(rows)] = rows
+            filled += len(rows)
+        size = self.result_size(raster.width, raster.height)
+        if size != (out.shape[1], out.shape[0]):
+            out = images.pixels_of(pictures.resized(pyvips.Image.new_from_array(out), size))
         return out if array.ndim == 3 else out[..., 0]
+
+    def result_size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) of the result of a picture of this size. Raises BadArgumentError when it is beyond the network."""
+        most = width * self.scale, height * self.scale
+        size = self.goal.size(width, height) if self.goal else most
+        if size[0] > most[0] or size[1] > most[1]:
+            raise BadArgumentError(
+                f"scale: expected at most {self.scale} times {width} x {height} with this network, "
+                f"got {size[0]} x {size[1]}"
+            )
+        return size
 
     def file(self, source: Path | str, target: Path | str) -> None:
         """Upscale a picture file into another, whose name says the format; it appears whole or not at all.
@@ -76,90 +120,113 @@ class Upscaler:
 
     def steps(self, picture: Picture, target: Path) -> Iterator[float]:
         """As `file`, stopping after every part of the work to say how much of it is done, 0 to 1."""
-        first = picture.pages[0]
-        pictures.check_target(picture, target, (first.width * self.scale, first.height * self.scale))
+        sizes = [self.result_size(page.width, page.height) for page in picture.pages]
+        pictures.check_target(picture, target, sizes[0])
         with pictures.canvas(target) as canvas:
-            for number, page in enumerate(picture.pages):
-                raster = _raster_of_page(picture, number)
-                canvas.begin_page(page.width * self.scale, raster.bands, raster.dtype.name)
-                rows = 0
-                for band in self.bands(raster):
-                    canvas.append(band)
-                    rows += len(band)
-                    yield (number + rows / (page.height * self.scale)) / len(picture.pages)
-            pictures.save(picture, canvas.pages(), target)
+            for number in range(len(picture.pages)):
+                raster = planes.raster_of_page(picture, number)
+                canvas.begin_page(raster.width * self.scale, raster.bands, raster.dtype.name)
+                for done, rows in self.bands(raster, target.parent):
+                    canvas.append(rows)
+                    yield (number + done) / len(picture.pages)
+            results = [pictures.resized(page, size) for page, size in zip(canvas.pages(), sizes, strict=True)]
+            pictures.save(picture, results, target)
 
     def plan(self, height: int, width: int) -> Plan:
-        """How a picture of this size would go through the network."""
+        """How a picture of this size would go through the network. Raises BadArgumentError when memory is too little."""
         if isinstance(self.tile, int) or self.tile is None:
-            return Plan(height, width, self.tile)
-        return tiling.choose(self.network.config, height, width, self.memory or free_memory(self.device))
+            return tiling.fixed(self.network.config, height, width, self.tile, self.exact)
+        memory = self.memory or free_memory(self.device)
+        return tiling.choose(self.network.config, height, width, memory, self.exact)
 
-    def bands(self, raster: Raster) -> Iterator[NDArray[Any]]:
-        """The result from top to bottom, as wide as the picture, one row of parts at a time."""
+    def seconds_per_pixel(self) -> float:
+        """Of LR, measured on a small picture of noise, the second time it runs."""
+        noise = torch.rand(1, 3, 128, 128)
+        self._run(Box(0, 0, 128, 128), noise)
+        start = time.perf_counter()
+        self._run(Box(0, 0, 128, 128), noise)
+        return (time.perf_counter() - start) / noise[0, 0].numel()
+
+    def bands(self, raster: Raster, scratch: Path) -> Iterator[tuple[float, NDArray[Any]]]:
+        """The result from top to bottom: how much of the work is done, 0 to 1, and the next rows, possibly none yet.
+
+        `scratch` is a folder for what does not fit into memory.
+        """
         plan = self.plan(raster.height, raster.width)
-        for boxes in plan.rows():
-            yield np.concatenate([self._part(plan, box, raster) for box in boxes], axis=1)
+        if plan.tile is not None and not self.ensemble and not plan.exact and self._means_matter(raster):
+            plan = tiling.fixed(self.network.config, raster.height, raster.width, plan.tile, exact=True)
+        count = 2 if raster.bands in (2, 4) else 1
+        runs: list[Run] = [self._run] * count
+        before, nothing = 0.0, np.empty((0, raster.width * self.scale, raster.bands), raster.dtype)
+        with ExitStack() as stack:
+            if plan.exact:
+                layers = [stack.enter_context(self._exact(plan, raster, i, scratch)) for i in range(count)]
+                runs = [one.run for one in layers]
+                before = 0.9
+                for i, one in enumerate(layers):
+                    for done in one.prepare():
+                        yield before * (i + done) / count, nothing
+            for boxes in plan.rows():
+                rows = np.concatenate([self._part(plan, box, raster, runs) for box in boxes], axis=1)
+                yield before + (1 - before) * (boxes[0].top + boxes[0].height) / raster.height, rows
 
-    def _part(self, plan: Plan, box: Box, raster: Raster) -> NDArray[Any]:
+    def _exact(self, plan: Plan, raster: Raster, plane: int, scratch: Path) -> Exact:
+        return Exact(self.network, plan, lambda box: planes.planes_at(raster, box)[plane], scratch)
+
+    def _part(self, plan: Plan, box: Box, raster: Raster, runs: list[Run]) -> NDArray[Any]:
+        """(scale*height, scale*width, bands) of a box, from what the plan lets it see."""
         outer = box.grown(plan.overlap, plan.height, plan.width)
-        planes = planes_of.split(raster.read(outer), raster.low, raster.high)
-        results = [self._run(plane) for plane in planes]
-        if len(planes) > 1:
-            results[1] = planes_of.within_neighbours(results[1], planes[1], self.scale)
-        top, left = (box.top - outer.top) * self.scale, (box.left - outer.left) * self.scale
-        inner = [r[..., top : top + box.height * self.scale, left : left + box.width * self.scale] for r in results]
-        return planes_of.join(inner, raster.bands, raster.dtype, raster.low, raster.high)
+        parts = planes.planes_at(raster, outer)
+        results = [run(outer, part) for run, part in zip(runs, parts, strict=True)]
+        if len(parts) > 1:
+            results[1] = planes.within_neighbours(results[1], parts[1], self.scale)
+        inner = [_crop(result, box, outer, self.scale) for result in results]
+        return planes.join(inner, raster.bands, raster.dtype, raster.low, raster.high)
 
     @torch.inference_mode()
-    def _run(self, plane: Tensor) -> Tensor:
-        return self.network(plane.to(self.device, self.dtype)).float().cpu()
+    def _run(self, box: Box, plane: Tensor) -> Tensor:
+        """The network on a plane; where the GPU's memory does not hold it, on its quarters."""
+        try:
+            x = plane.to(self.device, self.dtype)
+            out = self_ensemble(self.network, x) if self.ensemble else self.network(x)
+            return out.float().cpu()
+        except torch.OutOfMemoryError as error:
+            if max(plane.shape[2:]) <= tiling.TILES[-1]:
+                raise BackendError(f"{self.device}: expected memory for {tuple(plane.shape[2:])} pixels") from error
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return self._quarters(plane)
+
+    def _quarters(self, plane: Tensor) -> Tensor:
+        height, width = plane.shape[2:]
+        whole, tile = Box(0, 0, height, width), -(-max(height, width) // 2)
+        plan = tiling.fixed(self.network.config, height, width, tile)
+        out = torch.empty(1, 3, height * self.scale, width * self.scale)
+        for box in (box for boxes in plan.rows() for box in boxes):
+            outer = box.grown(min(plan.overlap, tile // 4), height, width)
+            part = self._run(outer, _crop(plane, outer, whole, 1))
+            _crop(out, box, whole, self.scale).copy_(_crop(part, box, outer, self.scale))
+        return out
+
+    @torch.inference_mode()
+    def _means_matter(self, raster: Raster) -> bool:
+        height, width = min(_PROBE, raster.height), min(_PROBE, raster.width)
+        places = [(y, x) for y in (0.1, 0.9) for x in (0.1, 0.9)] + [(0.5, 0.5)]
+        boxes = [
+            Box(int((raster.height - height) * y), int((raster.width - width) * x), height, width) for y, x in places
+        ]
+        pieces = [planes.planes_at(raster, box)[0].to(self.device, self.dtype) for box in boxes]
+        return means_matter(self.network, pieces)
 
 
 def free_memory(device: torch.device) -> int:
-    """Half of the bytes that are free now, on the GPU or in the machine."""
+    """Half of the bytes that are free now, on the GPU or in the machine; on a CPU at most 2.5 GB."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0] // 2
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+        return torch.cuda.mem_get_info(device)[0] // 2 + tiling.BASE
+    return min(_MOST_MEMORY, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
 
 
-def _device(name: str | None) -> torch.device:
-    if name is None:
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise BackendError(f"device: expected one that works here, got {name}: {str(error).splitlines()[0]}") from error
-    return device
-
-
-def _raster_of_array(pixels: NDArray[Any]) -> Raster:
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
-        raise BadArgumentError(f"array: expected (H, W) or (H, W, 1 to 4) with pixels, got shape {pixels.shape}")
-    if pixels.dtype.name not in ("uint8", "uint16", "float32"):
-        raise BadArgumentError(f"array: expected uint8, uint16 or float32, got {pixels.dtype}")
-    if pixels.dtype != np.float32:
-        low, high = 0.0, float(np.iinfo(pixels.dtype).max)
-    elif np.isfinite(pixels).all():
-        low, high = min(0.0, float(pixels.min())), max(1.0, float(pixels.max()))
-    else:
-        raise BadArgumentError("array: expected finite numbers, got NaN or infinity")
-
-    def read(box: Box) -> NDArray[Any]:
-        return pixels[box.top : box.top + box.height, box.left : box.left + box.width]
-
-    height, width, bands = pixels.shape
-    return Raster(height, width, bands, pixels.dtype, low, high, read)
-
-
-def _raster_of_page(picture: Picture, number: int) -> Raster:
-    page = picture.pages[number]
-    low, high = pictures.value_range(picture, number)
-
-    def read(box: Box) -> NDArray[Any]:
-        return pictures.read(picture, number, box.top, box.left, box.height, box.width)
-
-    return Raster(page.height, page.width, page.bands, np.dtype(picture.dtype), low, high, read)
+def _crop(plane: Tensor, box: Box, outer: Box, scale: int) -> Tensor:
+    """The pixels of a box out of the plane, (1, 3, H, W) times scale, of a larger one."""
+    top, left = (box.top - outer.top) * scale, (box.left - outer.left) * scale
+    return plane[..., top : top + box.height * scale, left : left + box.width * scale]
