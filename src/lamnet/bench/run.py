@@ -93,7 +93,7 @@ def run(
         for one, found in zip(candidates, works, strict=True)
     ]
     if memory:
-        rows = [row if row.problem else replace(row, peak_bytes=_peak(row.candidate, setting)) for row in rows]
+        rows = [row if row.problem else replace(row, peak_bytes=peak_of(row.candidate, setting)) for row in rows]
     first = rows[0].median_s
     ratios = [first / row.median_s if first and row.median_s else None for row in rows]
     rows = [replace(row, ratio=ratio) for row, ratio in zip(rows, ratios, strict=True)]
@@ -130,7 +130,7 @@ def _row(candidate: Candidate, setting: Setting, timed: Timed, products: dict[st
     return replace(row, multiply_adds=counted, floor_s=passes * counted / products[candidate.precision])
 
 
-def _peak(candidate: Candidate, setting: Setting) -> int | None:
+def peak_of(candidate: Candidate, setting: Setting) -> int | None:
     """Beyond what the loaded network holds; None where it cannot be told."""
     if "graph" in candidate.how:
         return None  # a graph's memory is taken when it is captured
