@@ -72,7 +72,7 @@ def train(
             Monitor(out, learner.step, workers.first, tensorboard) as monitor,
             Loader(sampler, workers.rank, workers.world, workers.device) as loader,
         ):
-            if len(prepared.photos) < _FEW_PHOTOS:
+            if learner.step == 0 and len(prepared.photos) < _FEW_PHOTOS:
                 monitor.say(f"{data}: {len(prepared.photos)} photographs; a network for other pictures needs hundreds")
             _Run(learner, loader, workers, monitor, saved, valid, clock).loop()
         if workers.first:
