@@ -31,7 +31,7 @@ def write(
         "made by": f"lamnet {__version__}, PyTorch {torch.__version__}",
         "command": f"`lamnet {shlex.join(sys.argv[1:])}`",
         "photographs": f"{len(data.photos)} ({data.megapixels:.0f} megapixels), set {data.folder.name}",
-        "licences": ", ".join(f"{licence} ({count})" for licence, count in _licences(data)) or "not recorded",
+        "licences": "; ".join(f"{licence} ({count})" for licence, count in _licences(data)) or "not recorded",
         "degradation": "bicubic (MATLAB's imresize, mirrored borders)",
         "started from": record["start"] or "scratch",
         "time": f"{record['steps']:,} steps in {record['seconds'] / 60:.0f} minutes",
