@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,13 @@ from lamnet.distributed import join
 from lamnet.errors import BadArgumentError
 from lamnet.train import train
 from trained import prepared, recipe
+
+_ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]),
+    "OMP_NUM_THREADS": "1",
+    "CUDA_VISIBLE_DEVICES": "",
+}
 
 _DRIVER = """
 import os, signal, sys
@@ -74,12 +83,11 @@ def test_two_workers_have_the_curve_of_one_process_with_the_same_batch(data: Pat
 
 
 @pytest.mark.slow
-def test_a_lost_worker_ends_the_run_and_torchruns_restart_goes_on(data: Path, tmp_path: Path) -> None:
+def test_torchruns_restart_after_a_lost_worker_goes_on_from_the_checkpoint(data: Path, tmp_path: Path) -> None:
     whole = _torchrun(tmp_path, data, tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
     lost = _torchrun(tmp_path, data, tmp_path / "run", lost_at=5)
     assert lost.returncode != 0
-    assert "worker 0 of 2: another one is gone" in lost.stderr
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] in (2, 4)
     again = _torchrun(tmp_path, data, tmp_path / "restarted", lost_at=5, restarts=1)
     assert again.returncode == 0, again.stderr
@@ -87,6 +95,34 @@ def test_a_lost_worker_ends_the_run_and_torchruns_restart_goes_on(data: Path, tm
     found = load_file(tmp_path / "restarted" / "weights.safetensors")
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     assert _losses(tmp_path / "restarted") == _losses(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_the_others_say_that_a_worker_is_lost(data: Path, tmp_path: Path) -> None:
+    """Without torchrun, which ends them before they can."""
+    (tmp_path / "driver.py").write_text(_DRIVER)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    shared = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": "2",
+        "TORCHELASTIC_RESTART_COUNT": "0",
+    }
+    workers = [
+        subprocess.Popen(
+            [sys.executable, tmp_path / "driver.py", data, tmp_path / "run", "3"],
+            env={**_ENVIRONMENT, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    complaint = workers[0].communicate(timeout=500)[1]
+    assert workers[1].wait(timeout=500) == -signal.SIGKILL
+    assert workers[0].returncode == 1
+    assert "LostWorkerError: worker 0 of 2: another one is gone" in complaint
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
 from lamnet.errors import BadArgumentError, LamnetError
 
@@ -37,13 +36,6 @@ class Workers:
         """Whether this is the worker that writes files and shows progress."""
         return self.rank == 0
 
-    def wrap(self, network: nn.Module) -> nn.Module:
-        """The network whose gradients are means over all workers."""
-        if self.world == 1:
-            return network
-        ids = [self.device.index] if self.device.type == "cuda" else None
-        return DistributedDataParallel(network, device_ids=ids)
-
     def agreed(self, value: float) -> float:
         """The first worker's value, on all of them."""
         if self.world == 1:
@@ -59,6 +51,14 @@ class Workers:
             value /= self.world
         return value
 
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """Replace tensors by their means over all workers, in one message."""
+        if self.world > 1:
+            means, start = self.mean(torch.cat([tensor.flatten() for tensor in tensors])), 0
+            for tensor in tensors:
+                tensor.copy_(means[start : start + tensor.numel()].view(tensor.shape))
+                start += tensor.numel()
+
     def wait(self) -> None:
         """Return when all workers have come here."""
         if self.world > 1:
@@ -66,11 +66,11 @@ class Workers:
 
 
 @contextmanager
-def join(batch: int) -> Generator[Workers]:
-    """This process among those that torchrun started, or alone; `batch` patches a step are to be shared evenly."""
+def join(patches: int) -> Generator[Workers]:
+    """This process among those that torchrun started, or alone; `patches` (of a micro-batch) are to be shared evenly."""
     world, rank, local = (int(os.environ.get(name, default)) for name, default in _ENVIRONMENT)
-    if batch % world:
-        raise BadArgumentError(f"batch: expected a multiple of the {world} workers, got {batch}")
+    if patches % world:
+        raise BadArgumentError(f"batch / accumulate: expected a multiple of the {world} workers, got {patches}")
     device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
     if world == 1:
         yield Workers(0, 1, device)

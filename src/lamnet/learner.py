@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from lamnet import weights
 from lamnet.distributed import Workers
@@ -41,7 +39,7 @@ class Learner:
         self.network = network
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.loss = torch.zeros((), device=workers.device)
-        self._wrapped = workers.wrap(self.network)
+        self._workers = workers
         # Adam is AdamW without weight decay.
         self._optimiser = torch.optim.AdamW(
             self.network.parameters(), recipe.lr, recipe.betas, weight_decay=recipe.weight_decay, fused=True
@@ -87,19 +85,13 @@ class Learner:
 
     def _backward(self, lr: Tensor, hr: Tensor) -> None:
         parts = self.recipe.accumulate
-        for index, (x, y) in enumerate(zip(lr.chunk(parts), hr.chunk(parts), strict=True)):
-            with self._sharing(index == parts - 1):
-                with torch.autocast(x.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
-                    out = self._wrapped(x.float() / 255)
-                loss = F.l1_loss(out.float(), y.float() / 255) / parts
-                loss.backward()
+        for x, y in zip(lr.chunk(parts), hr.chunk(parts), strict=True):
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+                out = self.network(x.float() / 255)
+            loss = F.l1_loss(out.float(), y.float() / 255) / parts
+            loss.backward()
             self.loss += loss.detach()
-
-    def _sharing(self, last: bool) -> AbstractContextManager[Any]:
-        """Workers exchange gradients with the last micro-batch only."""
-        if last or not isinstance(self._wrapped, DistributedDataParallel):
-            return nullcontext()
-        return self._wrapped.no_sync()
+        self._workers.average([parameter.grad for parameter in self.network.parameters() if parameter.grad is not None])
 
 
 def _start_from(network: LAMNet, path: Path) -> None:

@@ -60,7 +60,7 @@ def train(
     if valid is not None:
         find_sets(valid, recipe.scale, None, recipe.scale)
     saved = out / CHECKPOINT
-    with join(recipe.batch) as workers:
+    with join(recipe.batch // recipe.accumulate) as workers:
         learner = Learner(recipe, workers, None if saved.exists() else start)
         if saved.exists():
             learner.restore(checkpoint.load(saved, recipe))
