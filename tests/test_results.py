@@ -42,3 +42,9 @@ def test_published_figures_are_quoted_right(shared: Path) -> None:
             name.lower() in line.lower() and all(re.search(rf"(?<![\d.]){re.escape(f)}(?!\d)", line) for f in figures)
             for line in lines
         ), row
+
+
+def test_the_figures_of_the_docs_are_there_and_small() -> None:
+    named = re.findall(r"\]\((figures/\w+\.png)\)", (ROOT / "docs" / "figures.md").read_text())
+    assert len(named) == 5
+    assert all((ROOT / "docs" / name).stat().st_size < 300_000 for name in named)
