@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +15,8 @@ from lamnet.errors import LamnetError
 from lamnet.terminal import complain, one_line, print_table, progress_bar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lamnet.batch import Job
     from lamnet.upscale import Upscaler
 
@@ -38,6 +42,8 @@ def upscale(
     exact: bool = False,
     ensemble: bool = False,
     max_pixels: int = 500_000_000,
+    engine: Literal["local", "ray"] = "local",
+    manifest: Path | None = None,
 ) -> None:
     """Upscale pictures and videos: photo.jpg becomes photo_x4.jpg beside it.
 
@@ -75,6 +81,10 @@ def upscale(
         The mean over eight flips and rotations: a little better, eight times slower.
     max_pixels
         The most that a file's header may claim, all pages together.
+    engine
+        ray: many pictures at once, on the cluster that RAY_ADDRESS names or on this machine.
+    manifest
+        A file for what failed, one JSON object a line.
     """
     from lamnet import batch, goals
     from lamnet.upscale import Upscaler
@@ -82,22 +92,30 @@ def upscale(
     goal = goals.goal_of(scale, to) or batch.default_goal(model)
     bound = None if memory is None else goals.bytes_of(memory)
     jobs = batch.plan_jobs(photos, out, f"_{goal}")
-    failed = 0
-    for network, some in batch.load_for(model, goal, jobs):
-        upscaler = Upscaler(
-            network, device, precision, "auto" if tile is None else tile, bound, exact, ensemble, goal, max_pixels
-        )
-        failed += _describe(some, upscaler) if dry_run else _upscale(some, upscaler, overwrite)
+    options = (device, precision, "auto" if tile is None else tile, bound, exact, ensemble, goal, max_pixels)
+    works = [(partial(Upscaler, network, *options), some) for network, some in batch.load_for(model, goal, jobs)]
+    if dry_run:
+        failed = sum(_describe(some, make()) for make, some in works)
+    else:
+        failed = _upscale(works, overwrite, engine, manifest)
     if failed:
         sys.exit(1)
 
 
-def _upscale(jobs: list[Job], upscaler: Upscaler, overwrite: bool) -> int:
-    from lamnet import batch
+def _upscale(
+    works: list[tuple[Callable[[], Upscaler], list[Job]]], overwrite: bool, engine: str, manifest: Path | None
+) -> int:
+    from lamnet import batch, cluster
 
     failed = 0
     with progress_bar() as progress:
-        for outcome in batch.run(jobs, upscaler, overwrite, progress):
+        runs = (
+            cluster.run(jobs, make, overwrite, progress)
+            if engine == "ray"
+            else batch.run(jobs, make(), overwrite, progress)
+            for make, jobs in works
+        )
+        for outcome in batch.recorded(chain.from_iterable(runs), manifest):
             if outcome.problem is not None:
                 failed += 1
                 complain(outcome.problem)

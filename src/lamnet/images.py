@@ -110,7 +110,9 @@ def load(path: Path, **options: int) -> pyvips.Image:
     """
     kind = format_of(path)
     with named(path, "expected a picture"):
-        return pyvips.Operation.call(f"{kind.name}load", os.fsencode(path), fail_on="truncated", **options)
+        return pyvips.Operation.call(
+            f"{kind.name}load", os.fsencode(path), fail_on="truncated", revalidate=True, **options
+        )
 
 
 def open_image(path: Path) -> pyvips.Image:

@@ -91,6 +91,9 @@ def _plan(clip: Clip, encoding: Encoding, upscaler: Upscaler, part: int) -> str:
         {
             "versions": [lamnet.__version__, av.__version__],
             "source": [status.st_size, status.st_mtime_ns],
+            "options": {
+                k: v for k, v in vars(upscaler).items() if v is None or isinstance(v, bool | int | float | str)
+            },
             "network": hashlib.sha256(network).hexdigest(),
             "encoding": asdict(encoding),
             "part": part,
