@@ -49,6 +49,8 @@ def test_diffusion_index_is_the_gini_coefficients_definition() -> None:
     assert diffusion_index(values) == pytest.approx(100 * (1 - gini))
     assert diffusion_index(np.full((4, 5), -3.0)) == pytest.approx(100)
     assert diffusion_index(np.eye(1, 20)) == pytest.approx(100 / 20)
+    # Pixels that do not matter count: in a picture of four times the area the index is a quarter.
+    assert diffusion_index(np.pad(values, ((0, 7), (0, 9)))) == pytest.approx(diffusion_index(values) / 4)
 
 
 def test_attribution_stays_within_the_networks_reach() -> None:
