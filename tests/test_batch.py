@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -236,3 +239,36 @@ def test_awkward_names(upscale: Command, tmp_path: Path, name: str) -> None:
     assert (done.code, done.err) == (0, [])
     assert len(done.out) == 1
     assert images.read_array(tmp_path / name.replace(".png", "_x4.png")).shape == (16, 16, 3)
+
+
+def started(*arguments: str | Path, before: str = "") -> subprocess.Popen[str]:
+    """`lamnet upscale ARGUMENTS` in a process of its own, after some Python."""
+    code = f"{before}\nfrom lamnet.cli import main; main()"
+    command = [sys.executable, "-c", code, "upscale", *map(str, arguments), "--device", "cpu"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_disk_that_fills_up_is_one_line(folder: Path, model: Path) -> None:
+    images.write_array(folder / "large.png", np.zeros((200, 200, 3), np.uint8))
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))"
+    process = started(folder / "large.png", folder / "good.png", "--model", model, before=limit)
+    out, err = process.communicate()
+    assert process.returncode == 1
+    assert out.splitlines() == [str(folder / "good_x4.png")]
+    [line] = err.splitlines()
+    assert "large_x4.png: cannot be written" in line
+    assert not [path for path in folder.iterdir() if "partial" in path.name or path.name == "large_x4.png"]
+
+
+def test_ctrl_c_leaves_no_part_of_a_result(folder: Path, model: Path) -> None:
+    images.write_array(folder / "large.png", np.zeros((2000, 3000, 3), np.uint8))
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    process = started(folder / "large.png", "--model", model, "--tile", "64", before=listen)
+    while not [path for path in folder.iterdir() if path.name.endswith(".partial")]:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130
+    assert err.splitlines() == ["lamnet: interrupted"]
+    assert not [path for path in folder.iterdir() if "large" in path.name and path.name != "large.png"]

@@ -207,6 +207,21 @@ def test_pages_of_a_tiff(upscaler: Upscaler, tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.asarray(out), doubled(page))
 
 
+def test_a_pyramid_is_one_picture(upscaler: Upscaler, tmp_path: Path) -> None:
+    image = pyvips.Image.new_from_array(gradient(3, size=(75, 90)), interpretation="srgb")
+    image.tiffsave(str(tmp_path / "a.tif"), pyramid=True, tile=True, tile_width=16, tile_height=16)
+    upscaler.file(tmp_path / "a.tif", tmp_path / "b.tif")
+    out = pyvips.Image.new_from_file(str(tmp_path / "b.tif"))
+    assert (out.width, out.height, out.get_n_pages()) == (180, 150, 1)
+
+
+def test_pages_of_several_sizes_are_refused(upscaler: Upscaler, tmp_path: Path) -> None:
+    first, second = Image.fromarray(gradient(3)), Image.fromarray(gradient(3)[:10])
+    first.save(tmp_path / "a.tif", save_all=True, append_images=[second])
+    with pytest.raises(BadImageError, match="pages of one size"):
+        upscaler.file(tmp_path / "a.tif", tmp_path / "b.tif")
+
+
 @pytest.mark.parametrize(
     ("pixels", "name", "expected"),
     [

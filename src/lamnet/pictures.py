@@ -6,6 +6,7 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -55,6 +56,8 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
             pages = [first.crop(0, i * height, first.width, height) for i in range(count)]
         else:
             pages = [first] + [images.load(path, page=i) for i in range(1, count)]
+            if len(pages) > 1 and _is_pyramid(pages):
+                pages = [first]
             _check_size(path, max(p.width for p in pages), sum(p.height for p in pages), max_pixels)
         ready = tuple(_prepared(path, page.autorot()) for page in pages)
     return Picture(path, kind, ready, animated and count > 1)
@@ -102,8 +105,8 @@ def check_target(picture: Picture, target: Path, size: tuple[int, int]) -> None:
 class Canvas:
     """Rows of a result, kept on disk beside the target until all are there: memory does not grow with the picture."""
 
-    def __init__(self, path: Path, file: IO[bytes]) -> None:
-        self._path, self._file = path, file
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
         self._pages: list[tuple[int, int, int, str]] = []  # offset, width, bands, dtype of each page begun
 
     def begin_page(self, width: int, bands: int, dtype: str) -> None:
@@ -111,14 +114,12 @@ class Canvas:
         self._pages.append((self._file.tell(), width, bands, dtype))
 
     def append(self, rows: NDArray[Any]) -> None:
-        """Add rows (height, width, bands) below those of the current page. Raises BadImageError when the disk is full."""
-        with images.named(self._path, "cannot be written"):
-            self._file.write(np.ascontiguousarray(rows).data)
+        """Add rows (height, width, bands) below those of the current page."""
+        self._file.write(np.ascontiguousarray(rows).data)
 
     def pages(self) -> list[pyvips.Image]:
         """The pages as images that read the file from top to bottom."""
-        with images.named(self._path, "cannot be written"):
-            self._file.flush()
+        self._file.flush()
         ends = [offset for offset, *_ in self._pages[1:]] + [self._file.tell()]
         return [self._page(*page, end) for page, end in zip(self._pages, ends, strict=True)]
 
@@ -126,18 +127,21 @@ class Canvas:
         height = (end - offset) // (width * bands * np.dtype(dtype).itemsize)
         kind = next(name for name, numpy_name in _DTYPES.items() if numpy_name == dtype)
         name: Any = os.fsencode(self._file.name)
-        return pyvips.Image.rawload(name, width, height, bands, offset=offset, format=kind, access="sequential")
+        return pyvips.Image.rawload(
+            name, width, height, bands, offset=offset, format=kind, access="sequential", revalidate=True
+        )
 
 
 @contextmanager
 def canvas(target: Path) -> Generator[Canvas]:
-    """A canvas for this target, whose file is gone afterwards whatever happens."""
+    """A canvas for this target, whose file is gone afterwards whatever happens.
+
+    Raises BadImageError when the disk is full, or whatever else the system says meanwhile.
+    """
     path = images.partial_of(target, ".rows")
     try:
-        with images.named(target, "cannot be written"):
-            file = path.open("wb")
-        with file:
-            yield Canvas(target, file)
+        with images.named(target, "cannot be written"), path.open("wb") as file:
+            yield Canvas(file)
     finally:
         path.unlink(missing_ok=True)
 
@@ -184,6 +188,12 @@ def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
         raise BadImageError(
             f"{path}: expected at most {max_pixels:,} pixels (--max-pixels), its header claims {width} x {height}"
         )
+
+
+def _is_pyramid(pages: list[pyvips.Image]) -> bool:
+    """Whether the pages are one picture, each time at half the size."""
+    steps = [(a.width - 2 * b.width, a.height - 2 * b.height) for a, b in pairwise(pages)]
+    return all(abs(width) <= 1 and abs(height) <= 1 for width, height in steps)
 
 
 def _prepared(path: Path, image: pyvips.Image) -> pyvips.Image:
