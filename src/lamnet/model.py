@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lamnet.errors import BadArgumentError
-from lamnet.ops.dense import Before, exchange_linear, exchange_means, feed_forward, linear
+from lamnet.ops.dense import exchange_linear, exchange_means, feed_forward, linear
 from lamnet.ops.fsa import focal_attention
 from lamnet.ops.window import PAPER_WINDOW, Window
 
@@ -69,21 +69,24 @@ class LAMNetConfig:
 
 def _conv(x: Tensor, conv: nn.Conv2d) -> Tensor:
     """A convolution on (B, H, W, C); the permutations are views, which PyTorch knows as channels-last memory."""
-    return conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    return conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).contiguous()
 
 
-def _linear(x: Tensor, layer: nn.Linear, before: Before = "nothing") -> Tensor:
-    return linear(x, layer.weight, layer.bias, before)
+def _of(layer: nn.Linear | nn.Conv2d) -> tuple[Tensor, Tensor]:
+    """Weight and bias."""
+    return layer.weight, cast("Tensor", layer.bias)
 
 
 def _behind(norm: nn.LayerNorm, layer: nn.Linear) -> tuple[Tensor, Tensor]:
     """Weight and bias of `layer` with the gain and offset of the norm before it folded in."""
-    return layer.weight * norm.weight, layer.bias + (layer.weight * norm.bias).sum(1)
+    weight, bias = _of(layer)
+    return weight * norm.weight, bias + (weight * norm.bias).sum(1)
 
 
 def _scaled_by(scale: Tensor, layer: nn.Linear) -> tuple[Tensor, Tensor]:
     """Weight and bias of `layer` with the factors of its output channels folded in."""
-    return layer.weight * scale[:, None], layer.bias * scale
+    weight, bias = _of(layer)
+    return weight * scale[:, None], bias * scale
 
 
 def _scaled(dim: int) -> nn.Parameter:
@@ -107,8 +110,7 @@ class FocalAttention(nn.Module):
         self.project = nn.Linear(inner, config.heads * config.window.taps)
 
     def forward(self, x: Tensor) -> Tensor:
-        along = self.depthwise.weight, self.depthwise.bias
-        return focal_attention(x, along, (self.project.weight, self.project.bias), self.window, self.dim)
+        return focal_attention(x, _of(self.depthwise), _of(self.project), self.window, self.dim)
 
 
 class LAM(nn.Module):
@@ -127,7 +129,7 @@ class LAM(nn.Module):
     def branches(self, x: Tensor, norm: nn.LayerNorm) -> tuple[Tensor, Tensor]:
         """The channel branch c and the spatial branch s, (B, H, W, D) each; reach window.reach pixels."""
         u1, u2 = linear(x, *_behind(norm, self.project_in), "normalise").chunk(2, dim=-1)
-        c = _linear(_linear(u1, self.channel_in), self.channel_out, "relu")
+        c = linear(linear(u1, *_of(self.channel_in)), *_of(self.channel_out), "relu")
         return c, self.vertical(self.horizontal(u2))
 
     def forward(self, x: Tensor, norm: nn.LayerNorm, scale: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -153,7 +155,7 @@ class DGFN(nn.Module):
         return feed_forward(
             x,
             _behind(norm, self.project_in),
-            (self.depthwise.weight, self.depthwise.bias),
+            _of(self.depthwise),
             _scaled_by(scale, self.project_out),
         )
 
@@ -171,8 +173,8 @@ class Block(nn.Module):
         self.ffn_scale = _scaled(config.channels)
 
     def forward(self, x: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
-        x, means = self.mixer(x, self.mixer_norm, self.mixer_scale, means)
-        return self.ffn(x, self.ffn_norm, self.ffn_scale), means
+        x, used = self.mixer(x, self.mixer_norm, self.mixer_scale, means)
+        return self.ffn(x, self.ffn_norm, self.ffn_scale), used
 
 
 class Group(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import torch
@@ -43,7 +43,7 @@ def why_not(backend: str, device: str | torch.device, dtype: torch.dtype) -> str
 
 
 @contextmanager
-def use_backend(backend: str) -> Iterator[None]:
+def use_backend(backend: str) -> Generator[None]:
     """Within it, every operator of this process runs on `backend` or raises BackendError.
 
     The environment variable LAMNET_BACKEND does the same for a whole process.

@@ -149,6 +149,7 @@ def _linear_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _linear_autograd(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    grad = grad.contiguous()  # once for all: the residual hands it on, and a convolution's lies channel by channel
     grads = torch.ops.lamnet.linear_backward(grad, *ctx.saved_tensors, ctx.before)
     return *grads, None, grad if ctx.residual else None
 
@@ -287,9 +288,13 @@ def _save_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(*inputs)
 
 
-_exchange_means.register_autograd(
-    lambda ctx, grad: torch.ops.lamnet.exchange_means_backward(grad, *ctx.saved_tensors), setup_context=_save_inputs
-)
-_exchange.register_autograd(
-    lambda ctx, grad: torch.ops.lamnet.exchange_backward(grad, *ctx.saved_tensors), setup_context=_save_inputs
-)
+def _exchange_means_autograd(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+    return torch.ops.lamnet.exchange_means_backward(grad, *ctx.saved_tensors)
+
+
+def _exchange_autograd(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+    return torch.ops.lamnet.exchange_backward(grad, *ctx.saved_tensors)
+
+
+_exchange_means.register_autograd(_exchange_means_autograd, setup_context=_save_inputs)
+_exchange.register_autograd(_exchange_autograd, setup_context=_save_inputs)

@@ -108,7 +108,8 @@ def _fsa(
         value, weight, out = dense_last(value), dense_last(weight), empty_like(value)
         native.call("fsa", [value, weight, out], _numbers(value, weight, value, window, dim, logits))
         return out
-    return fsa_reference(value, torch.tanh(weight) if logits else weight, window, dim).contiguous()
+    gates = torch.tanh(_wide(weight)) if logits else _wide(weight)
+    return fsa_reference(_wide(value), gates, window, dim).to(value.dtype).contiguous()
 
 
 @torch.library.custom_op("lamnet::fsa_backward", mutates_args=())
@@ -133,11 +134,16 @@ def _fsa_backward(
         numbers = _numbers(value, weight, grad_out, window, dim, logits)
         native.call("fsa_backward", [grad_out, value, weight, *grads], numbers)
         return grads
-    gates = torch.tanh(weight) if logits else weight
-    grad_value, grad_weight = fsa_reference_backward(grad_out, value, gates, window, dim)
+    gates = torch.tanh(_wide(weight)) if logits else _wide(weight)
+    grad_value, grad_weight = fsa_reference_backward(_wide(grad_out), _wide(value), gates, window, dim)
     if logits:
-        grad_weight = torch.ops.aten.tanh_backward(grad_weight, gates)
-    return grad_value.contiguous(), grad_weight.contiguous()
+        grad_weight = grad_weight * (1 - gates.square())
+    return grad_value.to(value.dtype).contiguous(), grad_weight.to(weight.dtype).contiguous()
+
+
+def _wide(x: Tensor) -> Tensor:
+    """Reduced precisions are summed in float32."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 def _numbers(value: Tensor, weight: Tensor, grad: Tensor, window: Window, dim: int, logits: bool) -> list[int]:

@@ -15,12 +15,12 @@ from lamnet.ops.window import Window
 
 def fsa_reference(value: Tensor, weight: Tensor, window: Window, dim: int) -> Tensor:
     """out[i, p] = sum_k weight[g, k, p] / len_k * sum_{j < len_k} value[i, p + start_k + j], zero outside the image."""
-    gates = weight.unflatten(-1, [-1, window.taps])  # (B, H, W, heads, K)
+    gates = _by_head(weight, weight.shape[3] // window.taps)  # (B, H, W, heads, K)
     padded = _pad(value, window.reach, dim)
-    out = torch.zeros_like(value).unflatten(-1, [gates.shape[3], -1])  # (B, H, W, heads, D/heads)
+    out = _by_head(torch.zeros_like(value), gates.shape[3])  # (B, H, W, heads, D/heads)
     for k, (start, length) in enumerate(zip(window.starts, window.lengths, strict=True)):
         mean = _mean_at(padded, window.reach, start, length, value.shape[dim], dim)
-        out = out + gates[..., k, None] * mean.unflatten(-1, [gates.shape[3], -1])
+        out = out + gates[..., k, None] * _by_head(mean, gates.shape[3])
     return out.flatten(-2)
 
 
@@ -28,18 +28,22 @@ def fsa_reference_backward(
     grad_out: Tensor, value: Tensor, weight: Tensor, window: Window, dim: int
 ) -> tuple[Tensor, Tensor]:
     """Gradients of the value and of the weight: the averages run backwards, from each pixel to the taps that saw it."""
-    gates = weight.unflatten(-1, [-1, window.taps])
+    gates = _by_head(weight, weight.shape[3] // window.taps)
     heads, size = gates.shape[3], value.shape[dim]
     padded = _pad(value, window.reach, dim)
-    grad_heads = grad_out.unflatten(-1, [heads, -1])
+    grad_heads = _by_head(grad_out, heads)
     grad_value = torch.zeros_like(value)
     grad_gates: list[Tensor] = []
     for k, (start, length) in enumerate(zip(window.starts, window.lengths, strict=True)):
         mean = _mean_at(padded, window.reach, start, length, size, dim)
-        grad_gates.append((grad_heads * mean.unflatten(-1, [heads, -1])).sum(-1))
+        grad_gates.append((grad_heads * _by_head(mean, heads)).sum(-1))
         seen = _pad((grad_heads * gates[..., k, None]).flatten(-2), window.reach, dim)
         grad_value = grad_value + _mean_at(seen, window.reach, 1 - start - length, length, size, dim)
     return grad_value, torch.stack(grad_gates, -1).flatten(-2)
+
+
+def _by_head(x: Tensor, heads: int) -> Tensor:
+    return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads)
 
 
 def _pad(x: Tensor, reach: int, dim: int) -> Tensor:
