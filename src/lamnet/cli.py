@@ -389,6 +389,26 @@ def bench(
             report.write(path, text(found))
 
 
+@app.command
+def export(model: str, out: Path, /, *, scale: Literal[2, 3, 4] = 4) -> None:
+    """Write a network for other programs: ONNX, or PyTorch's exported program, for images of any size.
+
+    Parameters
+    ----------
+    model
+        tiny, base, large, or a weights file.
+    out
+        A name that ends in .onnx or .pt2.
+    scale
+        Of a network that ships; a file knows its own.
+    """
+    from lamnet import weights
+    from lamnet.export import export
+
+    export(weights.load(model, scale if model in weights.SIZES else None), out)
+    print(one_line(out))
+
+
 def main() -> None:
     """Run one command; exit code 1 for a refused input, 2 for a misused command line."""
     try:
