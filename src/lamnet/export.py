@@ -35,6 +35,8 @@ def export(network: LAMNet, path: Path) -> None:
         raise BadArgumentError(f"{path}: expected a name that ends in .onnx or .pt2")
     if path.suffix == ".onnx" and not (find_spec("onnx") and find_spec("onnxscript")):
         raise MissingExtraError(f"{path}: ONNX needs onnx and onnxscript; pip install 'lamnet-sr[onnx]'")
+    if not path.parent.is_dir():
+        raise BadArgumentError(f"{path}: cannot be written, there is no folder {path.parent}")
     program = _plain(network)
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
@@ -45,8 +47,8 @@ def export(network: LAMNet, path: Path) -> None:
                 program, f=partial, input_names=["lr"], output_names=["hr"], external_data=False, verbose=False
             )
         os.replace(partial, path)
-    except OSError as error:
-        raise BadArgumentError(f"{path}: cannot be written, {error.strerror}") from error
+    except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError for a file it cannot write
+        raise BadArgumentError(f"{path}: cannot be written, {str(error).splitlines()[0]}") from error
     finally:
         partial.unlink(missing_ok=True)
 
