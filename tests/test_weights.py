@@ -84,6 +84,20 @@ def test_half_size_file_loads_as_float32(small: LAMNet, tmp_path: Path) -> None:
     torch.testing.assert_close(loaded.head.weight, small.head.weight, rtol=2**-8, atol=0)
 
 
+def test_file_that_cannot_be_written_is_one_line_and_keeps_the_old_one(
+    small: LAMNet, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = saved.read_bytes()
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(BadWeightsError, match="cannot be written, No space left"):
+        weights.save(saved, small)
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]
+
+
 def _without(state: dict[str, Any]) -> dict[str, Any]:
     return {name: tensor for name, tensor in state.items() if name != "head.bias"}
 

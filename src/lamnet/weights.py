@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import safetensors
 import torch
-from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType] (partial stub)
+from safetensors.torch import save as safetensors_bytes  # pyright: ignore[reportUnknownVariableType] (partial stub)
 from torch import Tensor
 
 from lamnet.errors import BadWeightsError, LamnetError
@@ -75,7 +75,10 @@ def read(path: Path) -> WeightsFile:
 def save(
     path: Path, network: LAMNet, record: Mapping[str, Any] | None = None, dtype: torch.dtype | None = None
 ) -> None:
-    """Write a safetensors file atomically; `record` (recipe, seed, ...) goes into its header as JSON."""
+    """Write a safetensors file atomically; `record` (recipe, seed, ...) goes into its header as JSON.
+
+    Raises BadWeightsError when the file cannot be written; one that was there stays.
+    """
     state = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in network.state_dict().items()}
     header = {
         "format": "lamnet",
@@ -83,8 +86,12 @@ def save(
         "record": json.dumps(dict(record or {})),
     }
     partial = path.with_name(path.name + ".partial")
-    save_file(state, partial, metadata=header)
-    os.replace(partial, path)
+    try:
+        partial.write_bytes(safetensors_bytes(state, header))
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise BadWeightsError(f"{path}: cannot be written, {error.strerror}") from error
 
 
 def _names() -> str:
