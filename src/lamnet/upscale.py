@@ -223,6 +223,8 @@ def free_memory(device: torch.device) -> int:
     """Half of the bytes that are free now, on the GPU or in the machine; on a CPU at most 2.5 GB."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] // 2 + tiling.BASE
+    if "SC_AVPHYS_PAGES" not in getattr(os, "sysconf_names", {}):  # macOS and Windows do not say
+        return _MOST_MEMORY
     return min(_MOST_MEMORY, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
 
 
