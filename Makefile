@@ -1,13 +1,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
+SOURCES := pyproject.toml constraints.txt setup.py $(wildcard src/lamnet/ops/csrc/*)
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow lint docs clean
 
 demo: .venv/demo
 	$(BIN)/lamnet demo
 
-test: .venv/test lint
-	$(BIN)/pytest -n 2
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
 test-slow: .venv/test
 	$(BIN)/pytest -m slow
@@ -18,16 +19,20 @@ lint: .venv/test
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
+docs: .venv/test
+	$(BIN)/python docs/make_figures.py
+	$(BIN)/python docs/make_results.py
+
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv
 
-.venv/demo: .venv/bin/pip pyproject.toml constraints.txt
-	$(BIN)/pip install -c constraints.txt -e '.[demo]'
+.venv/demo: .venv/bin/pip $(SOURCES)
+	$(BIN)/pip install -q -c constraints.txt -e '.[demo]'
 	touch $@
 
-.venv/test: .venv/bin/pip pyproject.toml constraints.txt
-	$(BIN)/pip install -c constraints.txt -e '.[demo,test]'
+.venv/test: .venv/bin/pip $(SOURCES)
+	$(BIN)/pip install -q -c constraints.txt -e '.[demo,test]'
 	touch $@
 
 clean:
-	rm -rf .venv build dist src/*.egg-info
+	rm -rf .venv build dist src/*.egg-info src/lamnet/ops/_native_*
