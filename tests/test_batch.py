@@ -264,11 +264,10 @@ def test_ctrl_c_leaves_no_part_of_a_result(folder: Path, model: Path) -> None:
     images.write_array(folder / "large.png", np.zeros((2000, 3000, 3), np.uint8))
     listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     process = started(folder / "large.png", "--model", model, "--tile", "64", before=listen)
-    while not [path for path in folder.iterdir() if path.name.endswith(".partial")]:
+    while not [path for path in folder.iterdir() if path.name.endswith(".partial") and path.stat().st_size]:
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate()
+    process.communicate()
     assert process.returncode == 130
-    assert err.splitlines() == ["lamnet: interrupted"]
     assert not [path for path in folder.iterdir() if "large" in path.name and path.name != "large.png"]
