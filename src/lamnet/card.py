@@ -8,11 +8,11 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 import torch
 
-from lamnet import __version__
 from lamnet.data.prepare import PreparedSet
 from lamnet.model import LAMNet
 
@@ -28,7 +28,7 @@ def write(
     parameters = sum(parameter.numel() for parameter in network.parameters())
     facts = {
         "network": f"LAMNet, size {recipe['size']}, x{recipe['scale']}, {parameters:,} parameters",
-        "made by": f"lamnet {__version__}, PyTorch {torch.__version__}",
+        "made by": f"lamnet {version('lamnet-sr')}, PyTorch {torch.__version__}",
         "command": f"`lamnet {shlex.join(sys.argv[1:])}`",
         "photographs": f"{len(data.photos)} ({data.megapixels:.0f} megapixels), set {data.folder.name}",
         "licences": "; ".join(f"{licence} ({count})" for licence, count in _licences(data)) or "not recorded",

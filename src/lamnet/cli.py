@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from lamnet.batch import Job
     from lamnet.upscale import Upscaler
 
-app = App(name="lamnet", help="Lightweight image super-resolution with LAMNet.", version=__version__)
+app = App(
+    name="lamnet",
+    help="Lightweight image super-resolution with LAMNet.",
+    version=__version__,
+    default_parameter=Parameter(negative=()),
+    suppress_keyboard_interrupt=False,
+)
 app.command(cli_figures.app)
 
 

@@ -7,13 +7,13 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
+from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import safetensors.torch
 
-import lamnet
 from lamnet.errors import BadImageError, MissingExtraError
 from lamnet.upscale import Upscaler
 
@@ -89,7 +89,7 @@ def _plan(clip: Clip, encoding: Encoding, upscaler: Upscaler, part: int) -> str:
     network = safetensors.torch.save(upscaler.network.state_dict())
     return json.dumps(
         {
-            "versions": [lamnet.__version__, av.__version__],
+            "versions": [version("lamnet-sr"), av.__version__],
             "source": [status.st_size, status.st_mtime_ns],
             "options": {
                 k: v for k, v in vars(upscaler).items() if v is None or isinstance(v, bool | int | float | str)
