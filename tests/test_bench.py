@@ -47,6 +47,7 @@ def test_figures_follow_from_the_times_and_the_ceilings(report: Report) -> None:
         assert row.ratio == pytest.approx(network.median_s / row.median_s)
     counted = complexity(LAMNet(LAMNetConfig.tiny(2)), 2, (32, 48))
     assert (network.parameters, network.multiply_adds) == (counted.parameters, counted.multiply_adds)
+    assert network.activations == counted.activations
     rate = report.multiply_adds_per_s["float32"]
     assert network.floor_s == pytest.approx(counted.multiply_adds / rate)
     assert training.floor_s == pytest.approx(3 * training.multiply_adds / rate)

@@ -348,7 +348,7 @@ def bench(
     threads: int | None = None,
     rounds: int = 7,
     training: bool = False,
-    memory: bool = True,
+    memory: Annotated[bool, Parameter(negative="--no-memory")] = True,
     json: Path | None = None,
     markdown: Path | None = None,
 ) -> None:

@@ -35,6 +35,7 @@ class Row:
     candidate: Candidate
     parameters: int | None = None
     multiply_adds: int | None = None
+    activations: int | None = None
     median_s: float | None = None
     quartiles_s: tuple[float, float] | None = None
     ratio: float | None = None
@@ -123,11 +124,13 @@ def _row(candidate: Candidate, setting: Setting, timed: Timed, products: dict[st
     images, side = (1, None) if candidate.task == "image" else PATCHES
     output_size = setting.output_size if side is None else (setting.scale * side, setting.scale * side)
     try:
-        counted = images * complexity(network, setting.scale, output_size).multiply_adds
+        counted = complexity(network, setting.scale, output_size)
     except Exception:  # a peer may do what cannot be done on shapes alone; its time stands all the same
         return row
     passes = 3 if candidate.task == "training" else 1  # backward: one product for the input, one for the weights
-    return replace(row, multiply_adds=counted, floor_s=passes * counted / products[candidate.precision])
+    multiply_adds, activations = images * counted.multiply_adds, images * counted.activations
+    floor = passes * multiply_adds / products[candidate.precision]
+    return replace(row, multiply_adds=multiply_adds, activations=activations, floor_s=floor)
 
 
 def peak_of(candidate: Candidate, setting: Setting) -> int | None:
