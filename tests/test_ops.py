@@ -243,6 +243,20 @@ def _samples() -> list[tuple[str, tuple[object, ...]]]:
         ("depthwise", (x, kernel, offset)),
         ("exchange_means", (x, s)),
         ("exchange", (x, s, means)),
+        *_fused_samples(),
+    ]
+
+
+def _fused_samples() -> list[tuple[str, tuple[object, ...]]]:
+    """Of the operators without gradients."""
+    x, (c, s), means = torch.randn(2, 6, 5, 16), torch.randn(2, 2, 6, 5, 8), torch.randn(2, 2, 8)
+    first, between, second = ((torch.randn(n, *k), torch.randn(n)) for n, k in ((8, (16,)), (8, (1, 3, 3)), (16, (8,))))
+    along, project = ((torch.randn(n, *k), torch.randn(n)) for n, k in ((16, (1, 23, 1)), (26, (16,))))
+    taps = [list(PAPER_WINDOW.starts), list(PAPER_WINDOW.lengths)]
+    return [
+        ("feed_forward", (x, *first, *between, *second)),
+        ("exchange_linear", (c, s, means, torch.randn(16, 16), torch.randn(16), x)),
+        ("focal_attention", (x, *along, *project, *taps, 1)),
     ]
 
 
@@ -250,6 +264,32 @@ def _samples() -> list[tuple[str, tuple[object, ...]]]:
 @pytest.mark.parametrize(("name", "arguments"), _samples())
 def test_opcheck(name: str, arguments: tuple[object, ...]) -> None:
     torch.library.opcheck(getattr(torch.ops.lamnet, name).default, arguments)
+
+
+@needs_native
+@pytest.mark.parametrize(("name", "arguments"), _samples())
+def test_operators_refuse_what_a_kernel_would_misread(name: str, arguments: tuple[object, ...]) -> None:
+    operator = getattr(torch.ops.lamnet, name)
+    for i, argument in enumerate(arguments):
+        if not isinstance(argument, Tensor):
+            continue
+        argument = argument.detach()
+        unfit = [argument[..., :-1]]
+        if i or name in ("fsa", "exchange_means", "exchange", "exchange_linear"):  # else any number of pixels fits
+            unfit.append(argument[:-1])
+        if argument.shape != (2, 2, 8):  # the means, which may have any dtype
+            unfit.append(argument.double())
+        for other in unfit:
+            with pytest.raises(BadArgumentError, match=r"^\w+: expected .* got "):
+                operator(*arguments[:i], other, *arguments[i + 1 :])
+
+
+def test_even_kernels_and_odd_gates_are_refused() -> None:
+    x, bias = torch.ones(1, 4, 4, 3), torch.ones(3)
+    with pytest.raises(BadArgumentError, match=r"weight: expected .* odd, got \(3, 1, 2, 3\)"):
+        torch.ops.lamnet.depthwise(x, torch.ones(3, 1, 2, 3), bias)
+    with pytest.raises(BadArgumentError, match=r"before: .* got 3"):
+        torch.ops.lamnet.linear(x, torch.ones(3, 3), bias, 3, None)
 
 
 def test_choice_of_backend(monkeypatch: pytest.MonkeyPatch) -> None:

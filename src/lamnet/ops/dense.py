@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lamnet.errors import BadArgumentError
 from lamnet.ops import native
 from lamnet.ops.backend import backend_for
-from lamnet.ops.native import dense_last, empty_like
+from lamnet.ops.native import check, dense_last, empty_like
 
 Before = Literal["nothing", "normalise", "relu", "gate"]
 BEFORE: tuple[Before, ...] = ("nothing", "normalise", "relu", "gate")
@@ -114,8 +115,38 @@ def _rows(x: Tensor) -> Tensor:
     return dense_last(x.reshape(-1, x.shape[-1]))
 
 
+def _check_image(name: str, x: Tensor) -> None:
+    check(name, x, x.shape, x.dtype)
+    if x.dim() != 4:
+        raise BadArgumentError(f"{name}: expected (B, H, W, C), got {tuple(x.shape)}")
+
+
+def _check_linear(x: Tensor, weight: Tensor, before: int) -> None:
+    check("x", x, x.shape, x.dtype)
+    if x.dim() < 1 or weight.dim() != 2:
+        raise BadArgumentError(
+            f"weight: expected (outputs, inputs) for x (..., inputs), got {tuple(weight.shape)} for {tuple(x.shape)}"
+        )
+    check("weight", weight, (weight.shape[0], x.shape[-1]), x.dtype)
+    if not 0 <= before < len(BEFORE) or (BEFORE[before] == "gate" and x.shape[-1] % 2):
+        raise BadArgumentError(
+            f"before: expected 0 to {len(BEFORE) - 1}, 3 only for an even number of channels, got {before}"
+        )
+
+
+def _check_depthwise(x: Tensor, weight: Tensor) -> None:
+    _check_image("x", x)
+    if weight.dim() != 4 or not weight.shape[2] % 2 or not weight.shape[3] % 2:
+        raise BadArgumentError(f"weight: expected (C, 1, kh, kw) with kh and kw odd, got {tuple(weight.shape)}")
+    check("weight", weight, (x.shape[3], 1, *weight.shape[2:]), x.dtype)
+
+
 @torch.library.custom_op("lamnet::linear", mutates_args=())
 def _linear(x: Tensor, weight: Tensor, bias: Tensor, before: int, residual: Tensor | None) -> Tensor:
+    _check_linear(x, weight, before)
+    check("bias", bias, weight.shape[:1], x.dtype)
+    if residual is not None:
+        check("residual", residual, (*x.shape[:-1], weight.shape[0]), x.dtype)
     rows, out = _rows(x), x.new_empty((*x.shape[:-1], weight.shape[0]))
     start = None if residual is None else _rows(residual)
     numbers = [*rows.shape, weight.shape[0], before, rows.stride(0), 0, 0 if start is None else start.stride(0)]
@@ -125,6 +156,8 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor, before: int, residual: Tens
 
 @torch.library.custom_op("lamnet::linear_backward", mutates_args=())
 def _linear_backward(grad: Tensor, x: Tensor, weight: Tensor, before: int) -> tuple[Tensor, Tensor, Tensor]:
+    _check_linear(x, weight, before)
+    check("grad", grad, (*x.shape[:-1], weight.shape[0]), x.dtype)
     rows, grad_rows = _rows(x), _rows(grad)
     grads = empty_like(x), empty_like(weight), weight.new_empty(weight.shape[0])
     numbers = [*rows.shape, weight.shape[0], before, rows.stride(0), grad_rows.stride(0), 0]
@@ -159,6 +192,8 @@ _linear.register_autograd(_linear_autograd, setup_context=_linear_context)
 
 @torch.library.custom_op("lamnet::depthwise", mutates_args=())
 def _depthwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    _check_depthwise(x, weight)
+    check("bias", bias, weight.shape[:1], x.dtype)
     x, out = dense_last(x), empty_like(x)
     native.call("depthwise", [x, weight.contiguous(), bias.contiguous(), out], [*_sizes(x, weight), 0, 0, 0])
     return out
@@ -166,6 +201,8 @@ def _depthwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 @torch.library.custom_op("lamnet::depthwise_backward", mutates_args=())
 def _depthwise_backward(grad: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    _check_depthwise(x, weight)
+    check("grad", grad, x.shape, x.dtype)
     x, grad = dense_last(x), dense_last(grad)
     grads = empty_like(x), empty_like(weight), weight.new_empty(weight.shape[0])
     numbers = [*_sizes(x, weight), *grad.stride()[:3]]
@@ -200,6 +237,16 @@ _depthwise.register_autograd(_depthwise_autograd, setup_context=_depthwise_conte
 
 @torch.library.custom_op("lamnet::feed_forward", mutates_args=())
 def _feed_forward(x: Tensor, w1: Tensor, b1: Tensor, taps: Tensor, b2: Tensor, w3: Tensor, b3: Tensor) -> Tensor:
+    _check_linear(x, w1, BEFORE.index("normalise"))
+    _check_image("x", x)
+    channels, hidden = x.shape[3], w1.shape[0]
+    if hidden % 2:
+        raise BadArgumentError(f"w1: expected an even number of outputs, got {hidden}")
+    check("b1", b1, (hidden,), x.dtype)
+    check("taps", taps, (hidden, 1, 3, 3), x.dtype)
+    check("b2", b2, (hidden,), x.dtype)
+    check("w3", w3, (channels, hidden), x.dtype)
+    check("b3", b3, (channels,), x.dtype)
     tensors = [tensor.contiguous() for tensor in (x, w1, b1, taps, b2, w3, b3)]
     out = empty_like(x)
     native.call("feed_forward", [*tensors, out], [*x.shape, w1.shape[0]])
@@ -221,35 +268,42 @@ def _exchange_means(c: Tensor, s: Tensor) -> Tensor:
 
 @torch.library.custom_op("lamnet::exchange_means_backward", mutates_args=())
 def _exchange_means_backward(grad: Tensor, c: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
-    grads = empty_like(c), empty_like(s)
+    grads, grad = (empty_like(c), empty_like(s)), grad.contiguous()
+    check("grad", grad, (c.shape[0], 2, c.shape[-1]), torch.float32)
     numbers, c, s = _pair(c, s)
-    native.call("exchange_means_backward", [c, s, grad.contiguous(), *grads], numbers)
+    native.call("exchange_means_backward", [c, s, grad, *grads], numbers)
     return grads
 
 
 @torch.library.custom_op("lamnet::exchange", mutates_args=())
 def _exchange(c: Tensor, s: Tensor, means: Tensor) -> Tensor:
-    out = c.new_empty((*c.shape[:-1], 2 * c.shape[-1]))
-    numbers, c, s = _pair(c, s)
-    native.call("exchange", [c, s, means.float().contiguous(), out], numbers)
+    out, means = c.new_empty((*c.shape[:-1], 2 * c.shape[-1])), means.float().contiguous()
+    numbers, c, s = _pair(c, s, means)
+    native.call("exchange", [c, s, means, out], numbers)
     return out
 
 
 @torch.library.custom_op("lamnet::exchange_backward", mutates_args=())
 def _exchange_backward(grad: Tensor, c: Tensor, s: Tensor, means: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     grads = empty_like(c), empty_like(s), means.new_empty(means.shape, dtype=torch.float32)
-    numbers, c, s = _pair(c, s)
-    native.call("exchange_backward", [c, s, grad.contiguous(), means.float().contiguous(), *grads], numbers)
+    check("grad", grad, (*c.shape[:-1], 2 * c.shape[-1]), c.dtype)
+    grad, means = grad.contiguous(), means.float().contiguous()
+    numbers, c, s = _pair(c, s, means)
+    native.call("exchange_backward", [c, s, grad, means, *grads], numbers)
     return grads
 
 
 @torch.library.custom_op("lamnet::exchange_linear", mutates_args=())
 def _exchange_linear(c: Tensor, s: Tensor, means: Tensor, weight: Tensor, bias: Tensor, residual: Tensor) -> Tensor:
-    residual = residual.contiguous()
+    shape, residual, means = c.shape, residual.contiguous(), means.float().contiguous()
+    numbers, c, s = _pair(c, s, means)
+    outputs = residual.shape[-1]
+    check("residual", residual, (*shape[:3], outputs), c.dtype)
+    check("weight", weight, (outputs, 2 * numbers[2]), c.dtype)
+    check("bias", bias, (outputs,), c.dtype)
     out = empty_like(residual)
-    numbers, c, s = _pair(c, s)
-    tensors = [c, s, means.float().contiguous(), weight.contiguous(), bias.contiguous(), residual, out]
-    native.call("exchange_linear", tensors, [*numbers[:-1], weight.shape[0]])
+    tensors = [c, s, means, weight.contiguous(), bias.contiguous(), residual, out]
+    native.call("exchange_linear", tensors, [*numbers[:-1], outputs])
     return out
 
 
@@ -258,8 +312,13 @@ def _(c: Tensor, s: Tensor, means: Tensor, weight: Tensor, bias: Tensor, residua
     return empty_like(residual)
 
 
-def _pair(c: Tensor, s: Tensor) -> tuple[list[int], Tensor, Tensor]:
+def _pair(c: Tensor, s: Tensor, means: Tensor | None = None) -> tuple[list[int], Tensor, Tensor]:
+    """`geometry` of csrc/exchange.c and both images as rows, all of them checked."""
+    _check_image("c", c)
+    check("s", s, c.shape, c.dtype)
     batch, height, width, channels = c.shape
+    if means is not None:
+        check("means", means, (batch, 2, channels), torch.float32)
     c, s = _rows(c), _rows(s)
     return [batch, height * width, channels, c.stride(0), s.stride(0), 0], c, s
 

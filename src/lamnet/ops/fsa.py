@@ -12,9 +12,11 @@ from lamnet.errors import BadArgumentError
 from lamnet.ops import native
 from lamnet.ops.backend import backend_for
 from lamnet.ops.dense import autocast, depthwise, differentiates, linear
-from lamnet.ops.native import dense_last, empty_like
+from lamnet.ops.native import check, dense_last, empty_like
 from lamnet.ops.reference import fsa_reference, fsa_reference_backward
 from lamnet.ops.window import Window
+
+LANES = 16  # csrc/gemm.h's: the fused kernel takes multiples of it
 
 
 def fsa(value: Tensor, weight: Tensor, window: Window, axis: int) -> Tensor:
@@ -65,7 +67,7 @@ def focal_attention(
     """
     if (
         backend_for(value.device.type, value.dtype) == "native"
-        and value.shape[3] % 16 == 0
+        and value.shape[3] % LANES == 0
         and not differentiates(value, *along, *project)
     ):
         tensors = autocast(value, *along, *project)
@@ -74,6 +76,9 @@ def focal_attention(
 
 
 def _check(value: Tensor, weight: Tensor, window: Window, dim: int) -> None:
+    for name, tensor in (("value", value), ("weight", weight)):
+        if tensor.dim() != 4:
+            raise BadArgumentError(f"{name}: expected 4 dimensions, got shape {tuple(tensor.shape)}")
     if not value.is_floating_point():
         raise BadArgumentError(f"value: expected a floating-point dtype, got {value.dtype}")
     if weight.dtype != value.dtype:
@@ -123,6 +128,12 @@ def _fsa_backward(
     logits: bool,
 ) -> tuple[Tensor, Tensor]:
     window = Window(tuple(starts), tuple(lengths))
+    _check(value, weight, window, dim)
+    if grad_out.shape != value.shape or grad_out.dtype != value.dtype or grad_out.device != value.device:
+        raise BadArgumentError(
+            f"grad_out: expected {tuple(value.shape)} {value.dtype} on {value.device}, "
+            f"got {tuple(grad_out.shape)} {grad_out.dtype} on {grad_out.device}"
+        )
     backend = backend_for(value.device.type, value.dtype)
     if backend == "triton":
         from lamnet.ops import triton
@@ -207,9 +218,18 @@ def _focal_attention(
     dim: int,
 ) -> Tensor:
     window = Window(tuple(starts), tuple(lengths))
+    weight = value.new_empty(1).expand(*value.shape[:3], w2.shape[0])  # only its shape is read
+    _check(value, weight, window, dim)
+    channels, outputs = value.shape[3], w2.shape[0]
+    if channels % LANES:
+        raise BadArgumentError(f"value: expected a multiple of {LANES} channels, got {channels}")
+    check("value", value, value.shape, value.dtype)
+    check("w1", w1, (channels, 1, window.span, 1) if dim == 1 else (channels, 1, 1, window.span), value.dtype)
+    check("b1", b1, (channels,), value.dtype)
+    check("w2", w2, (outputs, channels), value.dtype)
+    check("b2", b2, (outputs,), value.dtype)
     value, out = dense_last(value), empty_like(value)
     tensors = [tensor.contiguous() for tensor in (w1, b1, w2, b2)]
-    weight = out.new_empty(1).expand(*value.shape[:3], w2.shape[0])  # only its shape is read
     native.call("focal", [value, *tensors, out], _numbers(value, weight, value, window, dim, True))
     return out
 

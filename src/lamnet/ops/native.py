@@ -15,6 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lamnet.errors import BackendError, BadArgumentError
+
 DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 
 
@@ -60,11 +62,28 @@ def empty_like(x: Tensor) -> Tensor:
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
+def check(name: str, tensor: Tensor, shape: Sequence[int], dtype: torch.dtype) -> None:
+    """Refuse what a kernel would read beyond its end or misread: the argument's name, expected and got.
+
+    Raises:
+        BadArgumentError: `tensor` is not of this shape and dtype in the processor's memory, or no kernel takes the dtype.
+    """
+    if tensor.shape == shape and tensor.dtype == dtype and tensor.is_cpu and dtype in DTYPES:
+        return
+    if dtype not in DTYPES:
+        raise BadArgumentError(f"{name}: expected one of {', '.join(map(str, DTYPES))}, got {dtype}")
+    raise BadArgumentError(
+        f"{name}: expected {tuple(shape)} {dtype} on cpu, got {tuple(tensor.shape)} {tensor.dtype} on {tensor.device}"
+    )
+
+
 def call(name: str, tensors: Sequence[Tensor | None], numbers: Sequence[int]) -> None:
     """Run the kernel `name`; the last dimension of every tensor is contiguous, the first one's dtype that of them all."""
-    first = tensors[0]
+    first, library = tensors[0], _library()
     assert first is not None
+    if isinstance(library, str):
+        raise BackendError(f"backend native: {library}")
     data = (ctypes.c_void_p * len(tensors))(*[tensor.data_ptr() if tensor is not None else None for tensor in tensors])
     integers = (ctypes.c_int64 * (len(numbers) + 2))(torch.get_num_threads(), DTYPES[first.dtype], *numbers)
-    if getattr(_library(), f"lamnet_{name}")(data, integers):
+    if getattr(library, f"lamnet_{name}")(data, integers):
         raise MemoryError(f"lamnet_{name}: no memory for its scratch")
