@@ -6,6 +6,7 @@ import importlib.util
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
@@ -14,6 +15,9 @@ if importlib.util.find_spec("triton") and not torch.cuda.is_available():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRITON_INTERPRET", "1")
         import triton  # noqa: F401
+
+hypothesis.settings.register_profile("busy", deadline=None)  # how long an example takes says nothing here
+hypothesis.settings.load_profile("busy")
 
 SHARED = Path(os.environ.get("LAMNET_SHARED", Path(__file__).parents[2] / "shared"))
 
