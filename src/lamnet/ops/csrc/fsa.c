@@ -58,10 +58,11 @@ static void gather(float *to, const void *from, strides s, const geometry *g, ti
 
 static void gather_weights(float *to, const job *j, tile t, int64_t halo) {
     const geometry *g = j->g;
-    int64_t channels = g->heads * g->taps, n = (t.rows + 2 * halo) * t.width * channels;
+    int64_t channels = g->heads * g->taps, row = t.width * channels;
     gather(to, j->weight, g->weight, g, t, halo, channels);
-    if (g->logits)
-        for (int64_t i = 0; i < n; i++) to[i] = hyperbolic_tangent(to[i]);
+    if (!g->logits) return;
+    int64_t first = t.first < halo ? halo - t.first : 0, last = least(t.rows + 2 * halo, g->axis - t.first + halo);
+    for (int64_t i = first * row; i < last * row; i++) to[i] = hyperbolic_tangent(to[i]);
 }
 
 /* The weights from the values: depthwise along the axis, 1x1, tanh; `mixed` is scratch for what lies between. */
@@ -90,29 +91,39 @@ static void gather_means(float *tables, float *plain, const job *j, tile t) {
     for (int64_t i = 0; i < g->tables; i++) {
         int64_t length = g->tap[2 * g->taps + i], n = (rows - length + 1) * row;
         float *restrict mean = tables + i * rows * row, scale = 1.0f / (float)length;
-        for (int64_t e = 0; e < n; e++) mean[e] = plain[e];
-        for (int64_t k = 1; k < length; k++)
-            for (int64_t e = 0; e < n; e++) mean[e] += plain[e + k * row];
-        if (length > 1)
-            for (int64_t e = 0; e < n; e++) mean[e] *= scale;
+        int64_t k = length % 2 ? 1 : 2;
+        if (k == 1)
+            for (int64_t e = 0; e < n; e++) mean[e] = plain[e] * scale;
+        else
+            for (int64_t e = 0; e < n; e++) mean[e] = (plain[e] + plain[e + row]) * scale;
+        for (; k < length; k += 2)
+            for (int64_t e = 0; e < n; e++) mean[e] += (plain[e + k * row] + plain[e + (k + 1) * row]) * scale;
     }
 }
 
-/* Each works on one pixel; `step` channels at a time share a head's weights and stay in registers. */
-#define FOR_STEPS(call, per_head)                                                                                      \
-    if ((per_head) % 8 == 0) call(8);                                                                                  \
-    else if ((per_head) % 4 == 0) call(4);                                                                             \
-    else call(1)
+typedef float eight __attribute__((vector_size(32), aligned(4)));
 
-static inline __attribute__((always_inline)) void attend(float *restrict out, const float *restrict tables,
-        const float *restrict weight, const int64_t *restrict offset, const geometry *g, const int64_t step) {
+/* out[c] = scale * sum over the taps of the weight of c's head times x[c], each read at the tap's offset. */
+static inline __attribute__((always_inline)) void weigh(float *restrict out, const float *restrict x,
+        const float *restrict weight, const int64_t *restrict at_x, const int64_t *restrict at_weight, int64_t taps,
+        float scale, const geometry *g) {
     int64_t per_head = g->channels / g->heads;
+    if (per_head == 8 && g->heads == 4) {
+        eight sum[4] = {{0}};
+        for (int64_t k = 0; k < taps; k++) {
+            const float *w = weight + at_weight[k], *from = x + at_x[k];
+            for (int h = 0; h < 4; h++) sum[h] += w[h * g->taps] * *(const eight *)(from + 8 * h);
+        }
+        for (int h = 0; h < 4; h++) *(eight *)(out + 8 * h) = sum[h] * scale;
+        return;
+    }
+    int64_t step = per_head % 4 ? 1 : 4;
     for (int64_t h = 0; h < g->heads; h++)
         for (int64_t c = h * per_head; c < (h + 1) * per_head; c += step) {
-            float sum[8] = {0};
-            for (int64_t k = 0; k < g->taps; k++)
-                for (int64_t i = 0; i < step; i++) sum[i] += weight[h * g->taps + k] * tables[offset[k] + c + i];
-            for (int64_t i = 0; i < step; i++) out[c + i] = sum[i];
+            float sum[4] = {0};
+            for (int64_t k = 0; k < taps; k++)
+                for (int64_t i = 0; i < step; i++) sum[i] += weight[h * g->taps + at_weight[k]] * x[at_x[k] + c + i];
+            for (int64_t i = 0; i < step; i++) out[c + i] = sum[i] * scale;
         }
 }
 
@@ -126,45 +137,55 @@ static void forward_tile(const void *argument, int64_t item, float *scratch) {
     gather_means(tables, plain, j, t);
     if (j->taps) predict_weights(weight, out, plain, j, t);
     else gather_weights(weight, j, t, 0);
-    int64_t offset[g->taps];
-    for (int64_t k = 0; k < g->taps; k++) offset[k] = g->tap[g->taps + k] * plane + (g->reach + g->tap[k]) * row;
+    int64_t offset[g->taps], tap[g->taps];
+    for (int64_t k = 0; k < g->taps; k++) {
+        offset[k] = g->tap[g->taps + k] * plane + (g->reach + g->tap[k]) * row;
+        tap[k] = k;
+    }
     for (int64_t i = 0; i < t.rows; i++)
         for (int64_t x = 0; x < t.width; x++) {
             int64_t pixel = i * t.width + x;
-#define CALL(step) attend(out, tables + pixel * g->channels, weight + pixel * gates, offset, g, step)
-            FOR_STEPS(CALL, g->channels / g->heads);
-#undef CALL
+            weigh(out, tables + pixel * g->channels, weight + pixel * gates, offset, tap, g->taps, 1, g);
             store(at(j->out, result_at(g, t, i, x, g->channels), g->dtype), out, g->channels, g->dtype);
         }
 }
 
-static inline __attribute__((always_inline)) void weigh(float *restrict out, const float *restrict tables,
-        const float *restrict grad, const int64_t *restrict offset, const geometry *g, const int64_t step) {
-    int64_t per_head = g->channels / g->heads;
-    for (int64_t h = 0; h < g->heads; h++)
-        for (int64_t k = 0; k < g->taps; k++) {
-            float sum[8] = {0};
-            for (int64_t c = h * per_head; c < (h + 1) * per_head; c += step)
-                for (int64_t i = 0; i < step; i++) sum[i] += grad[c + i] * tables[offset[k] + c + i];
-            for (int64_t half = step / 2; half > 0; half /= 2)
-                for (int64_t i = 0; i < half; i++) sum[i] += sum[i + half];
-            out[h * g->taps + k] = sum[0];
-        }
+/* The sums of eight vectors, by a tree that halves their number at every step. */
+static inline eight sums_of(const eight *v) {
+    eight pair[4], quad[2];
+    for (int i = 0; i < 4; i++)
+        pair[i] = __builtin_shufflevector(v[2 * i], v[2 * i + 1], 0, 8, 2, 10, 4, 12, 6, 14) +
+                  __builtin_shufflevector(v[2 * i], v[2 * i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+    for (int i = 0; i < 2; i++)
+        quad[i] = __builtin_shufflevector(pair[2 * i], pair[2 * i + 1], 0, 1, 8, 9, 4, 5, 12, 13) +
+                  __builtin_shufflevector(pair[2 * i], pair[2 * i + 1], 2, 3, 10, 11, 6, 7, 14, 15);
+    return __builtin_shufflevector(quad[0], quad[1], 0, 1, 2, 3, 8, 9, 10, 11) +
+           __builtin_shufflevector(quad[0], quad[1], 4, 5, 6, 7, 12, 13, 14, 15);
 }
 
-/* What the means of one table receive at one pixel, from the pixels whose `taps` taps read them. */
-static inline __attribute__((always_inline)) void collect(float *restrict out, const float *restrict grad,
-        const float *restrict weight, const int64_t *restrict at_weight, const int64_t *restrict at_grad, int64_t taps,
-        float scale, const geometry *g, const int64_t step) {
+/* out[h, k] = <grad, tap k's means> over the channels of head h; up to 7 numbers behind the last are overwritten. */
+static void correlate(float *restrict out, const float *restrict tables, const float *restrict grad,
+                      const int64_t *restrict offset, const geometry *g) {
     int64_t per_head = g->channels / g->heads;
-    for (int64_t h = 0; h < g->heads; h++)
-        for (int64_t c = h * per_head; c < (h + 1) * per_head; c += step) {
-            float sum[8] = {0};
-            for (int64_t k = 0; k < taps; k++)
-                for (int64_t i = 0; i < step; i++)
-                    sum[i] += weight[h * g->taps + at_weight[k]] * grad[c + i + at_grad[k]];
-            for (int64_t i = 0; i < step; i++) out[c + i] = sum[i] * scale;
+    if (per_head != 8) {
+        for (int64_t h = 0; h < g->heads; h++)
+            for (int64_t k = 0; k < g->taps; k++) {
+#pragma clang fp reassociate(on)
+                float sum = 0;
+                for (int64_t c = h * per_head; c < (h + 1) * per_head; c++) sum += grad[c] * tables[offset[k] + c];
+                out[h * g->taps + k] = sum;
+            }
+        return;
+    }
+    for (int64_t h = 0; h < g->heads; h++) {
+        eight own = *(const eight *)(grad + 8 * h);
+        for (int64_t k = 0; k < g->taps; k += 8) {
+            eight product[8];
+            for (int64_t i = 0; i < 8; i++)
+                product[i] = own * *(const eight *)(tables + offset[least(k + i, g->taps - 1)] + 8 * h);
+            *(eight *)(out + h * g->taps + k) = sums_of(product);
         }
+    }
 }
 
 static void grad_weight_tile(const job *j, tile t, const float *tables, const float *grad, const float *weight, float *out) {
@@ -175,9 +196,7 @@ static void grad_weight_tile(const job *j, tile t, const float *tables, const fl
     for (int64_t i = 0; i < t.rows; i++)
         for (int64_t x = 0; x < t.width; x++) {
             int64_t pixel = i * t.width + x, inner = pixel + g->reach * t.width;
-#define CALL(step) weigh(out, tables + pixel * g->channels, grad + inner * g->channels, offset, g, step)
-            FOR_STEPS(CALL, g->channels / g->heads);
-#undef CALL
+            correlate(out, tables + pixel * g->channels, grad + inner * g->channels, offset, g);
             const float *w = weight + inner * gates;
             if (g->logits)
                 for (int64_t e = 0; e < gates; e++) out[e] *= 1.0f - w[e] * w[e];
@@ -185,7 +204,8 @@ static void grad_weight_tile(const job *j, tile t, const float *tables, const fl
         }
 }
 
-static void grad_value_tile(const job *j, tile t, const float *grad, const float *weight, float *means, float *out) {
+static void grad_value_tile(const job *j, tile t, const float *grad, const float *weight, float *restrict means,
+                            float *restrict out) {
     const geometry *g = j->g;
     int64_t row = t.width * g->channels, gates = g->heads * g->taps, n = t.rows * row, extra = longest(g) - 1;
     memset(out, 0, (size_t)n * sizeof(float));
@@ -199,12 +219,14 @@ static void grad_value_tile(const job *j, tile t, const float *grad, const float
         for (int64_t pixel = (1 - length) * t.width; pixel < t.rows * t.width; pixel++) {
             float *to = means + (extra * t.width + pixel) * g->channels, scale = 1.0f / (float)length;
             int64_t from = pixel + g->reach * t.width;
-#define CALL(step) collect(to, grad + from * g->channels, weight + from * gates, at_weight, at_grad, taps, scale, g, step)
-            FOR_STEPS(CALL, g->channels / g->heads);
-#undef CALL
+            weigh(to, grad + from * g->channels, weight + from * gates, at_grad, at_weight, taps, scale, g);
         }
-        for (int64_t k = 0; k < length; k++)
-            for (int64_t e = 0; e < n; e++) out[e] += means[(extra - k) * row + e];
+        const float *last = means + extra * row;
+        int64_t k = length % 2;
+        if (k)
+            for (int64_t e = 0; e < n; e++) out[e] += last[e];
+        for (; k < length; k += 2)
+            for (int64_t e = 0; e < n; e++) out[e] += last[e - k * row] + last[e - (k + 1) * row];
     }
     for (int64_t i = 0; i < t.rows; i++)
         for (int64_t x = 0; x < t.width; x++)
@@ -234,7 +256,7 @@ static int run_tiles(job *j, work each) {
     j->rows = least(g->axis, contiguous_across ? 64 : 128);
     int64_t items = g->batch * ceil_div(g->axis, j->rows) * ceil_div(g->across, j->width);
     int64_t pixels = (j->rows + 2 * g->reach) * j->width;
-    int64_t gates = padded(g->heads * g->taps), floats = pixels * ((g->tables + 2) * g->channels + gates) + gates;
+    int64_t gates = padded(g->heads * g->taps), floats = pixels * ((g->tables + 2) * g->channels + gates) + gates + 8;
     return parallel(each, j, items, floats, g->threads);
 }
 
