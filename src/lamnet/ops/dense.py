@@ -158,6 +158,7 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor, before: int, residual: Tens
 def _linear_backward(grad: Tensor, x: Tensor, weight: Tensor, before: int) -> tuple[Tensor, Tensor, Tensor]:
     _check_linear(x, weight, before)
     check("grad", grad, (*x.shape[:-1], weight.shape[0]), x.dtype)
+    native.keep_memory()
     rows, grad_rows = _rows(x), _rows(grad)
     grads = empty_like(x), empty_like(weight), weight.new_empty(weight.shape[0])
     numbers = [*rows.shape, weight.shape[0], before, rows.stride(0), grad_rows.stride(0), 0]
