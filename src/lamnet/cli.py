@@ -253,6 +253,9 @@ def train(
     valid: Path | None = None,
     budget: str | None = None,
     steps: int | None = None,
+    batch: int | None = None,
+    patch: int | None = None,
+    lr: float | None = None,
     start: Annotated[Path | None, Parameter(name="--from")] = None,
     seed: int = 0,
     precision: Literal["float32", "bfloat16"] = "float32",
@@ -275,6 +278,12 @@ def train(
         Time for the whole training, such as 25m or 1h30m: the schedule ends with it.
     steps
         Steps of the whole training; the recipe's when left out.
+    batch
+        Patches of one step, over all workers and micro-batches; the recipe's when left out.
+    patch
+        Side of an LR patch in pixels; the recipe's when left out.
+    lr
+        Highest learning rate; the recipe's when left out.
     start
         Weights to start from; of another scale, the body is taken.
     seed
@@ -292,7 +301,9 @@ def train(
     from lamnet.train import train as run
 
     chosen = replace(recipes.named(recipe), seed=seed, precision=precision, accumulate=accumulate)
-    chosen = replace(chosen, steps=steps or chosen.steps, budget_s=recipes.seconds(budget) if budget else 0.0)
+    given = {"steps": steps, "batch": batch, "patch": patch, "lr": lr}
+    chosen = replace(chosen, **{name: value for name, value in given.items() if value is not None})
+    chosen = replace(chosen, budget_s=recipes.seconds(budget) if budget else 0.0)
     print(one_line(run(chosen, data, out, valid, start, tensorboard=tensorboard)))
 
 
