@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from lamnet import LAMNet, LAMNetConfig, batch, images, weights
+from lamnet import LAMNet, LAMNetConfig, images, jobs, weights
 from lamnet.cli import main
 from lamnet.errors import BadArgumentError
 
@@ -140,15 +141,19 @@ def test_a_folder_that_cannot_be_made_fails_only_its_pictures(upscale: Command, 
     assert len(done.err) == 2
 
 
+def planned(*arguments: Any) -> list[jobs.Job]:
+    return list(jobs.plan(*arguments))
+
+
 def test_names_of_results(tmp_path: Path) -> None:
-    jobs = batch.plan_jobs([str(tmp_path / "a.b.png"), str(tmp_path / "b.jpg")], None, "_x3")
-    assert [job.target.name for job in jobs] == ["a.b_x3", "b_x3"]
-    [job] = batch.plan_jobs([str(tmp_path / "a.png")], tmp_path / "deep", "_x2")
+    found = planned([str(tmp_path / "a.b.png"), str(tmp_path / "b.jpg")], None, "_x3")
+    assert [job.target.name for job in found] == ["a.b_x3", "b_x3"]
+    [job] = planned([str(tmp_path / "a.png")], tmp_path / "deep", "_x2")
     assert job.target == tmp_path / "deep" / "a_x2"
-    [job] = batch.plan_jobs([str(tmp_path / "a.png")], tmp_path / "b.tif", "_x2")
+    [job] = planned([str(tmp_path / "a.png")], tmp_path / "b.tif", "_x2")
     assert (job.target, job.needs_suffix) == (tmp_path / "b.tif", False)
     with pytest.raises(BadArgumentError, match="folder"):
-        batch.plan_jobs(["a.png", "b.png"], tmp_path / "b.tif", "_x2")
+        planned(["a.png", "b.png"], tmp_path / "b.tif", "_x2")
 
 
 @pytest.fixture
@@ -163,9 +168,9 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_folders_are_searched_below_and_mirrored(tree: Path) -> None:
-    jobs = batch.plan_jobs([str(tree)], tree / "out", "_x4")
-    assert [job.source.relative_to(tree) for job in jobs] == [Path("a.png"), Path("a_x4.png"), Path("sub/b.jpg")]
-    assert [job.target.relative_to(tree) for job in jobs] == [
+    found = planned([str(tree)], tree / "out", "_x4")
+    assert [job.source.relative_to(tree) for job in found] == [Path("a.png"), Path("a_x4.png"), Path("sub/b.jpg")]
+    assert [job.target.relative_to(tree) for job in found] == [
         Path("out/a_x4"),
         Path("out/a_x4_x4"),
         Path("out/sub/b_x4"),
@@ -173,14 +178,14 @@ def test_folders_are_searched_below_and_mirrored(tree: Path) -> None:
 
 
 def test_results_beside_their_sources_are_no_sources(tree: Path) -> None:
-    jobs = batch.plan_jobs([str(tree)], None, "_x4")
-    assert [str(job.source.relative_to(tree)) for job in jobs] == ["a.png", "out/a_x4.png", "sub/b.jpg"]
+    found = planned([str(tree)], None, "_x4")
+    assert [str(job.source.relative_to(tree)) for job in found] == ["a.png", "out/a_x4.png", "sub/b.jpg"]
 
 
 def test_patterns(tree: Path) -> None:
-    jobs = batch.plan_jobs([str(tree / "**" / "?.*g")], tree / "flat", "_x4")
-    assert [job.source.name for job in jobs] == ["a.png", "b.jpg"]
-    assert all(job.found for job in jobs)
+    found = planned([str(tree / "**" / "?.*g")], tree / "flat", "_x4")
+    assert [job.source.name for job in found] == ["a.png", "b.jpg"]
+    assert all(job.found for job in found)
 
 
 def test_a_second_call_over_a_folder_goes_on(upscale: Command, folder: Path) -> None:

@@ -16,14 +16,15 @@ import pytest
 import torch
 from rich.progress import Progress
 
-from lamnet import LAMNet, LAMNetConfig, Upscaler, batch, cluster, images, weights
+from lamnet import LAMNet, LAMNetConfig, Upscaler, batch, cluster, images, jobs, weights
 from lamnet.errors import MissingExtraError
+from lamnet.goals import Goal
 
 
 def test_without_ray_one_line_says_which_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"lamnet-sr\[ray\]"):
-        next(cluster.run([], lambda: pytest.fail("not needed"), False, Progress()))
+        next(cluster.run([], batch.upscale_one, lambda: pytest.fail("not needed"), False, Progress(), 0))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def test_a_killed_worker_costs_nothing(two_workers: None, model: Path, tmp_path:
     images.write_array(folder / "poison.png", np.zeros((7, 7, 3), np.uint8))
     killed = tmp_path / "killed"
 
-    def make() -> Upscaler:
+    def make() -> batch.Upscalers:
         class Mortal(Upscaler):
             def steps(self, picture: Any, target: Path) -> Iterator[float]:
                 if picture.path.name == "poison.png" or (picture.path.name == "2.png" and not killed.exists()):
@@ -77,12 +78,12 @@ def test_a_killed_worker_costs_nothing(two_workers: None, model: Path, tmp_path:
                     os.kill(os.getpid(), signal.SIGKILL)
                 yield from super().steps(picture, target)
 
-        return Mortal(weights.load(str(model), 2), "cpu")
+        return batch.Upscalers([weights.load(str(model))], Goal(2), lambda network: Mortal(network, "cpu"), 1000)
 
-    jobs = batch.plan_jobs([str(folder)], tmp_path / "out", "_x2")
-    outcomes = list(cluster.run(jobs, make, False, Progress(disable=True)))
+    todo = list(jobs.plan([str(folder)], tmp_path / "out", "_x2"))
+    outcomes = list(cluster.run(todo, batch.upscale_one, make, False, Progress(disable=True), len(todo)))
     assert killed.exists()
-    assert sorted(outcome.source.name for outcome in outcomes) == sorted(job.source.name for job in jobs)
+    assert sorted(outcome.source.name for outcome in outcomes) == sorted(job.source.name for job in todo)
     problems = {outcome.source.name: outcome.problem for outcome in outcomes if outcome.problem}
     assert set(problems) == {"bad.png", "poison.png"}
     assert "lost" in str(problems["poison.png"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,19 @@ class Nearest:
     """Stands in for an Upscaler where the test looks at colours: every pixel becomes four."""
 
     scale = 2
-    network = torch.nn.Identity()
 
-    def __call__(self, array: np.ndarray) -> np.ndarray:
+    def __call__(self, array: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
+        assert size in (None, (array.shape[1] * 2, array.shape[0] * 2))
         return array.repeat(2, 0).repeat(2, 1)
+
+    def result_size(self, width: int, height: int) -> tuple[int, int]:
+        return width * 2, height * 2
+
+    def identity(self) -> dict[str, Any]:
+        return {}
+
+    def plan(self, height: int, width: int) -> Any:
+        raise NotImplementedError
 
 
 def picture(number: int) -> np.ndarray:
@@ -97,9 +106,13 @@ def make(tmp_path: Path) -> Maker:
     return call
 
 
+def steps(upscaler: Any, source: Path, target: Path, part: int = 4) -> Iterator[float]:
+    return video.steps(upscaler, video.open_clip(source), target, part)
+
+
 def upscale(upscaler: Any, source: Path, target: Path | None = None, part: int = 4) -> Path:
     target = target or source.with_name("big" + source.suffix)
-    progress = list(video.steps(upscaler, source, target, part))
+    progress = list(steps(upscaler, source, target, part))
     assert progress == sorted(progress)
     assert progress[-1] == 1
     return target
@@ -206,22 +219,22 @@ def test_a_video_that_says_no_matrix_gets_the_one_it_was_seen_by(make: Maker, up
 def test_an_interruption_costs_one_part(make: Maker, upscaler: Upscaler, tmp_path: Path) -> None:
     source, target = make("a.mp4", **BT709), tmp_path / "cut.mp4"
     whole = upscale(upscaler, source)
-    running = video.steps(upscaler, source, target, 4)
+    running = steps(upscaler, source, target)
     for _ in range(6):
         next(running)
     running.close()  # as Ctrl-C does
     assert not target.exists()
-    folder = tmp_path / "cut.mp4.partial"
+    folder = tmp_path / ".cut.mp4.partial"
     first = (folder / "000000.mkv").stat().st_mtime_ns
 
     calls = 0
 
     class Counting(Upscaler):
-        def __call__(self, array: np.ndarray) -> np.ndarray:
+        def __call__(self, array: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
             nonlocal calls
             calls += 1
             assert (folder / "000000.mkv").stat().st_mtime_ns == first
-            return super().__call__(array)
+            return super().__call__(array, size)
 
     upscale(Counting(upscaler.network, "cpu"), source, target)
     assert calls == FRAMES - 4
@@ -232,7 +245,7 @@ def test_an_interruption_costs_one_part(make: Maker, upscaler: Upscaler, tmp_pat
 def test_parts_of_other_weights_are_not_used(make: Maker, upscaler: Upscaler, tmp_path: Path) -> None:
     source, target = make("a.mp4"), tmp_path / "cut.mp4"
     torch.manual_seed(1)
-    running = video.steps(Upscaler(LAMNet(upscaler.network.config), "cpu"), source, target, 4)
+    running = steps(Upscaler(LAMNet(upscaler.network.config), "cpu"), source, target)
     for _ in range(6):
         next(running)
     running.close()
@@ -240,7 +253,7 @@ def test_parts_of_other_weights_are_not_used(make: Maker, upscaler: Upscaler, tm
 
 
 def test_a_folder_with_something_else_is_left_alone(make: Maker, upscaler: Upscaler, tmp_path: Path) -> None:
-    mine = tmp_path / "big.mp4.partial" / "000000.mkv"
+    mine = tmp_path / ".big.mp4.partial" / "000000.mkv"
     mine.parent.mkdir()
     mine.write_text("mine")
     with pytest.raises(BadImageError, match="partial"):
@@ -280,7 +293,7 @@ def test_a_container_that_cannot_hold_the_subtitles_is_refused_before_the_work(
     make: Maker, upscaler: Upscaler, tmp_path: Path
 ) -> None:
     with pytest.raises(BadImageError, match=r"out\.webm.*mkv"):
-        next(video.steps(upscaler, make("a.mkv"), tmp_path / "out.webm"))
+        next(steps(upscaler, make("a.mkv"), tmp_path / "out.webm"))
 
 
 def test_another_container_keeps_sound_and_times(make: Maker, upscaler: Upscaler, tmp_path: Path) -> None:

@@ -1,50 +1,65 @@
-"""Many pictures and videos in one call: which files, where each result goes, and one line for each that fails."""
+"""Many pictures and videos in one call: which network each goes through, one line for each that fails."""
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.progress import Progress
 
 from lamnet import images, pictures, video, weights
 from lamnet.errors import BadArgumentError, BadImageError, BadWeightsError, LamnetError
 from lamnet.goals import Goal
+from lamnet.jobs import Job
 from lamnet.model import LAMNet
 from lamnet.pictures import Picture
+from lamnet.tiling import Plan
 from lamnet.upscale import Upscaler
 
-SUFFIXES = images.SUFFIXES | video.SUFFIXES
+if TYPE_CHECKING:
+    from lamnet.clip import Clip
+
 BEST_FIRST = ("large", "base", "tiny")
 DEFAULT_SCALE = 4  # and the largest there is
-
-
-@dataclass(frozen=True)
-class Job:
-    """One picture to upscale.
-
-    `target` is the result, or lacks its suffix and gets the one that suits the picture; `found` says that the source was
-    found in a folder or by a pattern, so that a result that exists means work done already and not a mistake.
-    """
-
-    source: Path
-    target: Path
-    needs_suffix: bool
-    found: bool
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What became of a job: done when there is no problem; `kept` when its result had been there before."""
 
-    source: Path
-    target: Path
+    source: Path | str
+    target: Path | str
     problem: str | None = None
     kept: bool = False
+
+
+class Upscalers:
+    """For a picture of any size the Upscaler whose network is of the least scale that reaches the goal.
+
+    Args:
+        networks: by scale.
+        make: readies a network, as Upscaler does.
+        max_pixels: of one file; more in its header is refused.
+    """
+
+    def __init__(
+        self, networks: Sequence[LAMNet], goal: Goal, make: Callable[[LAMNet], Upscaler], max_pixels: int
+    ) -> None:
+        self.goal = goal
+        self.max_pixels = max_pixels
+        self._upscalers = [make(network) for network in networks]
+
+    def __call__(self, width: int, height: int) -> Upscaler:
+        """The one for a picture of this size, the largest where none reaches the goal."""
+        factor = self.goal.factor_for(width, height)
+        return next((one for one in self._upscalers if one.scale >= factor), self._upscalers[-1])
+
+
+Work = Callable[[Job, Upscalers, bool, Callable[[float], None]], Outcome]
 
 
 def load_best(model: str | None, scale: int | None) -> LAMNet:
@@ -66,77 +81,63 @@ def default_goal(model: str | None) -> Goal:
     return Goal(factor=own or DEFAULT_SCALE)
 
 
-def load_for(model: str | None, goal: Goal, jobs: Sequence[Job]) -> list[tuple[LAMNet, list[Job]]]:
-    """The networks that jobs need, each with its jobs: of the least scale that reaches the goal with each picture.
+def networks_for(model: str | None, goal: Goal) -> list[LAMNet]:
+    """The networks that pictures of any size may need for the goal, by scale.
 
     Raises BadWeightsError as `load_best`, BadArgumentError for a factor beyond every network.
     """
-    groups: dict[int | None, list[Job]] = {}
-    if goal.factor is not None:
-        groups[_scale_for(model, goal.factor)] = list(jobs)
-    for job in jobs if goal.factor is None else ():
-        try:
-            page = pictures.open_picture(job.source).pages[0]
-            scale = _scale_for(model, min(goal.factor_for(page.width, page.height), DEFAULT_SCALE))
-        except BadImageError:  # its turn to fail comes later
-            scale = _scale_for(model, 1)
-        groups.setdefault(scale, []).append(job)
-    loaded = [(load_best(model, scale), some) for scale, some in groups.items()]
-    for network, _ in loaded:
-        if goal.factor is not None and goal.factor > network.config.scale:
-            raise BadArgumentError(
-                f"scale: expected at most {network.config.scale} with this model, got {goal.factor:g}"
-            )
-    return loaded
+    if model is not None and not _is_name(model):
+        networks = [weights.load(model)]
+    else:
+        scales = sorted({scale for size, scale in weights.shipped() if model in (None, size)})
+        if goal.factor is not None:
+            scales = [scale for scale in scales if scale >= goal.factor][:1] or scales[-1:]
+        networks = [load_best(model, scale) for scale in scales or [DEFAULT_SCALE]]
+    most = networks[-1].config.scale
+    if goal.factor is not None and goal.factor > most:
+        raise BadArgumentError(f"scale: expected at most {most} with this model, got {goal.factor:g}")
+    return networks
 
 
-def plan_jobs(inputs: Sequence[str], out: Path | None, mark: str) -> list[Job]:
-    """Where each input's result goes: beside it with `mark` after its name (photo_x4.png), or into the file or folder `out`.
+def run(
+    jobs: Iterable[Job],
+    one: Work,
+    make: Callable[[], Upscalers],
+    overwrite: bool,
+    progress: Progress,
+    total: int | None,
+) -> Iterator[Outcome]:
+    """Upscale one picture after another; a problem with one is its outcome and leaves the others alone.
 
     Args:
-        inputs: files, folders (with all below them, which `out` then mirrors), or patterns such as "a/**/*.png".
-
-    Missing inputs become jobs too: they fail when their turn comes, and the others are done.
+        one: what upscales one of them: `upscale_one`, or a bucket's.
+        total: how many there are, where that is known.
     """
-    paths = [Path(name) for name in inputs]
-    if out is not None and out.suffix and not out.is_dir():
-        if len(paths) == 1 and not paths[0].is_dir() and not _matches(inputs[0]):
-            return [Job(paths[0], out, needs_suffix=False, found=False)]
-        if out.suffix.lower() in SUFFIXES:
-            raise BadArgumentError(f"out: expected a folder for the results of several pictures, got {out}")
-    return [job for name in inputs for job in _jobs_of(name, out, mark)]
-
-
-def run(jobs: Sequence[Job], upscaler: Upscaler, overwrite: bool, progress: Progress) -> Iterator[Outcome]:
-    """Upscale one picture after another; a problem with one is its outcome and leaves the others alone."""
-    total = progress.add_task("all", total=len(jobs), visible=len(jobs) > 1)
-    written: set[Path] = set()
+    upscalers = make()
+    whole = progress.add_task("all", total=total, visible=total != 1)
     for job in jobs:
         task = progress.add_task(ascii(job.source.name)[1:-1], total=1.0)
-        yield upscale_one(
-            job, upscaler, overwrite, written, lambda done, task=task: progress.update(task, completed=done)
-        )
+        yield one(job, upscalers, overwrite, lambda done, task=task: progress.update(task, completed=done))
         progress.remove_task(task)
-        progress.advance(total)
+        progress.advance(whole)
 
 
-def describe(jobs: Sequence[Job], upscaler: Upscaler) -> Iterator[Outcome | str]:
-    """What `run` would do, one line for each picture that can be opened: target, sizes, plan, memory, time."""
-    speed: float | None = None
+def describe(jobs: Iterable[Job], upscalers: Upscalers) -> Iterator[Outcome | str]:
+    """What `run` would do, one line for each picture or video that can be opened: target, sizes, plan, memory, time."""
+    speeds: dict[int, float] = {}
     for job in jobs:
         try:
-            picture = pictures.open_picture(job.source, upscaler.max_pixels)
-            target, page = target_of(job, picture, upscaler), picture.pages[0]
-            size, plan = upscaler.result_size(page.width, page.height), upscaler.plan(page.height, page.width)
-            pictures.check_target(picture, target, size)
-            speed = speed or upscaler.seconds_per_pixel()
-            passes = 1 + (picture.pages[0].bands in (2, 4))
-            seconds = speed * plan.pixels * passes * len(picture.pages) * (1.7 if plan.exact else 1)
-            yield (
-                f"{job.source} -> {target}: {page.width} x {page.height} -> {size[0]} x {size[1]}"
-                f"{f', {len(picture.pages)} pages' if len(picture.pages) > 1 else ''}, {plan}, "
-                f"{plan.memory / 1e9:.1f} GB, about {seconds:.0f} s"
-            )
+            found = _open(job, upscalers)
+            width, height = _size(found)
+            upscaler = upscalers(width, height)
+            target = _target(job, found, upscaler)
+            speed = speeds.get(upscaler.scale) or upscaler.seconds_per_pixel()
+            speeds[upscaler.scale] = speed
+            if isinstance(found, Picture):
+                about = _about_picture(found, target, upscaler, speed)
+            else:
+                about = _about_clip(found, target, upscaler, speed)
+            yield f"{job.source} -> {target}: {about}"
         except LamnetError as error:
             yield Outcome(job.source, job.target, str(error))
 
@@ -158,19 +159,29 @@ def recorded(outcomes: Iterable[Outcome], manifest: Path | None) -> Iterator[Out
 
 
 def upscale_one(
-    job: Job, upscaler: Upscaler, overwrite: bool, written: set[Path], report: Callable[[float], None]
+    job: Job,
+    upscalers: Upscalers,
+    overwrite: bool,
+    report: Callable[[float], None],
+    exists: Callable[[Path], bool] = Path.exists,
 ) -> Outcome:
-    """Upscale one picture or video, saying how much is done, 0 to 1. `written` are the results of this call so far."""
+    """Upscale one picture or video, saying how much is done, 0 to 1.
+
+    Args:
+        exists: whether there is a result of this name already.
+    """
     target = job.target
     try:
-        target, steps = _prepare(job, upscaler)
-        if not overwrite and job.found and target.exists() and target not in written:
+        found = _open(job, upscalers)
+        upscaler = upscalers(*_size(found))
+        target = _target(job, found, upscaler)
+        if not overwrite and job.found and exists(target):
             return Outcome(job.source, target, kept=True)
-        _check_free(job, target, overwrite and target not in written)
+        _check_free(job, target, overwrite)
         target.parent.mkdir(parents=True, exist_ok=True)
-        for done in steps:
+        picture = isinstance(found, Picture)
+        for done in upscaler.steps(found, target) if picture else video.steps(upscaler, found, target):
             report(done)
-        written.add(target)
         return Outcome(job.source, target)
     except LamnetError as error:
         return Outcome(job.source, target, str(error))
@@ -178,36 +189,52 @@ def upscale_one(
         return Outcome(job.source, target, f"{error.filename or target}: cannot be written: {error.strerror}")
 
 
-def _prepare(job: Job, upscaler: Upscaler) -> tuple[Path, Iterator[float]]:
-    """The job's result with its suffix, and the work that makes it, not begun."""
+def _open(job: Job, upscalers: Upscalers) -> Picture | Clip:
+    if job.taken_by is not None:
+        raise BadImageError(f"{job.source}: expected another name than that of {job.taken_by}, or another folder")
     if job.source.suffix.lower() in video.SUFFIXES:
-        if upscaler.goal and upscaler.goal.factor != upscaler.scale:
-            raise BadArgumentError(f"{job.source}: expected a network's own scale for a video, got {upscaler.goal}")
-        target = job.target.with_name(job.target.name + job.source.suffix * job.needs_suffix)
-        return target, video.steps(upscaler, job.source, target)
-    picture = pictures.open_picture(job.source, upscaler.max_pixels)
-    target = target_of(job, picture, upscaler)
-    return target, upscaler.steps(picture, target)
+        return video.open_clip(job.source, upscalers.max_pixels)
+    return pictures.open_picture(job.source, upscalers.max_pixels)
 
 
-def target_of(job: Job, picture: Picture, upscaler: Upscaler) -> Path:
-    """The job's result with its suffix."""
-    if not job.needs_suffix:
-        return job.target
-    size = upscaler.result_size(picture.pages[0].width, picture.pages[0].height)
-    return job.target.with_name(job.target.name + pictures.suffix_for(picture, size))
+def _size(found: Picture | Clip) -> tuple[int, int]:
+    """(width, height) as it is seen."""
+    return (found.pages[0].width, found.pages[0].height) if isinstance(found, Picture) else found.shown_size
+
+
+def _target(job: Job, found: Picture | Clip, upscaler: Upscaler) -> Path:
+    if isinstance(found, Picture):
+        return job.result(pictures.suffix_for(found, upscaler.result_size(*_size(found))))
+    return job.result(job.source.suffix)
+
+
+def _about_picture(picture: Picture, target: Path, upscaler: Upscaler, speed: float) -> str:
+    width, height = _size(picture)
+    size, plan = upscaler.result_size(width, height), upscaler.plan(height, width)
+    pictures.check_target(picture, target, size)
+    pages = len(picture.pages)
+    passes = pages * (1 + (picture.pages[0].bands in (2, 4)))
+    return (
+        f"{width} x {height} -> {size[0]} x {size[1]}{f', {pages} pages' if pages > 1 else ''}, "
+        f"{_about_plan(plan, passes, speed)}"
+    )
+
+
+def _about_clip(clip: Clip, target: Path, upscaler: Upscaler, speed: float) -> str:
+    encoding, plan = video.encoding_for(upscaler, clip, target), upscaler.plan(clip.height, clip.width)
+    return (
+        f"{clip.width} x {clip.height} -> {encoding.width} x {encoding.height}, {clip.packets} frames, "
+        f"{encoding.codec} {encoding.pixels}, {_about_plan(plan, clip.packets, speed)}"
+    )
+
+
+def _about_plan(plan: Plan, passes: int, speed: float) -> str:
+    seconds = speed * plan.pixels * passes * (1.7 if plan.exact else 1)
+    return f"{plan}, {plan.memory / 1e9:.1f} GB, about {seconds:.0f} s"
 
 
 def _is_name(model: str) -> bool:
     return model in weights.SIZES and not Path(model).exists()
-
-
-def _scale_for(model: str | None, factor: float) -> int | None:
-    """The least scale of the model that reaches the factor, its largest where none does; None, its own, for a file."""
-    if model is not None and not _is_name(model):
-        return None
-    scales = sorted({scale for size, scale in weights.shipped() if model in (None, size)})
-    return next((scale for scale in scales if scale >= factor), scales[-1] if scales else round(factor))
 
 
 def _check_free(job: Job, target: Path, overwrite: bool) -> None:
@@ -215,47 +242,3 @@ def _check_free(job: Job, target: Path, overwrite: bool) -> None:
         raise BadImageError(f"{target}: expected another name for the result than its source's")
     if os.path.lexists(target) and not overwrite:
         raise BadImageError(f"{target}: exists already; --overwrite replaces it")
-
-
-def _matches(name: str) -> list[Path]:
-    """The pictures that a pattern stands for, hidden ones aside; none when it is no pattern or a file has that name."""
-    if os.path.lexists(name) or not glob.has_magic(name):
-        return []
-    path = Path(name)
-    found = Path(path.anchor).glob(str(path.relative_to(path.anchor)))
-    shown = (one for one in found if not any(p.startswith(".") and p not in path.parts for p in one.parts))
-    return sorted(one for one in shown if one.is_file() and one.suffix.lower() in SUFFIXES)
-
-
-def _jobs_of(name: str, out: Path | None, mark: str) -> Iterator[Job]:
-    path = Path(name)
-    if path.is_dir():
-        sources = _below(path, out)
-        names = set(sources)
-        for source in sources:
-            original = source.with_name(source.name.replace(mark + source.suffix, source.suffix))
-            if out is None and original != source and original in names:
-                continue  # a result of an earlier call
-            folder = source.parent if out is None else out / source.parent.relative_to(path)
-            yield Job(source, folder / (source.stem + mark), needs_suffix=True, found=True)
-        return
-    found = _matches(name)
-    for source in found or [path]:
-        yield Job(source, (out or source.parent) / (source.stem + mark), needs_suffix=True, found=bool(found))
-
-
-def _below(folder: Path, out: Path | None) -> list[Path]:
-    """Pictures in a folder and all below it, but for hidden ones and those in `out`; links to folders are not followed."""
-    sources: list[Path] = []
-    for place, folders, names in os.walk(folder):
-        here = Path(place)
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and (out is None or not _same(here / name, out))
-        )
-        paths = (here / name for name in sorted(names) if not name.startswith("."))
-        sources += [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
-    return sources
-
-
-def _same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()

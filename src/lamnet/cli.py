@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
 from lamnet import __version__, cli_figures
-from lamnet.errors import LamnetError
+from lamnet.errors import BadArgumentError, LamnetError
 from lamnet.terminal import complain, one_line, print_table, progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from lamnet.batch import Job
-    from lamnet.upscale import Upscaler
+    from lamnet.batch import Outcome, Upscalers
+    from lamnet.jobs import Job
 
 app = App(
     name="lamnet",
@@ -35,7 +34,7 @@ def upscale(
     photos: list[str],
     /,
     *,
-    out: Annotated[Path | None, Parameter(alias="-o")] = None,
+    out: Annotated[str | None, Parameter(alias="-o")] = None,
     scale: float | None = None,
     to: str | None = None,
     model: str | None = None,
@@ -59,9 +58,10 @@ def upscale(
     Parameters
     ----------
     photos
-        Files, folders whose pictures are all upscaled with those below, or quoted patterns.
+        Files, folders whose pictures are all upscaled with those below, quoted patterns, or one bucket such as
+        s3://bucket/folder.
     out
-        The result's file (its name says the format), or a folder for the results.
+        The result's file (its name says the format), or a folder or bucket for the results.
     scale
         How many times as wide and high: 2, 3, 4, or a number between, for which a larger result is reduced. 4 when left
         out, or a weights file's own.
@@ -92,36 +92,51 @@ def upscale(
     manifest
         A file for what failed, one JSON object a line.
     """
-    from lamnet import batch, goals
+    from lamnet import batch, buckets, goals, jobs
     from lamnet.upscale import Upscaler
 
     goal = goals.goal_of(scale, to) or batch.default_goal(model)
     bound = None if memory is None else goals.bytes_of(memory)
-    jobs = batch.plan_jobs(photos, out, f"_{goal}")
-    options = (device, precision, "auto" if tile is None else tile, bound, exact, ensemble, goal, max_pixels)
-    works = [(partial(Upscaler, network, *options), some) for network, some in batch.load_for(model, goal, jobs)]
-    if dry_run:
-        failed = sum(_describe(some, make()) for make, some in works)
+    ready = partial(
+        Upscaler,
+        device=device,
+        precision=precision,
+        tile="auto" if tile is None else tile,
+        memory=bound,
+        exact=exact,
+        ensemble=ensemble,
+        goal=goal,
+        max_pixels=max_pixels,
+    )
+    make = partial(batch.Upscalers, batch.networks_for(model, goal), goal, ready, max_pixels)
+    if any(buckets.is_uri(name) for name in (*photos, out or "")):
+        transfer = buckets.transfer(photos, out, f"_{goal}")
+        plan, one, total = transfer.plan, transfer.upscale_one, None
+        if dry_run:
+            raise BadArgumentError("dry_run: expected files or folders, got a bucket")
     else:
-        failed = _upscale(works, overwrite, engine, manifest)
+        plan, one = partial(jobs.plan, photos, None if out is None else Path(out), f"_{goal}"), batch.upscale_one
+        total = sum(1 for _ in plan())
+    if dry_run:
+        failed = _describe(plan(), make())
+    else:
+        failed = _upscale(partial(_engine(engine), plan(), one, make, overwrite, total=total), manifest)
     if failed:
         sys.exit(1)
 
 
-def _upscale(
-    works: list[tuple[Callable[[], Upscaler], list[Job]]], overwrite: bool, engine: str, manifest: Path | None
-) -> int:
+def _engine(name: str) -> Callable[..., Iterator[Outcome]]:
     from lamnet import batch, cluster
+
+    return cluster.run if name == "ray" else batch.run
+
+
+def _upscale(run: Callable[..., Iterator[Outcome]], manifest: Path | None) -> int:
+    from lamnet import batch
 
     failed = 0
     with progress_bar() as progress:
-        runs = (
-            cluster.run(jobs, make, overwrite, progress)
-            if engine == "ray"
-            else batch.run(jobs, make(), overwrite, progress)
-            for make, jobs in works
-        )
-        for outcome in batch.recorded(chain.from_iterable(runs), manifest):
+        for outcome in batch.recorded(run(progress=progress), manifest):
             if outcome.problem is not None:
                 failed += 1
                 complain(outcome.problem)
@@ -132,11 +147,11 @@ def _upscale(
     return failed
 
 
-def _describe(jobs: list[Job], upscaler: Upscaler) -> int:
+def _describe(jobs: Iterable[Job], upscalers: Upscalers) -> int:
     from lamnet import batch
 
     failed = 0
-    for line in batch.describe(jobs, upscaler):
+    for line in batch.describe(jobs, upscalers):
         if isinstance(line, str):
             print(one_line(line))
         else:

@@ -51,6 +51,17 @@ class Clip:
     dolby: bool
 
     @property
+    def turned(self) -> bool:
+        """Whether players show it turned by 90 degrees."""
+        return self.display is not None and abs(self.display[1]) > abs(self.display[0])
+
+    @property
+    def shown_size(self) -> tuple[int, int]:
+        """(width, height) as players show it: with square pixels, turned."""
+        width, height = max(1, round(self.width * (self.aspect or 1))), self.height
+        return (height, width) if self.turned else (width, height)
+
+    @property
     def siting(self) -> str:
         """Where chroma samples lie: PyAV does not tell, so where the standards for these colours have them."""
         return "topleft" if self.matrix == BT2020 else "left"
@@ -68,14 +79,20 @@ def named(path: Path, what: str) -> Generator[None]:
         raise BadImageError(f"{path}: {what}: {reason}") from error
 
 
-def probe(path: Path) -> Clip:
+def probe(path: Path, max_pixels: int) -> Clip:
     """Read a video file's header, the times of all its packets, and its first frame.
 
     A file that does not say its matrix gets the one that players take for a video of its size: said in the result, for
-    they would take another one at the new size. Raises BadImageError when it is missing, cut off, or no video.
+    they would take another one at the new size. Raises BadImageError when it is missing, cut off, or no video, or its
+    frames claim more pixels.
     """
     with named(path, "expected a video"), av.open(path) as container:
         stream = _picture_stream(path, container)
+        if stream.width * stream.height > max_pixels:
+            raise BadImageError(
+                f"{path}: expected at most {max_pixels:,} pixels (--max-pixels), "
+                f"its header claims {stream.width} x {stream.height}"
+            )
         packets = _count(path, container, stream)
         container.seek(0)
         first = next(container.decode(stream), None)

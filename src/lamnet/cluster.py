@@ -5,33 +5,40 @@ from __future__ import annotations
 import logging
 import pickle
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
 from importlib import import_module
+from itertools import islice
 from typing import Any
 
 import torch
 from rich.progress import Progress
 
-from lamnet import batch
-from lamnet.batch import Job, Outcome
+from lamnet.batch import Outcome, Upscalers, Work
 from lamnet.errors import MissingExtraError
-from lamnet.upscale import Upscaler
+from lamnet.jobs import Job
 
 ATTEMPTS = 3  # at one picture; one that takes three workers down is given up
 AT_ONCE = 10_000  # pictures that Ray Data is given at a time: its planning of millions takes long and much memory
 
 
-def run(jobs: Sequence[Job], make: Callable[[], Upscaler], overwrite: bool, progress: Progress) -> Iterator[Outcome]:
+def run(
+    jobs: Iterable[Job],
+    one: Work,
+    make: Callable[[], Upscalers],
+    overwrite: bool,
+    progress: Progress,
+    total: int | None,
+) -> Iterator[Outcome]:
     """As `batch.run`, on the cluster that RAY_ADDRESS names or on this machine, in the order in which results come.
 
-    Sources and results have the same paths on every machine. What a lost worker was at is done again elsewhere; a result
+    Files have the same paths on every machine. What a lost worker was at is done again elsewhere; a result
     appears whole or not at all, so one that exists is kept, also that of a picture listed by name. Workers compute with as
     many threads as this process (OMP_NUM_THREADS), or a GPU each where there are any: the same bits as `batch.run` gives.
 
     Args:
-        make: builds the Upscaler, once in every worker.
+        make: readies the networks, once in every worker.
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -47,9 +54,10 @@ def run(jobs: Sequence[Job], make: Callable[[], Upscaler], overwrite: bool, prog
     if ours:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
-        task = progress.add_task("all", total=len(jobs))
-        for start in range(0, len(jobs), AT_ONCE):
-            for outcome in _some(ray, data, jobs[start : start + AT_ONCE], make, overwrite):
+        task = progress.add_task("all", total=total)
+        jobs = iter(jobs)
+        while some := list(islice(jobs, AT_ONCE)):
+            for outcome in _some(ray, data, some, one, make, overwrite):
                 progress.advance(task)
                 yield outcome
     finally:
@@ -57,7 +65,9 @@ def run(jobs: Sequence[Job], make: Callable[[], Upscaler], overwrite: bool, prog
             ray.shutdown()
 
 
-def _some(ray: Any, data: Any, jobs: Sequence[Job], make: Callable[[], Upscaler], overwrite: bool) -> Iterator[Outcome]:
+def _some(
+    ray: Any, data: Any, jobs: Sequence[Job], one: Work, make: Callable[[], Upscalers], overwrite: bool
+) -> Iterator[Outcome]:
     context = data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # a block is a picture: it stays in `left`, the others go on
@@ -69,7 +79,7 @@ def _some(ray: Any, data: Any, jobs: Sequence[Job], make: Callable[[], Upscaler]
             pickled = [{"number": number, "job": job} for number, job in left.items()]
             outcomes = data.from_items(pickled, override_num_blocks=len(pickled)).map_batches(
                 _Worker,
-                fn_constructor_args=(make, overwrite, torch.get_num_threads()),
+                fn_constructor_args=(one, make, overwrite, torch.get_num_threads()),
                 batch_size=1,
                 # Ray's own repetition has no end for a picture that kills its worker each time.
                 ray_remote_args_fn=lambda: {"max_restarts": -1, "max_task_retries": 0},
@@ -98,14 +108,12 @@ def _resources(data: Any, cluster: dict[str, float], jobs: int) -> dict[str, Any
 
 
 class _Worker:
-    def __init__(self, make: Callable[[], Upscaler], overwrite: bool, threads: int) -> None:
+    def __init__(self, one: Work, make: Callable[[], Upscalers], overwrite: bool, threads: int) -> None:
         torch.set_num_threads(threads)
-        self.upscaler = make()
+        self.one = one
+        self.upscalers = make()
         self.overwrite = overwrite
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
-        outcomes = [
-            batch.upscale_one(pickle.loads(job), self.upscaler, self.overwrite, set(), lambda _: None)
-            for job in rows["job"]
-        ]
+        outcomes = [self.one(pickle.loads(job), self.upscalers, self.overwrite, lambda _: None) for job in rows["job"]]
         return {"number": rows["number"], "outcome": [pickle.dumps(outcome) for outcome in outcomes]}

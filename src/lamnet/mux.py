@@ -33,6 +33,7 @@ ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
     "prores": ("prores_ks", {}),
     "ffv1": ("ffv1", {"level": "3"}),
 }
+WHOLE_CHROMA = frozenset({"h264", "hevc"})  # their encoders refuse widths and heights that cut a chroma sample
 FALLBACKS = ("h264", "vp9")  # where the source's codec has no encoder here, or the container does not take it
 
 # Starts of the names of metadata that describe the source's bytes and that the new container writes anew.
@@ -54,8 +55,11 @@ class Encoding:
     height: int
 
 
-def encoding_for(clip: Clip, target: Path, scale: int) -> Encoding:
-    """The source's codec and pixel format, or the nearest that its encoder and the target's container take."""
+def encoding_for(clip: Clip, target: Path, size: tuple[int, int]) -> Encoding:
+    """The source's codec and pixel format, or the nearest that its encoder and the target's container take.
+
+    The result has this (width, height), or up to a chroma sample less where the codec wants whole ones.
+    """
     with av.open(io.BytesIO(), "w", format=CONTAINERS[target.suffix.lower()]) as container:
         supported = container.supported_codecs
     codec = next(codec for codec in (clip.codec, *FALLBACKS) if codec in ENCODERS and codec in supported)
@@ -65,7 +69,12 @@ def encoding_for(clip: Clip, target: Path, scale: int) -> Encoding:
     if pixels not in formats:
         best, _ = find_best_pix_fmt_of_list(formats, pixels)
         pixels = best.name if best else formats[0]
-    return Encoding(codec, encoder, options, pixels, clip.width * scale, clip.height * scale)
+    width, height = size
+    if codec in WHOLE_CHROMA:
+        kind = av.VideoFormat(pixels)
+        across, down = 4 // kind.chroma_width(4), 4 // kind.chroma_height(4)
+        width, height = max(across, width // across * across), max(down, height // down * down)
+    return Encoding(codec, encoder, options, pixels, width, height)
 
 
 def encode(clip: Clip, encoding: Encoding, frames: Iterable[VideoFrame], part: Path) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 import time
@@ -12,11 +13,12 @@ from typing import Any, Literal
 
 import numpy as np
 import pyvips
+import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lamnet import devices, images, pictures, planes, tiling
+from lamnet import devices, images, pictures, planes, tiling, video
 from lamnet.contenders import self_ensemble
 from lamnet.errors import BackendError, BadArgumentError
 from lamnet.exact import Exact, means_matter
@@ -81,11 +83,12 @@ class Upscaler:
         self.goal = goal
         self.max_pixels = max_pixels
 
-    def __call__(self, array: NDArray[Any]) -> NDArray[Any]:
+    def __call__(self, array: NDArray[Any], size: tuple[int, int] | None = None) -> NDArray[Any]:
         """Upscale (H, W) or (H, W, bands): grey, grey and alpha, RGB, RGB and alpha, as uint8, uint16 or float32.
 
         Floats are black at 0 and white at 1; an array that goes beyond is taken to reach from its least to its most.
-        Returns (scale*H, scale*W[, bands]), or of the goal's size, of the same dtype. Raises BadArgumentError for another shape or dtype.
+        Returns (scale*H, scale*W[, bands]), or of the goal's size, or of this (width, height), of the same dtype.
+        Raises BadArgumentError for another shape or dtype.
         """
         raster = planes.raster_of_array(array if array.ndim == 3 else array[..., None])
         out = np.empty((raster.height * self.scale, raster.width * self.scale, raster.bands), raster.dtype)
@@ -93,7 +96,7 @@ class Upscaler:
         for _, rows in self.bands(raster, Path(tempfile.gettempdir())):
             out[filled : filled + len(rows)] = rows
             filled += len(rows)
-        size = self.result_size(raster.width, raster.height)
+        size = size or self.result_size(raster.width, raster.height)
         if size != (out.shape[1], out.shape[0]):
             out = images.pixels_of(pictures.resized(pyvips.Image.new_from_array(out), size))
         return out if array.ndim == 3 else out[..., 0]
@@ -110,12 +113,18 @@ class Upscaler:
         return size
 
     def file(self, source: Path | str, target: Path | str) -> None:
-        """Upscale a picture file into another, whose name says the format; it appears whole or not at all.
+        """Upscale a picture or video file into another, whose name says the format; it appears whole or not at all.
 
-        Depth, profile, alpha, EXIF, XMP, resolution, pages and timing are kept. Raises BadImageError when the source is
-        no whole picture, or the target cannot be written or hold it.
+        Depth, profile, alpha, EXIF, XMP, resolution, pages and timing are kept; of videos all but the pictures, and an
+        interrupted one goes on where it was. Raises BadImageError when the source is no whole picture or video, or the
+        target cannot be written or hold it.
         """
-        for _ in self.steps(pictures.open_picture(Path(source), self.max_pixels), Path(target)):
+        source, target = Path(source), Path(target)
+        if source.suffix.lower() in video.SUFFIXES:
+            steps = video.steps(self, video.open_clip(source, self.max_pixels), target)
+        else:
+            steps = self.steps(pictures.open_picture(source, self.max_pixels), target)
+        for _ in steps:
             pass
 
     def steps(self, picture: Picture, target: Path) -> Iterator[float]:
@@ -131,6 +140,19 @@ class Upscaler:
                     yield (number + done) / len(picture.pages)
             results = [pictures.resized(page, size) for page, size in zip(canvas.pages(), sizes, strict=True)]
             pictures.save(picture, results, target)
+
+    def identity(self) -> dict[str, str | int | bool | None]:
+        """All that a result follows from besides the picture, its size and the versions of programs."""
+        state = safetensors.torch.save(self.network.state_dict())
+        return {
+            "network": hashlib.sha256(state).hexdigest(),
+            "device": self.device.type,
+            "precision": str(self.dtype),
+            "tile": self.tile,
+            "memory": self.memory,
+            "exact": self.exact,
+            "ensemble": self.ensemble,
+        }
 
     def plan(self, height: int, width: int) -> Plan:
         """How a picture of this size would go through the network. Raises BadArgumentError when memory is too little."""

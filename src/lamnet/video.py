@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,12 +9,13 @@ from dataclasses import asdict
 from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
-import safetensors.torch
+from numpy.typing import NDArray
 
+from lamnet import images, pictures
 from lamnet.errors import BadImageError, MissingExtraError
-from lamnet.upscale import Upscaler
+from lamnet.tiling import Plan
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -28,30 +28,59 @@ PART = 48  # frames: what an interruption can cost, and the most between two key
 PLAN = "plan.json"
 
 
-def steps(upscaler: Upscaler, source: Path, target: Path, part: int = PART) -> Iterator[float]:
-    """Upscale a video file, stopping after every frame to say how much of the work is done, 0 to 1.
+class Enlarger(Protocol):
+    """What frames go through: an Upscaler."""
 
-    Times, sound, subtitles, chapters, rotation, colours and other tags are kept; only the pictures are encoded anew, in
-    the codec and pixel format they had where that can be written. One frame is held at a time. Finished parts stay in
-    the folder `target`.partial until the whole is joined; the same call goes on behind them.
+    scale: int
+
+    def __call__(self, array: NDArray[Any], size: tuple[int, int] | None = None) -> NDArray[Any]:
+        """An array of this (width, height)."""
+        ...
+
+    def result_size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) that is asked for."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """What results follow from."""
+        ...
+
+    def plan(self, height: int, width: int) -> Plan:
+        """How a frame goes through."""
+        ...
+
+
+def open_clip(path: Path, max_pixels: int = pictures.MAX_PIXELS) -> Clip:
+    """What has to be known of a video file to upscale it.
 
     Raises:
-        BadImageError: the source is no whole video, or the target cannot hold what is in it.
+        BadImageError: it is no whole video, or its frames have more pixels than `max_pixels`.
         MissingExtraError: PyAV is not installed.
     """
     try:
         from lamnet import clip as clips
-        from lamnet import mux
     except ImportError as error:
         raise MissingExtraError(
-            f'{source}: video needs PyAV, which is not here ({error}); pip install "lamnet-sr[video]"'
+            f'{path}: video needs PyAV, which is not here ({error}); pip install "lamnet-sr[video]"'
         ) from error
-    if target.suffix.lower() not in SUFFIXES:
-        raise BadImageError(f"{target}: expected a name that ends in one of {', '.join(sorted(SUFFIXES))}")
-    clip = clips.probe(source)
-    encoding = mux.encoding_for(clip, target, upscaler.scale)
-    mux.check(clip, encoding, target)
-    folder = target.with_name(target.name + ".partial")
+    return clips.probe(path, max_pixels)
+
+
+def steps(upscaler: Enlarger, clip: Clip, target: Path, part: int = PART) -> Iterator[float]:
+    """Upscale a video file, stopping after every frame to say how much of the work is done, 0 to 1.
+
+    Times, sound, subtitles, chapters, rotation, colours and other tags are kept; only the pictures are encoded anew, in
+    the codec and pixel format they had where that can be written. One frame is held at a time. Finished parts stay in
+    a hidden folder beside `target` until the whole is joined; the same call goes on behind them.
+
+    Raises:
+        BadImageError: the source is cut off or damaged, or the target cannot hold what is in it.
+    """
+    from lamnet import clip as clips
+    from lamnet import mux
+
+    encoding = encoding_for(upscaler, clip, target)
+    folder = images.partial_of(target)
     with clips.named(target, "cannot be written"):
         _claim(folder, _plan(clip, encoding, upscaler, part))
         parts: list[Path] = []
@@ -65,7 +94,7 @@ def steps(upscaler: Upscaler, source: Path, target: Path, part: int = PART) -> I
                 done += sum(1 for _ in some)
                 yield min(1.0, done / clip.packets)
             else:
-                big = (_bigger(frame, upscaler, colours) for frame in some)
+                big = (_bigger(frame, upscaler, colours, encoding) for frame in some)
                 for _ in mux.encode(clip, encoding, big, parts[-1]):
                     done += 1
                     yield min(1.0, done / clip.packets)
@@ -75,26 +104,41 @@ def steps(upscaler: Upscaler, source: Path, target: Path, part: int = PART) -> I
         _drop(folder)
 
 
-def _bigger(frame: VideoFrame, upscaler: Upscaler, colours: Colours) -> VideoFrame:
-    big = colours.frame(upscaler(colours.array(frame)))
+def encoding_for(upscaler: Enlarger, clip: Clip, target: Path) -> Encoding:
+    """How the result is encoded, of the size that is asked for as players show it, in pixels of the source's shape.
+
+    Raises BadImageError when the target's name is of no kind of ours, or cannot hold all that is in the clip.
+    """
+    from lamnet import mux
+
+    if target.suffix.lower() not in SUFFIXES:
+        raise BadImageError(f"{target}: expected a name that ends in one of {', '.join(sorted(SUFFIXES))}")
+    shown = clip.shown_size
+    factors = [new / old for new, old in zip(upscaler.result_size(*shown), shown, strict=True)]
+    across, down = reversed(factors) if clip.turned else factors
+    width = min(round(clip.width * across), clip.width * upscaler.scale)
+    height = min(round(clip.height * down), clip.height * upscaler.scale)
+    encoding = mux.encoding_for(clip, target, (width, height))
+    mux.check(clip, encoding, target)
+    return encoding
+
+
+def _bigger(frame: VideoFrame, upscaler: Enlarger, colours: Colours, encoding: Encoding) -> VideoFrame:
+    big = colours.frame(upscaler(colours.array(frame), (encoding.width, encoding.height)))
     big.pts, big.duration, big.time_base = frame.pts, frame.duration, frame.time_base
     return big
 
 
-def _plan(clip: Clip, encoding: Encoding, upscaler: Upscaler, part: int) -> str:
+def _plan(clip: Clip, encoding: Encoding, upscaler: Enlarger, part: int) -> str:
     """All that the parts follow from: parts of another plan are of no use."""
     import av
 
     status = clip.path.stat()
-    network = safetensors.torch.save(upscaler.network.state_dict())
     return json.dumps(
         {
             "versions": [version("lamnet-sr"), av.__version__],
             "source": [status.st_size, status.st_mtime_ns],
-            "options": {
-                k: v for k, v in vars(upscaler).items() if v is None or isinstance(v, bool | int | float | str)
-            },
-            "network": hashlib.sha256(network).hexdigest(),
+            "upscaler": upscaler.identity(),
             "encoding": asdict(encoding),
             "part": part,
         },

@@ -1,0 +1,145 @@
+"""Which pictures and videos a call is about, and where each one's result goes."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+
+from lamnet import images, video
+from lamnet.errors import BadArgumentError
+
+SUFFIXES = images.SUFFIXES | video.SUFFIXES
+_MARK = re.compile(r"_(x\d+(\.\d+)?|\d+x\d*)$")  # after the names of results: of a factor, or of a size
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture or video to upscale.
+
+    Attributes:
+        source: its file.
+        target: the result, or the result without the suffix that suits the picture.
+        needs_suffix: which of the two.
+        found: in a folder or by a pattern, so that a result that exists means work done already and not a mistake.
+        shared: others have this target, so that a result of another suffix than its source's says that one too.
+        taken_by: a source before this one with the same result.
+    """
+
+    source: Path
+    target: Path
+    needs_suffix: bool = True
+    found: bool = False
+    shared: bool = False
+    taken_by: Path | None = None
+
+    def result(self, suffix: str) -> Path:
+        """The result, where it would have this suffix."""
+        if not self.needs_suffix:
+            return self.target
+        return self.target.with_name(self.target.name + ending(self.source, suffix, self.shared))
+
+
+def ending(source: PurePath, suffix: str, shared: bool) -> str:
+    """What follows the mark in a result's name: a.gif beside a.png becomes a_x4.gif.png."""
+    return suffix if suffix == source.suffix or not shared else source.suffix + suffix
+
+
+def plan(inputs: Sequence[str], out: Path | None, mark: str) -> Iterator[Job]:
+    """Where each input's result goes: beside it with `mark` after its name (photo_x4.png), or into the file or folder `out`.
+
+    Args:
+        inputs: files, folders (with all below them, which `out` then mirrors), or patterns such as "a/**/*.png" (what
+            lies below a/ is mirrored).
+
+    Missing inputs become jobs too: they fail when their turn comes, and the others are done. One folder is looked
+    through at a time, so that millions of files need no memory. Raises BadArgumentError when `out` is one file and the
+    inputs are several.
+    """
+    if out is not None and out.suffix and not out.is_dir():
+        if len(inputs) == 1 and not Path(inputs[0]).is_dir() and not _matches(inputs[0]):
+            return iter([Job(Path(inputs[0]), out, needs_suffix=False)])
+        if out.suffix.lower() in SUFFIXES:
+            raise BadArgumentError(f"out: expected a folder for the results of several pictures, got {out}")
+    jobs = (job for name in inputs for job in _jobs_of(name, out, mark))
+    return jobs if len(inputs) == 1 else apart(jobs)
+
+
+def sources_among(names: Iterable[str], beside: bool) -> list[str]:
+    """Of the files of a folder those to upscale, sorted: no hidden ones, no results of earlier calls `beside` them."""
+    paths = [PurePath(name) for name in names if not name.startswith(".")]
+    paths = [path for path in paths if path.suffix.lower() in SUFFIXES]
+    stems = {path.stem for path in paths}
+    return sorted(str(path) for path in paths if not beside or _original(path.stem) not in stems)
+
+
+def _original(stem: str) -> str | None:
+    shorter = _MARK.sub("", PurePath(stem).stem if PurePath(stem).suffix in SUFFIXES else stem)
+    return shorter if shorter != stem else None
+
+
+def _jobs_of(name: str, out: Path | None, mark: str) -> Iterator[Job]:
+    path = Path(name)
+    if path.is_dir():
+        yield from _below(path, out, mark)
+        return
+    found = _matches(name)
+    if not found:
+        yield Job(path, (out or path.parent) / (path.stem + mark))
+        return
+    root = Path(*_before_magic(path))
+    jobs = [Job(source, _mirrored(source.parent, root, out) / (source.stem + mark), found=True) for source in found]
+    yield from apart(jobs)
+
+
+def _below(folder: Path, out: Path | None, mark: str) -> Iterator[Job]:
+    """The jobs of a folder and all below it, but for hidden ones and those in `out`; links to folders are not followed."""
+    beside = out is None or _same(folder, out)
+    for place, folders, names in os.walk(folder):
+        here = Path(place)
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and (out is None or not _same(here / name, out))
+        )
+        sources = [here / name for name in sources_among(names, beside)]
+        target = _mirrored(here, folder, out)
+        jobs = (Job(source, target / (source.stem + mark), found=True) for source in sources if source.is_file())
+        yield from apart(jobs)
+
+
+def apart(jobs: Iterable[Job]) -> Iterator[Job]:
+    """The same jobs, each once, told whether others have the same target. One folder's, or all where folders may meet."""
+    once = {(job.source, job.target): job for job in jobs}
+    count = Counter(target for _, target in once)
+    owners: dict[tuple[Path, str], Path] = {}
+    for job in once.values():
+        owner = owners.setdefault((job.target, job.source.suffix), job.source)
+        taken_by = None if owner == job.source else owner
+        yield replace(job, shared=count[job.target] > 1, taken_by=job.taken_by or taken_by)
+
+
+def _matches(name: str) -> list[Path]:
+    """The pictures that a pattern stands for, hidden ones aside; none when it is no pattern or a file has that name."""
+    if os.path.lexists(name) or not glob.has_magic(name):
+        return []
+    path = Path(name)
+    found = Path(path.anchor).glob(str(path.relative_to(path.anchor)))
+    shown = (one for one in found if not any(p.startswith(".") and p not in path.parts for p in one.parts))
+    return sorted(one for one in shown if one.is_file() and one.suffix.lower() in SUFFIXES)
+
+
+def _before_magic(pattern: Path) -> list[str]:
+    parts = list(pattern.parts)
+    first = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    return parts[:first]
+
+
+def _mirrored(place: Path, root: Path, out: Path | None) -> Path:
+    return place if out is None else out / place.relative_to(root)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
