@@ -51,7 +51,10 @@ def corpus(folder: Path) -> list[Path]:
     exif = Image.Exif()
     exif[0x0112] = 5
     frames[0].save(folder / "turned.jpg", exif=exif, dpi=(300, 300), xmp=b"<a tiff:Orientation='5'/>")
+    frames[0].save(folder / "exif.tif", exif=exif.tobytes())
     frames[0].quantize(7).save(folder / "palette.png", transparency=2)
+    frames[0].save(folder / "plain.bmp")
+    frames[0].quantize(7).save(folder / "palette.bmp")
     return sorted(folder.iterdir())
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import pyvips
+import tifffile
 import torch
 from PIL import Image
 from torch import Tensor
@@ -127,16 +128,25 @@ def _with_exif(path: Path) -> None:
     exif[0x0112], exif[0x010F], exif[0x0100], exif[0x0101] = 6, "Maker", 36, 24
     details = exif.get_ifd(0x8769)
     details[0x9003], details[0xA002], details[0xA003] = "2020:01:02 03:04:05", 36, 24
+    details[0x9286] = b"UNICODE\0j\0\xf6\0"
+    place = exif.get_ifd(0x8825)
+    place[1], place[2] = "N", (52.0, 31.0, 12.5)
     xmp = (
         b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="6" tiff:ImageWidth="36" note="kept"/></x:xmpmeta>'
     )
+    if path.suffix == ".tif":
+        exif[700], exif[0x8769], exif[0x8825] = xmp, details, place
     Image.fromarray(gradient(3)).save(path, exif=exif, dpi=(300, 300), xmp=xmp)
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif"])
-def test_exif_xmp_orientation_size_and_resolution(upscaler: Upscaler, tmp_path: Path, suffix: str) -> None:
-    _with_exif(tmp_path / "a.jpg")
-    upscaler.file(tmp_path / "a.jpg", tmp_path / f"b{suffix}")
+@pytest.mark.parametrize("source_suffix", [".jpg", ".tif"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif", ".tif"])
+def test_exif_xmp_orientation_size_and_resolution(
+    upscaler: Upscaler, tmp_path: Path, source_suffix: str, suffix: str
+) -> None:
+    source = tmp_path / f"a{source_suffix}"
+    _with_exif(source)
+    upscaler.file(source, tmp_path / f"b{suffix}")
     out = Image.open(tmp_path / f"b{suffix}")
     assert out.size == (48, 72)
     exif = out.getexif()
@@ -145,9 +155,12 @@ def test_exif_xmp_orientation_size_and_resolution(upscaler: Upscaler, tmp_path: 
     details = exif.get_ifd(0x8769)
     assert details[0x9003] == "2020:01:02 03:04:05"
     assert (details[0xA002], details[0xA003]) == (48, 72)
-    assert (exif[0x0100], exif[0x0101]) == (48, 72)
+    assert exif.get_ifd(0x8825) == {1: "N", 2: (52.0, 31.0, 12.5)}
+    assert details[0x9286] == b"UNICODE\0j\0\xf6\0"
+    if source_suffix == ".jpg" or suffix == ".tif":
+        assert (exif[0x0100], exif[0x0101]) == (48, 72)
     assert float(exif[0x011A]) == pytest.approx(600, abs=1)
-    if suffix in (".jpg", ".png"):
+    if suffix in (".jpg", ".png", ".tif"):
         assert out.info["dpi"][0] == pytest.approx(600, abs=1)
     xmp = pyvips.Image.new_from_file(str(tmp_path / f"b{suffix}")).get("xmp-data")
     assert b'tiff:Orientation="1" tiff:ImageWidth="48" note="kept"' in xmp
@@ -215,11 +228,30 @@ def test_a_pyramid_is_one_picture(upscaler: Upscaler, tmp_path: Path) -> None:
     assert (out.width, out.height, out.get_n_pages()) == (180, 150, 1)
 
 
-def test_pages_of_several_sizes_are_refused(upscaler: Upscaler, tmp_path: Path) -> None:
-    first, second = Image.fromarray(gradient(3)), Image.fromarray(gradient(3)[:10])
+def test_pages_of_several_sizes_and_depths(upscaler: Upscaler, tmp_path: Path) -> None:
+    pages = [gradient(3), gradient(1, np.uint16, (10, 50)), gradient(4)[:12, :18], gradient(3, np.float32, (7, 5))]
+    with tifffile.TiffWriter(tmp_path / "a.tif", bigtiff=True) as writer:
+        for number, page in enumerate(pages):
+            extra = ["unassalpha"] if page.shape[2] == 4 else None
+            colour = "minisblack" if page.shape[2] == 1 else "rgb"
+            squeezed = page.squeeze()
+            writer.write(squeezed, photometric=colour, extrasamples=extra, description=f"page {number}", metadata=None)
+    upscaler.file(tmp_path / "a.tif", tmp_path / "b.tif")
+    with tifffile.TiffFile(tmp_path / "b.tif") as out:
+        assert len(out.pages) == len(pages)
+        for number, (got, page) in enumerate(zip(out.pages, pages, strict=True)):
+            np.testing.assert_allclose(got.asarray().reshape(doubled(page).shape), doubled(page), atol=1e-6)
+            assert got.asarray().dtype == page.dtype
+            assert got.tags["ImageDescription"].value == f"page {number}"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tif", "b.tif"]
+
+
+def test_a_second_page_of_half_the_size_is_a_page(upscaler: Upscaler, tmp_path: Path) -> None:
+    first, second = Image.fromarray(gradient(3)), Image.fromarray(gradient(3)[:12, :18])
     first.save(tmp_path / "a.tif", save_all=True, append_images=[second])
-    with pytest.raises(BadImageError, match="pages of one size"):
-        upscaler.file(tmp_path / "a.tif", tmp_path / "b.tif")
+    upscaler.file(tmp_path / "a.tif", tmp_path / "b.tif")
+    with tifffile.TiffFile(tmp_path / "b.tif") as out:
+        assert [page.shape for page in out.pages] == [(48, 72, 3), (24, 36, 3)]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any
 import pyvips
 from numpy.typing import NDArray
 
+from lamnet import bmp
 from lamnet.errors import BadImageError
 
 
@@ -26,6 +27,7 @@ class Format:
     side: int = 2**31 - 1
     alpha: bool = True
     pages: bool = False
+    written: bool = True
     dtypes: tuple[str, ...] = ("uint8",)  # the deepest last
 
 
@@ -48,6 +50,8 @@ FORMATS = (
         dtypes=("uint8", "uint16", "float32"),
     ),
     Format("gif", (".gif",), (), side=65_500, pages=True),
+    Format("bmp", (".bmp", ".dib"), (), written=False),
+    Format("jxl", (".jxl",), (), written=False),
 )
 SUFFIXES = frozenset(suffix for kind in FORMATS for suffix in kind.suffixes)
 
@@ -57,6 +61,8 @@ _SIGNATURES = (
     ("webp", 8, (b"WEBP",)),
     ("tiff", 0, (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     ("gif", 0, (b"GIF87a", b"GIF89a")),
+    ("bmp", 0, (b"BM",)),
+    ("jxl", 0, (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")),
     ("heif", 4, (b"ftypavif", b"ftypavis", b"ftypmif1", b"ftypmsf1", b"ftypheic", b"ftypheix")),
 )
 
@@ -67,11 +73,11 @@ def find(folder: Path) -> list[Path]:
 
 
 def format_named(path: Path) -> Format:
-    """The format that a file's name asks for. Raises BadImageError for a name that asks for none."""
-    for kind in FORMATS:
-        if path.suffix.lower() in kind.suffixes:
-            return kind
-    raise BadImageError(f"{path}: expected a name that ends in one of {', '.join(sorted(SUFFIXES))}")
+    """The format that a result's name asks for. Raises BadImageError for a name that asks for none that is written."""
+    kinds = {suffix: kind for kind in FORMATS if kind.written for suffix in kind.suffixes}
+    if path.suffix.lower() not in kinds:
+        raise BadImageError(f"{path}: expected a name that ends in one of {', '.join(sorted(kinds))}")
+    return kinds[path.suffix.lower()]
 
 
 def format_of(path: Path) -> Format:
@@ -109,7 +115,13 @@ def load(path: Path, **options: int) -> pyvips.Image:
     Raises BadImageError when it is missing, empty, of another kind, or its header is broken.
     """
     kind = format_of(path)
+    if kind.name == "jxl" and not pyvips.type_find("VipsOperation", "jxlload"):
+        raise BadImageError(
+            f"{path}: JPEG XL wants a libvips that reads it: install the system's and remove pyvips-binary"
+        )
     with named(path, "expected a picture"):
+        if kind.name == "bmp":
+            return bmp.load(path)
         return pyvips.Operation.call(
             f"{kind.name}load", os.fsencode(path), fail_on="truncated", revalidate=True, **options
         )
@@ -146,13 +158,25 @@ def write_array(path: Path, pixels: NDArray[Any]) -> None:
 def save(path: Path, image: pyvips.Image, **options: Any) -> None:
     """Write a libvips image to a file whose suffix names the format; the file appears whole or not at all."""
     kind = format_named(path)
+    with appearing(path) as partial:
+        write(kind, partial, image, **options)
+
+
+@contextmanager
+def appearing(path: Path) -> Generator[Path]:
+    """Where to write a file that then takes its name: it appears whole or not at all. Raises BadImageError."""
     partial = partial_of(path)
     try:
         with named(path, "cannot be written"):
-            pyvips.Operation.call(f"{kind.name}save", image, os.fsencode(partial), **dict(kind.options), **options)
+            yield partial
             os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write(kind: Format, path: Path, image: pyvips.Image, **options: Any) -> None:
+    """Write a libvips image in a format, whatever the file's name. Raises pyvips.Error."""
+    pyvips.Operation.call(f"{kind.name}save", image, os.fsencode(path), **dict(kind.options), **options)
 
 
 def partial_of(path: Path, what: str = "") -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import struct
+import zlib
 from typing import Any
 
 import pyvips
@@ -14,6 +16,7 @@ _LEFT_BEHIND = re.compile(
     r"|gif-.*|webp-.*|loop|delay|background"
 )
 _SIZE_TAGS = {"ImageWidth": 0, "ImageLength": 1, "PixelXDimension": 0, "PixelYDimension": 1}
+_PNG_HEADER = 33  # bytes of a PNG before its second chunk
 _NO_RESOLUTION = (1.0, 2.834)  # libvips' pixels per millimetre of files that state none, PNG having its own
 
 
@@ -57,6 +60,25 @@ def kept(source: pyvips.Image) -> str:
     if "exif-data" in source.get_fields() or source.xres not in _NO_RESOLUTION:
         return "all"
     return "xmp:iptc:icc:other"
+
+
+def exif_of(image: Any) -> bytes | None:
+    """A picture's EXIF as its file held it."""
+    return image.get("exif-data") if image.get_typeof("exif-data") else None
+
+
+def with_exif(image: pyvips.Image, exif: bytes) -> pyvips.Image:
+    """The image with this EXIF, as if libvips had read it from the image's file."""
+    black: Any = pyvips.Image.black(1, 1)
+    tiny: bytes = black.pngsave_buffer(keep="none")
+    chunk = b"eXIf" + exif
+    chunk = struct.pack(">I", len(exif)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    carrier = pyvips.Image.pngload_buffer(tiny[:_PNG_HEADER] + chunk + tiny[_PNG_HEADER:])
+    described = image.copy()
+    for name in carrier.get_fields():
+        if name.startswith("exif-"):
+            described.set_type(carrier.get_typeof(name), name, carrier.get(name))
+    return described
 
 
 def correct_xmp(packet: bytes, size: tuple[int, int]) -> bytes:

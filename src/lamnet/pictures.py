@@ -6,7 +6,6 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,7 +13,7 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from lamnet import images, metadata
+from lamnet import images, metadata, tiff
 from lamnet.errors import BadImageError
 from lamnet.images import Format
 
@@ -39,8 +38,8 @@ class Picture:
 
     @property
     def dtype(self) -> str:
-        """Of the pixels: uint8, uint16 or float32."""
-        return _DTYPES[str(self.pages[0].format)]
+        """Of the pixels: uint8, uint16 or float32; the deepest of all pages."""
+        return max((dtype_of(page) for page in self.pages), key=["uint8", "uint16", "float32"].index)
 
 
 def open_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -56,11 +55,16 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
             pages = [first.crop(0, i * height, first.width, height) for i in range(count)]
         else:
             pages = [first] + [images.load(path, page=i) for i in range(1, count)]
-            if len(pages) > 1 and _is_pyramid(pages):
-                pages = [first]
+            if kind.name == "tiff":
+                pages = _described(pages, tiff.pages_of(path, count))
             _check_size(path, max(p.width for p in pages), sum(p.height for p in pages), max_pixels)
         ready = tuple(_prepared(path, page.autorot()) for page in pages)
     return Picture(path, kind, ready, animated and count > 1)
+
+
+def dtype_of(page: pyvips.Image) -> str:
+    """Of a page's pixels: uint8, uint16 or float32."""
+    return _DTYPES[str(page.format)]
 
 
 def read(picture: Picture, page: int, top: int, left: int, height: int, width: int) -> NDArray[Any]:
@@ -74,10 +78,10 @@ def read(picture: Picture, page: int, top: int, left: int, height: int, width: i
 
 def value_range(picture: Picture, page: int) -> tuple[float, float]:
     """The numbers that stand for black and white: of integers the type's, of floats 0 and 1 or beyond, as far as they go."""
-    if picture.dtype != "float32":
-        return 0.0, float(np.iinfo(picture.dtype).max)
+    image: Any = picture.pages[page]
+    if dtype_of(image) != "float32":
+        return 0.0, float(np.iinfo(dtype_of(image)).max)
     with images.named(picture.path, "expected a whole picture"):
-        image: Any = picture.pages[page]
         return min(0.0, image.min()), max(1.0, image.max())
 
 
@@ -86,7 +90,7 @@ def suffix_for(picture: Picture, size: tuple[int, int]) -> str:
 
     A GIF's palette cannot: its result is a PNG, or a WebP when animated.
     """
-    kinds = {kind.name: kind for kind in images.FORMATS if kind.name != "gif"}
+    kinds = {kind.name: kind for kind in images.FORMATS if kind.written and kind.name != "gif"}
     own = kinds.pop(picture.format.name, None)
     ordered = ([own] if own else []) + [kinds[name] for name in ("png", "webp", "tiff") if name in kinds]
     for kind in ordered:
@@ -164,23 +168,42 @@ def resized(image: pyvips.Image, size: tuple[int, int]) -> pyvips.Image:
 def save(picture: Picture, results: list[pyvips.Image], target: Path) -> None:
     """Write the results of a picture's pages with the picture's metadata; the file appears whole or not at all."""
     kind = images.format_named(target)
-    first, source = results[0], picture.pages[0]
-    sizes = {(result.width, result.height, result.bands) for result in results}
-    if len(sizes) > 1:
-        raise BadImageError(f"{picture.path}: expected pages of one size and kind, found {len(sizes)} different ones")
+    if kind.name == "tiff":
+        _save_pages(kind, picture, results, target)
+        return
+    source = picture.pages[0]
     with images.named(target, "cannot be written"):
-        whole = first if len(results) == 1 else pyvips.Image.arrayjoin(results, across=1)
-        whole = _in_depth_of(kind, whole)
-        factor = (first.width / source.width, first.height / source.height)
-        whole = metadata.carry(source, whole, factor, (first.width, first.height))
+        whole = results[0] if len(results) == 1 else pyvips.Image.arrayjoin(results, across=1)
+        whole = _finished(kind, source, whole, (results[0].width, results[0].height))
         if len(results) > 1:
-            _set_pages(whole, source, first.height)
+            _set_frames(whole, source, results[0].height)
     options: dict[str, Any] = {"keep": metadata.kept(source)}
     if kind.name == "heif":
         options["bitdepth"] = 8 if whole.format == "uchar" else 12
-    if kind.name == "tiff":
-        options["bigtiff"] = whole.width * whole.height * whole.bands * (1 if whole.format == "uchar" else 4) > 2**31
     images.save(target, whole, **options)
+
+
+def _save_pages(kind: Format, picture: Picture, results: list[pyvips.Image], target: Path) -> None:
+    """Each page a TIFF, put behind the earlier ones: so they can differ in size, depth and metadata."""
+    bytes_a_pixel = {"uint8": 1, "uint16": 2, "float32": 4}[picture.dtype]
+    large = sum(one.width * one.height * one.bands for one in results) * bytes_a_pixel > 2**31
+    page = images.partial_of(target, ".page")
+    try:
+        with images.appearing(target) as partial:
+            for number, (source, result) in enumerate(zip(picture.pages, results, strict=True)):
+                finished = _finished(kind, source, result, (result.width, result.height))
+                part = page if number else partial
+                images.write(kind, part, finished, keep=metadata.kept(source), bigtiff=large)
+                if number or metadata.exif_of(source):
+                    tiff.add_page(partial, part, metadata.exif_of(source))
+    finally:
+        page.unlink(missing_ok=True)
+
+
+def _finished(kind: Format, source: pyvips.Image, result: pyvips.Image, size: tuple[int, int]) -> pyvips.Image:
+    """A result of one page or frame's (width, height) in a depth that the format holds, with its source's metadata."""
+    factor = (size[0] / source.width, size[1] / source.height)
+    return metadata.carry(source, _in_depth_of(kind, result), factor, size)
 
 
 def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
@@ -190,10 +213,14 @@ def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def _is_pyramid(pages: list[pyvips.Image]) -> bool:
-    """Whether the pages are one picture, each time at half the size."""
-    steps = [(a.width - 2 * b.width, a.height - 2 * b.height) for a, b in pairwise(pages)]
-    return all(abs(width) <= 1 and abs(height) <= 1 for width, height in steps)
+def _described(pages: list[pyvips.Image], known: list[tiff.Page]) -> list[pyvips.Image]:
+    """The pages of a TIFF with their EXIF, without those that are another one in a smaller size."""
+    described = [
+        metadata.with_exif(image, page.exif) if page.exif else image
+        for image, page in zip(pages, known, strict=True)
+        if not page.reduced
+    ]
+    return described or pages
 
 
 def _prepared(path: Path, image: pyvips.Image) -> pyvips.Image:
@@ -222,7 +249,7 @@ def _lacks(kind: Format, picture: Picture, size: tuple[int, int]) -> str | None:
 
 def _in_depth_of(kind: Format, image: pyvips.Image) -> pyvips.Image:
     """The image in a depth that the format holds, its numbers scaled."""
-    dtype, deepest = _DTYPES[str(image.format)], kind.dtypes[-1]
+    dtype, deepest = dtype_of(image), kind.dtypes[-1]
     if dtype not in kind.dtypes:
         ratio = np.iinfo(deepest).max / (1.0 if dtype == "float32" else np.iinfo(dtype).max)
         image = (image * ratio + 0.5).floor().cast("uchar" if deepest == "uint8" else "ushort")
@@ -236,7 +263,7 @@ def _named_space(image: pyvips.Image) -> pyvips.Image:
     return image.copy(interpretation=name)
 
 
-def _set_pages(image: pyvips.Image, source: pyvips.Image, height: int) -> None:
+def _set_frames(image: pyvips.Image, source: pyvips.Image, height: int) -> None:
     image.set_type(pyvips.GValue.gint_type, "page-height", height)
     for name in ("delay", "loop", "background"):
         if source.get_typeof(name):

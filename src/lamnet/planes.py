@@ -64,7 +64,7 @@ def raster_of_page(picture: Picture, number: int) -> Raster:
     def read(box: Box) -> NDArray[Any]:
         return pictures.read(picture, number, box.top, box.left, box.height, box.width)
 
-    return Raster(page.height, page.width, page.bands, np.dtype(picture.dtype), low, high, read)
+    return Raster(page.height, page.width, page.bands, np.dtype(pictures.dtype_of(page)), low, high, read)
 
 
 def planes_at(raster: Raster, box: Box) -> list[Tensor]:
