@@ -56,13 +56,51 @@ static void gather(float *to, const void *from, strides s, const geometry *g, ti
     }
 }
 
+/* Four heads of four or eight channels have vector code of their own. */
+static int is_fast(const geometry *g) {
+    return g->heads == 4 && (g->channels == 16 || g->channels == 32);
+}
+
+typedef float four __attribute__((vector_size(16), aligned(4)));
+
+static inline vec of_fours(const four *row) {
+    vec all;
+    __builtin_memcpy(&all, row, sizeof all);
+    return all;
+}
+
+/* 16 lanes as a matrix of 4 x 4 -> its transpose. */
+static inline vec transposed_4x4(vec x) {
+    return __builtin_shufflevector(x, x, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+}
+
+/* A pixel's weights from (head, tap) to (tap, head), where they are. */
+static void by_taps(float *weight, const geometry *g) {
+    int64_t gates = g->heads * g->taps, blocks = ceil_div(g->taps, 4);
+    if (g->heads != 4) {
+        float own[gates];
+        for (int64_t i = 0; i < gates; i++) own[i] = weight[i];
+        for (int64_t i = 0; i < gates; i++) weight[i % g->taps * g->heads + i / g->taps] = own[i];
+        return;
+    }
+    vec rows[blocks];
+    for (int64_t block = 0; block < blocks; block++) {
+        four row[4];
+        for (int h = 0; h < 4; h++) row[h] = *(const four *)(weight + h * g->taps + 4 * block);
+        rows[block] = transposed_4x4(of_fours(row));
+    }
+    for (int64_t k = 0; k < g->taps; k++) *(four *)(weight + 4 * k) = ((const four *)rows)[k];
+}
+
+/* The weights of rows first-halo .. first+rows+halo of a tile as (row, across, tap, head), zeros outside the image. */
 static void gather_weights(float *to, const job *j, tile t, int64_t halo) {
     const geometry *g = j->g;
-    int64_t channels = g->heads * g->taps, row = t.width * channels;
-    gather(to, j->weight, g->weight, g, t, halo, channels);
-    if (!g->logits) return;
+    int64_t gates = g->heads * g->taps, row = t.width * gates;
+    gather(to, j->weight, g->weight, g, t, halo, gates);
     int64_t first = t.first < halo ? halo - t.first : 0, last = least(t.rows + 2 * halo, g->axis - t.first + halo);
-    for (int64_t i = first * row; i < last * row; i++) to[i] = hyperbolic_tangent(to[i]);
+    if (g->logits)
+        for (int64_t i = first * row; i < last * row; i++) to[i] = hyperbolic_tangent(to[i]);
+    for (int64_t i = first * t.width; i < last * t.width; i++) by_taps(to + i * gates, g);
 }
 
 /* The weights from the values: depthwise along the axis, 1x1, tanh; `mixed` is scratch for what lies between. */
@@ -101,28 +139,37 @@ static void gather_means(float *tables, float *plain, const job *j, tile t) {
     }
 }
 
-typedef float eight __attribute__((vector_size(32), aligned(4)));
-
 /* out[c] = scale * sum over the taps of the weight of c's head times x[c], each read at the tap's offset. */
 static inline __attribute__((always_inline)) void weigh(float *restrict out, const float *restrict x,
         const float *restrict weight, const int64_t *restrict at_x, const int64_t *restrict at_weight, int64_t taps,
         float scale, const geometry *g) {
-    int64_t per_head = g->channels / g->heads;
-    if (per_head == 8 && g->heads == 4) {
-        eight sum[4] = {{0}};
+    if (is_fast(g) && g->channels == 32) {
+        vec low = {0}, high = {0};
         for (int64_t k = 0; k < taps; k++) {
-            const float *w = weight + at_weight[k], *from = x + at_x[k];
-            for (int h = 0; h < 4; h++) sum[h] += w[h * g->taps] * *(const eight *)(from + 8 * h);
+            four w = *(const four *)(weight + at_weight[k]);
+            const float *from = x + at_x[k];
+            low += __builtin_shufflevector(w, w, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1) * *(const vec *)from;
+            high += __builtin_shufflevector(w, w, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3) * *(const vec *)(from + 16);
         }
-        for (int h = 0; h < 4; h++) *(eight *)(out + 8 * h) = sum[h] * scale;
+        *(vec *)out = low * scale;
+        *(vec *)(out + 16) = high * scale;
         return;
     }
-    int64_t step = per_head % 4 ? 1 : 4;
+    if (is_fast(g)) {
+        vec sum = {0};
+        for (int64_t k = 0; k < taps; k++) {
+            four w = *(const four *)(weight + at_weight[k]);
+            sum += __builtin_shufflevector(w, w, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3) * *(const vec *)(x + at_x[k]);
+        }
+        *(vec *)out = sum * scale;
+        return;
+    }
+    int64_t per_head = g->channels / g->heads, step = per_head % 4 ? 1 : 4;
     for (int64_t h = 0; h < g->heads; h++)
         for (int64_t c = h * per_head; c < (h + 1) * per_head; c += step) {
             float sum[4] = {0};
             for (int64_t k = 0; k < taps; k++)
-                for (int64_t i = 0; i < step; i++) sum[i] += weight[h * g->taps + at_weight[k]] * x[at_x[k] + c + i];
+                for (int64_t i = 0; i < step; i++) sum[i] += weight[h + at_weight[k]] * x[at_x[k] + c + i];
             for (int64_t i = 0; i < step; i++) out[c + i] = sum[i] * scale;
         }
 }
@@ -140,7 +187,7 @@ static void forward_tile(const void *argument, int64_t item, float *scratch) {
     int64_t offset[g->taps], tap[g->taps];
     for (int64_t k = 0; k < g->taps; k++) {
         offset[k] = g->tap[g->taps + k] * plane + (g->reach + g->tap[k]) * row;
-        tap[k] = k;
+        tap[k] = k * g->heads;
     }
     for (int64_t i = 0; i < t.rows; i++)
         for (int64_t x = 0; x < t.width; x++) {
@@ -150,42 +197,53 @@ static void forward_tile(const void *argument, int64_t item, float *scratch) {
         }
 }
 
-/* The sums of eight vectors, by a tree that halves their number at every step. */
-static inline eight sums_of(const eight *v) {
-    eight pair[4], quad[2];
-    for (int i = 0; i < 4; i++)
-        pair[i] = __builtin_shufflevector(v[2 * i], v[2 * i + 1], 0, 8, 2, 10, 4, 12, 6, 14) +
-                  __builtin_shufflevector(v[2 * i], v[2 * i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+/* Lanes 4h .. 4h+3 of lane group h of each of four vectors added up: lane 4h + i is vector i's sum. */
+static inline vec sums_of_fours(const vec *v) {
+    vec pair[2];
     for (int i = 0; i < 2; i++)
-        quad[i] = __builtin_shufflevector(pair[2 * i], pair[2 * i + 1], 0, 1, 8, 9, 4, 5, 12, 13) +
-                  __builtin_shufflevector(pair[2 * i], pair[2 * i + 1], 2, 3, 10, 11, 6, 7, 14, 15);
-    return __builtin_shufflevector(quad[0], quad[1], 0, 1, 2, 3, 8, 9, 10, 11) +
-           __builtin_shufflevector(quad[0], quad[1], 4, 5, 6, 7, 12, 13, 14, 15);
+        pair[i] = __builtin_shufflevector(v[2 * i], v[2 * i + 1], 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29) +
+                  __builtin_shufflevector(v[2 * i], v[2 * i + 1], 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+    return __builtin_shufflevector(pair[0], pair[1], 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
+           __builtin_shufflevector(pair[0], pair[1], 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
 }
 
-/* out[h, k] = <grad, tap k's means> over the channels of head h; up to 7 numbers behind the last are overwritten. */
+/* out[h, k] = <grad, tap k's means> over the channels of head h, by the slope of tanh at weight[k, h] where asked. */
 static void correlate(float *restrict out, const float *restrict tables, const float *restrict grad,
-                      const int64_t *restrict offset, const geometry *g) {
+                      const float *restrict weight, const int64_t *restrict offset, const geometry *g) {
     int64_t per_head = g->channels / g->heads;
-    if (per_head != 8) {
-        for (int64_t h = 0; h < g->heads; h++)
-            for (int64_t k = 0; k < g->taps; k++) {
+    for (int64_t h = 0; h < g->heads; h++)
+        for (int64_t k = 0; k < g->taps; k++) {
 #pragma clang fp reassociate(on)
-                float sum = 0;
-                for (int64_t c = h * per_head; c < (h + 1) * per_head; c++) sum += grad[c] * tables[offset[k] + c];
-                out[h * g->taps + k] = sum;
-            }
-        return;
-    }
-    for (int64_t h = 0; h < g->heads; h++) {
-        eight own = *(const eight *)(grad + 8 * h);
-        for (int64_t k = 0; k < g->taps; k += 8) {
-            eight product[8];
-            for (int64_t i = 0; i < 8; i++)
-                product[i] = own * *(const eight *)(tables + offset[least(k + i, g->taps - 1)] + 8 * h);
-            *(eight *)(out + h * g->taps + k) = sums_of(product);
+            float sum = 0, w = weight[k * g->heads + h];
+            for (int64_t c = h * per_head; c < (h + 1) * per_head; c++) sum += grad[c] * tables[offset[k] + c];
+            out[h * g->taps + k] = g->logits ? sum * (1.0f - w * w) : sum;
         }
+}
+
+/* The same; up to 3 numbers behind the last are overwritten, and as many of `weight` read. */
+static inline __attribute__((always_inline)) void correlate_fast(float *restrict out, const float *restrict tables,
+        const float *restrict grad, const float *restrict weight, const int64_t *restrict offset, const geometry *g,
+        const int channels) {
+    int64_t blocks = ceil_div(g->taps, 4);
+    vec low = *(const vec *)grad, high = channels == 32 ? *(const vec *)(grad + 16) : low, sums[blocks];
+    for (int64_t block = 0; block < blocks; block++) {
+        vec product[4];
+        for (int i = 0; i < 4; i++) {
+            const float *x = tables + offset[least(4 * block + i, g->taps - 1)];
+            product[i] = low * *(const vec *)x;
+            if (channels == 32) {
+                vec rest = high * *(const vec *)(x + 16);
+                product[i] = __builtin_shufflevector(product[i], rest, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
+                             __builtin_shufflevector(product[i], rest, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+            }
+        }
+        vec w = transposed_4x4(*(const vec *)(weight + 16 * block));
+        sums[block] = sums_of_fours(product);
+        if (g->logits) sums[block] *= 1.0f - w * w;
     }
+    for (int64_t h = 0; h < 4; h++)
+        for (int64_t block = 0; block < blocks; block++)
+            *(four *)(out + h * g->taps + 4 * block) = *((const four *)&sums[block] + h);
 }
 
 static void grad_weight_tile(const job *j, tile t, const float *tables, const float *grad, const float *weight, float *out) {
@@ -196,10 +254,10 @@ static void grad_weight_tile(const job *j, tile t, const float *tables, const fl
     for (int64_t i = 0; i < t.rows; i++)
         for (int64_t x = 0; x < t.width; x++) {
             int64_t pixel = i * t.width + x, inner = pixel + g->reach * t.width;
-            correlate(out, tables + pixel * g->channels, grad + inner * g->channels, offset, g);
-            const float *w = weight + inner * gates;
-            if (g->logits)
-                for (int64_t e = 0; e < gates; e++) out[e] *= 1.0f - w[e] * w[e];
+            const float *means = tables + pixel * g->channels, *own = grad + inner * g->channels, *w = weight + inner * gates;
+            if (!is_fast(g)) correlate(out, means, own, w, offset, g);
+            else if (g->channels == 32) correlate_fast(out, means, own, w, offset, g, 32);
+            else correlate_fast(out, means, own, w, offset, g, 16);
             store(at(j->grad_weight, result_at(g, t, i, x, gates), g->dtype), out, gates, g->dtype);
         }
 }
@@ -213,7 +271,7 @@ static void grad_value_tile(const job *j, tile t, const float *grad, const float
         int64_t length = g->tap[2 * g->taps + table], at_weight[g->taps], at_grad[g->taps], taps = 0;
         for (int64_t k = 0; k < g->taps; k++)
             if (g->tap[g->taps + k] == table) {
-                at_weight[taps] = k - g->tap[k] * t.width * gates;
+                at_weight[taps] = k * g->heads - g->tap[k] * t.width * gates;
                 at_grad[taps++] = -g->tap[k] * row;
             }
         for (int64_t pixel = (1 - length) * t.width; pixel < t.rows * t.width; pixel++) {
@@ -240,7 +298,7 @@ static void backward_tile(const void *argument, int64_t item, float *scratch) {
     tile t = tile_of(j, item);
     int64_t row = t.width * g->channels, plane = (t.rows + 2 * g->reach) * row, gates = g->heads * g->taps;
     float *tables = scratch, *grad = tables + g->tables * plane, *weight = grad + plane;
-    float *out = weight + (t.rows + 2 * g->reach) * t.width * gates;
+    float *out = weight + (t.rows + 2 * g->reach) * t.width * gates + 16;
     gather_means(tables, grad, j, t);
     gather(grad, j->grad, g->grad, g, t, g->reach, g->channels);
     gather_weights(weight, j, t, g->reach);
@@ -256,7 +314,7 @@ static int run_tiles(job *j, work each) {
     j->rows = least(g->axis, contiguous_across ? 64 : 128);
     int64_t items = g->batch * ceil_div(g->axis, j->rows) * ceil_div(g->across, j->width);
     int64_t pixels = (j->rows + 2 * g->reach) * j->width;
-    int64_t gates = padded(g->heads * g->taps), floats = pixels * ((g->tables + 2) * g->channels + gates) + gates + 8;
+    int64_t gates = padded(g->heads * g->taps), floats = pixels * ((g->tables + 2) * g->channels + gates) + gates + 32;
     return parallel(each, j, items, floats, g->threads);
 }
 
@@ -283,7 +341,13 @@ int lamnet_focal(void *const *data, const int64_t *numbers) {
     j.taps = all;
     j.taps_bias = transposed(j.taps, data[1], data[2], g->channels, span, g->dtype);
     j.project = j.taps_bias + g->channels;
-    j.project_bias = transposed(j.project, data[3], data[4], gates, g->channels, g->dtype);
+    j.project_bias = j.project + g->channels * padded(gates);
+    for (int64_t gate = 0; gate < gates; gate++) { /* from (head, tap) to (tap, head) */
+        float *column = j.project + gate % g->taps * g->heads + gate / g->taps;
+        for (int64_t c = 0; c < g->channels; c++)
+            load(column + c * padded(gates), at(data[3], gate * g->channels + c, g->dtype), 1, g->dtype);
+        load(column + g->channels * padded(gates), at(data[4], gate, g->dtype), 1, g->dtype);
+    }
     int failed = run_tiles(&j, forward_tile);
     return free(all), failed;
 }
