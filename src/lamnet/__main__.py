@@ -1,5 +1,14 @@
-"""`python -m lamnet`, and what `torchrun -m lamnet` starts."""
+"""The command `lamnet`, `python -m lamnet`, and what `torchrun -m lamnet` starts."""
 
-from lamnet.cli import main
+from lamnet import interrupts
 
-main()
+
+def main() -> None:
+    """Run one command, as `lamnet.cli.main`, quiet about a Ctrl-C while that is imported."""
+    with interrupts.at_once():
+        from lamnet import cli
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

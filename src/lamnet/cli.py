@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from lamnet import __version__, cli_figures
+from lamnet import __version__, cli_figures, interrupts
 from lamnet.errors import BadArgumentError, LamnetError
 from lamnet.terminal import complain, one_line, print_table, progress_bar
 
@@ -92,8 +94,9 @@ def upscale(
     manifest
         A file for what failed, one JSON object a line.
     """
-    from lamnet import batch, buckets, goals, jobs
-    from lamnet.upscale import Upscaler
+    with interrupts.at_once():
+        from lamnet import batch, buckets, goals, jobs
+        from lamnet.upscale import Upscaler
 
     goal = goals.goal_of(scale, to) or batch.default_goal(model)
     bound = None if memory is None else goals.bytes_of(memory)
@@ -117,10 +120,11 @@ def upscale(
     else:
         plan, one = partial(jobs.plan, photos, None if out is None else Path(out), f"_{goal}"), batch.upscale_one
         total = sum(1 for _ in plan())
-    if dry_run:
-        failed = _describe(plan(), make())
-    else:
-        failed = _upscale(partial(_engine(engine), plan(), one, make, overwrite, total=total), manifest)
+    with interrupts.by_exception():
+        if dry_run:
+            failed = _describe(plan(), make())
+        else:
+            failed = _upscale(partial(_engine(engine), plan(), one, make, overwrite, total=total), manifest)
     if failed:
         sys.exit(1)
 
@@ -443,6 +447,9 @@ def export(model: str, out: Path, /, *, scale: Literal[2, 3, 4] = 4) -> None:
 
 def main() -> None:
     """Run one command; exit code 1 for a refused input, 2 for a misused command line."""
+    logging.getLogger("pyvips").setLevel(
+        logging.ERROR
+    )  # what libvips finds odd about a file that it reads nevertheless
     try:
         app(exit_on_error=False)
     except CycloptsError:
@@ -453,6 +460,6 @@ def main() -> None:
     except OSError as error:  # a full or read-only disk, wherever it shows
         complain(f"{error.filename}: {error.strerror}" if error.filename else error)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("lamnet: interrupted", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(128 + (stop.args[0] if isinstance(stop, interrupts.Stopped) else signal.SIGINT))

@@ -1,0 +1,87 @@
+"""Ctrl-C and SIGTERM: exit codes, one line, nothing left behind, whenever they come."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lamnet import images, interrupts
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_an_exception_and_again_after_a_destructor(number: signal.Signals) -> None:
+    class Swallows:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    def work() -> None:
+        with interrupts.by_exception():
+            Swallows()
+            for _ in range(1000):
+                time.sleep(0.01)
+
+    before = signal.getsignal(number)
+    with pytest.raises(interrupts.Stopped) as stop:
+        work()
+    assert stop.value.args == (number,)
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_at_once_is_at_once(number: signal.Signals) -> None:
+    code = f"""
+import signal
+from lamnet import interrupts
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with interrupts.at_once():
+    try:
+        signal.raise_signal({int(number)})
+    except BaseException:
+        print("swallowed")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "lamnet: interrupted\n")
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with interrupts.by_exception(), interrupts.at_once():
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", range(30))
+def test_at_any_moment(tmp_path: Path, case: int) -> None:
+    chance = random.Random(case)
+    number = chance.choice([signal.SIGINT, signal.SIGTERM])
+    images.write_array(tmp_path / "a.png", np.random.default_rng(0).integers(0, 255, (1200, 1600, 3), np.uint8))
+    (tmp_path / "a_x2.png").write_text("mine")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lamnet", "upscale", tmp_path / "a.png", "--scale", "2", "--overwrite"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        process.wait(chance.uniform(0.5, 8))  # Python itself takes the first tenths
+    except subprocess.TimeoutExpired:
+        process.send_signal(number)
+    out, err = process.communicate()
+    if process.returncode == 0:  # a faster machine
+        return
+    assert (process.returncode, out, err) == (128 + number, "", "lamnet: interrupted\n")
+    assert (tmp_path / "a_x2.png").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "a_x2.png"]
