@@ -11,6 +11,7 @@ from lamnet import images
 from lamnet.data.benchmarks import find_sets
 from lamnet.data.resize import crop_to_multiple, imresize
 from lamnet.errors import BadArgumentError, BadDataError
+from lamnet.protocol import Protocol
 
 NAMES = ("baby", "fox2", "img_001")
 
@@ -27,11 +28,12 @@ def write(path: Path, pixels: NDArray[np.uint8]) -> None:
     images.write_array(path, pixels)
 
 
-def build(hr_name: Callable[[str], Path], lr_name: Callable[[str, int], Path] | None) -> None:
+def build(hr_name: Callable[[str, int], Path], lr_name: Callable[[str, int], Path] | None) -> None:
     for seed, name in enumerate(NAMES):
-        write(hr_name(name), picture(seed))
-        for scale in (2, 4) if lr_name else ():
-            write(lr_name(name, scale), imresize(crop_to_multiple(picture(seed), scale), 1 / scale))
+        for scale in (2, 4):
+            write(hr_name(name, scale), picture(seed))
+            if lr_name:
+                write(lr_name(name, scale), imresize(crop_to_multiple(picture(seed), scale), 1 / scale))
 
 
 LAYOUTS: dict[str, tuple[str, str | None]] = {
@@ -44,6 +46,12 @@ LAYOUTS: dict[str, tuple[str, str | None]] = {
     "DIV2K": ("S_HR/{name}.png", "S_LR_bicubic/X{scale}/{name}x{scale}.png"),
     "DIV2K flat": ("S_HR/{name}.png", "S_LR_bicubic_X{scale}/{name}x{scale}.png"),
     "other case and suffix": ("S/hr/{name}.PNG", "S/lr_bicubic/x{scale}/{name}X{scale}.tif"),
+    "RCAN": ("HR/S/x{scale}/{name}_HR_x{scale}.png", "LRBI/S/x{scale}/{name}_LRBI_x{scale}.png"),
+    "RCAN, plain names": ("HR/S/x{scale}/{name}.png", "LRBI/S/x{scale}/{name}.png"),
+    "a folder a scale": ("S/HR/x{scale}/{name}.png", "S/LR/x{scale}/{name}.png"),
+    "a folder a scale, flat": ("S/HR_x{scale}/{name}.png", "S/LR_x{scale}/{name}.png"),
+    "cropped for each scale": ("S/GTmod{scale}/{name}.png", "S/LRbicx{scale}/{name}.png"),
+    "original": ("S/original/{name}.png", "S/LR_bicubic/X{scale}/{name}.png"),
     "HR alone": ("S/{name}.png", None),
     "HR alone in HR": ("S/HR/{name}.png", None),
 }
@@ -54,7 +62,7 @@ LAYOUTS: dict[str, tuple[str, str | None]] = {
 def test_every_layout_gives_the_same_pairs(tmp_path: Path, layout: str, scale: int) -> None:
     hr, lr = LAYOUTS[layout]
     build(
-        lambda name: tmp_path / hr.format(name=name),
+        lambda name, scale: tmp_path / hr.format(name=name, scale=scale),
         lr and (lambda name, scale: tmp_path / lr.format(name=name, scale=scale)),
     )
     (found,) = find_sets(tmp_path, scale)
@@ -92,7 +100,7 @@ def test_the_layout_with_hr_and_lr_side_by_side(tmp_path: Path, below: str, scal
 def two_sets(tmp_path: Path) -> Path:
     for one in "AB":
         build(
-            lambda name, one=one: tmp_path / one / "HR" / f"{name}.png",
+            lambda name, _, one=one: tmp_path / one / "HR" / f"{name}.png",
             lambda name, scale, one=one: tmp_path / one / f"LR_bicubic/X{scale}/{name}x{scale}.png",
         )
     return tmp_path
@@ -109,7 +117,7 @@ def test_sets_are_chosen_by_name_in_the_order_asked_for(two_sets: Path) -> None:
 
 def refusal(data: Path, scale: int = 2, border: int = 2) -> str:
     with pytest.raises(BadDataError) as caught:
-        find_sets(data, scale, border=border)
+        find_sets(data, scale, smallest=2 * border + 11)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -141,7 +149,7 @@ def test_depth_alpha_and_broken_files_are_refused_by_name(two_sets: Path) -> Non
     assert "A fox2: fox2.png has 4 channels, expected 1 (grey) or 3 (RGB)" in text
     assert "A img_001: " in text
     assert "expected a picture" in text
-    assert "B baby: HR is 64x8, too small to measure inside a border of 2" in text
+    assert "B baby: HR is 64x8, expected at least 15 pixels each way to measure" in text
 
 
 @pytest.mark.parametrize("folder", ["HR", "LR_bicubic/X2"])
@@ -154,6 +162,28 @@ def test_names_that_differ_only_in_suffix_or_case_are_refused(two_sets: Path, fo
 
 def test_a_missing_scale_is_named(two_sets: Path) -> None:
     assert "A: no LR for x3, only for x2, x4" in refusal(two_sets, 3)
+    for scale in (2, 4):
+        write(two_sets / f"nested/HR/S/x{scale}/baby.png", picture(0))
+    assert "S: no HR for x3, only for x2, x4" in refusal(two_sets / "nested", 3)
+
+
+def test_hr_cropped_for_another_scale_is_the_last_choice(tmp_path: Path) -> None:
+    for crop in (2, 3):
+        write(tmp_path / f"S/GTmod{crop}/baby.png", crop_to_multiple(picture(0), crop))
+    assert [find_sets(tmp_path, scale)[0].pairs[0].hr.parent.name for scale in (2, 3)] == ["GTmod2", "GTmod3"]
+
+
+def test_pictures_too_small_for_what_is_measured_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "S/baby.png", picture(0, 9, 30))
+    assert len(find_sets(tmp_path, 2, smallest=Protocol(("psnr_y",)).smallest_at(2))) == 1
+    with pytest.raises(BadDataError, match="S baby: HR is 30x9, expected at least 15 pixels each way"):
+        find_sets(tmp_path, 2, smallest=Protocol().smallest_at(2))
+    assert Protocol(("lpips",)).smallest_at(2) == 32
+
+
+def test_a_set_that_is_there_twice_is_refused(two_sets: Path) -> None:
+    with pytest.raises(BadDataError, match="expected each set once, found A twice"):
+        find_sets(two_sets, 2, ["A", "a"])
 
 
 def test_two_folders_of_lr_for_one_scale_are_refused(two_sets: Path) -> None:
@@ -167,7 +197,7 @@ def test_empty_and_missing_folders_are_refused(tmp_path: Path) -> None:
     assert "found none" in refusal(tmp_path)
     assert "found no such folder" in refusal(tmp_path / "absent")
     (tmp_path / "S" / "HR").mkdir(parents=True)
-    (tmp_path / "S" / "HR" / "baby.bmp").write_bytes(b"BM")
+    (tmp_path / "S" / "HR" / "baby.psd").write_bytes(b"8BPS")
     assert "S: no pictures in HR (of the kinds " in refusal(tmp_path)
 
 
@@ -196,5 +226,6 @@ def test_an_empty_lr_folder_does_not_mean_that_lr_is_made(two_sets: Path) -> Non
 def test_other_degradations_and_other_files_are_left_alone(two_sets: Path) -> None:
     write(two_sets / "A/LR_unknown/X2/babyx2.png", picture(0, 20, 20))
     (two_sets / "A/HR/Thumbs.db").write_bytes(b"")
+    (two_sets / "A/HR/._baby.png").write_bytes(b"of macOS")
     (two_sets / "notes").mkdir()
     assert [len(one.pairs) for one in find_sets(two_sets, 2)] == [3, 3]

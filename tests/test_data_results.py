@@ -35,6 +35,12 @@ def sets(tmp_path: Path) -> list[BenchmarkSet]:
         "{set}/X2/{name}_SwinIR.tif",
         "{set}/{name}_my-net_x2.png",
         "{set}/{name} (2).webp",
+        "{set}/{name}SR.png",
+        "{set}/{name}_x2_SR.png",
+        "{set}x2/{name}_net.png",
+        "results-{set}/{name}_x2_SR.png",
+        "x2/{set}/{name}.png",
+        "visualization/{set}/{name}_SwinIR-DIV2K.png",
     ],
 )
 def test_results_are_found_however_they_are_called(tmp_path: Path, sets: list[BenchmarkSet], pattern: str) -> None:
@@ -55,6 +61,14 @@ def test_a_single_set_may_lie_in_the_folder_itself_with_other_scales(tmp_path: P
             write(tmp_path / "results" / f"{name}_net_x{scale}.png")
     found = find_results(tmp_path / "results", sets[:1], 2)
     assert {path.name for path in found.values()} == {f"{name}_net_x2.png" for name in NAMES}
+
+
+def test_lr_and_hr_pictures_beside_the_results_are_left_alone(tmp_path: Path, sets: list[BenchmarkSet]) -> None:
+    for name in NAMES:
+        for kind in ("SR", "LR", "HR"):
+            write(tmp_path / "results" / "A" / f"{name}_x2_{kind}.png")
+    found = find_results(tmp_path / "results", sets[:1], 2)
+    assert {path.name for path in found.values()} == {f"{name}_x2_SR.png" for name in NAMES}
 
 
 def test_what_is_missing_double_or_of_another_size_is_listed(tmp_path: Path, sets: list[BenchmarkSet]) -> None:

@@ -79,7 +79,7 @@ def compare(
     """
     if not models and not results:
         raise BadArgumentError("models: expected at least one model or folder of results, got none")
-    benchmark = find_sets(data, scale, sets, protocol.border_at(scale))
+    benchmark = find_sets(data, scale, sets, protocol.smallest_at(scale))
     found = [find_results(folder, benchmark, scale) for folder in results]
     meter = Meter(protocol, scale, device)
     loaded = [contenders.load(model, scale, protocol.ensemble, device) for model in models]

@@ -49,6 +49,11 @@ class Protocol:
         """The border in pixels."""
         return scale if self.border is None else self.border
 
+    def smallest_at(self, scale: int) -> int:
+        """The least width and height that all the metrics take: SSIM's window, the perceptual networks' strides."""
+        window = 11 if {"ssim_y", "ssim_rgb"} & set(self.metrics) else 1
+        return max(2 * self.border_at(scale) + window, 32 if set(PERCEPTUAL) & set(self.metrics) else 1)
+
 
 class Meter:
     """Measures results (H, W, 1 or 3) uint8 against HR pictures by a protocol."""

@@ -14,7 +14,7 @@ from lamnet.data.loader import Loader
 from lamnet.data.pairs import PatchSampler
 from lamnet.data.prepare import PreparedSet
 from lamnet.distributed import Workers, join
-from lamnet.evaluate import evaluate, low_resolution
+from lamnet.evaluate import DEFAULT, evaluate, low_resolution
 from lamnet.learner import DivergedError, Learner
 from lamnet.monitor import Monitor
 from lamnet.recipes import Recipe
@@ -58,7 +58,7 @@ def train(
     prepared = PreparedSet.open(data)
     sampler = PatchSampler(prepared, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
     if valid is not None:
-        find_sets(valid, recipe.scale, None, recipe.scale)
+        find_sets(valid, recipe.scale, None, DEFAULT.smallest_at(recipe.scale))
     saved = out / CHECKPOINT
     with join(recipe.batch // recipe.accumulate) as workers:
         learner = Learner(recipe, workers, None if saved.exists() else start)
@@ -131,7 +131,7 @@ class _Run:
 
     def _show_picture(self, valid: Path) -> None:
         scale = self.learner.recipe.scale
-        pair = find_sets(valid, scale, None, scale)[0].pairs[0]
+        pair = find_sets(valid, scale)[0].pairs[0]
         upscaled = contenders.load(self.learner.average, scale).upscale(low_resolution(pair, scale))
         self.monitor.picture(self.learner.step, pair.name, upscaled)
 

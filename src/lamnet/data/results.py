@@ -6,16 +6,17 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lamnet import images
 from lamnet.data.benchmarks import BenchmarkSet, Pair, header, unmeasurable
+from lamnet.data.layouts import pictures
 from lamnet.errors import BadDataError, BadImageError
 
 
 def find_results(folder: Path, sets: Sequence[BenchmarkSet], scale: int) -> dict[Pair, Path]:
     """The result for each pair, checked to be scale times its LR picture.
 
-    Results lie in DIR/Set5, DIR/Set5/x4 or, for a single set, in DIR; they are called like the HR picture, with anything
-    after it that does not begin with a letter or digit or that begins with the scale: baby.png, babyx4.png, baby_SwinIR_x4.png.
+    Results lie in DIR/Set5, DIR/Set5/x4, DIR/x4/Set5, DIR/visualization/Set5 or, for a single set, in DIR itself; they are
+    called like the HR picture, with anything after it that begins with the scale, with SR or not with a letter or digit:
+    baby.png, babyx4.png, babySR.png, baby_SwinIR_x4.png. LR and HR pictures beside them are left alone.
 
     Raises:
         BadDataError: names every result that is missing, there twice, or of the wrong size, over all sets.
@@ -25,7 +26,7 @@ def find_results(folder: Path, sets: Sequence[BenchmarkSet], scale: int) -> dict
     problems: list[str] = []
     found: dict[Pair, Path] = {}
     for one in sets:
-        candidates = _assign(images.find(_place(folder, one.name, scale, alone=len(sets) == 1)), one)
+        candidates = _assign(pictures(_place(folder, one.name, scale, alone=len(sets) == 1)), one)
         for pair in one.pairs:
             files = _of_scale(candidates[pair], pair, scale)
             if len(files) == 1:
@@ -40,12 +41,15 @@ def find_results(folder: Path, sets: Sequence[BenchmarkSet], scale: int) -> dict
 
 
 def _place(folder: Path, name: str, scale: int, alone: bool) -> Path:
-    below = _child(folder, name)
-    if below is None:
-        if not alone:
-            raise BadDataError(f"{folder}: expected a folder {name} of results, found none")
-        below = folder
-    return _child(below, f"x{scale}") or below
+    at_scale = (f"{name}x{scale}", f"{name}_x{scale}")
+    above = [folder, *(child for below in ("visualization", f"x{scale}") if (child := _child(folder, below)))]
+    own = [
+        place for each in above for called in (name, f"results-{name}", *at_scale) if (place := _child(each, called))
+    ]
+    if not own and not alone:
+        raise BadDataError(f"{folder}: expected a folder {name} of results, found none")
+    place = own[0] if own else above[-1]
+    return _child(place, f"x{scale}") or place
 
 
 def _child(folder: Path, name: str) -> Path | None:
@@ -61,8 +65,9 @@ def _assign(files: Sequence[Path], one: BenchmarkSet) -> dict[Pair, list[Path]]:
     for file in files:
         for pair in longest_first:
             rest = _rest(file, pair)
-            if rest is not None and re.match(r"$|[^a-z0-9]|x\d", rest):
-                found[pair].append(file)
+            if rest is not None and re.match(r"$|[^a-z0-9]|x\d|sr(?![a-z0-9])", rest):
+                if not re.search(r"_(lr|hr|gt)(_x\d)?$", rest):
+                    found[pair].append(file)
                 break
     return found
 
