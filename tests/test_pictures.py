@@ -329,3 +329,38 @@ def test_xmp_in_elements() -> None:
     packet = b"<a><tiff:Orientation>8</tiff:Orientation><exif:PixelXDimension> 12</exif:PixelXDimension></a>"
     expected = b"<a><tiff:Orientation>1</tiff:Orientation><exif:PixelXDimension> 48</exif:PixelXDimension></a>"
     assert metadata.correct_xmp(packet, (48, 20)) == expected
+    packet = b"<tiff:XResolution>3000/10</tiff:XResolution><a tiff:YResolution='72/1'/>"
+    expected = b"<tiff:XResolution>6000/10</tiff:XResolution><a tiff:YResolution='180/1'/>"
+    assert metadata.correct_xmp(packet, (1, 1), (2, 2.5)) == expected
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif", ".tif"])
+@pytest.mark.parametrize("stated", [True, False])
+def test_the_resolution_of_exif(upscaler: Upscaler, tmp_path: Path, suffix: str, stated: bool) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    if stated:
+        exif[0x011A], exif[0x011B], exif[0x0128] = 240.0, 120.0, 2
+    source = tmp_path / f"a{suffix}"
+    Image.fromarray(gradient(3)).save(source, exif=exif)
+    upscaler.file(source, tmp_path / "b.jpg")
+    exif = Image.open(tmp_path / "b.jpg").getexif()
+    assert (exif[0x011A], exif[0x011B]) == pytest.approx((480, 240) if stated else (72, 72), abs=0.01)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_without_a_resolution_none_grows(upscaler: Upscaler, tmp_path: Path, suffix: str) -> None:
+    Image.fromarray(gradient(3)).save(tmp_path / f"a{suffix}")
+    upscaler.file(tmp_path / f"a{suffix}", tmp_path / "b.jpg")
+    out = Image.open(tmp_path / "b.jpg")
+    assert out.info.get("dpi", (72, 72)) == (72, 72)
+    assert not out.getexif()
+
+
+def test_a_file_replaced_under_its_name_is_read_anew(upscaler: Upscaler, tmp_path: Path) -> None:
+    for level in (10, 200):
+        Image.new("L", (8, 8), level).save(tmp_path / "a.tif")
+        upscaler.file(tmp_path / "a.tif", tmp_path / "b.tif")
+        assert (images.read_array(tmp_path / "b.tif") == level).all()
+        Image.new("L", (8, 8), level).save(tmp_path / "a.bmp")
+        assert (images.read_array(tmp_path / "a.bmp") == level).all()

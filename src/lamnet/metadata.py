@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import re
-import struct
-import zlib
 from typing import Any
 
 import pyvips
@@ -16,8 +15,9 @@ _LEFT_BEHIND = re.compile(
     r"|gif-.*|webp-.*|loop|delay|background"
 )
 _SIZE_TAGS = {"ImageWidth": 0, "ImageLength": 1, "PixelXDimension": 0, "PixelYDimension": 1}
-_PNG_HEADER = 33  # bytes of a PNG before its second chunk
-_NO_RESOLUTION = (1.0, 2.834)  # libvips' pixels per millimetre of files that state none, PNG having its own
+_XMP_NUMBER = rb"(%s\s*(?:=\s*[\"']|>)\s*)(\d+)"  # as an attribute or an element
+_NO_RESOLUTION = (1.0, 1.0)  # libvips' pixels per millimetre of files that state none,
+_PNG_DEFAULT, _JPEG_DEFAULT = 2.834, 72 / 25.4  # these formats having their own
 
 
 def carry(
@@ -39,27 +39,24 @@ def carry(
         if name.startswith("exif-ifd") and tag in _SIZE_TAGS:
             fields[name] = f"{size[_SIZE_TAGS[tag]]} (, Long, 1 components, 4 bytes)"
     if "xmp-data" in fields:
-        fields["xmp-data"] = correct_xmp(fields["xmp-data"], size)
+        fields["xmp-data"] = correct_xmp(fields["xmp-data"], size, factor)
     if "jpeg-thumbnail-data" in source.get_fields():
         fields["jpeg-thumbnail-data"] = _thumbnail(source)
         types["jpeg-thumbnail-data"] = source.get_typeof("jpeg-thumbnail-data")
 
     if "exif-data" in fields:
         fields["orientation"], types["orientation"] = 1, pyvips.GValue.gint_type
-    xres, yres = source.xres, source.yres
-    if xres not in _NO_RESOLUTION:
-        xres, yres = xres * factor[0], yres * factor[1]
-    carried = result.copy(xres=xres, yres=yres)
-    for name, value in fields.items():
-        carried.set_type(types[name], name, value)
-    return carried
+    carried = result.copy()
+    for name in sorted(fields, key="exif-data".__ne__):  # from which libvips sets others, and the resolution
+        carried.set_type(types[name], name, fields[name])
+    stated = _resolution(source)
+    xres, yres = (stated[0] * factor[0], stated[1] * factor[1]) if stated else (_JPEG_DEFAULT, _JPEG_DEFAULT)
+    return carried.copy(xres=xres, yres=yres)
 
 
 def kept(source: pyvips.Image) -> str:
     """libvips' `keep` for a result: no EXIF where the source had none and it would state nothing."""
-    if "exif-data" in source.get_fields() or source.xres not in _NO_RESOLUTION:
-        return "all"
-    return "xmp:iptc:icc:other"
+    return "all" if exif_of(source) or _resolution(source) else "xmp:iptc:icc:other"
 
 
 def exif_of(image: Any) -> bytes | None:
@@ -67,22 +64,15 @@ def exif_of(image: Any) -> bytes | None:
     return image.get("exif-data") if image.get_typeof("exif-data") else None
 
 
-def with_exif(image: pyvips.Image, exif: bytes) -> pyvips.Image:
+def with_exif(image: pyvips.Image, exif: Any) -> pyvips.Image:
     """The image with this EXIF, as if libvips had read it from the image's file."""
-    black: Any = pyvips.Image.black(1, 1)
-    tiny: bytes = black.pngsave_buffer(keep="none")
-    chunk = b"eXIf" + exif
-    chunk = struct.pack(">I", len(exif)) + chunk + struct.pack(">I", zlib.crc32(chunk))
-    carrier = pyvips.Image.pngload_buffer(tiny[:_PNG_HEADER] + chunk + tiny[_PNG_HEADER:])
     described = image.copy()
-    for name in carrier.get_fields():
-        if name.startswith("exif-"):
-            described.set_type(carrier.get_typeof(name), name, carrier.get(name))
+    described.set_type(pyvips.GValue.blob_type, "exif-data", exif)
     return described
 
 
-def correct_xmp(packet: bytes, size: tuple[int, int]) -> bytes:
-    """An XMP packet with orientation 1 and the given (width, height) where it states them, without thumbnails."""
+def correct_xmp(packet: bytes, size: tuple[int, int], factor: tuple[float, float] = (1, 1)) -> bytes:
+    """An XMP packet true for a result, in what it states: orientation 1, (width, height), resolution; no thumbnails."""
     for name, value in (
         (b"tiff:Orientation", 1),
         (b"tiff:ImageWidth", size[0]),
@@ -90,10 +80,24 @@ def correct_xmp(packet: bytes, size: tuple[int, int]) -> bytes:
         (b"exif:PixelXDimension", size[0]),
         (b"exif:PixelYDimension", size[1]),
     ):
-        text = str(value).encode()
-        packet = re.sub(rb"(" + name + rb"\s*=\s*[\"'])\d+", rb"\g<1>" + text, packet)
-        packet = re.sub(rb"(<" + name + rb"\s*>\s*)\d+", rb"\g<1>" + text, packet)
+        packet = re.sub(_XMP_NUMBER % name, rb"\g<1>%d" % value, packet)
+    for name, by in ((b"tiff:XResolution", factor[0]), (b"tiff:YResolution", factor[1])):
+
+        def scaled(found: re.Match[bytes], by: float = by) -> bytes:
+            return found[1] + b"%d" % round(int(found[2]) * by)
+
+        packet = re.sub(_XMP_NUMBER % name, scaled, packet)
     return re.sub(rb"<xmp:Thumbnails>.*?</xmp:Thumbnails>", b"", packet, flags=re.DOTALL)
+
+
+def _resolution(source: pyvips.Image) -> tuple[float, float] | None:
+    """The pixels per millimetre that a file states, be it in EXIF, where libvips sees them in some formats only."""
+    stated, exif = (source.xres, source.yres), exif_of(source)
+    if stated == _NO_RESOLUTION and exif:
+        other = with_exif(pyvips.Image.black(1, 1), exif)
+        stated = (other.xres, other.yres)
+    assumed = math.isclose(stated[0], _JPEG_DEFAULT) and not source.get_typeof("resolution-unit")
+    return None if stated == _NO_RESOLUTION or stated[0] == _PNG_DEFAULT or assumed else stated
 
 
 def _thumbnail(source: pyvips.Image) -> bytes:
