@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import pyvips
 import tifffile
 import torch
-from PIL import Image
+from PIL import Image, IptcImagePlugin
 from torch import Tensor
 
 from lamnet import LAMNet, LAMNetConfig, Upscaler, images, metadata, pictures
@@ -364,3 +365,30 @@ def test_a_file_replaced_under_its_name_is_read_anew(upscaler: Upscaler, tmp_pat
         assert (images.read_array(tmp_path / "b.tif") == level).all()
         Image.new("L", (8, 8), level).save(tmp_path / "a.bmp")
         assert (images.read_array(tmp_path / "a.bmp") == level).all()
+
+
+def test_an_animated_png_is_refused(upscaler: Upscaler, tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green")]
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
+    with pytest.raises(BadImageError, match="animated PNG"):
+        upscaler.file(tmp_path / "a.png", tmp_path / "b.png")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".tif"])
+@pytest.mark.parametrize("source_suffix", [".jpg", ".tif"])
+def test_iptc(upscaler: Upscaler, tmp_path: Path, source_suffix: str, suffix: str) -> None:
+    source, records = tmp_path / f"a{source_suffix}", b"\x1c\x02\x05\x00\x05Title"
+    if source_suffix == ".tif":
+        tags = [(33723, 7, len(records), records, True)]
+        tifffile.imwrite(source, gradient(3), photometric="rgb", extratags=tags, metadata=None)
+    else:
+        Image.fromarray(gradient(3)).save(source)
+        resources = [(0x040C, b"thumbnail"), (0x0404, records)]
+        body = b"".join(b"8BIM" + struct.pack(">HHI", i, 0, len(d)) + d + b"\0" * (len(d) % 2) for i, d in resources)
+        segment = b"Photoshop 3.0\0" + body
+        data = source.read_bytes()
+        source.write_bytes(data[:2] + b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment + data[2:])
+    assert IptcImagePlugin.getiptcinfo(Image.open(source)) == {(2, 5): b"Title"}
+    upscaler.file(source, tmp_path / f"b{suffix}")
+    assert IptcImagePlugin.getiptcinfo(Image.open(tmp_path / f"b{suffix}")) == {(2, 5): b"Title"}
+    assert b"thumbnail" not in (tmp_path / f"b{suffix}").read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lamnet import LAMNet, LAMNetConfig, Upscaler, tiling, weights
+from lamnet import LAMNet, LAMNetConfig, Upscaler, images, tiling, weights
 from lamnet.errors import BackendError, BadArgumentError
 from lamnet.exact import Exact, means_matter
 
@@ -115,6 +116,35 @@ def test_tiles_show_no_seams(tame: LAMNet, pixels: np.ndarray) -> None:
     difference = np.abs(np.diff(whole - tiles, axis=1)).mean((0, 2))
     assert difference[99] < 1e-3
     assert difference[199] < 1e-3
+
+
+@pytest.fixture(scope="module", params=["one enlarged", "nine side by side"])
+def photograph(request: pytest.FixtureRequest, shared: Path) -> np.ndarray:
+    """Two megapixels of natural photographs in [0, 1]: shared/ has none so large."""
+    paths = images.find(shared / "data" / "valid")
+    if request.param == "one enlarged":
+        photo: Any = images.open_image(paths[0])
+        return images.pixels_of(photo.thumbnail_image(1632, height=1224, size="both", crop="centre")) / np.float32(255)
+    photos = [images.read_array(path)[:500, :500] for path in paths]
+    nine = [photo for photo in photos if photo.shape == (500, 500, 3)][:9]
+    return np.concatenate([np.concatenate(nine[i : i + 3], 1) for i in (0, 3, 6)]) / np.float32(255)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "scale"), weights.shipped())
+def test_shipped_weights_tile_a_photograph(photograph: np.ndarray, size: str, scale: int) -> None:
+    network = weights.load(size, scale)
+    whole, tiles = (Upscaler(network, "cpu", tile=tile)(photograph) for tile in (None, 512))
+    psnr = -10 * np.log10(np.square(whole - tiles).mean())
+    print(f"{size} x{scale}, {photograph.shape}: {psnr:.1f} dB")  # noqa: T201 (a figure for LOG.md)
+    assert psnr >= 60
+    plan = tiling.fixed(network.config, *photograph.shape[:2], 512)
+    for axis, edges in ((0, {row[0].top for row in plan.rows()}), (1, {box.left for box in next(plan.rows())})):
+        borders = [scale * edge - 1 for edge in sorted(edges) if edge]
+        error, steps = (np.abs(np.diff(one, axis=axis)).mean((1 - axis, 2)) for one in (whole - tiles, tiles))
+        expected = np.abs(np.diff(whole, axis=axis)).mean((1 - axis, 2))[borders]
+        assert (steps[borders] <= expected + 1e-4).all()
+        assert error[borders].max() < 1e-3
 
 
 def test_a_small_disk_is_said_beforehand(tame: LAMNet, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 from typing import Any
 
 import pyvips
@@ -12,9 +13,10 @@ import pyvips
 _LEFT_BEHIND = re.compile(
     r"width|height|bands|format|coding|interpretation|[xy]offset|[xy]res|filename|vips-.*|jpeg-.*|heif-.*|palette.*"
     r"|bits-per-sample|interlaced|n-pages|page-height|n-subifds|orientation|exif-ifd0-Orientation|exif-ifd1-.*"
-    r"|gif-.*|webp-.*|loop|delay|background"
+    r"|gif-.*|webp-.*|photoshop-data|loop|delay|background"
 )
 _SIZE_TAGS = {"ImageWidth": 0, "ImageLength": 1, "PixelXDimension": 0, "PixelYDimension": 1}
+_PHOTOSHOP, _IPTC_RESOURCE = b"Photoshop 3.0\0", 0x0404
 _XMP_NUMBER = rb"(%s\s*(?:=\s*[\"']|>)\s*)(\d+)"  # as an attribute or an element
 _NO_RESOLUTION = (1.0, 1.0)  # libvips' pixels per millimetre of files that state none,
 _PNG_DEFAULT, _JPEG_DEFAULT = 2.834, 72 / 25.4  # these formats having their own
@@ -68,6 +70,33 @@ def with_exif(image: pyvips.Image, exif: Any) -> pyvips.Image:
     """The image with this EXIF, as if libvips had read it from the image's file."""
     described = image.copy()
     described.set_type(pyvips.GValue.blob_type, "exif-data", exif)
+    return described
+
+
+def iptc_of(image: Any) -> bytes | None:
+    """A picture's IPTC records; JPEG files have them among Photoshop's resources."""
+    if not image.get_typeof("iptc-data"):
+        return None
+    data: bytes = image.get("iptc-data")
+    if not data.startswith(_PHOTOSHOP):
+        return data
+    at = len(_PHOTOSHOP)
+    while data[at : at + 4] == b"8BIM" and len(data) >= at + 12:
+        number, named = int.from_bytes(data[at + 4 : at + 6], "big"), data[at + 6] // 2 * 2 + 2
+        start = at + 6 + named + 4
+        size = int.from_bytes(data[start - 4 : start], "big")
+        if number == _IPTC_RESOURCE:
+            return data[start : start + size]
+        at = start + size + size % 2
+    return None
+
+
+def with_iptc(image: pyvips.Image, iptc: bytes) -> pyvips.Image:
+    """The image with IPTC records as a JPEG has them; of Photoshop's other resources, thumbnails for one, none."""
+    resource = b"8BIM" + struct.pack(">HHI", _IPTC_RESOURCE, 0, len(iptc)) + iptc + b"\0" * (len(iptc) % 2)
+    data: Any = _PHOTOSHOP + resource
+    described = image.copy()
+    described.set_type(pyvips.GValue.blob_type, "iptc-data", data)
     return described
 
 

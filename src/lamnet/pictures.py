@@ -1,13 +1,10 @@
-"""Pictures of any kind made ready for the network, and results written as they come: pages, depth, profile, formats."""
+"""Pictures of any kind made ready for the network, and results written: pages, depth, profile, formats."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pyvips
@@ -45,6 +42,8 @@ class Picture:
 def open_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
     """Open a picture file. Raises BadImageError when it is none, or claims more than `max_pixels` on all pages together."""
     kind = images.format_of(path)
+    if kind.name == "png" and _is_animated_png(path):
+        raise BadImageError(f"{path}: expected one picture, found an animated PNG: make it a WebP or GIF first")
     animated = kind.name in ("gif", "webp")
     first = images.load(path, **({"n": -1} if animated else {}))
     count = first.get_n_pages() if kind.pages else 1
@@ -106,50 +105,6 @@ def check_target(picture: Picture, target: Path, size: tuple[int, int]) -> None:
         raise BadImageError(f"{target}: expected a format that holds {lack}, found {target.suffix}")
 
 
-class Canvas:
-    """Rows of a result, kept on disk beside the target until all are there: memory does not grow with the picture."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._pages: list[tuple[int, int, int, str]] = []  # offset, width, bands, dtype of each page begun
-
-    def begin_page(self, width: int, bands: int, dtype: str) -> None:
-        """Start the next page."""
-        self._pages.append((self._file.tell(), width, bands, dtype))
-
-    def append(self, rows: NDArray[Any]) -> None:
-        """Add rows (height, width, bands) below those of the current page."""
-        self._file.write(np.ascontiguousarray(rows).data)
-
-    def pages(self) -> list[pyvips.Image]:
-        """The pages as images that read the file from top to bottom."""
-        self._file.flush()
-        ends = [offset for offset, *_ in self._pages[1:]] + [self._file.tell()]
-        return [self._page(*page, end) for page, end in zip(self._pages, ends, strict=True)]
-
-    def _page(self, offset: int, width: int, bands: int, dtype: str, end: int) -> pyvips.Image:
-        height = (end - offset) // (width * bands * np.dtype(dtype).itemsize)
-        kind = next(name for name, numpy_name in _DTYPES.items() if numpy_name == dtype)
-        name: Any = os.fsencode(self._file.name)
-        return pyvips.Image.rawload(
-            name, width, height, bands, offset=offset, format=kind, access="sequential", revalidate=True
-        )
-
-
-@contextmanager
-def canvas(target: Path) -> Generator[Canvas]:
-    """A canvas for this target, whose file is gone afterwards whatever happens.
-
-    Raises BadImageError when the disk is full, or whatever else the system says meanwhile.
-    """
-    path = images.partial_of(target, ".rows")
-    try:
-        with images.named(target, "cannot be written"), path.open("wb") as file:
-            yield Canvas(file)
-    finally:
-        path.unlink(missing_ok=True)
-
-
 def resized(image: pyvips.Image, size: tuple[int, int]) -> pyvips.Image:
     """The image in this (width, height), by Lanczos; colours weighted by their alpha, so that hidden ones do not show."""
     if (image.width, image.height) == size:
@@ -175,6 +130,8 @@ def save(picture: Picture, results: list[pyvips.Image], target: Path) -> None:
     with images.named(target, "cannot be written"):
         whole = results[0] if len(results) == 1 else pyvips.Image.arrayjoin(results, across=1)
         whole = _finished(kind, source, whole, (results[0].width, results[0].height))
+        if kind.name == "jpeg" and (iptc := metadata.iptc_of(source)):
+            whole = metadata.with_iptc(whole, iptc)
         if len(results) > 1:
             _set_frames(whole, source, results[0].height)
     options: dict[str, Any] = {"keep": metadata.kept(source)}
@@ -194,8 +151,9 @@ def _save_pages(kind: Format, picture: Picture, results: list[pyvips.Image], tar
                 finished = _finished(kind, source, result, (result.width, result.height))
                 part = page if number else partial
                 images.write(kind, part, finished, keep=metadata.kept(source), bigtiff=large)
-                if number or metadata.exif_of(source):
-                    tiff.add_page(partial, part, metadata.exif_of(source))
+                exif, iptc = metadata.exif_of(source), metadata.iptc_of(source)
+                if number or exif or iptc:
+                    tiff.add_page(partial, part, exif, iptc)
     finally:
         page.unlink(missing_ok=True)
 
@@ -211,6 +169,17 @@ def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
         raise BadImageError(
             f"{path}: expected at most {max_pixels:,} pixels (--max-pixels), its header claims {width} x {height}"
         )
+
+
+def _is_animated_png(path: Path) -> bool:
+    """Whether there is a chunk that says so: libvips would give the first frame alone."""
+    with images.named(path, "cannot be read"), path.open("rb") as file:
+        file.seek(8)
+        while len(start := file.read(8)) == 8 and start[4:] not in (b"IDAT", b"IEND"):
+            if start[4:] == b"acTL":
+                return True
+            file.seek(int.from_bytes(start[:4], "big") + 4, 1)
+    return False
 
 
 def _described(pages: list[pyvips.Image], known: list[tiff.Page]) -> list[pyvips.Image]:

@@ -21,7 +21,8 @@ _EXIF, _GPS, _INTEROP = 34665, 34853, 40965  # fields that point to directories
 _SUBFILE, _WIDTH, _HEIGHT = 254, 256, 257
 _EXIF_WIDTH, _EXIF_HEIGHT = 40962, 40963
 _OFFSETS = (273, 324)  # where strips and tiles lie
-_LONG, _LONG8 = 4, 16
+_IPTC = 33723
+_LONG, _UNDEFINED, _LONG8 = 4, 7, 16
 _ITEM = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _PAIRS = (5, 10)  # rationals: two items each
 _MOST = 2**26  # bytes of a field: more is no description
@@ -89,8 +90,8 @@ def pages_of(path: Path, count: int) -> list[Page]:
     return found + [Page()] * (count - len(found))
 
 
-def add_page(path: Path, page: Path, exif: bytes | None) -> None:
-    """Put the only page of a TIFF behind those of another of the same byte order and kind, with EXIF as in `Page`.
+def add_page(path: Path, page: Path, exif: bytes | None, iptc: bytes | None = None) -> None:
+    """Put the only page of a TIFF behind those of another of the same byte order and kind, with EXIF as in `Page`, and IPTC.
 
     `page` may be `path` itself: then its page gets the EXIF.
     """
@@ -106,6 +107,8 @@ def add_page(path: Path, page: Path, exif: bytes | None) -> None:
             if isinstance(field := directory.get(tag), Field):
                 directory[tag] = _moved(field, base, layout.big)
         directory.update(_true_for(directory, exif) if exif else {})
+        if iptc:
+            directory[_IPTC] = Field(_UNDEFINED, iptc)
         last = layout.start
         while base and (at := _follow(file, layout, last)):
             file.seek(at)

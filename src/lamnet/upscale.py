@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lamnet import devices, images, pictures, planes, tiling, video
+from lamnet.canvas import canvas_for
 from lamnet.contenders import self_ensemble
 from lamnet.errors import BackendError, BadArgumentError
 from lamnet.exact import Exact, means_matter
@@ -131,7 +132,7 @@ class Upscaler:
         """As `file`, stopping after every part of the work to say how much of it is done, 0 to 1."""
         sizes = [self.result_size(page.width, page.height) for page in picture.pages]
         pictures.check_target(picture, target, sizes[0])
-        with pictures.canvas(target) as canvas:
+        with canvas_for(target) as canvas:
             for number in range(len(picture.pages)):
                 raster = planes.raster_of_page(picture, number)
                 canvas.begin_page(raster.width * self.scale, raster.bands, raster.dtype.name)
