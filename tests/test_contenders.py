@@ -137,6 +137,8 @@ def test_a_peer_is_loaded_through_spandrel(monkeypatch: pytest.MonkeyPatch, tmp_
     contender = contenders.load(f"spandrel:{file}", 2)
     assert (contender.name, contender.params) == (str(file), 3)
     np.testing.assert_array_equal(contender.upscale(LR), LR.repeat(2, 0).repeat(2, 1))
+    with pytest.raises(BackendError, match="device: expected one that works here, got nonsense"):
+        contenders.load(f"spandrel:{file}", 2, device="nonsense")
     with pytest.raises(BadWeightsError, match="expected an RGB network for x4, found x2 of 3 channels"):
         contenders.load(f"spandrel:{file}", 4)
     with pytest.raises(BadWeightsError, match="no such file"):
@@ -150,6 +152,9 @@ def test_a_file_that_spandrel_does_not_know_is_refused(monkeypatch: pytest.Monke
     install_spandrel(monkeypatch, refuse)
     (tmp_path / "peer.pth").write_bytes(b"weights")
     with pytest.raises(BadWeightsError, match=r"peer\.pth: expected a network that spandrel knows.*unsupported"):
+        contenders.load(f"spandrel:{tmp_path / 'peer.pth'}", 2)
+    install_spandrel(monkeypatch, lambda path: (_ for _ in ()).throw(KeyError))
+    with pytest.raises(BadWeightsError, match="found KeyError"):
         contenders.load(f"spandrel:{tmp_path / 'peer.pth'}", 2)
 
 

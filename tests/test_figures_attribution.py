@@ -12,7 +12,7 @@ from rich.progress import Progress
 from torch import Tensor, nn
 
 from drawn import assert_readable, captions, pixels, small_network
-from lamnet import LAMNet, LAMNetConfig, images
+from lamnet import LAMNet, LAMNetConfig, images, weights
 from lamnet.contenders import load
 from lamnet.errors import BadArgumentError, BadImageError
 from lamnet.figures import attribution, receptive_field
@@ -144,6 +144,10 @@ def test_receptive_field_figure_shows_every_network(tmp_path: Path) -> None:
             f"99% in {side}x{side} ({field.area_ratios[-1]:.1%})",
         ]
         assert axes.patches[0].get_width() == side
+    (bar,) = (axes for axes in figure.axes if not axes.texts)
+    figure.canvas.draw()
+    top = next(label for label in bar.yaxis.get_ticklabels() if label.get_text() == "0").get_window_extent()
+    assert top.y1 <= figure.bbox.y1
     assert pixels(figure, 0)[10, 10] == pytest.approx(np.log10(fields["a"].map[10, 10] / fields["a"].map.max()))
     assert_readable(figure)
     with pytest.raises(BadImageError, match=r"one.png: expected at least 202 pixels"):
@@ -166,6 +170,23 @@ def test_peers_are_padded_to_the_sizes_that_they_take() -> None:
 
     x = torch.rand(1, 3, 11, 13)
     torch.testing.assert_close(_Peer(Descriptor())(x), Enlarged(2, 0)(x))
+
+
+def test_gradients_need_little_memory_and_stay_the_same(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    weights.save(tmp_path / "n.safetensors", LAMNet(LAMNetConfig(2, channels=16, groups=2, blocks=3)))
+    x, kept, gradients = torch.rand(1, 3, 24, 24), [], []
+    for network in (
+        weights.load(tmp_path / "n.safetensors").requires_grad_(False),
+        network_of(str(tmp_path / "n.safetensors"), 2, "cpu"),
+    ):
+        elements: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, to=elements: to.append(t.numel()) or t, lambda t: t):
+            out = network(x.requires_grad_())
+        kept.append(sum(elements))
+        gradients += torch.autograd.grad(detector(out, Region(4, 4, 9, 9)), x)
+    torch.testing.assert_close(*gradients)
+    assert kept[1] < kept[0] / 4
 
 
 def test_bicubic_has_no_gradients() -> None:

@@ -122,6 +122,8 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         compare(hr, {"A": hr}, Region(200, 0, 41, 20))
     with pytest.raises(BadArgumentError, match="at least 11 pixels"):
         compare(hr, {"A": hr}, Region(0, 0, 40, 10))
+    with pytest.raises(BadArgumentError, match="one side at most 4 times the other, got 12x60"):
+        compare(hr, {"A": hr}, Region(0, 0, 12, 60))
     with pytest.raises(BadArgumentError, match="two outputs or more"):
         compare(hr, {"A": hr})
     with pytest.raises(BadArgumentError, match="found tiny twice"):

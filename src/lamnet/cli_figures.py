@@ -24,6 +24,7 @@ def compare(
     out: Out,
     scale: int = 4,
     region: Annotated[Corners | None, Parameter(negative=())] = None,
+    device: str | None = None,
 ) -> None:
     """Crops of a region in HR, bicubic and models, with PSNR and SSIM on Y of the crop, and the whole picture.
 
@@ -40,12 +41,14 @@ def compare(
         How many times as wide and high.
     region
         Left, top, width and height in HR pixels; where the models differ most when left out.
+    device
+        cpu, cuda, cuda:1, mps; the best there is when left out.
     """
     from lamnet.figures import compare as figure
     from lamnet.figures.region import Region
 
     with progress_bar() as progress:
-        found = figure.create(picture, models, scale, Region(*region) if region else None, out, progress)
+        found = figure.create(picture, models, scale, Region(*region) if region else None, out, progress, device)
     box = found.region
     print(f"{'region':24} {box.left} {box.top} {box.width} {box.height}")
     for crop in found.crops:
@@ -53,7 +56,9 @@ def compare(
 
 
 @app.command
-def attribution(picture: Path, models: list[str], /, *, region: Corners, out: Out, scale: int = 4) -> None:
+def attribution(
+    picture: Path, models: list[str], /, *, region: Corners, out: Out, scale: int = 4, device: str | None = None
+) -> None:
     """Local attribution maps (Gu and Dong 2021): the LR pixels that a region of the output depends on.
 
     Prints the diffusion index of each model: the larger, the more pixels take part.
@@ -70,18 +75,22 @@ def attribution(picture: Path, models: list[str], /, *, region: Corners, out: Ou
         The figure, a .png or .pdf.
     scale
         How many times as wide and high.
+    device
+        cpu, cuda, cuda:1, mps; the best there is when left out.
     """
     from lamnet.figures import attribution as figure
     from lamnet.figures.region import Region
 
     with progress_bar() as progress:
-        found = figure.create(picture, models, scale, Region(*region), out, progress)
+        found = figure.create(picture, models, scale, Region(*region), out, progress, device)
     for label, one in found.items():
         print(f"{one_line(label):24} {one.diffusion_index:.3f}")
 
 
 @app.command
-def receptive_field(pictures: Path, models: list[str], /, *, out: Out, scale: int = 4, size: int = 65) -> None:
+def receptive_field(
+    pictures: Path, models: list[str], /, *, out: Out, scale: int = 4, size: int = 65, device: str | None = None
+) -> None:
     """Effective receptive fields: the LR pixels that the centre of the output depends on, averaged over pictures.
 
     Prints, for each model, the sides of the squares that hold 20, 30, 50 and 99 % of the gradient, and their areas as a
@@ -99,11 +108,13 @@ def receptive_field(pictures: Path, models: list[str], /, *, out: Out, scale: in
         How many times as wide and high.
     size
         Side of the LR crops in the pictures' centres, odd.
+    device
+        cpu, cuda, cuda:1, mps; the best there is when left out.
     """
     from lamnet.figures import receptive_field as figure
 
     with progress_bar() as progress:
-        found = figure.create(pictures, models, scale, out, size, progress)
+        found = figure.create(pictures, models, scale, out, size, progress, device)
     for label, field in found.items():
         squares = (
             f"{share:.0%} {side}x{side} {ratio:.2%}"

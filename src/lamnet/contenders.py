@@ -50,7 +50,7 @@ def load(model: LAMNet | str | Path, scale: int, ensemble: bool = False, device:
         return Contender(BICUBIC, None, lambda lr: imresize(lr, scale))
     if isinstance(model, str) and model.startswith(PEER):
         path = Path(model.removeprefix(PEER))
-        descriptor = peer(path, scale).to(device or "cpu")
+        descriptor = peer(path, scale).to(devices.pick(device))
         return _of_network(str(path), descriptor.model.parameters(), descriptor, ensemble)
     network = model if isinstance(model, LAMNet) else weights.load(model, scale)
     if network.config.scale != scale:
@@ -99,7 +99,9 @@ def peer(path: Path, scale: int) -> Any:
     try:
         descriptor = loader.load_from_file(path)
     except Exception as error:  # spandrel passes on whatever a file of unknown origin makes pickle or torch raise
-        raise BadWeightsError(f"{path}: expected a network that spandrel knows, found {error}") from error
+        raise BadWeightsError(
+            f"{path}: expected a network that spandrel knows, found {str(error) or type(error).__name__}"
+        ) from error
     if descriptor.scale != scale or descriptor.input_channels != 3:
         raise BadWeightsError(
             f"{path}: expected an RGB network for x{scale}, found x{descriptor.scale} of {descriptor.input_channels} channels"

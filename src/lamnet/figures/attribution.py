@@ -44,13 +44,19 @@ class Attribution:
 
 
 def create(
-    picture: Path, models: Sequence[str], scale: int, region: Region, out: Path, progress: Progress
+    picture: Path,
+    models: Sequence[str],
+    scale: int,
+    region: Region,
+    out: Path,
+    progress: Progress,
+    device: str | None = None,
 ) -> dict[str, Attribution]:
     """Write the figure of a region of an HR picture file to `out`; the maps by label."""
     layout.check_target(out)
     hr, lr = inputs.read_pair(picture, scale)
     region.check_inside(hr.shape)
-    networks = {label: inputs.network_of(model, scale) for label, model in inputs.by_label(models).items()}
+    networks = {label: inputs.network_of(model, scale, device) for label, model in inputs.by_label(models).items()}
     found = {
         label: attribute(network, scale, lr, region)
         for label, network in progress.track(networks.items(), description="attribution")
@@ -66,7 +72,8 @@ def attribute(
 
     Integrated gradients along the path on which the LR picture, first blurred by a Gaussian of deviation `sigma` LR pixels,
     becomes sharp; the deviation falls linearly over `steps`. What is attributed is the sum of the gradient magnitudes in
-    the region. Memory is that of one forward and backward pass over the picture.
+    the region. Memory is that of one forward and backward pass over the picture,
+    which `inputs.network_of` keeps low.
 
     Args:
         network: (1, 3, H, W) in [0, 1] -> (1, 3, scale*H, scale*W), differentiable.

@@ -26,6 +26,7 @@ _SSIM_WINDOW = 11
 _CAPTION = 2 * layout.LINE + 0.04
 _NARROWEST = 0.62  # inches, what "28.43/0.8111" takes
 _MOST_STACKED = 5
+_MOST_ELONGATED = 4
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,20 @@ class Comparison:
 
 
 def create(
-    picture: Path, models: Sequence[str], scale: int, region: Region | None, out: Path, progress: Progress
+    picture: Path,
+    models: Sequence[str],
+    scale: int,
+    region: Region | None,
+    out: Path,
+    progress: Progress,
+    device: str | None = None,
 ) -> Comparison:
     """Write the figure of an HR picture file, bicubic and the models to `out`."""
     layout.check_target(out)
     hr, lr = inputs.read_pair(picture, scale)
     labelled = {_BICUBIC: contenders.BICUBIC, **inputs.by_label(models)}
     outputs = {
-        label: inputs.output_of(model, scale, lr)
+        label: inputs.output_of(model, scale, lr, device)
         for label, model in progress.track(labelled.items(), description="upscaling")
     }
     comparison = compare(hr, outputs, region)
@@ -81,6 +88,10 @@ def compare(
     if min(region.width, region.height) < _SSIM_WINDOW:
         raise BadArgumentError(
             f"region: expected at least {_SSIM_WINDOW} pixels each way for SSIM, got {region.width}x{region.height}"
+        )
+    if max(region.width, region.height) > _MOST_ELONGATED * min(region.width, region.height):
+        raise BadArgumentError(
+            f"region: expected one side at most {_MOST_ELONGATED} times the other, got {region.width}x{region.height}"
         )
     truth = to_y(region.of(hr))
     crops: list[Crop] = []

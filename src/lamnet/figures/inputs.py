@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType] (partly typed)
 
-from lamnet import contenders, images, weights
+from lamnet import contenders, devices, images, weights
 from lamnet.data.benchmarks import unmeasurable
 from lamnet.data.resize import crop_to_multiple, imresize
 from lamnet.errors import BadArgumentError, BadImageError
@@ -48,23 +50,35 @@ def label_of(model: str) -> str:
     return f"LAMNet-{model}" if model in weights.SIZES else Path(model.removeprefix(contenders.PEER)).stem
 
 
-def output_of(model: str, scale: int, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def output_of(model: str, scale: int, lr: NDArray[np.uint8], device: str | None = None) -> NDArray[np.uint8]:
     """A model's picture (scale*H, scale*W, 3); a picture file stands for the result of a network that is not at hand."""
     if Path(model).suffix.lower() in images.SUFFIXES:
         pixels = images.read_array(Path(model))
         return np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if pixels.shape[2] == 1 else pixels
-    return contenders.load(model, scale).upscale(lr)
+    return contenders.load(model, scale, device=device).upscale(lr)
 
 
-def network_of(model: str, scale: int) -> nn.Module:
-    """A model as a differentiable network with frozen weights: (B, 3, H, W) in [0, 1] -> (B, 3, scale*H, scale*W)."""
+def network_of(model: str, scale: int, device: str | None = None) -> nn.Module:
+    """A model as a differentiable network with frozen weights: (B, 3, H, W) in [0, 1] -> (B, 3, scale*H, scale*W).
+
+    For the gradient it keeps the inputs of its blocks and computes each block again, so that a large picture fits in memory.
+    """
     if model == contenders.BICUBIC:
         raise BadArgumentError("models: expected networks, which have gradients, found bicubic")
     if model.startswith(contenders.PEER):
         network = _Peer(contenders.peer(Path(model.removeprefix(contenders.PEER)), scale))
     else:
         network = weights.load(model, scale)
-    return network.requires_grad_(False)
+    for block in _blocks(network):
+        block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+    return network.requires_grad_(False).to(devices.pick(device))
+
+
+def _blocks(network: nn.Module) -> Iterator[nn.Module]:
+    """The members of the innermost lists of modules."""
+    for module in network.modules():
+        if isinstance(module, nn.ModuleList):
+            yield from (block for block in module if not any(isinstance(m, nn.ModuleList) for m in block.modules()))
 
 
 class _Peer(nn.Module):

@@ -45,7 +45,13 @@ class ReceptiveField:
 
 
 def create(
-    pictures: Path, models: Sequence[str], scale: int, out: Path, size: int, progress: Progress
+    pictures: Path,
+    models: Sequence[str],
+    scale: int,
+    out: Path,
+    size: int,
+    progress: Progress,
+    device: str | None = None,
 ) -> dict[str, ReceptiveField]:
     """Write the figure to `out`, averaged over the centres, `size` LR pixels wide and high, of HR pictures; fields by label.
 
@@ -53,7 +59,7 @@ def create(
     """
     layout.check_target(out)
     files = images.find(pictures) if pictures.is_dir() else [pictures]
-    networks = {label: inputs.network_of(model, scale) for label, model in inputs.by_label(models).items()}
+    networks = {label: inputs.network_of(model, scale, device) for label, model in inputs.by_label(models).items()}
     crops = [_centre_crop(path, scale, size) for path in files]
     fields = {
         label: measure(network, scale, crops)
@@ -80,13 +86,13 @@ def measure(network: nn.Module, scale: int, crops: Sequence[NDArray[np.uint8]]) 
 def draw(fields: Mapping[str, ReceptiveField]) -> Figure:
     """Each network's map by name, logarithmic from its own peak, with the square that holds the last of SHARES."""
     columns = layout.balanced_columns(len(fields), _MOST_COLUMNS)
-    width = min((layout.COLUMN - _BAR) / columns - layout.GAP, _WIDEST)
-    start = (layout.COLUMN - _BAR - columns * (width + layout.GAP)) / 2
+    width = min((layout.COLUMN - _BAR - layout.GAP) / columns - layout.GAP, _WIDEST)
+    start = (layout.COLUMN - _BAR + layout.GAP - columns * (width + layout.GAP)) / 2
     pitch = width + 2 * layout.LINE + 0.04
-    figure = layout.new_figure(math.ceil(len(fields) / columns) * pitch + layout.GAP)
+    figure = layout.new_figure(math.ceil(len(fields) / columns) * pitch + layout.LINE)
     for index, (name, field) in enumerate(fields.items()):
         row, column = divmod(index, columns)
-        place = (start + column * (width + layout.GAP), layout.GAP / 2 + row * pitch, width, width)
+        place = (start + column * (width + layout.GAP), layout.LINE / 2 + row * pitch, width, width)
         axes = layout.add_picture(figure, np.zeros((1, 1)), *place)
         image = axes.imshow(_logarithm(field.map), cmap="cividis", vmin=-_DECADES, vmax=0, interpolation="nearest")
         side = field.sides[-1]
