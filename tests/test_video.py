@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from lamnet import LAMNet, LAMNetConfig, Upscaler, images, video, weights
+from lamnet import LAMNet, LAMNetConfig, Upscaler, batch, images, video, weights
 from lamnet.errors import BadImageError
+from lamnet.goals import Goal
+from lamnet.jobs import Job
 
 av = pytest.importorskip("av", reason='needs PyAV: pip install "lamnet-sr[video]"')
 from av.video.reformatter import ColorPrimaries, ColorTrc  # noqa: E402
@@ -302,3 +304,55 @@ def test_another_container_keeps_sound_and_times(make: Maker, upscaler: Upscaler
     assert times(target) == times(source)
     assert [packet[3] for packet in copied(target)] == [packet[3] for packet in copied(source)]
     assert described(target)["codec"] == "vp9"
+
+
+@pytest.mark.parametrize(
+    ("name", "encoder", "goal", "size"),
+    [
+        ("a.mp4", "libx264", Goal(1.5), (96, 72)),
+        ("a.mp4", "libx264", Goal(1.45), (92, 70)),  # 92.8 x 69.6, in whole samples of chroma
+        ("a.webm", "libvpx-vp9", Goal(1.45), (93, 70)),  # whose codec takes any
+        ("a.mp4", "libx264", Goal(width=100), (74, 56)),  # its pixels are 4:3, so 74 of them are shown as 99
+        ("a.mp4", "libx264", Goal(height=170, width=80), (106, 80)),  # shown upright: 48 x 85 before
+    ],
+)
+def test_any_size_keeps_the_pixels_shape(
+    make: Maker, upscaler: Upscaler, name: str, encoder: str, goal: Goal, size: tuple[int, int]
+) -> None:
+    source = make(name, encoder, **(BT709 if goal.height else {}))
+    target = upscale(Upscaler(upscaler.network, "cpu", goal=goal), source)
+    assert times(target) == times(source)
+    assert described(target)["aspect"] == described(source)["aspect"]
+    with av.open(target) as container:
+        assert {(frame.width, frame.height) for frame in container.decode(video=0)} == {size}
+
+
+def test_a_reduced_frame_is_the_reduced_picture(make: Maker, upscaler: Upscaler, tmp_path: Path) -> None:
+    reduced = Upscaler(upscaler.network, "cpu", goal=Goal(1.5))
+    source = make("a.mkv", "ffv1", "gbrp16le")
+    target = upscale(reduced, source)
+    with av.open(source) as before, av.open(target) as after:
+        small, big = (next(one.decode(video=0)).to_ndarray(format="rgb48le") for one in (before, after))
+    assert (reduced(small) == big).all()
+
+
+def test_a_dry_run_says_what_would_be_done(make: Maker, upscaler: Upscaler, tmp_path: Path) -> None:
+    make("a.mp4")
+    make("b.mkv")
+    jobs = [Job(tmp_path / "a.mp4", tmp_path / "a_x2"), Job(tmp_path / "b.mkv", tmp_path / "b.webm", False)]
+    upscalers = batch.Upscalers([upscaler.network], Goal(2), lambda network: Upscaler(network, "cpu"), 10_000)
+    line, refused = batch.describe(jobs, upscalers)
+    assert str(line).startswith(
+        f"{tmp_path}/a.mp4 -> {tmp_path}/a_x2.mp4: 64 x 48 -> 128 x 96, 10 frames, h264 yuv420p, "
+    )
+    assert isinstance(refused, batch.Outcome)
+    assert "cannot hold" in str(refused.problem)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_an_upscaler_takes_video_files(make: Maker, upscaler: Upscaler, tmp_path: Path) -> None:
+    source = make("a.mp4")
+    upscaler.file(source, tmp_path / "big.mp4")
+    assert times(tmp_path / "big.mp4") == times(source)
+    with pytest.raises(BadImageError, match="max-pixels"):
+        Upscaler(upscaler.network, "cpu", max_pixels=1000).file(source, tmp_path / "other.mp4")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,7 +107,7 @@ def run(
     overwrite: bool,
     progress: Progress,
     total: int | None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Upscale one picture after another; a problem with one is its outcome and leaves the others alone.
 
     Args:
@@ -142,14 +143,15 @@ def describe(jobs: Iterable[Job], upscalers: Upscalers) -> Iterator[Outcome | st
             yield Outcome(job.source, job.target, str(error))
 
 
-def recorded(outcomes: Iterable[Outcome], manifest: Path | None) -> Iterator[Outcome]:
+def recorded(outcomes: Generator[Outcome], manifest: Path | None) -> Generator[Outcome]:
     """The same outcomes; those that failed also go into a file, one JSON object a line, whole once all are known."""
     failed: list[str] = []
     try:
-        for outcome in outcomes:
-            if outcome.problem is not None:
-                failed.append(json.dumps({"source": str(outcome.source), "problem": outcome.problem}))
-            yield outcome
+        with closing(outcomes):
+            for outcome in outcomes:
+                if outcome.problem is not None:
+                    failed.append(json.dumps({"source": str(outcome.source), "problem": outcome.problem}))
+                yield outcome
     finally:
         if manifest is not None:
             partial = images.partial_of(manifest)
@@ -180,8 +182,9 @@ def upscale_one(
         _check_free(job, target, overwrite)
         target.parent.mkdir(parents=True, exist_ok=True)
         picture = isinstance(found, Picture)
-        for done in upscaler.steps(found, target) if picture else video.steps(upscaler, found, target):
-            report(done)
+        with closing(upscaler.steps(found, target) if picture else video.steps(upscaler, found, target)) as steps:
+            for done in steps:
+                report(done)
         return Outcome(job.source, target)
     except LamnetError as error:
         return Outcome(job.source, target, str(error))

@@ -52,16 +52,11 @@ class Transfer:
     def plan(self) -> Iterator[Job]:
         """The jobs, folder by folder as they are listed; their paths are those within the buckets."""
         with _said(self.source.named(self.source.root), "cannot be listed"):
-            info = self.source.files.get_file_info(str(self.source.root))
-            if info.is_file:
+            if self.source.exists(self.source.root):
                 root = self.source.root.parent
                 yield self._job(root, root, self.source.root.name)
-            elif list(
-                self.source.files.get_file_info(_selector(self.source.root, missing=info.type.name != "NotFound"))
-            ):
-                yield from self._below(self.source.root)
             else:
-                raise BadArgumentError(f"{self.source.named(self.source.root)}: expected objects, found none")
+                yield from self._below(self.source.root)
 
     def upscale_one(self, job: Job, upscalers: Upscalers, overwrite: bool, report: Callable[[float], None]) -> Outcome:
         """As `batch.upscale_one`; a result that is there is kept without reading its source."""
@@ -104,7 +99,7 @@ class Transfer:
         self.target.files.move(str(partial), str(target))
 
     def _below(self, folder: Path) -> Iterator[Job]:
-        infos = self.source.files.get_file_info(_selector(folder))
+        infos = self.source.files.get_file_info(import_module("pyarrow.fs").FileSelector(str(folder)))
         beside = self.source == self.target
         names = jobs.sources_among((info.base_name for info in infos if info.is_file), beside)
         yield from jobs.apart(self._job(self.source.root, folder, name) for name in names)
@@ -139,14 +134,9 @@ def _open(name: str) -> Bucket:
             f'{name}: buckets need PyArrow, which is not here ({error}); pip install "lamnet-sr[ray]"'
         ) from error
     address = name if is_uri(name) else Path(name).absolute().as_uri()
-    shown = re.sub(r"//[^/@]*@|\?.*", lambda found: "//" if found[0].startswith("//") else "", address)
-    with _said(shown, "cannot be opened"):
+    with _said(_without_keys(address), "cannot be opened"):
         files, path = fs.FileSystem.from_uri(address)
         return Bucket(address.split(":")[0], files, Path(path))
-
-
-def _selector(folder: Path, missing: bool = False) -> Any:
-    return import_module("pyarrow.fs").FileSelector(str(folder), allow_not_found=missing)
 
 
 def _copy(source_files: Any, source: Path, target_files: Any, target: Path) -> None:
@@ -168,4 +158,8 @@ def _said(address: str, what: str) -> Generator[None]:
     except LamnetError:
         raise
     except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
-        raise BadImageError(f"{address}: {what}: {' '.join(str(error).split())}") from error
+        raise BadImageError(f"{address}: {what}: {' '.join(_without_keys(str(error)).split())}") from error
+
+
+def _without_keys(text: str) -> str:
+    return re.sub(r"//[^/@\s]*@", "//", re.sub(r"\?\S*=\S*", "", text))

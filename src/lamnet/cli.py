@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -16,7 +17,7 @@ from lamnet.errors import BadArgumentError, LamnetError
 from lamnet.terminal import complain, one_line, print_table, progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
 
     from lamnet.batch import Outcome, Upscalers
     from lamnet.jobs import Job
@@ -129,18 +130,18 @@ def upscale(
         sys.exit(1)
 
 
-def _engine(name: str) -> Callable[..., Iterator[Outcome]]:
+def _engine(name: str) -> Callable[..., Generator[Outcome]]:
     from lamnet import batch, cluster
 
     return cluster.run if name == "ray" else batch.run
 
 
-def _upscale(run: Callable[..., Iterator[Outcome]], manifest: Path | None) -> int:
+def _upscale(run: Callable[..., Generator[Outcome]], manifest: Path | None) -> int:
     from lamnet import batch
 
     failed = 0
-    with progress_bar() as progress:
-        for outcome in batch.recorded(run(progress=progress), manifest):
+    with progress_bar() as progress, closing(batch.recorded(run(progress=progress), manifest)) as outcomes:
+        for outcome in outcomes:
             if outcome.problem is not None:
                 failed += 1
                 complain(outcome.problem)

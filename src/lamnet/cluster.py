@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import redirect_stdout
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, redirect_stdout, suppress
 from dataclasses import replace
 from importlib import import_module
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
 from rich.progress import Progress
 
 from lamnet.batch import Outcome, Upscalers, Work
-from lamnet.errors import MissingExtraError
+from lamnet.errors import BackendError, LamnetError, MissingExtraError
 from lamnet.jobs import Job
 
 ATTEMPTS = 3  # at one picture; one that takes three workers down is given up
@@ -30,7 +33,7 @@ def run(
     overwrite: bool,
     progress: Progress,
     total: int | None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """As `batch.run`, on the cluster that RAY_ADDRESS names or on this machine, in the order in which results come.
 
     Files have the same paths on every machine. What a lost worker was at is done again elsewhere; a result
@@ -52,14 +55,17 @@ def run(
         ) from error
     ours = not ray.is_initialized()
     if ours:
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it warns on stderr of what it does for us
+        with _silent_stderr():  # where it would say that this is set
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
         task = progress.add_task("all", total=total)
         jobs = iter(jobs)
         while some := list(islice(jobs, AT_ONCE)):
-            for outcome in _some(ray, data, some, one, make, overwrite):
-                progress.advance(task)
-                yield outcome
+            with closing(_some(ray, data, some, one, make, overwrite)) as outcomes:
+                for outcome in outcomes:
+                    progress.advance(task)
+                    yield outcome
     finally:
         if ours:
             ray.shutdown()
@@ -67,7 +73,7 @@ def run(
 
 def _some(
     ray: Any, data: Any, jobs: Sequence[Job], one: Work, make: Callable[[], Upscalers], overwrite: bool
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     context = data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # a block is a picture: it stays in `left`, the others go on
@@ -77,26 +83,47 @@ def _some(
     for _ in range(ATTEMPTS):
         if left:
             pickled = [{"number": number, "job": job} for number, job in left.items()]
-            outcomes = data.from_items(pickled, override_num_blocks=len(pickled)).map_batches(
-                _Worker,
-                fn_constructor_args=(one, make, overwrite, torch.get_num_threads()),
-                batch_size=1,
-                # Ray's own repetition has no end for a picture that kills its worker each time.
-                ray_remote_args_fn=lambda: {"max_restarts": -1, "max_task_retries": 0},
-                **_resources(data, ray.cluster_resources(), len(pickled)),
-            )
-            rows = iter(outcomes.iter_rows())
-            while (row := _next(rows)) is not None:
-                if left.pop(row["number"], None) is not None:
-                    yield pickle.loads(row["outcome"])
+            with warnings.catch_warnings(action="ignore"):  # Ray 2.64 wants another way to say max_task_retries
+                outcomes = data.from_items(pickled, override_num_blocks=len(pickled)).map_batches(
+                    _Worker,
+                    fn_constructor_args=(one, make, overwrite, torch.get_num_threads(), Path.cwd()),
+                    batch_size=1,
+                    # Ray's own repetition has no end for a picture that kills its worker each time.
+                    max_task_retries=0,
+                    **_resources(data, ray.cluster_resources(), len(pickled)),
+                )
+            # Rows left open start a cluster anew when Python frees them after the end of this one.
+            with closing(iter(outcomes.iter_rows())) as rows:
+                while (row := _next(ray, rows)) is not None:
+                    outcome = pickle.loads(row["outcome"])
+                    if isinstance(outcome, LamnetError):
+                        raise outcome
+                    if left.pop(row["number"], None) is not None:
+                        yield outcome
     for number in left:
         job = jobs[number]
         yield Outcome(job.source, job.target, f"{job.source}: its worker was lost {ATTEMPTS} times")
 
 
-def _next(rows: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
-    with redirect_stdout(sys.stderr):  # Ray announces lost workers on stdout, where results belong
-        return next(rows, None)
+def _next(ray: Any, rows: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
+    try:
+        with redirect_stdout(sys.stderr):  # Ray announces lost workers on stdout, where results belong
+            return next(rows, None)
+    except ray.exceptions.RayError as error:
+        raise BackendError(f"engine: expected a Ray cluster at work, {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
+def _silent_stderr() -> Generator[None]:
+    """What native code writes to stderr is lost; exceptions are not."""
+    before, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nothing)
 
 
 def _resources(data: Any, cluster: dict[str, float], jobs: int) -> dict[str, Any]:
@@ -108,12 +135,21 @@ def _resources(data: Any, cluster: dict[str, float], jobs: int) -> dict[str, Any
 
 
 class _Worker:
-    def __init__(self, one: Work, make: Callable[[], Upscalers], overwrite: bool, threads: int) -> None:
+    def __init__(self, one: Work, make: Callable[[], Upscalers], overwrite: bool, threads: int, place: Path) -> None:
+        with suppress(OSError):  # where it exists, paths relative to it are the same
+            os.chdir(place)
         torch.set_num_threads(threads)
         self.one = one
-        self.upscalers = make()
         self.overwrite = overwrite
+        try:
+            self.upscalers = make()
+        except LamnetError as error:  # raised here, it would come out as Ray's
+            self.upscalers = error
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
-        outcomes = [self.one(pickle.loads(job), self.upscalers, self.overwrite, lambda _: None) for job in rows["job"]]
-        return {"number": rows["number"], "outcome": [pickle.dumps(outcome) for outcome in outcomes]}
+        return {"number": rows["number"], "outcome": [pickle.dumps(self._outcome(job)) for job in rows["job"]]}
+
+    def _outcome(self, job: bytes) -> Outcome | LamnetError:
+        if isinstance(self.upscalers, LamnetError):
+            return self.upscalers
+        return self.one(pickle.loads(job), self.upscalers, self.overwrite, lambda _: None)

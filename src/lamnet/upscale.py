@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -128,7 +128,7 @@ class Upscaler:
         for _ in steps:
             pass
 
-    def steps(self, picture: Picture, target: Path) -> Iterator[float]:
+    def steps(self, picture: Picture, target: Path) -> Generator[float]:
         """As `file`, stopping after every part of the work to say how much of it is done, 0 to 1."""
         sizes = [self.result_size(page.width, page.height) for page in picture.pages]
         pictures.check_target(picture, target, sizes[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
@@ -66,7 +66,7 @@ def open_clip(path: Path, max_pixels: int = pictures.MAX_PIXELS) -> Clip:
     return clips.probe(path, max_pixels)
 
 
-def steps(upscaler: Enlarger, clip: Clip, target: Path, part: int = PART) -> Iterator[float]:
+def steps(upscaler: Enlarger, clip: Clip, target: Path, part: int = PART) -> Generator[float]:
     """Upscale a video file, stopping after every frame to say how much of the work is done, 0 to 1.
 
     Times, sound, subtitles, chapters, rotation, colours and other tags are kept; only the pictures are encoded anew, in

@@ -1,0 +1,64 @@
+"""Names of results: none is lost because two pictures would have one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lamnet import jobs
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Files with the names of pictures; what is in them does not matter here."""
+    for name in ("a.png", "a.gif", "a.bmp", "one/x.png", "two/x.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def results(inputs: list[Path | str], out: Path | None, suffix: str = ".png") -> list[str]:
+    planned = jobs.plan([str(name) for name in inputs], out, "_x4")
+    return [f"{job.source.name} -> {job.result(suffix)}" for job in planned if job.taken_by is None]
+
+
+def test_a_changed_suffix_does_not_make_two_results_one(tree: Path) -> None:
+    assert results([tree], Path("out"))[:3] == [
+        "a.bmp -> out/a_x4.bmp.png",
+        "a.gif -> out/a_x4.gif.png",
+        "a.png -> out/a_x4.png",
+    ]
+    assert results([tree / "a.gif"], None) == [f"a.gif -> {tree / 'a_x4.png'}"]
+    assert results([tree / "a.gif", tree / "a.png"], Path("out"))[0] == "a.gif -> out/a_x4.gif.png"
+
+
+def test_results_of_earlier_calls_are_no_sources(tree: Path) -> None:
+    for name in ("a_x4.png", "a_x4.gif.png", "a_x2.5.png", "a_1920x1080.png", "a_x70.webp"):
+        (tree / name).touch()
+    (tree / "b_x4.png").touch()  # of nothing here
+    assert [job.source.name for job in jobs.plan([str(tree)], None, "_x4")][:4] == [
+        "a.bmp",
+        "a.gif",
+        "a.png",
+        "b_x4.png",
+    ]
+    assert len(list(jobs.plan([str(tree)], tree, "_x4"))) == 6
+    assert len(list(jobs.plan([str(tree)], tree / "out", "_x4"))) == 11
+
+
+def test_what_a_pattern_finds_is_mirrored(tree: Path) -> None:
+    assert results([str(tree / "*" / "x.png")], Path("out")) == [
+        "x.png -> out/one/x_x4.png",
+        "x.png -> out/two/x_x4.png",
+    ]
+
+
+def test_a_source_whose_result_is_anothers_is_told_so(tree: Path) -> None:
+    first, second = jobs.plan([str(tree / "one" / "x.png"), str(tree / "two" / "x.png")], Path("out"), "_x4")
+    assert (first.taken_by, second.taken_by) == (None, tree / "one" / "x.png")
+
+
+def test_a_source_named_twice_is_done_once(tree: Path) -> None:
+    assert len(results([tree / "a.png", tree / "a.png"], None)) == 1
+    assert len(results([tree, tree / "a.png"], None)) == 5
