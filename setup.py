@@ -14,7 +14,7 @@ from setuptools.errors import CompileError
 
 SOURCES = Path("src/lamnet/ops/csrc")
 LEVELS = {  # name -> zig's -mcpu
-    "x86_64": {"x86_64_v3": "x86_64_v3", "x86_64_v4": "x86_64_v4"},
+    "x86_64": {"x86_64_v3": "x86_64_v3", "x86_64_v4": "x86_64_v4", "x86_64_v4_bf16": "x86_64_v4+avx512bf16"},
     "aarch64": {"aarch64": "generic"},
 }
 # An old glibc, so that the library loads on every Linux that PyTorch runs on.
@@ -33,9 +33,11 @@ class ZigBuild(build_ext):
         output.parent.mkdir(parents=True, exist_ok=True)
         target = f"{machine}-{SYSTEMS[sys.platform]}"
         command = [sys.executable, "-m", "ziglang", "cc", "-target", target, f"-mcpu={LEVELS[machine][level]}"]
-        command += [*FLAGS, "-shared", "-fPIC", "-s", "-o", str(output), *ext.sources]
+        partial = output.with_name(f"partial{output.name}")  # whoever runs the library meanwhile keeps it whole
+        command += [*FLAGS, "-shared", "-fPIC", "-s", "-o", str(partial), *ext.sources]
         if subprocess.run(command).returncode:
             raise CompileError(f"{ext.name}: {' '.join(command[:4])} failed")
+        partial.replace(output)
 
 
 def _machine() -> str:

@@ -20,24 +20,29 @@ from lamnet.errors import BackendError, BadArgumentError
 DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 
 
-def _level() -> str | None:
-    """The build this processor can run, as named by setup.py; None when there is no build for it."""
+def _levels() -> list[str]:
+    """The builds this processor can run, as named by setup.py, the best first; none where there is none for it."""
     if platform.machine().lower() in ("arm64", "aarch64"):
-        return "aarch64"
-    return {"AVX2": "x86_64_v3", "AVX512": "x86_64_v4"}.get(torch.backends.cpu.get_cpu_capability())
+        return ["aarch64"]
+    capability = torch.backends.cpu.get_cpu_capability()
+    if capability != "AVX512":
+        return ["x86_64_v3"] if capability == "AVX2" else []
+    # PyTorch has no public name for this that all its versions know.
+    multiplies_bfloat16 = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)
+    return ["x86_64_v4_bf16", "x86_64_v4"] if multiplies_bfloat16() else ["x86_64_v4"]
 
 
 @cache
 def _library() -> ctypes.CDLL | str:
     """The library, or why there is none."""
-    level = _level()
-    if level is None:
+    levels = _levels()
+    if not levels:
         return f"the processor ({platform.machine()}) has no AVX2"
-    path = next(iter(Path(__file__).parent.glob(f"_native_{level}.*")), None)
-    if path is None:
-        return f"this installation was built without its kernels for {level}"
+    built = [path for level in levels for path in Path(__file__).parent.glob(f"_native_{level}.*")]
+    if not built:
+        return f"this installation was built without its kernels for {levels[-1]}"
     try:
-        library = ctypes.CDLL(str(path))
+        library = ctypes.CDLL(str(built[0]))
     except OSError as error:
         return f"its kernels do not load: {error}"
     # PyTorch's own OpenMP pool, so that there is one set of threads; where it is not found, one thread does the work.

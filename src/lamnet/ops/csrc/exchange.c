@@ -104,19 +104,19 @@ static void exchange_part(const void *argument, int64_t item, float *gate) {
 static void exchange_linear_part(const void *argument, int64_t item, float *gate) {
     const job *j = argument;
     const geometry *g = j->g;
-    int64_t n = g->channels, wide = padded(g->outputs);
+    int64_t n = g->channels, deep = padded(2 * n), wide = padded(g->outputs);
     part p = part_of(j, item);
-    float *z = gate + n, *out = z + TILE * 2 * n;
+    float *z = gate + n, *out = z + TILE * deep;
     const float *means = j->means + p.batch * 2 * n;
     for (int64_t i = 0; i < n; i++) gate[i] = sigmoid(means[n + i]);
     for (; p.first < p.last; p.first += TILE) {
         int64_t rows = least(TILE, p.last - p.first), pixel = p.batch * g->pixels + p.first;
         for (int64_t r = 0; r < rows; r++) {
-            exchange_pixel(z + r * 2 * n, gate, means, j, pixel + r);
+            exchange_pixel(z + r * deep, gate, means, j, pixel + r);
             load(out + r * wide, at(j->residual, (pixel + r) * g->outputs, g->dtype), g->outputs, g->dtype);
             for (int64_t i = 0; i < wide; i++) out[r * wide + i] += j->bias[i];
         }
-        gemm(out, wide, (rows_of){z, 2 * n, 1}, j->weight, wide, NULL, rows, 2 * n);
+        gemm(out, wide, operand(z, rows, deep, g->dtype), j->weight, wide, NULL, rows, 2 * n);
         for (int64_t r = 0; r < rows; r++)
             store(at(j->out, (pixel + r) * g->outputs, g->dtype), out + r * wide, g->outputs, g->dtype);
     }
@@ -152,7 +152,7 @@ static int run_parts(job *j, work each, float *sums, float scale) {
     j->chunk = ceil_div(g->pixels, MOST_CHUNKS) + LEAST_CHUNK;
     j->chunks = ceil_div(g->pixels, j->chunk);
     if (sums && !(j->partials = calloc((size_t)(g->batch * j->chunks * size + 1), sizeof(float)))) return 1;
-    int64_t floats = 5 * g->channels + TILE * (2 * g->channels + padded(g->outputs));
+    int64_t floats = 5 * g->channels + TILE * (padded(size) + padded(g->outputs));
     int failed = parallel(each, j, g->batch * j->chunks, floats, g->threads);
     if (!sums) return failed;
     for (int64_t b = 0; b < g->batch; b++)
@@ -189,7 +189,7 @@ int lamnet_exchange_linear(void *const *data, const int64_t *numbers) {
     int64_t inputs = 2 * j.g->channels;
     j.weight = calloc((size_t)((inputs + 1) * padded(j.g->outputs)), sizeof(float));
     if (!j.weight) return 1;
-    j.bias = transposed(j.weight, data[3], data[4], j.g->outputs, inputs, j.g->dtype);
+    j.bias = gemm_weight(j.weight, data[3], data[4], j.g->outputs, inputs, j.g->dtype);
     int failed = run_parts(&j, exchange_linear_part, NULL, 0);
     return free(j.weight), failed;
 }

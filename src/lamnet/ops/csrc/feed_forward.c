@@ -28,7 +28,7 @@ static void hidden_line(float *to, float *x, const job *j, strip t, int64_t y) {
     if (y < 0 || y >= g->height) return;
     load_rows(x, deep, j->x, (t.batch * g->height + y) * g->width + left, n, g->channels, g->channels, g->dtype);
     for (int64_t i = 0; i < n; i++) normalise(x + i * deep, g->channels);
-    gemm(to + (left - t.left + 1) * wide, wide, (rows_of){x, deep, 1}, j->in, wide, j->in_bias, n, g->channels);
+    gemm(to + (left - t.left + 1) * wide, wide, operand(x, n, deep, g->dtype), j->in, wide, j->in_bias, n, g->channels);
 }
 
 static void output_line(float *x, float *z, const job *j, strip t, int64_t y) {
@@ -39,7 +39,7 @@ static void output_line(float *x, float *z, const job *j, strip t, int64_t y) {
     load_rows(x, deep, j->x, first, t.columns, g->channels, g->channels, g->dtype);
     for (int64_t i = 0; i < t.columns; i++)
         for (int64_t c = 0; c < deep; c++) x[i * deep + c] += j->out_bias[c];
-    gemm(x, deep, (rows_of){z, wide, 1}, j->out_weight, deep, NULL, t.columns, g->hidden);
+    gemm(x, deep, operand(z, t.columns, wide, g->dtype), j->out_weight, deep, NULL, t.columns, g->hidden);
     for (int64_t i = 0; i < t.columns; i++)
         store(at(j->out, (first + i) * g->channels, g->dtype), x + i * deep, g->channels, g->dtype);
 }
@@ -69,11 +69,11 @@ int lamnet_feed_forward(void *const *data, const int64_t *numbers) {
     float *all = calloc((size_t)((g->channels + 1) * wide + (TAPS + 1) * wide + (g->hidden + 1) * deep), sizeof(float));
     if (!all) return 1;
     job j = {.g = g, .x = data[0], .out = data[7], .in = all};
-    j.in_bias = transposed(j.in, data[1], data[2], g->hidden, g->channels, g->dtype);
+    j.in_bias = gemm_weight(j.in, data[1], data[2], g->hidden, g->channels, g->dtype);
     j.taps = j.in_bias + wide;
     j.taps_bias = transposed(j.taps, data[3], data[4], g->hidden, TAPS, g->dtype);
     j.out_weight = j.taps_bias + wide;
-    j.out_bias = transposed(j.out_weight, data[5], data[6], g->channels, g->hidden, g->dtype);
+    j.out_bias = gemm_weight(j.out_weight, data[5], data[6], g->channels, g->hidden, g->dtype);
     int64_t items = g->batch * ceil_div(g->height, ROWS) * ceil_div(g->width, COLUMNS);
     int64_t floats = (3 * (COLUMNS + 2) + COLUMNS) * wide + (COLUMNS + 2) * deep;
     int failed = parallel(strip_of_columns, &j, items, floats, g->threads);

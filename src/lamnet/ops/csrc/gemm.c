@@ -1,13 +1,20 @@
 #include "gemm.h"
 
-void gemm(float *out, int64_t pitch, rows_of a, const float *w, int64_t columns, const float *start, int64_t rows,
-          int64_t depth) {
+static inline __attribute__((always_inline)) void gemm_of(float *out, int64_t pitch, rows_of a, const float *w,
+        int64_t columns, const float *start, int64_t rows, int64_t depth, const int pairs) {
     int64_t c = 0;
     for (; c + WIDE * LANES <= columns; c += WIDE * LANES)
-        gemm_columns(out + c, pitch, a, w + c, columns, start ? start + c : start, rows, depth, WIDE);
+        gemm_columns(out + c, pitch, a, w + c, columns, start ? start + c : start, rows, depth, WIDE, pairs);
 #if __AVX512F__
-    if (columns - c == 3 * LANES) gemm_columns(out + c, pitch, a, w + c, columns, start ? start + c : start, rows, depth, 3);
-    if (columns - c == 2 * LANES) gemm_columns(out + c, pitch, a, w + c, columns, start ? start + c : start, rows, depth, 2);
-    if (columns - c == LANES) gemm_columns(out + c, pitch, a, w + c, columns, start ? start + c : start, rows, depth, 1);
+    const float *from = start ? start + c : start;
+    if (columns - c == 3 * LANES) gemm_columns(out + c, pitch, a, w + c, columns, from, rows, depth, 3, pairs);
+    if (columns - c == 2 * LANES) gemm_columns(out + c, pitch, a, w + c, columns, from, rows, depth, 2, pairs);
+    if (columns - c == LANES) gemm_columns(out + c, pitch, a, w + c, columns, from, rows, depth, 1, pairs);
 #endif
+}
+
+void gemm(float *out, int64_t pitch, rows_of a, const float *w, int64_t columns, const float *start, int64_t rows,
+          int64_t depth) {
+    if (a.pairs) gemm_of(out, pitch, a, w, columns, start, rows, ceil_div(depth, 2), 1);
+    else gemm_of(out, pitch, a, w, columns, start, rows, depth, 0);
 }

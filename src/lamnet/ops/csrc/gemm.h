@@ -1,8 +1,12 @@
 /* out (rows, columns) = start + x (rows, depth) @ w (depth, columns), small enough for the caches.
 
-   x[r][i] is x[r * row + i * step]; `columns` is a multiple of LANES; start is one row, or NULL to add to what is there. */
+   x[r][i] is x[r * row + i * step]; `columns` is a multiple of LANES; start is one row, or NULL to add to what is there.
+   Where the processor multiplies pairs of bfloat16, each number of x and w may be such a pair, two steps of the depth. */
 #pragma once
 #include "common.h"
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
 
 #define LANES 16
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4)));
@@ -14,10 +18,17 @@ enum { WIDE = 1 };
 
 static inline int64_t padded(int64_t n) { return ceil_div(n, LANES) * LANES; }
 
-typedef struct { const float *x; int64_t row, step; } rows_of;
+typedef struct { const float *x; int64_t row, step; int pairs; } rows_of;
+
+static inline __attribute__((always_inline)) vec plus_product(vec sum, float a, vec b, const int pairs) {
+#ifdef __AVX512BF16__
+    if (pairs) return (vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_ps(a), (__m512bh)b);
+#endif
+    return sum + a * b;
+}
 
 static inline __attribute__((always_inline)) void gemm_block(float *out, int64_t pitch, rows_of a, const float *w,
-        int64_t columns, const float *start, int64_t depth, const int rows, const int wide) {
+        int64_t columns, const float *start, int64_t depth, const int rows, const int wide, const int pairs) {
     vec sum[6][WIDE];
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < wide; v++) sum[r][v] = *(const vec *)((start ? start : out + r * pitch) + v * LANES);
@@ -25,22 +36,44 @@ static inline __attribute__((always_inline)) void gemm_block(float *out, int64_t
         vec c[WIDE];
         for (int v = 0; v < wide; v++) c[v] = *(const vec *)(w + i * columns + v * LANES);
         for (int r = 0; r < rows; r++)
-            for (int v = 0; v < wide; v++) sum[r][v] += a.x[r * a.row + i * a.step] * c[v];
+            for (int v = 0; v < wide; v++) sum[r][v] = plus_product(sum[r][v], a.x[r * a.row + i * a.step], c[v], pairs);
     }
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < wide; v++) *(vec *)(out + r * pitch + v * LANES) = sum[r][v];
 }
 
 static inline __attribute__((always_inline)) void gemm_columns(float *out, int64_t pitch, rows_of a, const float *w,
-        int64_t columns, const float *start, int64_t rows, int64_t depth, const int wide) {
+        int64_t columns, const float *start, int64_t rows, int64_t depth, const int wide, const int pairs) {
     int64_t r = 0;
-    for (; r + 6 <= rows; r += 6, a.x += 6 * a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 6, wide);
-    for (; r + 2 <= rows; r += 2, a.x += 2 * a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 2, wide);
-    for (; r < rows; r++, a.x += a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 1, wide);
+    for (; r + 6 <= rows; r += 6, a.x += 6 * a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 6, wide, pairs);
+    for (; r + 2 <= rows; r += 2, a.x += 2 * a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 2, wide, pairs);
+    for (; r < rows; r++, a.x += a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 1, wide, pairs);
 }
 
 void gemm(float *out, int64_t pitch, rows_of a, const float *w, int64_t columns, const float *start, int64_t rows,
           int64_t depth);
+
+static inline int in_pairs(int64_t dtype) {
+#ifdef __AVX512BF16__
+    return dtype == BFLOAT16;
+#else
+    return 0;
+#endif
+}
+
+/* Rows x[r * pitch + i] as gemm multiplies them in this dtype, in place; `pitch` is a multiple of LANES. */
+static inline rows_of operand(float *x, int64_t rows, int64_t pitch, int64_t dtype) {
+#ifdef __AVX512BF16__
+    if (in_pairs(dtype))
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t i = 0; i < pitch; i += 2 * LANES) {
+                const float *from = x + r * pitch + i;
+                __m512 low = _mm512_loadu_ps(from), high = i + LANES < pitch ? _mm512_loadu_ps(from + LANES) : _mm512_setzero_ps();
+                _mm512_storeu_ps(x + r * pitch + i / 2, (__m512)_mm512_cvtne2ps_pbh(high, low));
+            }
+#endif
+    return (rows_of){x, pitch, 1, in_pairs(dtype)};
+}
 
 /* (rows, columns) as stored -> (columns, padded rows), and a bias below it. */
 static inline float *transposed(float *to, const void *weight, const void *bias, int64_t rows, int64_t columns, int64_t dtype) {
@@ -49,4 +82,19 @@ static inline float *transposed(float *to, const void *weight, const void *bias,
             load(to + c * padded(rows) + r, at(weight, r * columns + c, dtype), 1, dtype);
     load(to + columns * padded(rows), bias, rows, dtype);
     return to + columns * padded(rows);
+}
+
+/* A weight (depth, columns) as gemm takes it for an `operand` of this dtype, in place. */
+static inline void pair_rows(float *w, int64_t columns, int64_t depth, int64_t dtype) {
+    for (int64_t i = 0; i < depth && in_pairs(dtype); i += 2)
+        for (int64_t c = 0; c < columns; c++) {
+            uint32_t low = bits_of(w[i * columns + c]), high = i + 1 < depth ? bits_of(w[(i + 1) * columns + c]) : 0;
+            w[i / 2 * columns + c] = float_of(high | low >> 16);
+        }
+}
+
+static inline float *gemm_weight(float *to, const void *weight, const void *bias, int64_t rows, int64_t columns, int64_t dtype) {
+    float *below = transposed(to, weight, bias, rows, columns, dtype);
+    pair_rows(to, padded(rows), columns, dtype);
+    return below;
 }

@@ -47,12 +47,13 @@ static void forward_tile(const void *argument, int64_t item, float *x) {
     const geometry *g = j->g;
     int64_t first = item * TILE, rows = least(TILE, g->pixels - first), deep = padded(g->inputs), wide = padded(g->outputs);
     float *out = x + TILE * deep, *residual = out + TILE * wide, *scale = residual + wide;
-    rows_of a = {x, deep, 1};
+    rows_of a;
     if (g->dtype == FLOAT32 && g->before == NOTHING) {
         a = (rows_of){(const float *)j->x + first * g->x_pitch, g->x_pitch, 1};
     } else {
         load_rows(x, deep, j->x, first, rows, g->x_pitch, g->inputs, g->dtype);
         apply_before(x, scale, rows, g);
+        a = operand(x, rows, deep, g->dtype);
     }
     int in_place = g->dtype == FLOAT32 && wide == g->outputs;
     if (in_place) out = (float *)j->out + first * wide;
@@ -95,7 +96,7 @@ int lamnet_linear(void *const *data, const int64_t *numbers) {
     float *weight = calloc((size_t)((deep + 1) * wide), sizeof(float));
     if (!weight) return 1;
     job j = {.g = g, .x = data[0], .residual = data[3], .out = data[4], .weight = weight};
-    j.start = transposed(weight, data[1], data[2], g->outputs, g->inputs, g->dtype);
+    j.start = gemm_weight(weight, data[1], data[2], g->outputs, g->inputs, g->dtype);
     int64_t floats = TILE * (deep + wide + 1) + wide;
     int failed = parallel(forward_tile, &j, ceil_div(g->pixels, TILE), floats, g->threads);
     return free(weight), failed;
