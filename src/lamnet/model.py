@@ -222,13 +222,14 @@ class LAMNet(nn.Module):
 
     def shallow(self, x: Tensor) -> Tensor:
         """The features that the groups start from, (B, 3, H, W) -> (B, H, W, C); reach 1 pixel."""
-        return _conv(x.permute(0, 2, 3, 1) - self.mean, self.head)
+        return _conv((x.permute(0, 2, 3, 1) - self.mean).contiguous(), self.head)
 
     def reconstruct(self, shallow: Tensor, deep: Tensor) -> Tensor:
         """The output, (B, 3, scale*H, scale*W), from the features before and after the groups; reach 2 pixels."""
         deep = torch.addcmul(shallow, _conv(deep, self.fuse), self.fuse_scale)
-        out = F.pixel_shuffle(_conv(deep, self.tail).permute(0, 3, 1, 2), self.config.scale)
-        return out + self.mean.to(out.dtype)[:, None, None]
+        out = _conv(deep, self.tail)
+        out = out + self.mean.to(out.dtype).repeat_interleave(self.config.scale**2)
+        return F.pixel_shuffle(out.permute(0, 3, 1, 2), self.config.scale)
 
 
 def _initialise(module: nn.Module) -> None:
