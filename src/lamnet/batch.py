@@ -129,8 +129,7 @@ def describe(jobs: Iterable[Job], upscalers: Upscalers) -> Iterator[Outcome | st
     for job in jobs:
         try:
             found = _open(job, upscalers)
-            width, height = _size(found)
-            upscaler = upscalers(width, height)
+            upscaler = _upscaler_for(found, upscalers)
             target = _target(job, found, upscaler)
             speed = speeds.get(upscaler.scale) or upscaler.seconds_per_pixel()
             speeds[upscaler.scale] = speed
@@ -140,7 +139,7 @@ def describe(jobs: Iterable[Job], upscalers: Upscalers) -> Iterator[Outcome | st
                 about = _about_clip(found, target, upscaler, speed)
             yield f"{job.source} -> {target}: {about}"
         except LamnetError as error:
-            yield Outcome(job.source, job.target, str(error))
+            yield Outcome(job.source, job.target, _naming(job.source, error))
 
 
 def recorded(outcomes: Generator[Outcome], manifest: Path | None) -> Generator[Outcome]:
@@ -175,7 +174,7 @@ def upscale_one(
     target = job.target
     try:
         found = _open(job, upscalers)
-        upscaler = upscalers(*_size(found))
+        upscaler = _upscaler_for(found, upscalers)
         target = _target(job, found, upscaler)
         if not overwrite and job.found and exists(target):
             return Outcome(job.source, target, kept=True)
@@ -187,7 +186,7 @@ def upscale_one(
                 report(done)
         return Outcome(job.source, target)
     except LamnetError as error:
-        return Outcome(job.source, target, str(error))
+        return Outcome(job.source, target, _naming(job.source, error))
     except OSError as error:
         return Outcome(job.source, target, f"{error.filename or target}: cannot be written: {error.strerror}")
 
@@ -198,6 +197,17 @@ def _open(job: Job, upscalers: Upscalers) -> Picture | Clip:
     if job.source.suffix.lower() in video.SUFFIXES:
         return video.open_clip(job.source, upscalers.max_pixels)
     return pictures.open_picture(job.source, upscalers.max_pixels)
+
+
+def _upscaler_for(found: Picture | Clip, upscalers: Upscalers) -> Upscaler:
+    """Of several pages, the one for that which has to grow most."""
+    sizes = [(page.width, page.height) for page in found.pages] if isinstance(found, Picture) else [found.shown_size]
+    return max((upscalers(*size) for size in sizes), key=lambda one: one.scale)
+
+
+def _naming(source: Path, error: LamnetError) -> str:
+    """An error's message with the file's name, which those of arguments lack."""
+    return str(error) if isinstance(error, BadImageError) else f"{source}: {error}"
 
 
 def _size(found: Picture | Clip) -> tuple[int, int]:
