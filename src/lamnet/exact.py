@@ -20,7 +20,7 @@ from torch import Tensor
 
 from lamnet.errors import BackendError
 from lamnet.model import Block, Group, LAMNet
-from lamnet.ops.dense import exchange_means
+from lamnet.ops.exchange import exchange_means
 from lamnet.tiling import Box, Plan
 
 VISIBLE = 66.0  # dB of PSNR below which tiles by themselves are not good enough: a margin over the 60 promised

@@ -14,8 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lamnet.errors import BadArgumentError
-from lamnet.ops.dense import exchange_linear, exchange_means, feed_forward, linear
-from lamnet.ops.fsa import focal_attention
+from lamnet.ops.exchange import exchange_linear, exchange_means
+from lamnet.ops.feed_forward import feed_forward
+from lamnet.ops.focal import focal_attention
+from lamnet.ops.linear import linear
 from lamnet.ops.window import PAPER_WINDOW, Window
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)

@@ -66,3 +66,20 @@ def backend_for(device: str, dtype: torch.dtype) -> str:
     if reason:
         raise BackendError(f"backend {asked}: {reason}")
     return asked
+
+
+def is_native(x: torch.Tensor) -> bool:
+    """Whether the C kernels run on x."""
+    return backend_for(x.device.type, x.dtype) == "native"
+
+
+def differentiates(*tensors: torch.Tensor) -> bool:
+    """Whether a gradient may be asked of what is computed from these."""
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+
+
+def autocast(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The operands in the dtype of an autocast region, as PyTorch's own layers take them; elsewhere as they are."""
+    if not torch.is_autocast_enabled("cpu"):
+        return tensors
+    return tuple(tensor.to(torch.get_autocast_dtype("cpu")) for tensor in tensors)

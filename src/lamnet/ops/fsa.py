@@ -11,12 +11,9 @@ from torch import Tensor
 from lamnet.errors import BadArgumentError
 from lamnet.ops import native
 from lamnet.ops.backend import backend_for
-from lamnet.ops.dense import autocast, depthwise, differentiates, linear
-from lamnet.ops.native import check, dense_last, empty_like
+from lamnet.ops.native import dense_last, empty_like
 from lamnet.ops.reference import fsa_reference, fsa_reference_backward
 from lamnet.ops.window import Window
-
-LANES = 16  # csrc/gemm.h's: the fused kernel takes multiples of it
 
 
 def fsa(value: Tensor, weight: Tensor, window: Window, axis: int) -> Tensor:
@@ -46,7 +43,7 @@ def fsa(value: Tensor, weight: Tensor, window: Window, axis: int) -> Tensor:
             )
     dim = 2 if axis == -1 else 1
     value, weight = value.permute(0, 2, 3, 1), weight.permute(0, 2, 3, 1)
-    _check(value, weight, window, dim)  # here too: tensors of several devices would not reach the operator's own
+    check_fsa(value, weight, window, dim)  # here too: tensors of several devices would not reach the operator's own
     return fsa_channels_last(value, weight, window, dim).permute(0, 3, 1, 2)
 
 
@@ -58,24 +55,7 @@ def fsa_channels_last(value: Tensor, weight: Tensor, window: Window, dim: int, l
     return torch.ops.lamnet.fsa(value, weight, window.starts, window.lengths, dim, logits)
 
 
-def focal_attention(
-    value: Tensor, along: tuple[Tensor, Tensor], project: tuple[Tensor, Tensor], window: Window, dim: int
-) -> Tensor:
-    """`fsa` by weights made of the value itself: tanh(conv1x1(depthwise along dim)).
-
-    `along` is weight and bias of the depthwise convolution of window.span taps, `project` of the 1x1 to heads*K.
-    """
-    if (
-        backend_for(value.device.type, value.dtype) == "native"
-        and value.shape[3] % LANES == 0
-        and not differentiates(value, *along, *project)
-    ):
-        tensors = autocast(value, *along, *project)
-        return torch.ops.lamnet.focal_attention(*tensors, window.starts, window.lengths, dim)
-    return fsa_channels_last(value, linear(depthwise(value, *along), *project), window, dim, logits=True)
-
-
-def _check(value: Tensor, weight: Tensor, window: Window, dim: int) -> None:
+def check_fsa(value: Tensor, weight: Tensor, window: Window, dim: int) -> None:
     for name, tensor in (("value", value), ("weight", weight)):
         if tensor.dim() != 4:
             raise BadArgumentError(f"{name}: expected 4 dimensions, got shape {tuple(tensor.shape)}")
@@ -103,7 +83,7 @@ def _fsa(
     value: Tensor, weight: Tensor, starts: Sequence[int], lengths: Sequence[int], dim: int, logits: bool
 ) -> Tensor:
     window = Window(tuple(starts), tuple(lengths))
-    _check(value, weight, window, dim)
+    check_fsa(value, weight, window, dim)
     backend = backend_for(value.device.type, value.dtype)
     if backend == "triton":
         from lamnet.ops import triton
@@ -111,7 +91,7 @@ def _fsa(
         return triton.fsa_forward(value, weight, window, dim, logits)
     if backend == "native":
         value, weight, out = dense_last(value), dense_last(weight), empty_like(value)
-        native.call("fsa", [value, weight, out], _numbers(value, weight, value, window, dim, logits))
+        native.call("fsa", [value, weight, out], geometry(value, weight, value, window, dim, logits))
         return out
     gates = torch.tanh(_wide(weight)) if logits else _wide(weight)
     return fsa_reference(_wide(value), gates, window, dim).to(value.dtype).contiguous()
@@ -128,7 +108,7 @@ def _fsa_backward(
     logits: bool,
 ) -> tuple[Tensor, Tensor]:
     window = Window(tuple(starts), tuple(lengths))
-    _check(value, weight, window, dim)
+    check_fsa(value, weight, window, dim)
     if grad_out.shape != value.shape or grad_out.dtype != value.dtype or grad_out.device != value.device:
         raise BadArgumentError(
             f"grad_out: expected {tuple(value.shape)} {value.dtype} on {value.device}, "
@@ -142,7 +122,7 @@ def _fsa_backward(
     if backend == "native":
         grad_out, value, weight = dense_last(grad_out), dense_last(value), dense_last(weight)
         grads = empty_like(value), empty_like(weight)
-        numbers = _numbers(value, weight, grad_out, window, dim, logits)
+        numbers = geometry(value, weight, grad_out, window, dim, logits)
         native.call("fsa_backward", [grad_out, value, weight, *grads], numbers)
         return grads
     gates = torch.tanh(_wide(weight)) if logits else _wide(weight)
@@ -157,7 +137,7 @@ def _wide(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
-def _numbers(value: Tensor, weight: Tensor, grad: Tensor, window: Window, dim: int, logits: bool) -> list[int]:
+def geometry(value: Tensor, weight: Tensor, grad: Tensor, window: Window, dim: int, logits: bool) -> list[int]:
     """`geometry` of csrc/fsa.c."""
     batch, channels, across = value.shape[0], value.shape[3], 3 - dim
     lengths = sorted(set(window.lengths))
@@ -204,45 +184,3 @@ def _backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor, Tensor, None, None, N
 
 
 _fsa.register_autograd(_backward, setup_context=_setup_context)
-
-
-@torch.library.custom_op("lamnet::focal_attention", mutates_args=())
-def _focal_attention(
-    value: Tensor,
-    w1: Tensor,
-    b1: Tensor,
-    w2: Tensor,
-    b2: Tensor,
-    starts: Sequence[int],
-    lengths: Sequence[int],
-    dim: int,
-) -> Tensor:
-    window = Window(tuple(starts), tuple(lengths))
-    weight = value.new_empty(1).expand(*value.shape[:3], w2.shape[0])  # only its shape is read
-    _check(value, weight, window, dim)
-    channels, outputs = value.shape[3], w2.shape[0]
-    if channels % LANES:
-        raise BadArgumentError(f"value: expected a multiple of {LANES} channels, got {channels}")
-    check("value", value, value.shape, value.dtype)
-    check("w1", w1, (channels, 1, window.span, 1) if dim == 1 else (channels, 1, 1, window.span), value.dtype)
-    check("b1", b1, (channels,), value.dtype)
-    check("w2", w2, (outputs, channels), value.dtype)
-    check("b2", b2, (outputs,), value.dtype)
-    value, out = dense_last(value), empty_like(value)
-    tensors = [tensor.contiguous() for tensor in (w1, b1, w2, b2)]
-    native.call("focal", [value, *tensors, out], _numbers(value, weight, value, window, dim, True))
-    return out
-
-
-@_focal_attention.register_fake
-def _(
-    value: Tensor,
-    w1: Tensor,
-    b1: Tensor,
-    w2: Tensor,
-    b2: Tensor,
-    starts: Sequence[int],
-    lengths: Sequence[int],
-    dim: int,
-) -> Tensor:
-    return empty_like(value)

@@ -62,6 +62,11 @@ def dense_last(x: Tensor) -> Tensor:
     return x if x.stride(-1) == 1 or x.shape[-1] == 1 else x.contiguous()
 
 
+def rows_of(x: Tensor) -> Tensor:
+    """(pixels, channels), a view where the pixels lie at equal distances."""
+    return dense_last(x.reshape(-1, x.shape[-1]))
+
+
 def empty_like(x: Tensor) -> Tensor:
     """A contiguous tensor for a result."""
     return torch.empty_like(x, memory_format=torch.contiguous_format)
@@ -92,6 +97,13 @@ def check(name: str, tensor: Tensor, shape: Sequence[int], dtype: torch.dtype) -
     raise BadArgumentError(
         f"{name}: expected {tuple(shape)} {dtype} on cpu, got {tuple(tensor.shape)} {tensor.dtype} on {tensor.device}"
     )
+
+
+def check_image(name: str, x: Tensor) -> None:
+    """`check` that x is (B, H, W, C) of a dtype that the kernels take."""
+    check(name, x, x.shape, x.dtype)
+    if x.dim() != 4:
+        raise BadArgumentError(f"{name}: expected (B, H, W, C), got {tuple(x.shape)}")
 
 
 def call(name: str, tensors: Sequence[Tensor | None], numbers: Sequence[int]) -> None:

@@ -33,6 +33,11 @@ static inline uint32_t bits_of(float value) {
     return bits;
 }
 
+/* Asks for n elements that will be read soon; addresses need not exist. */
+static inline void expect(const void *from, int64_t n, int64_t dtype) {
+    for (int64_t i = 0; i < n * size_of(dtype); i += 64) __builtin_prefetch((const char *)from + i);
+}
+
 static inline void load(float *restrict to, const void *restrict from, int64_t n, int64_t dtype) {
     if (dtype == FLOAT32) {
         const float *x = from;
@@ -43,6 +48,19 @@ static inline void load(float *restrict to, const void *restrict from, int64_t n
     } else {
         const _Float16 *x = from;
         for (int64_t i = 0; i < n; i++) to[i] = (float)x[i];
+    }
+}
+
+static inline void add(float *restrict to, const void *restrict from, int64_t n, int64_t dtype) {
+    if (dtype == FLOAT32) {
+        const float *x = from;
+        for (int64_t i = 0; i < n; i++) to[i] += x[i];
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        float value;
+        load(&value, at(from, i, dtype), 1, dtype);
+        to[i] += value;
     }
 }
 

@@ -15,7 +15,7 @@ typedef struct {
 
 typedef struct {
     const geometry *g;
-    const void *x, *grad;
+    const void *x, *grad, *start; /* start: added to the result, which it may be; or NULL */
     void *out;
     float *weight, *bias, *partials; /* weight: (taps, channels) padded; partials: such a weight and a bias per chunk */
     int64_t rows, columns, tiles, chunk; /* pixels of a tile, tiles in all, tiles of a chunk */
@@ -60,8 +60,10 @@ static void convolve_tile(const job *j, tile t, const float *x, float *out, void
         const float *line = x + y * (t.columns + g->kernel_width - 1) * pitch;
         int64_t first = ((t.batch * g->height + t.top + y) * g->width + t.left) * g->channels;
         convolve_line(out, line, j->weight, j->bias, offset, taps, pitch, t.columns);
-        for (int64_t p = 0; p < t.columns; p++)
-            store(at(to, first + p * g->channels, g->dtype), out + p * pitch, g->channels, g->dtype);
+        for (int64_t p = 0; p < t.columns; p++, first += g->channels) {
+            if (j->start) add(out + p * pitch, at(j->start, first, g->dtype), g->channels, g->dtype);
+            store(at(to, first, g->dtype), out + p * pitch, g->channels, g->dtype);
+        }
     }
 }
 
@@ -151,9 +153,9 @@ int lamnet_depthwise(void *const *data, const int64_t *numbers) {
     return free(weight), failed;
 }
 
-/* data: grad, x, weight -> grad_x, grad_weight, grad_bias */
+/* data: grad, x, weight, what to add to grad_x or NULL -> grad_x, grad_weight, grad_bias */
 int lamnet_depthwise_backward(void *const *data, const int64_t *numbers) {
-    job j = {.g = (const geometry *)numbers, .grad = data[0], .x = data[1], .out = data[3]};
+    job j = {.g = (const geometry *)numbers, .grad = data[0], .x = data[1], .start = data[3], .out = data[4]};
     int64_t taps = j.g->kernel_height * j.g->kernel_width, pitch = padded(j.g->channels), size = (taps + 1) * pitch;
     float *weight = arrange(&j, data[2], NULL, 1);
     if (!weight) return 1;
@@ -167,7 +169,7 @@ int lamnet_depthwise_backward(void *const *data, const int64_t *numbers) {
         for (int64_t i = 0; i < size; i++) j.partials[i] += j.partials[c * size + i];
     for (int64_t c = 0; c < j.g->channels; c++)
         for (int64_t k = 0; k < taps; k++)
-            store(at(data[4], c * taps + k, j.g->dtype), j.partials + k * pitch + c, 1, j.g->dtype);
-    store(data[5], j.partials + taps * pitch, j.g->channels, j.g->dtype);
+            store(at(data[5], c * taps + k, j.g->dtype), j.partials + k * pitch + c, 1, j.g->dtype);
+    store(data[6], j.partials + taps * pitch, j.g->channels, j.g->dtype);
     return free(j.partials), free(weight), failed;
 }

@@ -67,23 +67,35 @@ static void forward_tile(const void *argument, int64_t item, float *x) {
     }
 }
 
-static void backward_chunk(const void *argument, int64_t item, float *x) {
+static void backward_chunk(const void *argument, int64_t item, float *scratch) {
     const job *j = argument;
     const geometry *g = j->g;
     int64_t deep = padded(g->inputs), wide = padded(g->outputs), last = least((item + 1) * j->chunk, g->pixels);
-    float *raw = x + TILE * deep, *grad_x = raw + TILE * deep, *grad = grad_x + TILE * deep, *scale = grad + TILE * wide;
+    int in_place = g->dtype == FLOAT32 && deep == g->inputs; /* float32 without padding is read and written where it lies */
+    int grad_in_place = g->dtype == FLOAT32 && wide == g->outputs && g->grad_pitch == wide;
     float *sums = j->partials + item * (deep + 1) * wide, *bias = sums + deep * wide;
     for (int64_t first = item * j->chunk; first < last; first += TILE) {
-        int64_t rows = least(TILE, last - first);
-        load_rows(x, deep, j->x, first, rows, g->x_pitch, g->inputs, g->dtype);
-        if (g->before == GATE) load(raw, x, rows * deep, FLOAT32);
-        apply_before(x, scale, rows, g);
-        load_rows(grad, wide, j->grad, first, rows, g->grad_pitch, g->outputs, g->dtype);
+        int64_t rows = least(TILE, last - first), x_pitch = deep;
+        float *x = scratch, *raw = x + TILE * deep, *grad_x = raw + TILE * deep, *grad = grad_x + TILE * deep;
+        float *scale = grad + TILE * wide;
+        if (in_place && g->before == NOTHING) {
+            x = (float *)j->x + first * g->x_pitch, x_pitch = g->x_pitch;
+        } else {
+            load_rows(x, deep, j->x, first, rows, g->x_pitch, g->inputs, g->dtype);
+            if (g->before == GATE) load(raw, x, rows * deep, FLOAT32);
+            apply_before(x, scale, rows, g);
+        }
+        if (grad_in_place) grad = (float *)j->grad + first * wide;
+        else load_rows(grad, wide, j->grad, first, rows, g->grad_pitch, g->outputs, g->dtype);
+        if (in_place) grad_x = (float *)j->grad_x + first * deep;
         gemm(grad_x, deep, (rows_of){grad, wide, 1}, j->weight, deep, j->start, rows, g->outputs);
         before_backward(grad_x, x, raw, scale, rows, g);
-        for (int64_t r = 0; r < rows; r++)
-            store(at(j->grad_x, (first + r) * g->inputs, g->dtype), grad_x + r * deep, g->inputs, g->dtype);
-        gemm(sums, wide, (rows_of){x, 1, deep}, grad, wide, NULL, deep, rows);
+        for (int64_t r = 0; r < rows; r++) {
+            float *row = grad_x + r * deep;
+            if (j->residual) add(row, at(j->residual, (first + r) * g->residual_pitch, g->dtype), g->inputs, g->dtype);
+            if (!in_place) store(at(j->grad_x, (first + r) * g->inputs, g->dtype), row, g->inputs, g->dtype);
+        }
+        gemm(sums, wide, (rows_of){x, 1, x_pitch}, grad, wide, NULL, deep, rows);
         for (int64_t r = 0; r < rows; r++)
             for (int64_t i = 0; i < wide; i++) bias[i] += grad[r * wide + i];
     }
@@ -102,7 +114,7 @@ int lamnet_linear(void *const *data, const int64_t *numbers) {
     return free(weight), failed;
 }
 
-/* data: grad, x, weight -> grad_x, grad_weight, grad_bias */
+/* data: grad, x, weight, what to add to grad_x or NULL -> grad_x, grad_weight, grad_bias */
 int lamnet_linear_backward(void *const *data, const int64_t *numbers) {
     const geometry *g = (const geometry *)numbers;
     int64_t deep = padded(g->inputs), wide = padded(g->outputs), size = (deep + 1) * wide;
@@ -110,8 +122,8 @@ int lamnet_linear_backward(void *const *data, const int64_t *numbers) {
     float *weight = calloc((size_t)((wide + 1) * deep), sizeof(float));
     float *sums = calloc((size_t)((chunks + 1) * size), sizeof(float)), *column = sums + chunks * size;
     if (!weight || !sums) return free(weight), free(sums), 1;
-    job j = {.g = g, .grad = data[0], .x = data[1], .grad_x = data[3], .weight = weight, .start = weight + wide * deep,
-             .partials = sums, .chunk = chunk};
+    job j = {.g = g, .grad = data[0], .x = data[1], .residual = data[3], .grad_x = data[4], .weight = weight,
+             .start = weight + wide * deep, .partials = sums, .chunk = chunk};
     for (int64_t o = 0; o < g->outputs; o++)
         load(weight + o * deep, at(data[2], o * g->inputs, g->dtype), g->inputs, g->dtype);
     int failed = parallel(backward_chunk, &j, chunks, TILE * (3 * deep + wide + 1), g->threads);
@@ -119,8 +131,8 @@ int lamnet_linear_backward(void *const *data, const int64_t *numbers) {
         for (int64_t i = 0; i < size; i++) sums[i] += sums[c * size + i];
     for (int64_t o = 0; o < g->outputs; o++) {
         for (int64_t i = 0; i < g->inputs; i++) column[i] = sums[i * wide + o];
-        store(at(data[4], o * g->inputs, g->dtype), column, g->inputs, g->dtype);
+        store(at(data[5], o * g->inputs, g->dtype), column, g->inputs, g->dtype);
     }
-    store(data[5], sums + deep * wide, g->outputs, g->dtype);
+    store(data[6], sums + deep * wide, g->outputs, g->dtype);
     return free(weight), free(sums), failed;
 }
