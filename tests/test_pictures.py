@@ -6,6 +6,7 @@ import io
 import itertools
 import struct
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -109,6 +110,18 @@ def test_cmyk_becomes_rgb_through_its_profile(upscaler: Upscaler, tmp_path: Path
     assert red > 200
     assert max(green, blue) < 90
     assert "icc_profile" in Image.open(tmp_path / "b.tif").info
+
+
+@pytest.mark.parametrize("kind", [8, 9])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_lab_of_8_bits(upscaler: Upscaler, tmp_path: Path, kind: int, order: Literal["<", ">"]) -> None:
+    colours = gradient(3)
+    lab = np.asarray(pyvips.Image.new_from_array(colours, interpretation="srgb").colourspace("lab").numpy())
+    stored = np.concatenate([lab[..., :1] * 2.55, lab[..., 1:] + (0 if kind == 8 else 128)], -1).round()
+    pixels = stored.astype(np.int16).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric=kind, byteorder=order, compression="zlib")
+    upscaler.file(tmp_path / "a.tif", tmp_path / "b.tif")
+    assert np.abs(images.read_array(tmp_path / "b.tif").astype(int) - doubled(colours)).mean() < 2
 
 
 def test_wide_gamut_numbers_and_profile_are_kept(upscaler: Upscaler, tmp_path: Path) -> None:

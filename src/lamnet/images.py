@@ -13,7 +13,7 @@ from typing import Any
 import pyvips
 from numpy.typing import NDArray
 
-from lamnet import bmp
+from lamnet import bmp, tiff
 from lamnet.errors import BadImageError
 
 
@@ -122,9 +122,18 @@ def load(path: Path, **options: int) -> pyvips.Image:
     with named(path, "expected a picture"):
         if kind.name == "bmp":
             return bmp.load(path)
+        if kind.name == "tiff" and (lab := tiff.lab_as_rgb(path, options.get("page", 0))):
+            said_rgb = pyvips.Operation.call("tiffload_buffer", lab[0], fail_on="truncated", **options)
+            return _lab(said_rgb, signed=lab[1])
         return pyvips.Operation.call(
             f"{kind.name}load", os.fsencode(path), fail_on="truncated", revalidate=True, **options
         )
+
+
+def _lab(pixels: Any, signed: bool) -> pyvips.Image:
+    """Lab of 8 bits, said to be RGB, as numbers."""
+    chroma = [(pixels[band] ^ 128 if signed else pixels[band]) - 128 for band in (1, 2)]
+    return (pixels[0] * (100 / 255)).bandjoin(chroma).copy(interpretation="lab")
 
 
 def open_image(path: Path) -> pyvips.Image:

@@ -22,6 +22,8 @@ _SUBFILE, _WIDTH, _HEIGHT = 254, 256, 257
 _EXIF_WIDTH, _EXIF_HEIGHT = 40962, 40963
 _OFFSETS = (273, 324)  # where strips and tiles lie
 _IPTC = 33723
+_BITS, _PHOTOMETRIC = 258, 262
+_RGB, _CIELAB, _ICCLAB = 2, 8, 9
 _LONG, _UNDEFINED, _LONG8 = 4, 7, 16
 _ITEM = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _PAIRS = (5, 10)  # rationals: two items each
@@ -88,6 +90,35 @@ def pages_of(path: Path, count: int) -> list[Page]:
         except (struct.error, KeyError):
             pass
     return found + [Page()] * (count - len(found))
+
+
+def lab_as_rgb(path: Path, page: int) -> tuple[bytes, bool] | None:
+    """A TIFF whose page is in Lab of 8 bits, which libvips cannot read, saying that it is RGB; None for any other page.
+
+    Second, whether a and b are signed (CIELAB) or begin at -128 (ICCLAB).
+    """
+    with path.open("rb") as file:
+        try:
+            layout = _layout_of(file)
+            start, at, directory = 0, layout.start, Directory()
+            for _ in range(page + 1):
+                start = _follow(file, layout, at)
+                directory, at = _read(file, layout, start, {_BITS, _PHOTOMETRIC})
+        except (struct.error, KeyError):
+            return None
+        kind, bits = directory.get(_PHOTOMETRIC), directory.get(_BITS)
+        if not isinstance(kind, Field) or not isinstance(bits, Field) or bits.data[:2] != b"\x08\0":
+            return None
+        if kind.data[0] not in (_CIELAB, _ICCLAB):
+            return None
+        file.seek(0)
+        data = bytearray(file.read())
+    fields = data[start:at]
+    for place in range(layout.count.size, len(fields), layout.field.size):
+        tag, kind_of, number, _ = layout.field.unpack_from(fields, place)
+        if tag == _PHOTOMETRIC:
+            layout.field.pack_into(data, start + place, tag, kind_of, number, struct.pack(layout.order + "H", _RGB))
+    return bytes(data), kind.data[0] == _CIELAB
 
 
 def add_page(path: Path, page: Path, exif: bytes | None, iptc: bytes | None = None) -> None:
