@@ -26,7 +26,7 @@ NO_NATIVE = why_not("native", "cpu", torch.float32)
 needs_native = pytest.mark.skipif(NO_NATIVE is not None, reason=f"native: {NO_NATIVE}")
 
 # The largest error allowed, as a part of the largest value: sums are float32, results rounded to the storage type.
-FORWARD = {torch.float32: 2e-6, torch.bfloat16: 8e-3, torch.float16: 1e-3}
+FORWARD = {torch.float32: 2e-6, torch.bfloat16: 1e-2, torch.float16: 1e-3}
 BACKWARD = {torch.float32: 5e-6, torch.bfloat16: 1.6e-2, torch.float16: 3e-3}
 
 WINDOWS = [PAPER_WINDOW, Window((-3, 2, 0, 5), (1, 3, 5, 2)), Window((0,), (1,))]
@@ -52,6 +52,8 @@ def _against_reference(function: Callable[..., Tensor], inputs: list[Tensor], dt
         expected = function(*exact)
         expected_grads = torch.autograd.grad(expected, exact, seed.double())
     assert _error(out, expected) <= FORWARD[dtype]
+    with torch.no_grad():
+        assert _error(function(*rounded), expected) <= FORWARD[dtype]  # what lies between may stay in the cache
     # The gradient of a parameter sums over the pixels terms of either sign, which may nearly cancel.
     terms = inputs[0].numel() // inputs[0].shape[-1]
     for x, got, want in zip(inputs, grads, expected_grads, strict=True):

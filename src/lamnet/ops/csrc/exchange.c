@@ -113,6 +113,7 @@ static void exchange_linear_part(const void *argument, int64_t item, float *gate
         int64_t rows = least(TILE, p.last - p.first), pixel = p.batch * g->pixels + p.first;
         for (int64_t r = 0; r < rows; r++) {
             exchange_pixel(z + r * deep, gate, means, j, pixel + r);
+            expect(at(j->residual, (pixel + r + 8) * g->outputs, g->dtype), g->outputs, g->dtype);
             load(out + r * wide, at(j->residual, (pixel + r) * g->outputs, g->dtype), g->outputs, g->dtype);
             for (int64_t i = 0; i < wide; i++) out[r * wide + i] += j->bias[i];
         }

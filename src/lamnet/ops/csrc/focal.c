@@ -16,6 +16,13 @@ typedef struct {
     int64_t tiles, chunk;
 } focal;
 
+/* A tile's rows of scratch into a contiguous result of `channels`. */
+static void scatter(void *to, const float *from, int64_t pitch, const geometry *g, tile t, int64_t channels) {
+    for (int64_t i = 0; i < t.rows; i++)
+        for (int64_t x = 0; x < t.width; x++, from += pitch)
+            store(at(to, result_at(g, t, i, x, channels), g->dtype), from, channels, g->dtype);
+}
+
 /* The weights from the values: depthwise along the axis, 1x1, tanh; `mixed` is scratch for what lies between. */
 static void predict_weights(float *to, float *mixed, const float *values, const focal *f, tile t) {
     const geometry *g = f->j.g;
@@ -23,15 +30,9 @@ static void predict_weights(float *to, float *mixed, const float *values, const 
     int64_t columns = padded(g->heads * g->taps);
     for (int64_t k = 0; k < span; k++) offset[k] = k * row;
     convolve_line(mixed, values, f->taps, f->taps_bias, offset, span, g->channels, n);
-    gemm(to, columns, (rows_of){mixed, g->channels, 1}, f->project, columns, f->project_bias, n, g->channels);
+    if (f->mixed) scatter(f->mixed, mixed, g->channels, g, t, g->channels); /* as it is: the product may round it */
+    gemm(to, columns, operand(mixed, n, g->channels, g->dtype), f->project, columns, f->project_bias, n, g->channels);
     for (int64_t i = 0; i < n * columns; i++) to[i] = hyperbolic_tangent(to[i]);
-}
-
-/* A tile's rows of scratch into a contiguous result of `channels`. */
-static void scatter(void *to, const float *from, int64_t pitch, const geometry *g, tile t, int64_t channels) {
-    for (int64_t i = 0; i < t.rows; i++)
-        for (int64_t x = 0; x < t.width; x++, from += pitch)
-            store(at(to, result_at(g, t, i, x, channels), g->dtype), from, channels, g->dtype);
 }
 
 static void forward_tile(const void *argument, int64_t item, float *tables) {
@@ -40,12 +41,9 @@ static void forward_tile(const void *argument, int64_t item, float *tables) {
     tile t = tile_of(&f->j, item);
     int64_t plane = (t.rows + 2 * g->reach) * t.width * g->channels, wide = padded(g->heads * g->taps);
     float *plain = tables + g->tables * plane, *weight = plain + plane, *mixed = weight + t.rows * t.width * wide;
-    gather_means(tables, plain, &f->j, t);
+    plain = gather_means(tables, plain, &f->j, t);
     predict_weights(weight, mixed, plain, f, t);
-    if (f->gates) {
-        scatter(f->mixed, mixed, g->channels, g, t, g->channels);
-        scatter(f->gates, weight, wide, g, t, g->heads * g->taps);
-    }
+    if (f->gates) scatter(f->gates, weight, wide, g, t, g->heads * g->taps);
     attend(&f->j, t, tables, weight, wide, mixed);
 }
 
@@ -106,6 +104,7 @@ int lamnet_focal(void *const *data, const int64_t *numbers) {
             load(column + c * wide, at(data[3], gate * g->channels + c, g->dtype), 1, g->dtype);
         load(column + g->channels * wide, at(data[4], gate, g->dtype), 1, g->dtype);
     }
+    pair_rows(f.project, wide, g->channels, g->dtype);
     int64_t items = lay_tiles(&f.j), floats = tile_floats(&f.j) + f.j.rows * f.j.width * g->channels;
     int failed = parallel(forward_tile, &f, items, floats, g->threads);
     return free(all), failed;

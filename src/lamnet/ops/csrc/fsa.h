@@ -102,13 +102,16 @@ static int64_t longest(const geometry *g) {
     return most;
 }
 
-/* tables[i][r] = mean of `length_i` rows of the plain tile from r. */
-static void gather_means(float *tables, float *plain, const job *j, tile t) {
+/* tables[i][r] = mean of `length_i` rows of the tile from r. Returns the tile, which stands in `plain` or is a table. */
+static float *gather_means(float *tables, float *plain, const job *j, tile t) {
     const geometry *g = j->g;
     int64_t row = t.width * g->channels, rows = t.rows + 2 * g->reach;
+    for (int64_t i = 0; i < g->tables; i++)
+        if (g->tap[2 * g->taps + i] == 1) plain = tables + i * rows * row;
     gather(plain, j->value, g->value, g, t, g->reach, g->channels);
     for (int64_t i = 0; i < g->tables; i++) {
         int64_t length = g->tap[2 * g->taps + i], n = (rows - length + 1) * row;
+        if (length == 1) continue;
         float *restrict mean = tables + i * rows * row, scale = 1.0f / (float)length;
         int64_t k = length % 2 ? 1 : 2;
         if (k == 1)
@@ -118,6 +121,7 @@ static void gather_means(float *tables, float *plain, const job *j, tile t) {
         for (; k < length; k += 2)
             for (int64_t e = 0; e < n; e++) mean[e] += (plain[e + k * row] + plain[e + (k + 1) * row]) * scale;
     }
+    return plain;
 }
 
 /* out[c] = scale * sum over the taps of the weight of c's head times x[c], each read at the tap's offset. */
