@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import torch
 from rich.progress import Progress
 
 from lamnet import LAMNet, LAMNetConfig, Upscaler, batch, cluster, images, jobs, weights
-from lamnet.errors import MissingExtraError
+from lamnet.errors import BackendError, MissingExtraError
 from lamnet.goals import Goal
 
 
@@ -45,6 +46,20 @@ def test_what_failed_is_in_the_manifest(model: Path, tmp_path: Path) -> None:
     failed = json.loads(line)
     assert failed["source"] == str(tmp_path / "bad.png")
     assert failed["problem"].startswith(failed["source"])
+
+
+def test_a_cluster_that_cannot_be_had_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ray(ModuleType):
+        def is_initialized(self) -> bool:
+            return False
+
+        def init(self, **_: object) -> None:
+            raise Exception("The current node timed out\nduring startup")
+
+    monkeypatch.setitem(sys.modules, "ray", Ray("ray"))
+    monkeypatch.setitem(sys.modules, "ray.data", ModuleType("ray.data"))
+    with pytest.raises(BackendError, match=r"timed out$"):
+        next(cluster.run([], batch.upscale_one, lambda: pytest.fail("not needed"), False, Progress(), 0))
 
 
 @pytest.fixture

@@ -356,3 +356,29 @@ def test_an_upscaler_takes_video_files(make: Maker, upscaler: Upscaler, tmp_path
     assert times(tmp_path / "big.mp4") == times(source)
     with pytest.raises(BadImageError, match="max-pixels"):
         Upscaler(upscaler.network, "cpu", max_pixels=1000).file(source, tmp_path / "other.mp4")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "pixels", "target"),
+    [("png", "rgba", "big.mkv"), ("png", "rgba", "big.mp4"), ("qtrle", "rgb24", "big.mkv")],
+)
+def test_transparency_and_rgb_are_kept(make: Maker, tmp_path: Path, encoder: str, pixels: str, target: str) -> None:
+    """Once RGB became YUV that was said to be RGB, and transparency was gone."""
+    small = make("a.mov", encoder, pixels)
+    big = upscale(Nearest(), small, tmp_path / target)
+    assert described(big)["codec"] == "ffv1"
+    with av.open(small) as before, av.open(big) as after:
+        one, other = (next(found.decode(video=0)).to_ndarray(format=pixels) for found in (before, after))
+    assert (one.repeat(2, 0).repeat(2, 1) == other).all()
+
+
+def test_transparency_that_no_codec_of_the_container_holds_is_refused(make: Maker, tmp_path: Path) -> None:
+    with pytest.raises(BadImageError, match="transparency"):
+        upscale(Nearest(), make("a.mov", "png", "rgba"), tmp_path / "out.mov")
+
+
+def test_a_picture_with_the_name_of_a_video_is_refused(tmp_path: Path) -> None:
+    images.write_array(tmp_path / "a.png", picture(0))
+    (tmp_path / "a.png").rename(tmp_path / "a.mp4")
+    with pytest.raises(BadImageError, match="found a picture"):
+        video.open_clip(tmp_path / "a.mp4")

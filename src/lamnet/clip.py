@@ -51,6 +51,16 @@ class Clip:
     dolby: bool
 
     @property
+    def alpha(self) -> bool:
+        """Whether its pixels have one."""
+        return has_alpha(self.pixels)
+
+    @property
+    def rgb(self) -> bool:
+        """Whether its pixels are RGB and not YUV."""
+        return av.VideoFormat(self.pixels).is_rgb
+
+    @property
     def turned(self) -> bool:
         """Whether players show it turned by 90 degrees."""
         return self.display is not None and abs(self.display[1]) > abs(self.display[0])
@@ -65,6 +75,11 @@ class Clip:
     def siting(self) -> str:
         """Where chroma samples lie: PyAV does not tell, so where the standards for these colours have them."""
         return "topleft" if self.matrix == BT2020 else "left"
+
+
+def has_alpha(pixels: str) -> bool:
+    """Whether a pixel format has an alpha."""
+    return any(component.is_alpha for component in av.VideoFormat(pixels).components)
 
 
 @contextmanager
@@ -87,6 +102,8 @@ def probe(path: Path, max_pixels: int) -> Clip:
     frames claim more pixels.
     """
     with named(path, "expected a video"), av.open(path) as container:
+        if container.format.name.endswith("_pipe"):
+            raise BadImageError(f"{path}: expected a video, found a picture")
         stream = _picture_stream(path, container)
         if stream.width * stream.height > max_pixels:
             raise BadImageError(
@@ -150,8 +167,7 @@ class Colours:
 
     def __init__(self, clip: Clip, pixels: str, width: int, height: int) -> None:
         self.clip = clip
-        alpha = any(component.is_alpha for component in av.VideoFormat(clip.pixels).components)
-        self.rgb = "rgba64le" if alpha else "rgb48le"
+        self.rgb = "rgba64le" if clip.alpha else "rgb48le"
         span = "full" if clip.full_range else "limited"
         yuv = {"color_matrix": MATRICES.get(clip.matrix, "bt709"), "range": span, "chroma_loc": clip.siting}
         there = ":".join([*(f"in_{key}={value}" for key, value in yuv.items()), "out_range=full", SCALING])
@@ -184,7 +200,7 @@ def _side_data(frame: VideoFrame, kind: Type) -> bytes | None:
     sides: Any = frame.side_data  # PyAV's annotation knows one kind only
     try:
         return bytes(sides[kind])
-    except KeyError:
+    except (KeyError, ValueError):  # none, or others of a kind that PyAV does not know (EXIF)
         return None
 
 

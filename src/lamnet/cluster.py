@@ -55,9 +55,7 @@ def run(
         ) from error
     ours = not ray.is_initialized()
     if ours:
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it warns on stderr of what it does for us
-        with _silent_stderr():  # where it would say that this is set
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        _start(ray)
     try:
         task = progress.add_task("all", total=total)
         jobs = iter(jobs)
@@ -69,6 +67,15 @@ def run(
     finally:
         if ours:
             ray.shutdown()
+
+
+def _start(ray: Any) -> None:
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it warns on stderr of what it does for us
+    try:
+        with _silent_stderr():  # where it would say that this is set
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:  # Ray raises just that
+        raise BackendError(f"engine: expected a Ray cluster, {str(error).splitlines()[0]}") from error
 
 
 def _some(

@@ -20,7 +20,8 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from lamnet.clip import Clip, named
+from lamnet.clip import Clip, has_alpha, named
+from lamnet.errors import BadImageError
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 
@@ -34,6 +35,7 @@ ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
     "ffv1": ("ffv1", {"level": "3"}),
 }
 WHOLE_CHROMA = frozenset({"h264", "hevc"})  # their encoders refuse widths and heights that cut a chroma sample
+LOSSLESS = ("ffv1",)  # for alpha and RGB, which H.264's encoder here does not take
 FALLBACKS = ("h264", "vp9")  # where the source's codec has no encoder here, or the container does not take it
 
 # Starts of the names of metadata that describe the source's bytes and that the new container writes anew.
@@ -62,13 +64,27 @@ def encoding_for(clip: Clip, target: Path, size: tuple[int, int]) -> Encoding:
     """
     with av.open(io.BytesIO(), "w", format=CONTAINERS[target.suffix.lower()]) as container:
         supported = container.supported_codecs
-    codec = next(codec for codec in (clip.codec, *FALLBACKS) if codec in ENCODERS and codec in supported)
-    encoder, options = ENCODERS[codec]
-    formats = [kind.name for kind in av.Codec(encoder, "w").video_formats or ()]
-    pixels = clip.pixels
-    if pixels not in formats:
-        best, _ = find_best_pix_fmt_of_list(formats, pixels)
-        pixels = best.name if best else formats[0]
+    for codec in (clip.codec, *(LOSSLESS if clip.alpha or clip.rgb else FALLBACKS)):
+        if codec in ENCODERS and codec in supported:
+            encoder, options = ENCODERS[codec]
+            pixels = _nearest(encoder, clip)
+            if has_alpha(pixels) >= clip.alpha and av.VideoFormat(pixels).is_rgb >= clip.rgb:
+                return _sized(codec, encoder, options, pixels, size)
+    raise BadImageError(f"{target}: expected a name that ends in .mkv, for transparency or RGB")
+
+
+def _nearest(encoder: str, clip: Clip) -> str:
+    """The clip's pixel format, or the one that loses least of those that the encoder takes: alpha and RGB stay so first."""
+    kinds = av.Codec(encoder, "w").video_formats or ()
+    if clip.pixels in [kind.name for kind in kinds]:
+        return clip.pixels
+    kinds = [kind for kind in kinds if has_alpha(kind.name) == clip.alpha] or kinds
+    formats = [kind.name for kind in kinds if kind.is_rgb == clip.rgb] or [kind.name for kind in kinds]
+    best, _ = find_best_pix_fmt_of_list(formats, clip.pixels)
+    return best.name if best else formats[0]
+
+
+def _sized(codec: str, encoder: str, options: dict[str, str], pixels: str, size: tuple[int, int]) -> Encoding:
     width, height = size
     if codec in WHOLE_CHROMA:
         kind = av.VideoFormat(pixels)
