@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -118,16 +119,15 @@ def test_tiles_show_no_seams(tame: LAMNet, pixels: np.ndarray) -> None:
     assert difference[199] < 1e-3
 
 
-@pytest.fixture(scope="module", params=["one enlarged", "nine side by side"])
+@pytest.fixture(scope="module", params=["one enlarged", "sixteen side by side"])
 def photograph(request: pytest.FixtureRequest, shared: Path) -> np.ndarray:
     """Two megapixels of natural photographs in [0, 1]: shared/ has none so large."""
-    paths = images.find(shared / "data" / "valid")
     if request.param == "one enlarged":
-        photo: Any = images.open_image(paths[0])
+        photo: Any = images.open_image(images.find(shared / "data" / "valid")[0])
         return images.pixels_of(photo.thumbnail_image(1632, height=1224, size="both", crop="centre")) / np.float32(255)
-    photos = [images.read_array(path)[:500, :500] for path in paths]
-    nine = [photo for photo in photos if photo.shape == (500, 500, 3)][:9]
-    return np.concatenate([np.concatenate(nine[i : i + 3], 1) for i in (0, 3, 6)]) / np.float32(255)
+    photos = (images.read_array(path)[:400, :400] for path in images.find(shared / "data" / "train"))
+    some = list(islice((photo for photo in photos if photo.shape == (400, 400, 3)), 16))
+    return np.concatenate([np.concatenate(some[i : i + 4], 1) for i in range(0, 16, 4)]) / np.float32(255)
 
 
 @pytest.mark.slow
