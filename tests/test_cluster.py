@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -48,18 +50,58 @@ def test_what_failed_is_in_the_manifest(model: Path, tmp_path: Path) -> None:
     assert failed["problem"].startswith(failed["source"])
 
 
-def test_a_cluster_that_cannot_be_had_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Ray(ModuleType):
-        def is_initialized(self) -> bool:
-            return False
+class Ray(ModuleType):
+    """Ray as far as its start, which `init` is."""
 
-        def init(self, **_: object) -> None:
-            raise Exception("The current node timed out\nduring startup")
+    def __init__(self, init: Callable[[], None]) -> None:
+        super().__init__("ray")
+        self.start = init
 
-    monkeypatch.setitem(sys.modules, "ray", Ray("ray"))
+    def is_initialized(self) -> bool:
+        return False
+
+    def init(self, **_: object) -> None:
+        self.start()
+
+    def shutdown(self) -> None: ...
+
+
+def run_with(ray: Ray, monkeypatch: pytest.MonkeyPatch, make: Callable[[], batch.Upscalers]) -> None:
+    monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setitem(sys.modules, "ray.data", ModuleType("ray.data"))
+    next(cluster.run([], batch.upscale_one, make, False, Progress(disable=True), 0))
+
+
+def none_needed() -> batch.Upscalers:
+    return batch.Upscalers([], Goal(2), Upscaler, 1000)
+
+
+def test_a_cluster_that_cannot_be_had_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise Exception("The current node timed out\nduring startup")
+
     with pytest.raises(BackendError, match=r"timed out$"):
-        next(cluster.run([], batch.upscale_one, lambda: pytest.fail("not needed"), False, Progress(), 0))
+        run_with(Ray(fail), monkeypatch, none_needed)
+
+
+def test_a_cluster_that_never_answers_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(cluster, "WAIT_S", 0.1)
+    with pytest.raises(BackendError, match=r"none answered"):
+        run_with(Ray(lambda: over.wait(60) and None), monkeypatch, none_needed)
+    over.set()
+
+
+def test_what_workers_would_refuse_is_known_before_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = LAMNet(LAMNetConfig(scale=2, channels=8, groups=1, blocks=1, heads=2))
+    ready = partial(Upscaler, device="nonsense")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(BackendError, match="nonsense"):
+        run_with(
+            Ray(lambda: pytest.fail("was started")),
+            monkeypatch,
+            partial(batch.Upscalers, [network], Goal(2), ready, 1000),
+        )
 
 
 @pytest.fixture
@@ -107,3 +149,36 @@ def test_a_killed_worker_costs_nothing(two_workers: None, model: Path, tmp_path:
         local.file(folder / f"{number}.png", tmp_path / "local.png")
         assert (tmp_path / "out" / f"{number}_x2.png").read_bytes() == (tmp_path / "local.png").read_bytes()
     assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_that_then_goes_on(model: Path, tmp_path: Path, number: signal.Signals) -> None:
+    pytest.importorskip("ray.data", reason='needs Ray Data: pip install "lamnet-sr[ray]"')
+    (tmp_path / "in").mkdir()
+    for index in range(30):
+        images.write_array(tmp_path / "in" / f"{index:02}.png", np.full((64, 64, 3), index, np.uint8))
+    (tmp_path / "in" / "00bad.png").write_text("no picture")
+    command = [sys.executable, "-m", "lamnet", "upscale", tmp_path / "in", "-o", tmp_path / "out", "--engine", "ray"]
+    command += ["--model", model, "--device", "cpu", "--manifest", tmp_path / "failed.jsonl"]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stdout is not None
+    first = process.stdout.readline().strip()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 128 + number
+    assert err.splitlines()[-1] == "lamnet: interrupted"
+    assert len(err.splitlines()) == 1 + len((tmp_path / "failed.jsonl").read_text().splitlines())
+    assert images.read_array(Path(first)).shape == (128, 128, 3)
+    before = Path(first).stat().st_mtime_ns
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 1
+    assert Path(first).stat().st_mtime_ns == before
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{index:02}_x2.png" for index in range(30)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import signal
@@ -58,6 +59,17 @@ def test_an_ignored_signal_stays_ignored() -> None:
             signal.raise_signal(signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_handler_that_native_code_replaced_is_renewed() -> None:
+    with interrupts.by_exception():
+        libc = ctypes.CDLL(None)
+        libc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
+        libc.signal(signal.SIGTERM, 1)  # SIG_IGN, which Python does not get to know
+        signal.raise_signal(signal.SIGTERM)
+        interrupts.renew()
+        with pytest.raises(interrupts.Stopped):
+            signal.raise_signal(signal.SIGTERM)
 
 
 @pytest.mark.slow

@@ -6,9 +6,11 @@ import logging
 import os
 import pickle
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, redirect_stdout, suppress
+from contextlib import closing, contextmanager, nullcontext, redirect_stdout, suppress
+from copy import deepcopy
 from dataclasses import replace
 from importlib import import_module
 from itertools import islice
@@ -18,11 +20,13 @@ from typing import Any
 import torch
 from rich.progress import Progress
 
+from lamnet import interrupts
 from lamnet.batch import Outcome, Upscalers, Work
 from lamnet.errors import BackendError, LamnetError, MissingExtraError
 from lamnet.jobs import Job
 
 ATTEMPTS = 3  # at one picture; one that takes three workers down is given up
+WAIT_S = 60  # for a cluster; Ray itself waits for minutes
 AT_ONCE = 10_000  # pictures that Ray Data is given at a time: its planning of millions takes long and much memory
 
 
@@ -46,6 +50,7 @@ def run(
     Raises:
         MissingExtraError: Ray is not installed.
     """
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # else what is freed late starts a second cluster
     try:
         ray: Any = import_module("ray")
         data: Any = import_module("ray.data")
@@ -53,10 +58,9 @@ def run(
         raise MissingExtraError(
             f'engine: ray needs Ray Data, which is not here ({error}); pip install "lamnet-sr[ray]"'
         ) from error
-    ours = not ray.is_initialized()
-    if ours:
-        _start(ray)
-    try:
+    if _is_here(ray):
+        deepcopy(make)()  # what a worker would refuse is known before there is one; a copy, for it moves networks
+    with nullcontext() if ray.is_initialized() else _started(ray):
         task = progress.add_task("all", total=total)
         jobs = iter(jobs)
         while some := list(islice(jobs, AT_ONCE)):
@@ -64,18 +68,46 @@ def run(
                 for outcome in outcomes:
                     progress.advance(task)
                     yield outcome
-    finally:
-        if ours:
-            ray.shutdown()
 
 
-def _start(ray: Any) -> None:
+def _is_here(ray: Any) -> bool:
+    """Whether the workers will be on this machine alone."""
+    return not ray.is_initialized() and os.environ.get("RAY_ADDRESS", "local") == "local"
+
+
+@contextmanager
+def _started(ray: Any) -> Generator[None]:
+    """A cluster within, started and ended by a thread: Ray answers no signal meanwhile, and takes SIGTERM for itself.
+
+    The thread lives as long, for with the one that started them Ray's processes end.
+    """
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it warns on stderr of what it does for us
+    logging.getLogger("ray").setLevel(logging.CRITICAL)  # what matters is raised as well
+    problems: list[Exception] = []
+    started, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        try:
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.CRITICAL)
+        except Exception as error:  # Ray raises just that
+            problems.append(error)
+        started.set()
+        over.wait()
+        ray.shutdown()
+
+    thread = threading.Thread(target=hold, daemon=True)
     try:
-        with _silent_stderr():  # where it would say that this is set
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    except Exception as error:  # Ray raises just that
-        raise BackendError(f"engine: expected a Ray cluster, {str(error).splitlines()[0]}") from error
+        with _silent_stderr():  # where it would say that the variable is set
+            thread.start()
+            if not started.wait(WAIT_S):
+                problems.append(TimeoutError(f"none answered in {WAIT_S} s"))
+        if problems:
+            raise BackendError(f"engine: expected a Ray cluster, {str(problems[0]).splitlines()[0]}") from problems[0]
+        interrupts.renew()
+        yield
+    finally:
+        over.set()
+        thread.join(WAIT_S if started.is_set() else 0)
 
 
 def _some(

@@ -47,6 +47,14 @@ def by_exception() -> Generator[None]:
         sys.unraisablehook = hook
 
 
+def renew() -> None:
+    """Python's handlers again, where a library's native code has put its own over them."""
+    if threading.current_thread() is threading.main_thread():  # others may not
+        for number in _SIGNALS:
+            if (handler := signal.getsignal(number)) is not None:
+                signal.signal(number, handler)
+
+
 @contextmanager
 def _answered(how: Callable[[int, FrameType | None], NoReturn]) -> Generator[None]:
     """Signals answered so within, but for those that the process was started to ignore."""
