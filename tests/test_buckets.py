@@ -100,6 +100,12 @@ def test_a_target_inside_the_source_is_no_source(bucket: Path, upscalers: batch.
         assert len(transferred([bucket.as_uri()], (bucket / "out").as_uri(), upscalers)) == 4
 
 
+def test_a_dry_run_names_the_first_and_counts_all(bucket: Path, tmp_path: Path) -> None:
+    lines = list(buckets.transfer([bucket.as_uri()], (tmp_path / "out").as_uri(), "_x2").describe(most=1))
+    assert lines == [f"{bucket.as_uri()}/a.png -> {(tmp_path / 'out').as_uri()}/a_x2.png", "4 in all"]
+    assert not (tmp_path / "out").exists()
+
+
 def test_one_object(bucket: Path, upscalers: batch.Upscalers, tmp_path: Path) -> None:
     [outcome] = transferred([(bucket / "a.png").as_uri()], tmp_path / "out", upscalers)
     assert outcome.problem is None

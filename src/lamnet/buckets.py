@@ -58,6 +58,15 @@ class Transfer:
             else:
                 yield from self._below(self.source.root)
 
+    def describe(self, most: int = 10) -> Iterator[str]:
+        """Lines about the first jobs and how many there are, from names alone: no object is read."""
+        number = 0
+        for number, job in enumerate(self.plan(), 1):
+            if number <= most:
+                target = job.result(job.source.suffix)
+                yield f"{self.source.named(job.source)} -> {self.target.named(target)}"
+        yield f"{number} in all"
+
     def upscale_one(self, job: Job, upscalers: Upscalers, overwrite: bool, report: Callable[[float], None]) -> Outcome:
         """As `batch.upscale_one`; a result that is there is kept without reading its source."""
         source, target = self.source.named(job.source), job.result(job.source.suffix)
@@ -99,14 +108,18 @@ class Transfer:
         self.target.files.move(str(partial), str(target))
 
     def _below(self, folder: Path) -> Iterator[Job]:
-        infos = self.source.files.get_file_info(import_module("pyarrow.fs").FileSelector(str(folder)))
-        beside = self.source == self.target
-        names = jobs.sources_among((info.base_name for info in infos if info.is_file), beside)
-        yield from jobs.apart(self._job(self.source.root, folder, name) for name in names)
-        for below in sorted(Path(info.path) for info in infos if not info.is_file):
+        names, folders = self._listed(folder)
+        yield from jobs.of_folder(self._job(self.source.root, folder, name) for name in names)
+        for below in folders:
             is_target = self.source.files == self.target.files and below == self.target.root
             if not is_target and not below.name.startswith("."):
                 yield from self._below(below)
+
+    def _listed(self, folder: Path) -> tuple[list[str], list[Path]]:
+        """Names of pictures and paths of folders: what else is known of millions of objects takes far more memory."""
+        infos = self.source.files.get_file_info(import_module("pyarrow.fs").FileSelector(str(folder)))
+        names = jobs.sources_among((info.base_name for info in infos if info.is_file), self.source == self.target)
+        return names, sorted(Path(info.path) for info in infos if not info.is_file)
 
     def _job(self, root: Path, folder: Path, name: str) -> Job:
         source = folder / name

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from lamnet import __version__, cli_figures, interrupts
-from lamnet.errors import BadArgumentError, LamnetError
+from lamnet.errors import LamnetError
 from lamnet.terminal import complain, one_line, print_table, progress_bar
 
 if TYPE_CHECKING:
@@ -117,7 +117,9 @@ def upscale(
         transfer = buckets.transfer(photos, out, f"_{goal}")
         plan, one, total = transfer.plan, transfer.upscale_one, None
         if dry_run:
-            raise BadArgumentError("dry_run: expected files or folders, got a bucket")
+            for line in transfer.describe():
+                print(one_line(line))
+            return
     else:
         plan, one = partial(jobs.plan, photos, None if out is None else Path(out), f"_{goal}"), batch.upscale_one
         total = sum(1 for _ in plan())

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path, PurePath
 
 from lamnet import images, video
@@ -70,11 +71,17 @@ def plan(inputs: Sequence[str], out: Path | None, mark: str) -> Iterator[Job]:
 
 
 def sources_among(names: Iterable[str], beside: bool) -> list[str]:
-    """Of the files of a folder those to upscale, sorted: no hidden ones, no results of earlier calls `beside` them."""
-    paths = [PurePath(name) for name in names if not name.startswith(".")]
-    paths = [path for path in paths if path.suffix.lower() in SUFFIXES]
-    stems = {path.stem for path in paths}
-    return sorted(str(path) for path in paths if not beside or _original(path.stem) not in stems)
+    """Of the files of a folder those to upscale, sorted by stem: no hidden ones, no results of earlier calls `beside` them."""
+    shown = [name for name in names if not name.startswith(".") and _split(name)[1].lower() in SUFFIXES]
+    if beside:
+        stems = {_split(name)[0] for name in shown}
+        shown = [name for name in shown if _original(_split(name)[0]) not in stems]
+    return sorted(shown, key=_split)
+
+
+def _split(name: str) -> tuple[str, str]:
+    path = PurePath(name)
+    return path.stem, path.suffix
 
 
 def _original(stem: str) -> str | None:
@@ -104,14 +111,21 @@ def _below(folder: Path, out: Path | None, mark: str) -> Iterator[Job]:
         folders[:] = sorted(
             name for name in folders if not name.startswith(".") and (out is None or not _same(here / name, out))
         )
-        sources = [here / name for name in sources_among(names, beside)]
+        sources = (here / name for name in sources_among(names, beside))
         target = _mirrored(here, folder, out)
         jobs = (Job(source, target / (source.stem + mark), found=True) for source in sources if source.is_file())
-        yield from apart(jobs)
+        yield from of_folder(jobs)
+
+
+def of_folder(jobs: Iterable[Job]) -> Iterator[Job]:
+    """One folder's jobs in the order of `sources_among`, told whether others have the same target: `apart` for millions."""
+    for _, group in groupby(jobs, key=lambda job: job.target):
+        same = list(group)
+        yield from (replace(job, shared=len(same) > 1) for job in same)
 
 
 def apart(jobs: Iterable[Job]) -> Iterator[Job]:
-    """The same jobs, each once, told whether others have the same target. One folder's, or all where folders may meet."""
+    """The same jobs, each once, told whether others have the same target, where folders may meet."""
     once = {(job.source, job.target): job for job in jobs}
     count = Counter(target for _, target in once)
     owners: dict[tuple[Path, str], Path] = {}
