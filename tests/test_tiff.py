@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any, Literal
 
@@ -83,3 +84,9 @@ def test_broken_exif_is_left_out(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 4), np.uint8), metadata=None)
     tiff.add_page(tmp_path / "a.tif", tmp_path / "a.tif", exif_in("<")[:40])
     assert tifffile.imread(tmp_path / "a.tif").shape == (4, 4)
+
+
+def test_an_offset_beyond_any_file_says_nothing_of_the_page(tmp_path: Path) -> None:
+    path = tmp_path / "far.tif"
+    path.write_bytes(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 2**63 + 8) + bytes(64))
+    assert tiff.pages_of(path, 1) == [tiff.Page()]

@@ -142,7 +142,7 @@ def add_page(path: Path, page: Path, exif: bytes | None, iptc: bytes | None = No
             directory[_IPTC] = Field(_UNDEFINED, iptc)
         last = layout.start
         while base and (at := _follow(file, layout, last)):
-            file.seek(at)
+            _go(file, at)
             (count,) = _unpack(file, layout.count)
             last = at + layout.count.size + count * layout.field.size
         at = _write(file, layout, directory)
@@ -182,8 +182,14 @@ def _layout_of(file: IO[bytes]) -> _Layout:
     return _Layout(order, big=struct.unpack(order + "H", start[2:]) == (43,))
 
 
-def _follow(file: IO[bytes], layout: _Layout, at: int) -> int:
+def _go(file: IO[bytes], at: int) -> None:
+    if at >= 2**63:
+        raise struct.error("beyond the end of any file")
     file.seek(at)
+
+
+def _follow(file: IO[bytes], layout: _Layout, at: int) -> int:
+    _go(file, at)
     return _unpack(file, layout.offset)[0]
 
 
@@ -203,7 +209,7 @@ def _read(
 
     Raises struct.error where the file ends too early. Offsets count from `base`.
     """
-    file.seek(at)
+    _go(file, at)
     (count,) = _unpack(file, layout.count)
     table = file.read(min(count, 2**16) * layout.field.size)
     directory = Directory()
@@ -216,7 +222,7 @@ def _read(
         elif kind in _ITEM and (wanted is None or tag in wanted):
             size = number * _ITEM[kind] * (2 if kind in _PAIRS else 1)
             if size > len(inline):
-                file.seek(base + layout.offset.unpack(inline)[0])
+                _go(file, base + layout.offset.unpack(inline)[0])
             data = inline[:size] if size <= len(inline) else file.read(min(size, _MOST))
             if len(data) == size:
                 directory[tag] = Field(kind, _swapped(data, kind, layout))
