@@ -70,7 +70,7 @@ def check_linear(x: Tensor, weight: Tensor, before: int) -> None:
         )
 
 
-def check_depthwise(x: Tensor, weight: Tensor) -> None:
+def _check_depthwise(x: Tensor, weight: Tensor) -> None:
     check_image("x", x)
     if weight.dim() != 4 or not weight.shape[2] % 2 or not weight.shape[3] % 2:
         raise BadArgumentError(f"weight: expected (C, 1, kh, kw) with kh and kw odd, got {tuple(weight.shape)}")
@@ -109,7 +109,7 @@ def run_linear_backward(
 
 def run_depthwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """`depthwise` by the C kernel."""
-    check_depthwise(x, weight)
+    _check_depthwise(x, weight)
     check("bias", bias, weight.shape[:1], x.dtype)
     x, out = dense_last(x), empty_like(x)
     native.call("depthwise", [x, weight.contiguous(), bias.contiguous(), out], [*_sizes(x, weight), 0, 0, 0])
@@ -120,7 +120,7 @@ def run_depthwise_backward(
     grad: Tensor, x: Tensor, weight: Tensor, into: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of x, weight and bias; with `into`, contiguous, that of x is added to what is there."""
-    check_depthwise(x, weight)
+    _check_depthwise(x, weight)
     check("grad", grad, x.shape, x.dtype)
     x, grad = dense_last(x), dense_last(grad)
     grads = empty_like(x) if into is None else into, empty_like(weight), weight.new_empty(weight.shape[0])

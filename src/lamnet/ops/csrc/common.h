@@ -1,7 +1,7 @@
 /* What every kernel shares: numbers passed from Python, threads, storage types.
 
    An entry takes the tensors' addresses and one array of int64 that starts with `threads` and `dtype`; arithmetic is
-   float32 whatever the storage. Work is cut into items that do not depend on the number of threads, so results do not. */
+   float32 whatever the storage (but see gemm.h). Work is cut into items that do not depend on the number of threads, so results do not. */
 #pragma once
 #include <stdint.h>
 #include <string.h>
