@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from lamnet import checkpoint, weights
 from lamnet.data.pairs import PatchSampler
+from lamnet.distributed import Workers
 from lamnet.errors import BadDataError, BadWeightsError
 from lamnet.learner import DivergedError, Learner
 from lamnet.model import LAMNet, LAMNetConfig
@@ -131,6 +134,22 @@ def test_accumulated_micro_batches_give_the_same_step(data: Path, tmp_path: Path
         train(recipe(batch=4, accumulate=parts), data, tmp_path / str(parts))
     for one, two in zip(_lines(tmp_path / "1"), _lines(tmp_path / "2"), strict=True):
         assert one["loss"] == pytest.approx(two["loss"], rel=1e-4)
+
+
+def test_the_last_part_lowers_the_squared_error_and_still_reports_the_absolute_one() -> None:
+    torch.manual_seed(3)
+    lr, hr = (torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8) for side in (8, 32))
+    for progress, lowered in ((0.49, F.l1_loss), (0.5, F.mse_loss)):
+        learner = Learner(recipe(mse_from=0.5), Workers(0, 1, torch.device("cpu")))
+        fresh = copy.deepcopy(learner.network)
+        gradients: list[torch.Tensor] = []
+        learner.network.head.bias.register_hook(gradients.append)
+        learner.advance(lr, hr, progress)
+        out = fresh(lr / 255)
+        lowered(out, hr / 255).backward()
+        assert fresh.head.bias.grad is not None
+        torch.testing.assert_close(gradients[0], fresh.head.bias.grad, rtol=1e-4, atol=1e-6)
+        assert learner.loss.item() == pytest.approx(F.l1_loss(out, hr / 255).item(), rel=1e-5)
 
 
 def test_bfloat16_follows_float32(data: Path, tmp_path: Path) -> None:

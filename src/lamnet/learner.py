@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lamnet import weights
@@ -25,7 +24,7 @@ class DivergedError(LamnetError):
 class Learner:
     """The network, its moving average and its optimiser after `step` steps and `elapsed` seconds of all sessions.
 
-    `loss` sums this worker's losses since somebody last set it to zero.
+    `loss` sums this worker's mean absolute errors since somebody last set it to zero.
     """
 
     def __init__(self, recipe: Recipe, workers: Workers, start: Path | None = None) -> None:
@@ -64,17 +63,17 @@ class Learner:
         self.average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
 
-    def advance(self, lr: Tensor, hr: Tensor, rate: float) -> None:
-        """One step at a learning rate on this worker's patches: (b, 3, p, p) and (b, 3, s*p, s*p), uint8.
+    def advance(self, lr: Tensor, hr: Tensor, progress: float) -> None:
+        """One step on this worker's patches, (b, 3, p, p) and (b, 3, s*p, s*p), uint8, at this share (0..1) of the training.
 
         Raises DivergedError before a gradient that is not finite reaches the weights.
         """
-        self._backward(lr, hr)
+        self._backward(lr, hr, squared=progress >= self.recipe.mse_from)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip or math.inf)
         if not torch.isfinite(norm):
             raise DivergedError(f"the gradient of step {self.step} is not finite")
         for group in self._optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = self.recipe.rate(self.step, progress)
         self._optimiser.step()
         self._optimiser.zero_grad()
         with torch.no_grad():
@@ -83,14 +82,15 @@ class Learner:
                 slow.lerp_(fast, share)
         self.step += 1
 
-    def _backward(self, lr: Tensor, hr: Tensor) -> None:
+    def _backward(self, lr: Tensor, hr: Tensor, *, squared: bool) -> None:
         parts = self.recipe.accumulate
         for x, y in zip(lr.chunk(parts), hr.chunk(parts), strict=True):
             with torch.autocast(x.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
                 out = self.network(x.float() / 255)
-            loss = F.l1_loss(out.float(), y.float() / 255) / parts
-            loss.backward()
-            self.loss += loss.detach()
+            error = out.float() - y.float() / 255
+            absolute = error.abs().mean() / parts
+            (error.square().mean() / parts if squared else absolute).backward()
+            self.loss += absolute.detach()
         self._workers.average([parameter.grad for parameter in self.network.parameters() if parameter.grad is not None])
 
 

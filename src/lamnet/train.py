@@ -100,7 +100,7 @@ class _Run:
         while (done := recipe.progress(learner.step, learner.elapsed)) < 1:
             rate = recipe.rate(learner.step, done)
             try:
-                learner.advance(*self.loader.take(learner.step), rate)
+                learner.advance(*self.loader.take(learner.step), done)
             except DivergedError as error:
                 raise DivergedError(f"{error}; {self._last_good()}") from None
             learner.elapsed = self.workers.agreed(self.clock() - begun)
