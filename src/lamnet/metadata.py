@@ -13,7 +13,7 @@ import pyvips
 _LEFT_BEHIND = re.compile(
     r"width|height|bands|format|coding|interpretation|[xy]offset|[xy]res|filename|vips-.*|jpeg-.*|heif-.*|palette.*"
     r"|bits-per-sample|interlaced|n-pages|page-height|n-subifds|orientation|exif-ifd0-Orientation|exif-ifd1-.*"
-    r"|gif-.*|webp-.*|photoshop-data|loop|delay|background"
+    r"|gif-.*|webp-.*|png-comment-.*|photoshop-data|loop|delay|background"
 )
 _SIZE_TAGS = {"ImageWidth": 0, "ImageLength": 1, "PixelXDimension": 0, "PixelYDimension": 1}
 _PHOTOSHOP, _IPTC_RESOURCE = b"Photoshop 3.0\0", 0x0404

@@ -10,13 +10,14 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from lamnet import images, metadata, tiff
+from lamnet import images, metadata, png, tiff
 from lamnet.errors import BadImageError
 from lamnet.images import Format
 
 MAX_PIXELS = 500_000_000  # of one file, all pages together; a header that claims more is refused unless asked for
 
 _DTYPES = {"uchar": "uint8", "ushort": "uint16", "float": "float32", "double": "float32"}
+_SEQUENCES = (b"avis", b"msf1")  # how AVIF and HEIF files with frames begin
 _RGB_OR_GREY = frozenset({"b-w", "grey16", "srgb", "rgb", "rgb16", "scrgb", "multiband"})
 
 
@@ -42,8 +43,10 @@ class Picture:
 def open_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
     """Open a picture file. Raises BadImageError when it is none, or claims more than `max_pixels` on all pages together."""
     kind = images.format_of(path)
-    if kind.name == "png" and _is_animated_png(path):
-        raise BadImageError(f"{path}: expected one picture, found an animated PNG: make it a WebP or GIF first")
+    if _loses_frames(path, kind):
+        raise BadImageError(
+            f"{path}: expected one picture, found an animated {kind.suffixes[0][1:].upper()}: make it a WebP or GIF first"
+        )
     animated = kind.name in ("gif", "webp")
     first = images.load(path, **({"n": -1} if animated else {}))
     count = first.get_n_pages() if kind.pages else 1
@@ -137,7 +140,21 @@ def save(picture: Picture, results: list[pyvips.Image], target: Path) -> None:
     options: dict[str, Any] = {"keep": metadata.kept(source)}
     if kind.name == "heif":
         options["bitdepth"] = 8 if whole.format == "uchar" else 12
-    images.save(target, whole, **options)
+    with images.appearing(target) as partial:
+        if kind.name == "png":
+            _save_png(kind, picture, whole, partial, **options)
+        else:
+            images.write(kind, partial, whole, **options)
+
+
+def _save_png(kind: Format, picture: Picture, image: Any, path: Path, **options: Any) -> None:
+    """libvips would pack XMP so that others do not find it, and spoil texts that are not ASCII."""
+    described = png.described(picture.path) if picture.format.name == "png" else b""
+    if image.get_typeof("xmp-data"):
+        described += png.xmp_chunk(image.get("xmp-data"))
+        image.remove("xmp-data")
+    images.write(kind, path, image, **options)
+    png.add(path, described)
 
 
 def _save_pages(kind: Format, picture: Picture, results: list[pyvips.Image], target: Path) -> None:
@@ -161,7 +178,10 @@ def _save_pages(kind: Format, picture: Picture, results: list[pyvips.Image], tar
 def _finished(kind: Format, source: pyvips.Image, result: pyvips.Image, size: tuple[int, int]) -> pyvips.Image:
     """A result of one page or frame's (width, height) in a depth that the format holds, with its source's metadata."""
     factor = (size[0] / source.width, size[1] / source.height)
-    return metadata.carry(source, _in_depth_of(kind, result), factor, size)
+    finished = metadata.carry(source, _in_depth_of(kind, result), factor, size)
+    if finished.get_typeof("icc-profile-data") and (1 if finished.bands < 3 else 3) not in kind.profiled:
+        finished = finished.icc_transform("srgb", embedded=True, depth=16 if finished.format == "ushort" else 8)
+    return finished
 
 
 def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
@@ -171,15 +191,11 @@ def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def _is_animated_png(path: Path) -> bool:
-    """Whether there is a chunk that says so: libvips would give the first frame alone."""
+def _loses_frames(path: Path, kind: Format) -> bool:
+    """Whether there are frames of which libvips would give the first alone."""
     with images.named(path, "cannot be read"), path.open("rb") as file:
-        file.seek(8)
-        while len(start := file.read(8)) == 8 and start[4:] not in (b"IDAT", b"IEND"):
-            if start[4:] == b"acTL":
-                return True
-            file.seek(int.from_bytes(start[:4], "big") + 4, 1)
-    return False
+        brand = file.read(12)[8:]
+    return (kind.name == "png" and png.is_animated(path)) or (kind.name == "heif" and brand in _SEQUENCES)
 
 
 def _described(pages: list[pyvips.Image], known: list[tiff.Page]) -> list[pyvips.Image]:

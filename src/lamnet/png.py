@@ -1,0 +1,70 @@
+"""Chunks of PNG files that libvips does not see to: texts as they were, XMP where readers look for it, colours, frames."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+_COLOURS = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"})  # said without a profile
+_TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
+_XMP = b"XML:com.adobe.xmp\0"
+_MOST = 2**26  # bytes of a chunk: more is no description
+_AFTER_HEADER = 8 + 25
+_BLOCK = 2**24
+
+
+def is_animated(path: Path) -> bool:
+    """Whether there is a chunk that says so: libvips would give the first frame alone."""
+    with path.open("rb") as file:
+        for kind, _ in _chunks(file):
+            if kind in (b"acTL", b"IDAT"):
+                return kind == b"acTL"
+    return False
+
+
+def described(path: Path) -> bytes:
+    """The chunks that say what the colours are, and the texts but for XMP, as they are in a file."""
+    found: list[bytes] = []
+    with path.open("rb") as file:
+        for kind, size in _chunks(file):
+            if (kind in _COLOURS or kind in _TEXTS) and size <= _MOST:
+                data = file.read(size)
+                if not data.startswith(_XMP):
+                    found.append(_chunk(kind, data))
+    return b"".join(found)
+
+
+def xmp_chunk(packet: bytes) -> bytes:
+    """An XMP packet as its specification puts it into a PNG."""
+    return _chunk(b"iTXt", _XMP + b"\0\0\0\0" + packet)
+
+
+def add(path: Path, chunks: bytes) -> None:
+    """Put chunks behind the header of a PNG file."""
+    with path.open("r+b") as file:
+        end = file.seek(0, 2)
+        while end > _AFTER_HEADER:
+            start = max(_AFTER_HEADER, end - _BLOCK)
+            file.seek(start)
+            block = file.read(end - start)
+            file.seek(start + len(chunks))
+            file.write(block)
+            end = start
+        file.seek(_AFTER_HEADER)
+        file.write(chunks)
+
+
+def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Kind and size of each, the file standing at its data."""
+    at = file.seek(8)
+    while len(start := file.read(8)) == 8 and start[4:] != b"IEND":
+        size = int.from_bytes(start[:4], "big")
+        yield start[4:], size
+        at = file.seek(at + 12 + size)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
