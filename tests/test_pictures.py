@@ -137,6 +137,43 @@ def test_wide_gamut_numbers_and_profile_are_kept(upscaler: Upscaler, tmp_path: P
         assert np.abs(doubled(lab[0]) - lab[1]).mean() < (0.01 if suffix in (".png", ".tif") else 1.5), suffix
 
 
+def _linear_grey() -> bytes:
+    """A grey profile whose numbers are proportional to light, by the ICC's specification."""
+    white = struct.pack(">3i", 63190, 65536, 54061)
+    tags = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", 5) + b"grey\0" + bytes(79),
+        b"wtpt": b"XYZ \0\0\0\0" + white,
+        b"kTRC": b"curv\0\0\0\0" + struct.pack(">IHxx", 1, 256),
+    }
+    table, body = struct.pack(">I", len(tags)), b""
+    for name, data in tags.items():
+        table += name + struct.pack(">II", 128 + 4 + 12 * len(tags) + len(body), len(data))
+        body += data
+    size = 128 + len(table) + len(body)
+    head = struct.pack(">I4xI4s4s4s12x4s28x", size, 0x02400000, b"mntr", b"GRAY", b"XYZ ", b"acsp")
+    return head + white + bytes(48) + table + body
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", ".avif", ".gif"])
+@pytest.mark.parametrize("bands", [1, 3])
+def test_colours_where_the_profile_cannot_go_along(upscaler: Upscaler, tmp_path: Path, bands: int, suffix: str) -> None:
+    """Seen through the profiles they look the same, be it the source's or sRGB."""
+    colour = pyvips.Image.new_from_array(np.full((16, 16, 3), (180, 90, 100), np.uint8), interpretation="srgb")
+    image = colour[0].copy() if bands == 1 else colour.icc_transform("p3", input_profile="srgb")
+    if bands == 1:
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", _linear_grey())
+    image.write_to_file(str(tmp_path / "a.png"))
+    upscaler.file(tmp_path / "a.png", tmp_path / f"b{suffix}")
+    before, after = (pyvips.Image.new_from_file(str(tmp_path / name)) for name in ("a.png", f"b{suffix}"))
+    seen = [
+        picture.icc_import(embedded=True, pcs="lab")
+        if picture.get_typeof("icc-profile-data")
+        else picture.colourspace("lab")
+        for picture in (before, after)
+    ]
+    np.testing.assert_allclose(seen[0](8, 8), seen[1](8, 8)[:3], atol=1.5)
+
+
 def _with_exif(path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x010F], exif[0x0100], exif[0x0101] = 6, "Maker", 36, 24
@@ -220,6 +257,21 @@ def test_frames_keep_their_timing(upscaler: Upscaler, tmp_path: Path, source: st
     assert after.get("loop") == before.get("loop")
     means = after.numpy()[..., :3].reshape(3, -1, 3).mean(1)
     np.testing.assert_allclose(means, [[255, 0, 0], [0, 128, 0], [0, 0, 255]], atol=6)
+
+
+def test_frames_that_leave_the_canvas_empty(upscaler: Upscaler, tmp_path: Path) -> None:
+    """Solid boxes that move: every frame is opaque in its part, and the picture is transparent all the same."""
+    frames = [Image.new("RGBA", (30, 20)) for _ in range(3)]
+    for number, frame in enumerate(frames):
+        frame.paste((255, 0, 0, 255), (2 + 6 * number, 4, 12 + 6 * number, 14))
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=100, disposal=2)
+    upscaler.file(tmp_path / "a.gif", tmp_path / "b.webp")
+    before, after = Image.open(tmp_path / "a.gif"), Image.open(tmp_path / "b.webp")
+    for number in range(3):
+        before.seek(number)
+        after.seek(number)
+        alphas = [np.asarray(picture.convert("RGBA"))[..., 3] for picture in (before, after)]
+        np.testing.assert_array_equal(doubled(alphas[0]), alphas[1])
 
 
 def test_pages_of_a_tiff(upscaler: Upscaler, tmp_path: Path) -> None:
@@ -380,11 +432,12 @@ def test_a_file_replaced_under_its_name_is_read_anew(upscaler: Upscaler, tmp_pat
         assert (images.read_array(tmp_path / "a.bmp") == level).all()
 
 
-def test_an_animated_png_is_refused(upscaler: Upscaler, tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".png", ".avif"])
+def test_frames_that_cannot_be_read_are_not_lost_in_silence(upscaler: Upscaler, tmp_path: Path, suffix: str) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green")]
-    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
-    with pytest.raises(BadImageError, match="animated PNG"):
-        upscaler.file(tmp_path / "a.png", tmp_path / "b.png")
+    frames[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=frames[1:])
+    with pytest.raises(BadImageError, match="animated"):
+        upscaler.file(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}")
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".tif"])

@@ -19,7 +19,14 @@ from lamnet.errors import BadImageError
 
 @dataclass(frozen=True)
 class Format:
-    """A file format and what it can hold: `name` begins libvips' operations for it, `side` is its largest width or height."""
+    """A file format and what it can hold.
+
+    Attributes:
+        name: begins libvips' operations for it.
+        side: the largest width or height.
+        dtypes: the deepest last.
+        profiled: numbers of colours, 1 for grey, for which there can be a profile.
+    """
 
     name: str
     suffixes: tuple[str, ...]
@@ -28,19 +35,21 @@ class Format:
     alpha: bool = True
     pages: bool = False
     written: bool = True
-    dtypes: tuple[str, ...] = ("uint8",)  # the deepest last
+    dtypes: tuple[str, ...] = ("uint8",)
+    profiled: tuple[int, ...] = (1, 3)
 
 
 FORMATS = (
     Format("png", (".png",), (), dtypes=("uint8", "uint16")),
     Format("jpeg", (".jpg", ".jpeg"), (("Q", 95), ("subsample_mode", "off")), side=65_500, alpha=False),
-    Format("webp", (".webp",), (("Q", 95), ("smart_subsample", True)), side=16_383, pages=True),
+    Format("webp", (".webp",), (("Q", 95), ("smart_subsample", True)), side=16_383, pages=True, profiled=(3,)),
     Format(
         "heif",
         (".avif",),
         (("Q", 90), ("compression", "av1"), ("subsample_mode", "off")),
         side=16_384,
         dtypes=("uint8", "uint16"),
+        profiled=(3,),
     ),
     Format(
         "tiff",
@@ -49,7 +58,7 @@ FORMATS = (
         pages=True,
         dtypes=("uint8", "uint16", "float32"),
     ),
-    Format("gif", (".gif",), (), side=65_500, pages=True),
+    Format("gif", (".gif",), (), side=65_500, pages=True, profiled=()),
     Format("bmp", (".bmp", ".dib"), (), written=False),
     Format("jxl", (".jxl",), (), written=False),
 )
@@ -186,6 +195,17 @@ def appearing(path: Path) -> Generator[Path]:
 def write(kind: Format, path: Path, image: pyvips.Image, **options: Any) -> None:
     """Write a libvips image in a format, whatever the file's name. Raises pyvips.Error."""
     pyvips.Operation.call(f"{kind.name}save", image, os.fsencode(path), **dict(kind.options), **options)
+    if kind.name == "webp" and image.hasalpha():
+        _say_alpha(path)
+
+
+def _say_alpha(path: Path) -> None:
+    """In a WebP's header, where libwebp says none if each frame is opaque in a part of the canvas."""
+    with path.open("r+b") as file:
+        start = file.read(21)
+        if start[12:16] == b"VP8X":
+            file.seek(20)
+            file.write(bytes([start[20] | 0x10]))
 
 
 def partial_of(path: Path, what: str = "") -> Path:
