@@ -1,7 +1,6 @@
 """Lightweight image super-resolution with the Linear Adaptive Mixer Network (arXiv 2409.17597)."""
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from lamnet.weights import load
 
 __all__ = ["LAMNet", "LAMNetConfig", "LamnetError", "Upscaler", "Window", "fsa", "load"]
-__version__ = version("lamnet-sr")
 
 _HOME = {
     "LAMNet": "lamnet.model",
@@ -28,6 +26,10 @@ _HOME = {
 
 def __getattr__(name: str) -> Any:
     """Import on first use, so that `lamnet --help` does not wait for PyTorch."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("lamnet-sr")
     if name not in _HOME:
         raise AttributeError(f"module 'lamnet' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)
