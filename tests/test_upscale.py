@@ -56,6 +56,36 @@ def test_other_shapes_are_refused(network: LAMNet, shape: tuple[int, ...]) -> No
         Upscaler(network, "cpu")(np.zeros(shape, np.uint8))
 
 
+@pytest.mark.parametrize("kind", [">f4", ">u2"])
+def test_the_other_byte_order(network: LAMNet, pixels: np.ndarray, kind: str) -> None:
+    array = (pixels / 255).astype(kind) if kind == ">f4" else pixels.astype(kind)
+    native = array.astype(array.dtype.newbyteorder("="))
+    np.testing.assert_array_equal(Upscaler(network, "cpu")(array), Upscaler(network, "cpu")(native))
+
+
+@pytest.mark.parametrize("view", ["flipped", "columns", "every second", "read-only"])
+def test_views_come_out_as_their_copies(network: LAMNet, pixels: np.ndarray, view: str) -> None:
+    array = {
+        "flipped": pixels[::-1, :, ::-1],
+        "columns": np.asfortranarray(pixels),
+        "every second": pixels[::2, ::3],
+        "read-only": pixels.copy(),
+    }[view]
+    array.flags.writeable = False
+    np.testing.assert_array_equal(Upscaler(network, "cpu")(array), Upscaler(network, "cpu")(array.copy()))
+
+
+def test_what_is_no_array_is_refused(network: LAMNet) -> None:
+    for other in ([[1, 2], [3, 4]], None, "photo.png"):
+        with pytest.raises(BadArgumentError, match="array"):
+            Upscaler(network, "cpu")(other)  # pyright: ignore
+
+
+def test_another_precision_is_refused(network: LAMNet) -> None:
+    with pytest.raises(BadArgumentError, match="precision"):
+        Upscaler(network, "cpu", precision="fp16")  # pyright: ignore
+
+
 def test_other_dtypes_are_refused(network: LAMNet) -> None:
     with pytest.raises(BadArgumentError, match="int64"):
         Upscaler(network, "cpu")(np.zeros((4, 4, 3), np.int64))

@@ -42,6 +42,7 @@ def raster_of_array(pixels: NDArray[Any]) -> Raster:
         raise BadArgumentError(f"array: expected (H, W) or (H, W, 1 to 4) with pixels, got shape {pixels.shape}")
     if pixels.dtype.name not in ("uint8", "uint16", "float32"):
         raise BadArgumentError(f"array: expected uint8, uint16 or float32, got {pixels.dtype}")
+    pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     if pixels.dtype != np.float32:
         low, high = 0.0, float(np.iinfo(pixels.dtype).max)
     elif np.isfinite(pixels).all():

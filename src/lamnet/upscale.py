@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyvips
@@ -56,7 +56,7 @@ class Upscaler:
 
     Raises:
         BackendError: the device or precision cannot be used here.
-        BadArgumentError: exact and ensemble exclude each other.
+        BadArgumentError: there is no such precision, or exact and ensemble, which exclude each other.
     """
 
     def __init__(
@@ -73,6 +73,8 @@ class Upscaler:
     ) -> None:
         if exact and ensemble:
             raise BadArgumentError("ensemble: expected it without exact, got both")
+        if precision not in get_args(Precision):
+            raise BadArgumentError(f"precision: expected one of {', '.join(get_args(Precision))}, got {precision}")
         self.device = devices.pick(device)
         self.dtype: torch.dtype = torch.float32 if precision == "auto" else getattr(torch, precision)
         self.network = model.to(self.device, self.dtype).eval()
@@ -91,7 +93,8 @@ class Upscaler:
         Returns (scale*H, scale*W[, bands]), or of the goal's size, or of this (width, height), of the same dtype.
         Raises BadArgumentError for another shape or dtype.
         """
-        raster = planes.raster_of_array(array if array.ndim == 3 else array[..., None])
+        array = np.asarray(array)
+        raster = planes.raster_of_array(array[..., None] if array.ndim == 2 else array)
         out = np.empty((raster.height * self.scale, raster.width * self.scale, raster.bands), raster.dtype)
         filled = 0
         for _, rows in self.bands(raster, Path(tempfile.gettempdir())):
@@ -100,7 +103,7 @@ class Upscaler:
         size = size or self.result_size(raster.width, raster.height)
         if size != (out.shape[1], out.shape[0]):
             out = images.pixels_of(pictures.resized(pyvips.Image.new_from_array(out), size))
-        return out if array.ndim == 3 else out[..., 0]
+        return out[..., 0] if array.ndim == 2 else out
 
     def result_size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) of the result of a picture of this size. Raises BadArgumentError when it is beyond the network."""
