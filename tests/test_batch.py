@@ -200,6 +200,28 @@ def test_a_second_call_over_a_folder_goes_on(upscale: Command, folder: Path) -> 
     assert (folder / "out" / "good_x4.png").read_text() == "done before"
 
 
+def test_two_calls_at_once_do_nothing_twice(folder: Path, model: Path) -> None:
+    command = [sys.executable, "-m", "lamnet", "upscale", folder, "-o", folder / "out", "--model", model]
+    target = folder / "out" / "good_x4.png"
+    target.parent.mkdir()
+    with images.alone(target):
+        other = subprocess.Popen([*command, "--device", "cpu"], stderr=subprocess.PIPE, text=True)
+        while not (folder / "out" / "good_x4.jpg").exists():
+            assert other.poll() is None
+            time.sleep(0.05)
+        target.write_text("ours")
+    _, err = other.communicate()
+    assert target.read_text() == "ours"
+    assert f"lamnet: {target}: was there already and is kept; --overwrite replaces it" in err.splitlines()
+    assert sorted(path.name for path in target.parent.iterdir()) == ["good_x4.jpg", "good_x4.png"]
+
+
+def test_what_cannot_be_made_is_said_of_the_result(upscale: Command, folder: Path) -> None:
+    (folder / ".b.png.rows.partial").mkdir()
+    done = upscale(folder / "good.png", "-o", folder / "b.png")
+    assert done.err == [f"lamnet: {folder / 'b.png'}: cannot be written: Is a directory"]
+
+
 def test_the_source_is_never_its_own_result(upscale: Command, folder: Path) -> None:
     before = (folder / "good.png").read_bytes()
     done = upscale(folder / "good.png", "-o", folder / "good.png", "--overwrite")

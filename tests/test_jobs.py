@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lamnet import jobs
+from lamnet.errors import BadArgumentError
 
 
 @pytest.fixture
@@ -62,3 +63,8 @@ def test_a_source_whose_result_is_anothers_is_told_so(tree: Path) -> None:
 def test_a_source_named_twice_is_done_once(tree: Path) -> None:
     assert len(results([tree / "a.png", tree / "a.png"], None)) == 1
     assert len(results([tree, tree / "a.png"], None)) == 5
+
+
+def test_an_empty_name_is_not_the_present_folder() -> None:
+    with pytest.raises(BadArgumentError, match="empty"):
+        jobs.plan([""], None, "_x4")

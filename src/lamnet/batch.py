@@ -176,12 +176,18 @@ def upscale_one(
         found = _open(job, upscalers)
         upscaler = _upscaler_for(found, upscalers)
         target = _target(job, found, upscaler)
-        if not overwrite and job.found and exists(target):
+        keep = job.found and not overwrite
+        if keep and exists(target):
             return Outcome(job.source, target, kept=True)
         _check_free(job, target, overwrite)
         target.parent.mkdir(parents=True, exist_ok=True)
         picture = isinstance(found, Picture)
-        with closing(upscaler.steps(found, target) if picture else video.steps(upscaler, found, target)) as steps:
+        with (
+            images.alone(target),
+            closing(upscaler.steps(found, target) if picture else video.steps(upscaler, found, target)) as steps,
+        ):
+            if keep and exists(target):  # another call was at it
+                return Outcome(job.source, target, kept=True)
             for done in steps:
                 report(done)
         return Outcome(job.source, target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -58,4 +58,5 @@ def canvas_for(target: Path) -> Generator[Canvas]:
         with images.named(target, "cannot be written"), path.open("wb") as file:
             yield Canvas(file)
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()

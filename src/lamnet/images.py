@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyvips
 from numpy.typing import NDArray
 
 from lamnet import bmp, tiff
 from lamnet.errors import BadImageError
+
+if sys.platform != "win32":
+    import fcntl
 
 
 @dataclass(frozen=True)
@@ -189,7 +193,37 @@ def appearing(path: Path) -> Generator[Path]:
             yield partial
             os.replace(partial, path)
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
+
+
+@contextmanager
+def alone(path: Path) -> Generator[None]:
+    """Wait until nobody else, in this process or another, is at this result. Raises BadImageError.
+
+    Where the file system knows no locks there is nothing to wait for.
+    """
+    lock = partial_of(path, ".lock")
+    with named(path, "cannot be written"):
+        file = _locked(lock)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            lock.unlink()
+        file.close()
+
+
+def _locked(path: Path) -> IO[bytes]:
+    while True:
+        file = path.open("wb")
+        if sys.platform != "win32":
+            with suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):  # whoever had it before has removed it
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()
 
 
 def write(kind: Format, path: Path, image: pyvips.Image, **options: Any) -> None:

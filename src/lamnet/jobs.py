@@ -59,8 +59,10 @@ def plan(inputs: Sequence[str], out: Path | None, mark: str) -> Iterator[Job]:
 
     Missing inputs become jobs too: they fail when their turn comes, and the others are done. One folder is looked
     through at a time, so that millions of files need no memory. Raises BadArgumentError when `out` is one file and the
-    inputs are several.
+    inputs are several, or one of them is empty, for the system takes that for the present folder.
     """
+    if "" in inputs:
+        raise BadArgumentError("photos: expected names, got an empty one")
     if out is not None and out.suffix and not out.is_dir():
         if len(inputs) == 1 and not Path(inputs[0]).is_dir() and not _matches(inputs[0]):
             return iter([Job(Path(inputs[0]), out, needs_suffix=False)])

@@ -128,8 +128,9 @@ class Upscaler:
             steps = video.steps(self, video.open_clip(source, self.max_pixels), target)
         else:
             steps = self.steps(pictures.open_picture(source, self.max_pixels), target)
-        for _ in steps:
-            pass
+        with images.alone(target):
+            for _ in steps:
+                pass
 
     def steps(self, picture: Picture, target: Path) -> Generator[float]:
         """As `file`, stopping after every part of the work to say how much of it is done, 0 to 1."""
