@@ -19,7 +19,7 @@ from lamnet.ops.exchange import exchange_linear, exchange_means
 from lamnet.ops.feed_forward import feed_forward
 from lamnet.ops.focal import focal_attention
 from lamnet.ops.fsa import fsa_channels_last
-from lamnet.ops.linear import BEFORE, Before, depthwise, linear
+from lamnet.ops.linear import BEFORE, Before, linear
 from lamnet.ops.window import PAPER_WINDOW, Window
 
 NO_NATIVE = why_not("native", "cpu", torch.float32)
@@ -155,29 +155,6 @@ def test_native_linear(
 
 @needs_native
 @pytest.mark.parametrize("dtype", FORWARD)
-@settings(max_examples=30, deadline=None)
-@given(
-    size=st.tuples(st.integers(1, 2), st.integers(1, 80), st.integers(1, 140)),
-    channels=st.sampled_from([1, 16, 24, 32]),
-    kernel=st.sampled_from([(3, 3), (1, 23), (23, 1), (5, 3), (1, 1)]),
-    make=st.sampled_from([_seeded, _strided]),
-    seed=st.integers(0, 2**31),
-)
-def test_native_depthwise(
-    dtype: torch.dtype,
-    size: tuple[int, int, int],
-    channels: int,
-    kernel: tuple[int, int],
-    make: Callable[..., Tensor],
-    seed: int,
-) -> None:
-    torch.manual_seed(seed)
-    tensors = [make(*size, channels), _seeded(channels, 1, *kernel), _seeded(channels)]
-    _against_reference(depthwise, tensors, dtype)
-
-
-@needs_native
-@pytest.mark.parametrize("dtype", FORWARD)
 @pytest.mark.parametrize("size", [(1, 1, 1), (2, 7, 5), (2, 60, 33)])
 @pytest.mark.parametrize("channels", [4, 16, 21])
 def test_native_exchange(dtype: torch.dtype, size: tuple[int, int, int], channels: int) -> None:
@@ -211,7 +188,7 @@ def test_native_focal_attention(
 
 @needs_native
 @pytest.mark.parametrize("dtype", FORWARD)
-@pytest.mark.parametrize("size", [(1, 1, 1), (2, 37, 29), (1, 70, 70)])
+@pytest.mark.parametrize("size", [(1, 1, 1), (2, 37, 29), (1, 70, 70), (1, 3, 129)])
 @pytest.mark.parametrize(("channels", "hidden"), [(16, 32), (64, 128), (10, 14)])
 def test_native_feed_forward(dtype: torch.dtype, size: tuple[int, int, int], channels: int, hidden: int) -> None:
     torch.manual_seed(channels)
@@ -267,7 +244,12 @@ def test_nothing_in_nothing_out(shape: tuple[int, ...]) -> None:
     value, weight = torch.empty(shape), torch.empty(*shape[:3], 26)
     assert fsa_channels_last(value, weight, PAPER_WINDOW, 2).shape == shape
     assert linear(value, torch.ones(5, 8), torch.ones(5)).shape == (*shape[:3], 5)
-    assert depthwise(value, torch.ones(8, 1, 3, 3), torch.ones(8)).shape == shape
+    twelve = torch.ones(12, 8), torch.ones(12)
+    x = value.clone().requires_grad_()
+    out = feed_forward(x, twelve, (torch.ones(12, 1, 3, 3), torch.ones(12)), (torch.ones(8, 12), torch.ones(8)))
+    out.backward(torch.empty(shape))
+    assert x.grad is not None
+    assert out.shape == x.grad.shape == shape
 
 
 @pytest.mark.parametrize("dim", [1, 2])
@@ -285,14 +267,12 @@ def _samples() -> list[tuple[str, tuple[object, ...]]]:
     s = torch.randn(2, 6, 5, 8, requires_grad=True)
     weight, bias = torch.randn(12, 8, requires_grad=True), torch.randn(12, requires_grad=True)
     residual, gates = torch.randn(2, 6, 5, 12, requires_grad=True), torch.randn(2, 6, 5, 26, requires_grad=True)
-    kernel, offset = torch.randn(8, 1, 3, 3, requires_grad=True), torch.randn(8, requires_grad=True)
     taps = [list(PAPER_WINDOW.starts), list(PAPER_WINDOW.lengths)]
     return [
         ("fsa", (x, gates, *taps, 1, True)),
         ("fsa", (x, gates, *taps, 2, False)),
         ("linear", (x, weight, bias, 1, None)),
-        ("linear", (x, weight, bias, 3, residual)),
-        ("depthwise", (x, kernel, offset)),
+        ("linear", (x, weight, bias, 2, residual)),
         ("exchange_means", (x, s)),
         *_joined_samples(),
     ]
@@ -342,10 +322,12 @@ def test_operators_refuse_what_a_kernel_would_misread(name: str, arguments: tupl
                 operator(*arguments[:i], other, *arguments[i + 1 :])
 
 
-def test_even_kernels_and_odd_gates_are_refused() -> None:
+def test_an_odd_number_of_gates_and_an_unknown_before_are_refused() -> None:
     x, bias = torch.ones(1, 4, 4, 3), torch.ones(3)
-    with pytest.raises(BadArgumentError, match=r"weight: expected .* odd, got \(3, 1, 2, 3\)"):
-        torch.ops.lamnet.depthwise(x, torch.ones(3, 1, 2, 3), bias)
+    with pytest.raises(BadArgumentError, match="w1: expected an even number of outputs, got 3"):
+        torch.ops.lamnet.feed_forward(
+            x, torch.ones(3, 3), bias, torch.ones(3, 1, 3, 3), bias, torch.ones(3, 3), bias, False
+        )
     with pytest.raises(BadArgumentError, match=r"before: .* got 3"):
         torch.ops.lamnet.linear(x, torch.ones(3, 3), bias, 3, None)
 

@@ -12,7 +12,7 @@ from lamnet.errors import BadArgumentError
 from lamnet.ops import native
 from lamnet.ops.backend import autocast, differentiates, is_native
 from lamnet.ops.fsa import check_fsa, fsa_channels_last, geometry
-from lamnet.ops.linear import depthwise, linear, run_depthwise_backward
+from lamnet.ops.linear import depthwise, linear
 from lamnet.ops.native import check, dense_last, empty_like
 from lamnet.ops.window import Window
 
@@ -44,20 +44,18 @@ def _focal_attention(
     lengths: Sequence[int],
     dim: int,
     keep: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The result; with `keep` what the depthwise convolution gave and the weights, tap by tap, else two times nothing."""
+) -> tuple[Tensor, Tensor]:
+    """The result; with `keep` the weights, tap by tap, else nothing."""
     window = Window(tuple(starts), tuple(lengths))
     _check(value, w1, w2, window, dim)
     check("b1", b1, w1.shape[:1], value.dtype)
     check("b2", b2, w2.shape[:1], value.dtype)
     value, out = dense_last(value), empty_like(value)
-    mixed, gates = value.new_empty(0), value.new_empty(0)
-    if keep:
-        mixed, gates = empty_like(value), value.new_empty((*value.shape[:3], w2.shape[0]))
+    gates = value.new_empty((*value.shape[:3], w2.shape[0]) if keep else (0,))
     tensors = [tensor.contiguous() for tensor in (w1, b1, w2, b2)]
     numbers = geometry(value, _like_gates(value, w2), value, window, dim, False)
-    native.call("focal", [value, *tensors, out, mixed if keep else None, gates if keep else None], numbers)
-    return out, mixed, gates
+    native.call("focal", [value, *tensors, out, gates if keep else None], numbers)
+    return out, gates
 
 
 @torch.library.custom_op("lamnet::focal_attention_backward", mutates_args=())
@@ -65,8 +63,8 @@ def _focal_attention_backward(
     grad: Tensor,
     value: Tensor,
     w1: Tensor,
+    b1: Tensor,
     w2: Tensor,
-    mixed: Tensor,
     gates: Tensor,
     starts: Sequence[int],
     lengths: Sequence[int],
@@ -75,20 +73,14 @@ def _focal_attention_backward(
     window = Window(tuple(starts), tuple(lengths))
     _check(value, w1, w2, window, dim)
     check("grad", grad, value.shape, value.dtype)
-    check("mixed", mixed, value.shape, value.dtype)
     check("gates", gates, (*value.shape[:3], w2.shape[0]), value.dtype)
-    grad, value = dense_last(grad), dense_last(value)
-    grad_value, grad_mixed, grad_w2, grad_b2 = (
-        empty_like(value),
-        empty_like(value),
-        empty_like(w2),
-        w2.new_empty(w2.shape[0]),
-    )
-    inputs = [grad, value, mixed.contiguous(), gates.contiguous(), w2.contiguous()]
+    native.keep_memory()
+    grad, value, gates = dense_last(grad), dense_last(value), gates.contiguous()
+    weights = [tensor.contiguous() for tensor in (w1, b1, w2)]
+    grads = empty_like(value), empty_like(w1), empty_like(b1), empty_like(w2), w2.new_empty(w2.shape[0])
     numbers = geometry(value, gates, grad, window, dim, False)
-    native.call("focal_backward", [*inputs, grad_value, grad_mixed, grad_w2, grad_b2], numbers)
-    grad_value, grad_w1, grad_b1 = run_depthwise_backward(grad_mixed, value, w1, into=grad_value)
-    return grad_value, grad_w1, grad_b1, grad_w2, grad_b2
+    native.call("focal_backward", [grad, value, gates, *weights, *grads], numbers)
+    return grads
 
 
 def _like_gates(value: Tensor, w2: Tensor) -> Tensor:
@@ -117,10 +109,8 @@ def _(
     lengths: Sequence[int],
     dim: int,
     keep: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    if not keep:
-        return empty_like(value), value.new_empty(0), value.new_empty(0)
-    return empty_like(value), empty_like(value), value.new_empty((*value.shape[:3], w2.shape[0]))
+) -> tuple[Tensor, Tensor]:
+    return empty_like(value), value.new_empty((*value.shape[:3], w2.shape[0]) if keep else (0,))
 
 
 @_focal_attention_backward.register_fake
@@ -128,24 +118,24 @@ def _(
     grad: Tensor,
     value: Tensor,
     w1: Tensor,
+    b1: Tensor,
     w2: Tensor,
-    mixed: Tensor,
     gates: Tensor,
     starts: Sequence[int],
     lengths: Sequence[int],
     dim: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    return empty_like(value), empty_like(w1), w1.new_empty(w1.shape[0]), empty_like(w2), w2.new_empty(w2.shape[0])
+    return empty_like(value), empty_like(w1), empty_like(b1), empty_like(w2), w2.new_empty(w2.shape[0])
 
 
-def _context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
-    value, w1, _, w2, _, ctx.starts, ctx.lengths, ctx.dim, _ = inputs
-    ctx.mark_non_differentiable(*output[1:])
+def _context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    value, w1, b1, w2, _, ctx.starts, ctx.lengths, ctx.dim, _ = inputs
+    ctx.mark_non_differentiable(output[1])
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(value, w1, w2, *output[1:])
+    ctx.save_for_backward(value, w1, b1, w2, output[1])
 
 
-def _autograd(ctx: Any, grad: Tensor, *_: None) -> tuple[Tensor | None, ...]:
+def _autograd(ctx: Any, grad: Tensor, _: None) -> tuple[Tensor | None, ...]:
     window = ctx.starts, ctx.lengths, ctx.dim
     return *torch.ops.lamnet.focal_attention_backward(grad, *ctx.saved_tensors, *window), None, None, None, None
 

@@ -15,11 +15,11 @@ from torch import Tensor
 from lamnet.errors import BadArgumentError
 from lamnet.ops import native
 from lamnet.ops.backend import autocast, is_native
-from lamnet.ops.native import check, check_image, dense_last, empty_like, rows_of
+from lamnet.ops.native import check, empty_like, rows_of
 
-Before = Literal["nothing", "normalise", "relu", "gate"]
-BEFORE: tuple[Before, ...] = ("nothing", "normalise", "relu", "gate")
-NOTHING, NORMALISE, RELU, GATE = range(4)
+Before = Literal["nothing", "normalise", "relu"]
+BEFORE: tuple[Before, ...] = ("nothing", "normalise", "relu")
+NOTHING, NORMALISE, RELU = range(3)
 
 
 def linear(
@@ -27,8 +27,7 @@ def linear(
 ) -> Tensor:
     """residual + before(x) @ weight^T + bias over the last dimension.
 
-    `before` is nothing; "normalise", layer norm without its affine part; "relu"; or "gate", which turns the halves
-    z1, z2 of the channels into [gelu(z1)*z1, gelu(z1)*z2].
+    `before` is nothing; "normalise", layer norm without its affine part; or "relu".
     """
     if not is_native(x):
         y = F.linear(_before(x, before), weight, bias)
@@ -38,9 +37,10 @@ def linear(
 
 
 def depthwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Depthwise convolution of (B, H, W, C) with weight (C, 1, kh, kw), kh and kw odd, zero padding that keeps the size."""
-    if is_native(x):
-        return torch.ops.lamnet.depthwise(*autocast(x, weight, bias))
+    """Depthwise convolution of (B, H, W, C) with weight (C, 1, kh, kw), kh and kw odd, zero padding that keeps the size.
+
+    In plain PyTorch: where it counts, the kernels of larger operators have it.
+    """
     padding = weight.shape[2] // 2, weight.shape[3] // 2
     return F.conv2d(x.permute(0, 3, 1, 2), weight, bias, padding=padding, groups=x.shape[3]).permute(0, 2, 3, 1)
 
@@ -50,10 +50,6 @@ def _before(x: Tensor, before: Before) -> Tensor:
         return F.layer_norm(x, x.shape[-1:])
     if before == "relu":
         return F.relu(x)
-    if before == "gate":
-        z1, z2 = x.chunk(2, dim=-1)
-        gelu = F.gelu(z1)
-        return torch.cat([gelu * z1, gelu * z2], -1)
     return x
 
 
@@ -64,17 +60,8 @@ def check_linear(x: Tensor, weight: Tensor, before: int) -> None:
             f"weight: expected (outputs, inputs) for x (..., inputs), got {tuple(weight.shape)} for {tuple(x.shape)}"
         )
     check("weight", weight, (weight.shape[0], x.shape[-1]), x.dtype)
-    if not 0 <= before < len(BEFORE) or (before == GATE and x.shape[-1] % 2):
-        raise BadArgumentError(
-            f"before: expected 0 to {len(BEFORE) - 1}, 3 only for an even number of channels, got {before}"
-        )
-
-
-def _check_depthwise(x: Tensor, weight: Tensor) -> None:
-    check_image("x", x)
-    if weight.dim() != 4 or not weight.shape[2] % 2 or not weight.shape[3] % 2:
-        raise BadArgumentError(f"weight: expected (C, 1, kh, kw) with kh and kw odd, got {tuple(weight.shape)}")
-    check("weight", weight, (x.shape[3], 1, *weight.shape[2:]), x.dtype)
+    if not 0 <= before < len(BEFORE):
+        raise BadArgumentError(f"before: expected 0 to {len(BEFORE) - 1}, got {before}")
 
 
 def run_linear(
@@ -93,44 +80,17 @@ def run_linear(
 
 
 def run_linear_backward(
-    grad: Tensor, x: Tensor, weight: Tensor, before: int = NOTHING, start: Tensor | None = None
+    grad: Tensor, x: Tensor, weight: Tensor, before: int = NOTHING
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of x (plus `start`), weight and bias."""
+    """The gradients of x, weight and bias."""
     check_linear(x, weight, before)
     check("grad", grad, (*x.shape[:-1], weight.shape[0]), x.dtype)
     native.keep_memory()
-    rows, grad_rows, start = rows_of(x), rows_of(grad), None if start is None else rows_of(start)
+    rows, grad_rows = rows_of(x), rows_of(grad)
     grads = empty_like(x), empty_like(weight), weight.new_empty(weight.shape[0])
-    pitches = rows.stride(0), grad_rows.stride(0), 0 if start is None else start.stride(0)
-    numbers = [*rows.shape, weight.shape[0], before, *pitches]
-    native.call("linear_backward", [grad_rows, rows, weight.contiguous(), start, *grads], numbers)
+    numbers = [*rows.shape, weight.shape[0], before, rows.stride(0), grad_rows.stride(0), 0]
+    native.call("linear_backward", [grad_rows, rows, weight.contiguous(), *grads], numbers)
     return grads
-
-
-def run_depthwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """`depthwise` by the C kernel."""
-    _check_depthwise(x, weight)
-    check("bias", bias, weight.shape[:1], x.dtype)
-    x, out = dense_last(x), empty_like(x)
-    native.call("depthwise", [x, weight.contiguous(), bias.contiguous(), out], [*_sizes(x, weight), 0, 0, 0])
-    return out
-
-
-def run_depthwise_backward(
-    grad: Tensor, x: Tensor, weight: Tensor, into: Tensor | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of x, weight and bias; with `into`, contiguous, that of x is added to what is there."""
-    _check_depthwise(x, weight)
-    check("grad", grad, x.shape, x.dtype)
-    x, grad = dense_last(x), dense_last(grad)
-    grads = empty_like(x) if into is None else into, empty_like(weight), weight.new_empty(weight.shape[0])
-    numbers = [*_sizes(x, weight), *grad.stride()[:3]]
-    native.call("depthwise_backward", [grad, x, weight.contiguous(), into, *grads], numbers)
-    return grads
-
-
-def _sizes(x: Tensor, weight: Tensor) -> list[int]:
-    return [*x.shape, *weight.shape[2:], *x.stride()[:3]]
 
 
 @torch.library.custom_op("lamnet::linear", mutates_args=())
@@ -166,34 +126,3 @@ def _linear_autograd(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 
 _linear.register_autograd(_linear_autograd, setup_context=_linear_context)
-
-
-@torch.library.custom_op("lamnet::depthwise", mutates_args=())
-def _depthwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return run_depthwise(x, weight, bias)
-
-
-@torch.library.custom_op("lamnet::depthwise_backward", mutates_args=())
-def _depthwise_backward(grad: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return run_depthwise_backward(grad, x, weight)
-
-
-@_depthwise.register_fake
-def _(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return empty_like(x)
-
-
-@_depthwise_backward.register_fake
-def _(grad: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return empty_like(x), empty_like(weight), weight.new_empty(weight.shape[0])
-
-
-def _depthwise_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs[:2])
-
-
-def _depthwise_autograd(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
-    return torch.ops.lamnet.depthwise_backward(grad, *ctx.saved_tensors)
-
-
-_depthwise.register_autograd(_depthwise_autograd, setup_context=_depthwise_context)

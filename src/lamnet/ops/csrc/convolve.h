@@ -1,4 +1,5 @@
-/* A line of pixels of a depthwise convolution; offset[k] is where tap k's value stands, counted from the pixel's first. */
+/* A line of pixels of a depthwise convolution and the gradient of its weights; offset[k] is where tap k's value stands,
+   counted from the pixel's first. */
 #pragma once
 #include "gemm.h"
 
@@ -22,4 +23,28 @@ static inline void convolve_line(float *out, const float *x, const float *weight
     for (; p + 8 <= n; p += 8) convolve(out + p * pitch, x + p * pitch, weight, bias, offset, taps, pitch, 8);
     for (; p + 4 <= n; p += 4) convolve(out + p * pitch, x + p * pitch, weight, bias, offset, taps, pitch, 4);
     for (; p < n; p++) convolve(out + p * pitch, x + p * pitch, weight, bias, offset, taps, pitch, 1);
+}
+
+static inline __attribute__((always_inline)) void add_products(float *restrict sums, const float *restrict x,
+        const float *restrict grad, const int64_t *offset, int64_t n, int64_t pitch, const int taps) {
+    for (int64_t c = 0; c < pitch; c += LANES) {
+        vec sum[8];
+        for (int k = 0; k < taps; k++) sum[k] = *(const vec *)(sums + k * pitch + c);
+        for (int64_t p = 0; p < n; p++) {
+            vec y = *(const vec *)(grad + p * pitch + c);
+            for (int k = 0; k < taps; k++) sum[k] += y * *(const vec *)(x + offset[k] + p * pitch + c);
+        }
+        for (int k = 0; k < taps; k++) *(vec *)(sums + k * pitch + c) = sum[k];
+    }
+}
+
+/* Adds a line's part of the gradient to sums (taps, pitch) and, below them, to the bias's. */
+static inline void correlate_line(float *sums, const float *x, const float *grad, const int64_t *offset, int64_t taps,
+                                  int64_t pitch, int64_t n) {
+    int64_t k = 0;
+    for (; k + 8 <= taps; k += 8) add_products(sums + k * pitch, x, grad, offset + k, n, pitch, 8);
+    for (; k + 3 <= taps; k += 3) add_products(sums + k * pitch, x, grad, offset + k, n, pitch, 3);
+    for (; k < taps; k++) add_products(sums + k * pitch, x, grad, offset + k, n, pitch, 1);
+    for (int64_t p = 0; p < n; p++)
+        for (int64_t c = 0; c < pitch; c++) sums[taps * pitch + c] += grad[p * pitch + c];
 }

@@ -1,7 +1,7 @@
 /* Focal attention: FSA by weights made of the values themselves, forward and backward.
 
-   The weights are tanh(conv1x1(depthwise along the axis)). Without gradients nothing but the result leaves the cache;
-   with them, what the depthwise convolution gave (`mixed`) and the weights do, the latter tap by tap. */
+   The weights are tanh(conv1x1(depthwise along the axis)). Besides the result only they leave the cache, tap by tap, and
+   only where gradients will be asked: the backward convolves again. */
 #include "fsa.h"
 #include "vecmath.h"
 #include <stdlib.h>
@@ -10,9 +10,10 @@ enum { MOST_CHUNKS = 64 };
 
 typedef struct {
     job j;
-    void *mixed, *gates, *grad_mixed; /* mixed and gates: NULL where no gradient will be asked */
-    float *taps, *taps_bias, *project, *project_bias; /* padded, as convolve and gemm take them */
-    float *partials; /* per chunk: the 1x1's transposed gradient (channels, padded gates) and its bias's */
+    void *gates; /* NULL where no gradient will be asked */
+    float *taps, *taps_bias, *taps_back; /* taps_back: in reverse order */
+    float *project, *project_bias; /* padded, as gemm takes them; backward: (gates, channels) and zeros */
+    float *partials; /* per chunk: the gradients of the 1x1, transposed, and its bias, padded; of the taps and their bias */
     int64_t tiles, chunk;
 } focal;
 
@@ -30,7 +31,6 @@ static void predict_weights(float *to, float *mixed, const float *values, const 
     int64_t columns = padded(g->heads * g->taps);
     for (int64_t k = 0; k < span; k++) offset[k] = k * row;
     convolve_line(mixed, values, f->taps, f->taps_bias, offset, span, g->channels, n);
-    if (f->mixed) scatter(f->mixed, mixed, g->channels, g, t, g->channels); /* as it is: the product may round it */
     gemm(to, columns, operand(mixed, n, g->channels, g->dtype), f->project, columns, f->project_bias, n, g->channels);
     for (int64_t i = 0; i < n * columns; i++) to[i] = hyperbolic_tangent(to[i]);
 }
@@ -53,32 +53,52 @@ static strides packed(const geometry *g, int64_t channels) {
     return (strides){g->axis * g->across * channels, g->pitch * channels, across * channels};
 }
 
-static void backward_tile(const focal *f, tile t, float *tables, float *sums) {
+/* The same tile and as many rows around it, as far as the image goes, as its gradient depends on. */
+static tile widened(tile t, const geometry *g) {
+    int64_t last = least(t.first + t.rows + g->reach, g->axis);
+    t.first = t.first > g->reach ? t.first - g->reach : 0;
+    t.rows = last - t.first;
+    return t;
+}
+
+static void backward_tile(const focal *f, tile own, float *tables, float *sums) {
     const job *j = &f->j;
     const geometry *g = j->g;
-    int64_t plane = (t.rows + 2 * g->reach) * t.width * g->channels, n = t.rows * t.width;
-    int64_t gates = g->heads * g->taps, wide = padded(gates);
-    float *grad = tables + g->tables * plane, *weight = grad + plane;
-    float *logits = weight + (t.rows + 2 * g->reach) * t.width * wide + 16, *mixed = logits + n * wide;
-    float *grad_mixed = mixed + n * g->channels, *bias = sums + g->channels * wide;
-    gather_means(tables, grad, j, t);
+    tile t = widened(own, g);
+    int64_t row = t.width * g->channels, plane = (t.rows + 2 * g->reach) * row, n = own.rows * own.width;
+    int64_t gates = g->heads * g->taps, wide = padded(gates), span = 2 * g->reach + 1, offset[span];
+    int64_t above = own.first - t.first, skip = above * t.width; /* rows and pixels of t before own's */
+    float *plain = tables + g->tables * plane, *grad = plain + plane, *grad_mixed = grad + plane;
+    float *mixed = grad_mixed + plane, *weight = mixed + n * g->channels;
+    float *logits = weight + (t.rows + 2 * g->reach) * t.width * wide + 16, *bias = sums + g->channels * wide;
+    for (int64_t k = 0; k < span; k++) offset[k] = k * row;
+    plain = gather_means(tables, plain, j, t) + above * row;
     gather(grad, j->grad, g->grad, g, t, g->reach, g->channels);
     gather(weight, f->gates, packed(g, gates), g, t, g->reach, gates);
-    gather(mixed, f->mixed, packed(g, g->channels), g, t, 0, g->channels);
     correlate(logits, wide, j, t, tables, grad, weight, 1);
+    memset(grad_mixed, 0, (size_t)plane * sizeof(float));
+    gemm(grad_mixed + g->reach * row, g->channels, (rows_of){logits, wide, 1}, f->project, g->channels, f->project_bias,
+         t.rows * t.width, gates);
+    logits += skip * wide;
     for (int64_t p = 0; p < n; p++) {
         for (int64_t e = gates; e < wide; e++) logits[p * wide + e] = 0;
         for (int64_t e = 0; e < wide; e++) bias[e] += logits[p * wide + e];
     }
-    gemm(grad_mixed, g->channels, (rows_of){logits, wide, 1}, f->project, g->channels, f->project_bias, n, gates);
-    scatter(f->grad_mixed, grad_mixed, g->channels, g, t, g->channels);
+    convolve_line(mixed, plain, f->taps, f->taps_bias, offset, span, g->channels, n);
     gemm(sums, wide, (rows_of){mixed, 1, g->channels}, logits, wide, NULL, g->channels, n);
-    grad_value_tile(j, t, grad, weight, tables, grad_mixed); /* the tables have done their work */
+    grad_mixed += above * row;
+    correlate_line(bias + wide, plain, grad_mixed + g->reach * row, offset, span, g->channels, n);
+    convolve_line(mixed, grad_mixed, f->taps_back, f->project_bias, offset, span, g->channels, n);
+    grad_value_tile(j, own, grad + above * row, weight + skip * gates, tables, mixed); /* the tables have done their work */
+}
+
+static int64_t partial_floats(const geometry *g) {
+    return (g->channels + 1) * padded(g->heads * g->taps) + (2 * g->reach + 2) * g->channels;
 }
 
 static void backward_chunk(const void *argument, int64_t item, float *scratch) {
     const focal *f = argument;
-    float *sums = f->partials + item * (f->j.g->channels + 1) * padded(f->j.g->heads * f->j.g->taps);
+    float *sums = f->partials + item * partial_floats(f->j.g);
     for (int64_t i = item * f->chunk; i < least((item + 1) * f->chunk, f->tiles); i++)
         backward_tile(f, tile_of(&f->j, i), scratch, sums);
 }
@@ -86,11 +106,11 @@ static void backward_chunk(const void *argument, int64_t item, float *scratch) {
 /* Row `gate` of the 1x1 as stored, by heads, is column (forward) or row (backward) at this place, by taps. */
 static int64_t place_of(const geometry *g, int64_t gate) { return gate % g->taps * g->heads + gate / g->taps; }
 
-/* data: value, depthwise weight and bias, 1x1 weight and bias -> out, mixed and gates or NULL for both;
+/* data: value, depthwise weight and bias, 1x1 weight and bias -> out, gates or NULL;
    channels must be a multiple of LANES */
 int lamnet_focal(void *const *data, const int64_t *numbers) {
     const geometry *g = (const geometry *)numbers;
-    focal f = {.j = {.g = g, .value = data[0], .out = data[5]}, .mixed = data[6], .gates = data[7]};
+    focal f = {.j = {.g = g, .value = data[0], .out = data[5]}, .gates = data[6]};
     int64_t gates = g->heads * g->taps, wide = padded(gates), span = 2 * g->reach + 1;
     float *all = calloc((size_t)((span + 1) * g->channels + (g->channels + 1) * wide), sizeof(float));
     if (!all) return 1;
@@ -105,36 +125,44 @@ int lamnet_focal(void *const *data, const int64_t *numbers) {
         load(column + g->channels * wide, at(data[4], gate, g->dtype), 1, g->dtype);
     }
     pair_rows(f.project, wide, g->channels, g->dtype);
-    int64_t items = lay_tiles(&f.j), floats = tile_floats(&f.j) + f.j.rows * f.j.width * g->channels;
+    int64_t items = lay_tiles(&f.j), floats = tile_floats(&f.j, f.j.rows) + f.j.rows * f.j.width * g->channels;
     int failed = parallel(forward_tile, &f, items, floats, g->threads);
     return free(all), failed;
 }
 
-/* data: grad_out, value, mixed, gates, 1x1 weight -> grad_value but for what comes through mixed, grad_mixed, the 1x1's
-   gradients */
+/* data: grad_out, value, gates, depthwise weight and bias, 1x1 weight -> the gradients of the value, the depthwise
+   convolution and the 1x1 */
 int lamnet_focal_backward(void *const *data, const int64_t *numbers) {
     const geometry *g = (const geometry *)numbers;
-    focal f = {.j = {.g = g, .grad = data[0], .value = data[1], .grad_value = data[5]}, .mixed = data[2],
-               .gates = data[3], .grad_mixed = data[6]};
-    int64_t gates = g->heads * g->taps, wide = padded(gates), size = (g->channels + 1) * wide;
+    focal f = {.j = {.g = g, .grad = data[0], .value = data[1], .grad_value = data[6]}, .gates = data[2]};
+    int64_t gates = g->heads * g->taps, wide = padded(gates), span = 2 * g->reach + 1, size = partial_floats(g);
     f.tiles = lay_tiles(&f.j);
     f.chunk = ceil_div(f.tiles, MOST_CHUNKS);
-    int64_t chunks = f.tiles ? ceil_div(f.tiles, f.chunk) : 0;
-    float *weight = calloc((size_t)((gates + 1) * g->channels), sizeof(float));
+    int64_t chunks = f.tiles ? ceil_div(f.tiles, f.chunk) : 0, rows = least(f.j.rows + 2 * g->reach, g->axis);
+    float *all = calloc((size_t)((2 * span + 1 + gates + 1) * g->channels), sizeof(float));
     float *sums = calloc((size_t)((chunks + 1) * size), sizeof(float)), *row = sums + chunks * size;
-    if (!weight || !sums) return free(weight), free(sums), 1;
-    f.project = weight, f.project_bias = weight + gates * g->channels, f.partials = sums;
+    if (!all || !sums) return free(all), free(sums), 1;
+    f.partials = sums, f.taps = all, f.taps_back = all + (span + 1) * g->channels;
+    f.taps_bias = transposed(f.taps, data[3], data[4], g->channels, span, g->dtype);
+    for (int64_t k = 0; k < span; k++)
+        load(f.taps_back + k * g->channels, f.taps + (span - 1 - k) * g->channels, g->channels, FLOAT32);
+    f.project = f.taps_back + span * g->channels, f.project_bias = f.project + gates * g->channels;
     for (int64_t gate = 0; gate < gates; gate++)
-        load(weight + place_of(g, gate) * g->channels, at(data[4], gate * g->channels, g->dtype), g->channels, g->dtype);
-    int64_t floats = tile_floats(&f.j) + f.j.rows * f.j.width * (wide + 2 * g->channels);
+        load(f.project + place_of(g, gate) * g->channels, at(data[5], gate * g->channels, g->dtype), g->channels, g->dtype);
+    int64_t planes = 2 * (rows + 2 * g->reach) + f.j.rows; /* beside what tile_floats counts */
+    int64_t floats = tile_floats(&f.j, rows) + f.j.width * (planes * g->channels + rows * wide);
     int failed = parallel(backward_chunk, &f, chunks, floats, g->threads);
     for (int64_t c = 1; c < chunks; c++)
         for (int64_t i = 0; i < size; i++) sums[i] += sums[c * size + i];
+    const float *along = sums + (g->channels + 1) * wide;
+    for (int64_t c = 0; c < g->channels; c++)
+        for (int64_t k = 0; k < span; k++) store(at(data[7], c * span + k, g->dtype), along + k * g->channels + c, 1, g->dtype);
+    store(data[8], along + span * g->channels, g->channels, g->dtype);
     for (int64_t gate = 0; gate < gates; gate++) {
         const float *column = sums + place_of(g, gate);
         for (int64_t c = 0; c < g->channels; c++) row[c] = column[c * wide];
-        store(at(data[7], gate * g->channels, g->dtype), row, g->channels, g->dtype);
-        store(at(data[8], gate, g->dtype), column + g->channels * wide, 1, g->dtype);
+        store(at(data[9], gate * g->channels, g->dtype), row, g->channels, g->dtype);
+        store(at(data[10], gate, g->dtype), column + g->channels * wide, 1, g->dtype);
     }
-    return free(weight), free(sums), failed;
+    return free(all), free(sums), failed;
 }

@@ -65,6 +65,7 @@ static void backward_tile(const void *argument, int64_t item, float *tables) {
             by_heads(out, sums, g);
             store(at(j->grad_weight, result_at(g, t, i, x, gates), g->dtype), out, gates, g->dtype);
         }
+    memset(out, 0, (size_t)(t.rows * t.width * g->channels) * sizeof(float));
     grad_value_tile(j, t, grad, weight, tables, out); /* the tables have done their work */
 }
 
@@ -72,7 +73,7 @@ static void backward_tile(const void *argument, int64_t item, float *tables) {
 int lamnet_fsa(void *const *data, const int64_t *numbers) {
     job j = {.g = (const geometry *)numbers, .value = data[0], .weight = data[1], .out = data[2]};
     int64_t items = lay_tiles(&j);
-    return parallel(forward_tile, &j, items, tile_floats(&j), j.g->threads);
+    return parallel(forward_tile, &j, items, tile_floats(&j, j.rows), j.g->threads);
 }
 
 /* data: grad_out, value, weight -> grad_value, grad_weight */
@@ -81,6 +82,6 @@ int lamnet_fsa_backward(void *const *data, const int64_t *numbers) {
              .grad_value = data[3], .grad_weight = data[4]};
     const geometry *g = j.g;
     int64_t items = lay_tiles(&j), wide = padded(g->heads * g->taps);
-    int64_t floats = tile_floats(&j) + j.rows * j.width * (wide + g->channels) + wide;
+    int64_t floats = tile_floats(&j, j.rows) + j.rows * j.width * (wide + g->channels) + wide;
     return parallel(backward_tile, &j, items, floats, g->threads);
 }

@@ -39,10 +39,10 @@ static int64_t lay_tiles(job *j) {
     return g->batch * ceil_div(g->axis, j->rows) * ceil_div(g->across, j->width);
 }
 
-/* Floats of a tile's means, values and weights. */
-static int64_t tile_floats(const job *j) {
+/* Floats of the means, values and weights of a tile of so many rows. */
+static int64_t tile_floats(const job *j, int64_t rows) {
     const geometry *g = j->g;
-    return (j->rows + 2 * g->reach) * j->width * ((g->tables + 1) * g->channels + padded(g->heads * g->taps)) + 16;
+    return (rows + 2 * g->reach) * j->width * ((g->tables + 1) * g->channels + padded(g->heads * g->taps)) + 16;
 }
 
 static tile tile_of(const job *j, int64_t item) {
@@ -236,11 +236,11 @@ static void correlate(float *out, int64_t pitch, const job *j, tile t, const flo
     }
 }
 
+/* The values' gradient, on top of what `out` holds. */
 static void grad_value_tile(const job *j, tile t, const float *grad, const float *weight, float *restrict means,
                             float *restrict out) {
     const geometry *g = j->g;
     int64_t row = t.width * g->channels, gates = g->heads * g->taps, n = t.rows * row, extra = longest(g) - 1;
-    memset(out, 0, (size_t)n * sizeof(float));
     for (int64_t table = 0; table < g->tables; table++) {
         int64_t length = g->tap[2 * g->taps + table], at_weight[g->taps], at_grad[g->taps], taps = 0;
         for (int64_t k = 0; k < g->taps; k++)

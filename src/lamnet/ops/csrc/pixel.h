@@ -53,13 +53,14 @@ static inline void gate(float *x, int64_t n) {
     }
 }
 
-static inline void gate_backward(float *restrict grad, const float *restrict x, int64_t n) {
-    float *restrict g1 = grad, *restrict g2 = grad + n / 2;
-    const float *z1 = x, *z2 = x + n / 2;
-    for (int64_t i = 0; i < n / 2; i++) {
+/* The gradient behind the gates, both halves, -> that before them; the halves z before the gates -> behind them. */
+static inline void gate_backward(float *restrict g1, float *restrict g2, float *restrict z1, float *restrict z2, int64_t half) {
+    for (int64_t i = 0; i < half; i++) {
         float density, cdf = normal_cdf(z1[i], &density), gelu = z1[i] * cdf;
         float slope = cdf + z1[i] * density * 0.39894228f;
         g1[i] = g1[i] * (gelu + z1[i] * slope) + g2[i] * z2[i] * slope;
         g2[i] *= gelu;
+        z1[i] *= gelu;
+        z2[i] *= gelu;
     }
 }
