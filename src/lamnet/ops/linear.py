@@ -1,6 +1,6 @@
-"""The network's convolutions on channels-last images, 1x1 and depthwise, forward and backward.
+"""The network's 1x1 convolutions on channels-last images, forward and backward; its depthwise ones in plain PyTorch.
 
-Plain PyTorch is the definition; where the C kernels run, each is one operator that computes what stands before or after
+Plain PyTorch is the definition; where the C kernels run, a 1x1 is one operator that computes what stands before or after
 it while a tile of pixels is in the cache.
 """
 
