@@ -18,7 +18,8 @@ LEVELS = {  # name -> zig's -mcpu
     "aarch64": {"aarch64": "generic"},
 }
 # An old glibc, so that the library loads on every Linux that PyTorch runs on.
-SYSTEMS = {"linux": "linux-gnu.2.17", "darwin": "macos", "win32": "windows-gnu"}
+# Not on Windows: its PyTorch has no GOMP_parallel to share threads with, and nobody has tried the kernels there.
+SYSTEMS = {"linux": "linux-gnu.2.17", "darwin": "macos"}
 FLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
 FLAGS += ["-mprefer-vector-width=512", "-fno-builtin-memcpy"]  # short copies are vector code, not calls
 
