@@ -86,6 +86,14 @@ def test_another_precision_is_refused(network: LAMNet) -> None:
         Upscaler(network, "cpu", precision="fp16")  # pyright: ignore
 
 
+def test_one_network_in_two_precisions(network: LAMNet, pixels: np.ndarray) -> None:
+    before = Upscaler(network, "cpu")
+    expected = before(pixels)
+    Upscaler(network, "cpu", precision="float16")(pixels)
+    np.testing.assert_array_equal(before(pixels), expected)
+    np.testing.assert_array_equal(Upscaler(network, "cpu")(pixels), expected)
+
+
 def test_other_dtypes_are_refused(network: LAMNet) -> None:
     with pytest.raises(BadArgumentError, match="int64"):
         Upscaler(network, "cpu")(np.zeros((4, 4, 3), np.int64))

@@ -10,7 +10,6 @@ import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, redirect_stdout, suppress
-from copy import deepcopy
 from dataclasses import replace
 from importlib import import_module
 from itertools import islice
@@ -59,7 +58,7 @@ def run(
             f'engine: ray needs Ray Data, which is not here ({error}); pip install "lamnet-sr[ray]"'
         ) from error
     if _is_here(ray):
-        deepcopy(make)()  # what a worker would refuse is known before there is one; a copy, for it moves networks
+        make()  # what a worker would refuse is known before there is one
     with nullcontext() if ray.is_initialized() else _started(ray):
         task = progress.add_task("all", total=total)
         jobs = iter(jobs)

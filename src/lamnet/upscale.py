@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -42,7 +43,7 @@ class Upscaler:
     """A network made ready on a device.
 
     Args:
-        model: the network, as from `lamnet.load`.
+        model: the network, as from `lamnet.load`; it is copied.
         device: "cpu", "cuda", "cuda:1", "mps"; None takes the best there is.
         precision: of the network's arithmetic; "auto" is float32.
         tile: LR pixels a side of the parts a picture is cut into; "auto" takes the whole picture where it fits into
@@ -77,7 +78,7 @@ class Upscaler:
             raise BadArgumentError(f"precision: expected one of {', '.join(get_args(Precision))}, got {precision}")
         self.device = devices.pick(device)
         self.dtype: torch.dtype = torch.float32 if precision == "auto" else getattr(torch, precision)
-        self.network = model.to(self.device, self.dtype).eval()
+        self.network = deepcopy(model).to(self.device, self.dtype).eval()
         self.scale = model.config.scale
         self.tile: int | Literal["auto"] | None = tile
         self.memory = memory
