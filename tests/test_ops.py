@@ -170,7 +170,9 @@ def test_native_exchange(dtype: torch.dtype, size: tuple[int, int, int], channel
 @needs_native
 @pytest.mark.parametrize("dtype", FORWARD)
 @pytest.mark.parametrize("size", [(1, 1, 1), (2, 37, 29), (1, 150, 6), (1, 5, 140)])
-@pytest.mark.parametrize(("channels", "heads", "window"), [(16, 4, 0), (32, 4, 0), (32, 2, 0), (48, 3, 1), (16, 1, 1)])
+@pytest.mark.parametrize(
+    ("channels", "heads", "window"), [(16, 4, 0), (32, 4, 0), (32, 2, 0), (48, 3, 1), (16, 1, 1), (8, 2, 0)]
+)
 @pytest.mark.parametrize("dim", [1, 2])
 def test_native_focal_attention(
     dtype: torch.dtype, size: tuple[int, int, int], channels: int, heads: int, window: int, dim: int
