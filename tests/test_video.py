@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from lamnet import LAMNet, LAMNetConfig, Upscaler, batch, images, video, weights
-from lamnet.errors import BadImageError
+from lamnet.errors import BadArgumentError, BadImageError
 from lamnet.goals import Goal
 from lamnet.jobs import Job
 
@@ -50,7 +50,7 @@ class Nearest:
         return {}
 
     def plan(self, height: int, width: int) -> Any:
-        raise NotImplementedError
+        return None
 
 
 def picture(number: int) -> np.ndarray:
@@ -348,6 +348,12 @@ def test_a_dry_run_says_what_would_be_done(make: Maker, upscaler: Upscaler, tmp_
     assert isinstance(refused, batch.Outcome)
     assert "cannot hold" in str(refused.problem)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_too_little_memory_is_refused_and_leaves_nothing(make: Maker, upscaler: Upscaler, tmp_path: Path) -> None:
+    with pytest.raises(BadArgumentError, match="memory: expected"):
+        Upscaler(upscaler.network, "cpu", memory=1_000_000).file(make("clip.mp4"), tmp_path / "big.mp4")
+    assert not list(tmp_path.glob("*big*")) + list(tmp_path.glob(".*"))
 
 
 def test_an_upscaler_takes_video_files(make: Maker, upscaler: Upscaler, tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ def steps(upscaler: Enlarger, clip: Clip, target: Path, part: int = PART) -> Gen
     from lamnet import mux
 
     encoding = encoding_for(upscaler, clip, target)
+    upscaler.plan(clip.height, clip.width)  # refuses too little memory before there is a folder
     folder = images.partial_of(target)
     with clips.named(target, "cannot be written"):
         _claim(folder, _plan(clip, encoding, upscaler, part))
