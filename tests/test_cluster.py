@@ -148,7 +148,9 @@ def test_a_killed_worker_costs_nothing(two_workers: None, model: Path, tmp_path:
     for number in range(4):
         local.file(folder / f"{number}.png", tmp_path / "local.png")
         assert (tmp_path / "out" / f"{number}_x2.png").read_bytes() == (tmp_path / "local.png").read_bytes()
-    assert len(list((tmp_path / "out").iterdir())) == 4
+    results = {f"{number}_x2.png" for number in range(4)}
+    left = {path.name for path in (tmp_path / "out").iterdir()} - results
+    assert left <= {images.partial_of(tmp_path / "poison_x2.png", ".lock").name}  # hidden; the next call takes it away
 
 
 @pytest.mark.slow
