@@ -15,11 +15,11 @@ from torch import Tensor
 import lamnet
 from lamnet.errors import BackendError, BadArgumentError
 from lamnet.ops.backend import BACKENDS, backend_for, use_backend, why_not
-from lamnet.ops.exchange import exchange_linear, exchange_means
+from lamnet.ops.branches import branches
+from lamnet.ops.exchange import exchange, exchange_means
 from lamnet.ops.feed_forward import feed_forward
 from lamnet.ops.focal import focal_attention
 from lamnet.ops.fsa import fsa_channels_last
-from lamnet.ops.linear import BEFORE, Before, linear
 from lamnet.ops.window import PAPER_WINDOW, Window
 
 NO_NATIVE = why_not("native", "cpu", torch.float32)
@@ -126,31 +126,32 @@ def test_native_fsa(
 @settings(max_examples=30, deadline=None)
 @given(
     size=st.tuples(st.integers(1, 2), sizes, sizes),
-    inputs=st.sampled_from([2, 10, 16, 32, 64, 130]),
-    outputs=st.sampled_from([1, 16, 52, 64, 100]),
-    before=st.sampled_from(BEFORE),
-    residual=st.booleans(),
+    channels=st.sampled_from([10, 16, 32, 64, 130]),
+    half=st.sampled_from([1, 8, 16, 25, 32]),
+    narrow=st.sampled_from([1, 4, 16, 20]),
     make=st.sampled_from([_seeded, _strided]),
     seed=st.integers(0, 2**31),
 )
-def test_native_linear(
+def test_native_branches(
     dtype: torch.dtype,
     size: tuple[int, int, int],
-    inputs: int,
-    outputs: int,
-    before: Before,
-    residual: bool,
+    channels: int,
+    half: int,
+    narrow: int,
     make: Callable[..., Tensor],
     seed: int,
 ) -> None:
     torch.manual_seed(seed)
-    # Two channels that happen to be alike have a layer norm that rounding decides.
-    before = "nothing" if before == "normalise" and inputs < 10 else before
-    tensors = [make(*size, inputs), _seeded(outputs, inputs), _seeded(outputs)]
-    tensors += [make(*size, outputs)] if residual else []
-    # Where bfloat16 is multiplied as such, every term is rounded, and a single output's terms may nearly cancel.
-    size_of_sum = inputs**0.5 if dtype == torch.bfloat16 else 1e-20
-    _against_reference(lambda x, w, b, r=None: linear(x, w, b, before, r), tensors, dtype, size_of_sum)
+    enter = _seeded(2 * half, channels) / channels**0.5, _seeded(2 * half)
+    squeeze, widen = (
+        (_seeded(outputs, inputs) / inputs**0.5, _seeded(outputs) + 2)  # a relu at its corner is decided by rounding
+        for outputs, inputs in ((narrow, half), (half, narrow))
+    )
+    _against_reference(
+        lambda x, *w: torch.cat(branches(x, w[:2], w[2:4], w[4:]), -1),
+        [make(*size, channels), *enter, *squeeze, *widen],
+        dtype,
+    )
 
 
 @needs_native
@@ -160,11 +161,25 @@ def test_native_linear(
 def test_native_exchange(dtype: torch.dtype, size: tuple[int, int, int], channels: int) -> None:
     torch.manual_seed(channels)
     c, s, means = _strided(*size, channels) + 1, _seeded(*size, channels) + 1, _seeded(size[0], 2, channels)
-    _against_reference(exchange_means, [c, s], dtype)
-    weight, bias, residual = _seeded(13, 2 * channels), _seeded(13), _seeded(*size, 13)
-    _against_reference(
-        lambda c, s, m, w, b, r: exchange_linear(c, s, m, (w, b), r), [c, s, means, weight, bias, residual], dtype
-    )
+    own = exchange_means(c.to(dtype), s.to(dtype))
+    with use_backend("reference"):
+        assert _error(own, exchange_means(c.to(dtype), s.to(dtype)).double()) <= FORWARD[torch.float32]
+    images = [c, s, _seeded(13, 2 * channels), _seeded(13), _seeded(*size, 13)]
+    _against_reference(lambda c, s, w, b, r: exchange(c, s, (w, b), r)[0], images, dtype)
+    _against_reference(lambda c, s, w, b, r, m: exchange(c, s, (w, b), r, m)[0], [*images, means], dtype)
+
+
+@needs_native
+def test_gradients_through_the_means_that_an_exchange_gives() -> None:
+    torch.manual_seed(0)
+    images = [_seeded(2, 7, 5, 4), _seeded(2, 7, 5, 4), _seeded(8, 8), _seeded(8), _seeded(2, 7, 5, 8)]
+
+    def both(*tensors: Tensor) -> Tensor:
+        c, s, weight, bias, residual = tensors
+        out, means = exchange(c, s, (weight, bias), residual)
+        return out + means.flatten(1).to(out.dtype)[:, None, None]
+
+    _against_reference(both, images, torch.float32)
 
 
 @needs_native
@@ -207,14 +222,18 @@ def test_native_feed_forward(dtype: torch.dtype, size: tuple[int, int, int], cha
 @needs_native
 def test_results_do_not_depend_on_threads() -> None:
     torch.manual_seed(0)
-    x, weight, bias = _seeded(2, 40, 50, 64), _seeded(64, 64), _seeded(64)
+    tensors = (
+        _seeded(2, 40, 50, 64),
+        *(_seeded(*shape) for shape in ((64, 64), (64,), (16, 32), (16,), (32, 16), (32,))),
+    )
     results: list[list[Tensor]] = []
     threads = torch.get_num_threads()
     for number in (1, 2, 3):
         torch.set_num_threads(number)
-        leaves = [t.detach().clone().requires_grad_() for t in (x, weight, bias)]
-        out = linear(*leaves, "normalise")
-        results.append([out, *torch.autograd.grad(out.sum(), leaves), exchange_means(x, x)])
+        x, *w = leaves = [t.detach().clone().requires_grad_() for t in tensors]
+        c, s = branches(x, (w[0], w[1]), (w[2], w[3]), (w[4], w[5]))
+        out, means = exchange(c, s, (w[0], w[1]), x)
+        results.append([out, means, *torch.autograd.grad(out.sum(), leaves)])
     torch.set_num_threads(threads)
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
@@ -234,10 +253,10 @@ def test_means_of_a_large_image_do_not_overflow(dtype: torch.dtype) -> None:
 def test_what_is_no_number_stays_none(value: float) -> None:
     x = torch.zeros(1, 8, 8, 16)
     x[0, 4, 4, 0] = value
-    for before in BEFORE:
-        out = linear(x, torch.ones(16, 16), torch.zeros(16), before)
-        if before != "relu":
-            assert not out[0, 4, 4].isfinite().all()
+    weights = [(torch.ones(n, m), torch.zeros(n)) for n, m in ((16, 16), (4, 8), (8, 4))]
+    for out in branches(x, weights[0], weights[1], weights[2]):
+        assert not out[0, 4, 4].isfinite().all()
+        assert out[0, 3, 3].isfinite().all()
     assert torch.isnan(torch.full((3,), float("nan")).to(torch.bfloat16)).all()
 
 
@@ -245,10 +264,11 @@ def test_what_is_no_number_stays_none(value: float) -> None:
 def test_nothing_in_nothing_out(shape: tuple[int, ...]) -> None:
     value, weight = torch.empty(shape), torch.empty(*shape[:3], 26)
     assert fsa_channels_last(value, weight, PAPER_WINDOW, 2).shape == shape
-    assert linear(value, torch.ones(5, 8), torch.ones(5)).shape == (*shape[:3], 5)
-    twelve = torch.ones(12, 8), torch.ones(12)
+    eight, twelve = (torch.ones(8, 8), torch.ones(8)), (torch.ones(12, 8), torch.ones(12))
+    four = torch.ones(4, 4), torch.ones(4)
     x = value.clone().requires_grad_()
-    out = feed_forward(x, twelve, (torch.ones(12, 1, 3, 3), torch.ones(12)), (torch.ones(8, 12), torch.ones(8)))
+    out, _ = exchange(*branches(x, eight, four, four), eight, x, torch.ones(shape[0], 2, 4))
+    out = feed_forward(out, twelve, (torch.ones(12, 1, 3, 3), torch.ones(12)), (torch.ones(8, 12), torch.ones(8)))
     out.backward(torch.empty(shape))
     assert x.grad is not None
     assert out.shape == x.grad.shape == shape
@@ -267,15 +287,12 @@ def _samples() -> list[tuple[str, tuple[object, ...]]]:
     torch.manual_seed(0)
     x = torch.randn(2, 6, 5, 8, requires_grad=True)
     s = torch.randn(2, 6, 5, 8, requires_grad=True)
-    weight, bias = torch.randn(12, 8, requires_grad=True), torch.randn(12, requires_grad=True)
-    residual, gates = torch.randn(2, 6, 5, 12, requires_grad=True), torch.randn(2, 6, 5, 26, requires_grad=True)
+    gates = torch.randn(2, 6, 5, 26, requires_grad=True)
     taps = [list(PAPER_WINDOW.starts), list(PAPER_WINDOW.lengths)]
     return [
         ("fsa", (x, gates, *taps, 1, True)),
         ("fsa", (x, gates, *taps, 2, False)),
-        ("linear", (x, weight, bias, 1, None)),
-        ("linear", (x, weight, bias, 2, residual)),
-        ("exchange_means", (x, s)),
+        ("exchange_means", (x.detach(), s.detach())),
         *_joined_samples(),
     ]
 
@@ -289,12 +306,25 @@ def _joined_samples() -> list[tuple[str, tuple[object, ...]]]:
             return torch.randn(*shape, requires_grad=asks)
 
         x, c, s, means = normal(2, 6, 5, 16), normal(2, 6, 5, 8), normal(2, 6, 5, 8), normal(2, 2, 8)
-        shapes = ((8, (16,)), (8, (1, 3, 3)), (16, (8,)), (16, (1, 23, 1)), (26, (16,)))
-        first, between, second, along, project = ((normal(n, *rest), normal(n)) for n, rest in shapes)
+        shapes = (
+            (8, (16,)),
+            (8, (1, 3, 3)),
+            (16, (8,)),
+            (16, (1, 23, 1)),
+            (26, (16,)),
+            (16, (16,)),
+            (4, (8,)),
+            (8, (4,)),
+        )
+        first, between, second, along, project, enter, squeeze, widen = (
+            (normal(n, *rest), normal(n)) for n, rest in shapes
+        )
         taps = [list(PAPER_WINDOW.starts), list(PAPER_WINDOW.lengths)]
         samples += [
             ("feed_forward", (x, *first, *between, *second, keep)),
-            ("exchange_linear", (c, s, means, normal(16, 16), normal(16), x)),
+            ("branches", (x, *enter, *squeeze, *widen)),
+            ("exchange", (c, s, *enter, x, means)),
+            ("exchange", (c, s, *enter, x, None)),
             ("focal_attention", (x, *along, *project, *taps, 1, keep)),
         ]
     return samples
@@ -315,7 +345,7 @@ def test_operators_refuse_what_a_kernel_would_misread(name: str, arguments: tupl
             continue
         argument = argument.detach()
         unfit = [argument[..., :-1]]
-        if i or name in ("fsa", "exchange_means", "exchange_linear"):  # else any number of pixels fits
+        if i or name in ("fsa", "exchange_means", "exchange"):  # else any number of pixels fits
             unfit.append(argument[:-1])
         if argument.shape != (2, 2, 8):  # the means, which may have any dtype
             unfit.append(argument.double())
@@ -324,14 +354,12 @@ def test_operators_refuse_what_a_kernel_would_misread(name: str, arguments: tupl
                 operator(*arguments[:i], other, *arguments[i + 1 :])
 
 
-def test_an_odd_number_of_gates_and_an_unknown_before_are_refused() -> None:
-    x, bias = torch.ones(1, 4, 4, 3), torch.ones(3)
-    with pytest.raises(BadArgumentError, match="w1: expected an even number of outputs, got 3"):
-        torch.ops.lamnet.feed_forward(
-            x, torch.ones(3, 3), bias, torch.ones(3, 1, 3, 3), bias, torch.ones(3, 3), bias, False
-        )
-    with pytest.raises(BadArgumentError, match=r"before: .* got 3"):
-        torch.ops.lamnet.linear(x, torch.ones(3, 3), bias, 3, None)
+def test_an_odd_number_of_gates_or_halves_is_refused() -> None:
+    x, bias, square = torch.ones(1, 4, 4, 3), torch.ones(3), torch.ones(3, 3)
+    with pytest.raises(BadArgumentError, match=r"w1: expected .*even number of outputs.*, got \(3, 3\)"):
+        torch.ops.lamnet.feed_forward(x, square, bias, torch.ones(3, 1, 3, 3), bias, square, bias, False)
+    with pytest.raises(BadArgumentError, match=r"w1: expected .*even number of outputs.*, got \(3, 3\)"):
+        torch.ops.lamnet.branches(x, square, bias, square, bias, square, bias)
 
 
 def test_choice_of_backend(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lamnet.errors import BadArgumentError
-from lamnet.ops.exchange import exchange_linear, exchange_means
+from lamnet.ops.branches import branches
+from lamnet.ops.exchange import exchange
 from lamnet.ops.feed_forward import feed_forward
 from lamnet.ops.focal import focal_attention
-from lamnet.ops.linear import linear
 from lamnet.ops.window import PAPER_WINDOW, Window
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
@@ -72,6 +71,12 @@ class LAMNetConfig:
 def _conv(x: Tensor, conv: nn.Conv2d) -> Tensor:
     """A convolution on (B, H, W, C); the permutations are views, which PyTorch knows as channels-last memory."""
     return conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).contiguous()
+
+
+def _pixel_shuffle(x: Tensor, scale: int) -> Tensor:
+    """(B, H, W, C*scale*scale) -> (B, C, scale*H, scale*W); unlike PyTorch's, its gradient is channels-last as x is."""
+    split = x.reshape(*x.shape[:3], -1, scale, scale)
+    return split.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
 
 
 def _of(layer: nn.Linear | nn.Conv2d) -> tuple[Tensor, Tensor]:
@@ -130,16 +135,12 @@ class LAM(nn.Module):
 
     def branches(self, x: Tensor, norm: nn.LayerNorm) -> tuple[Tensor, Tensor]:
         """The channel branch c and the spatial branch s, (B, H, W, D) each; reach window.reach pixels."""
-        u1, u2 = linear(x, *_behind(norm, self.project_in), "normalise").chunk(2, dim=-1)
-        c = linear(linear(u1, *_of(self.channel_in)), *_of(self.channel_out), "relu")
-        return c, self.vertical(self.horizontal(u2))
+        c, s = branches(x, _behind(norm, self.project_in), _of(self.channel_in), _of(self.channel_out))
+        return c, self.vertical(self.horizontal(s))
 
     def forward(self, x: Tensor, norm: nn.LayerNorm, scale: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
         """x + LAM(norm(x)) * scale, and the exchange means used: those given, else x's own."""
-        c, s = self.branches(x, norm)
-        if means is None:
-            means = exchange_means(c, s)
-        return exchange_linear(c, s, means, _scaled_by(scale, self.project_out), x), means
+        return exchange(*self.branches(x, norm), _scaled_by(scale, self.project_out), x, means)
 
 
 class DGFN(nn.Module):
@@ -231,7 +232,7 @@ class LAMNet(nn.Module):
         deep = torch.addcmul(shallow, _conv(deep, self.fuse), self.fuse_scale)
         out = _conv(deep, self.tail)
         out = out + self.mean.to(out.dtype).repeat_interleave(self.config.scale**2)
-        return F.pixel_shuffle(out.permute(0, 3, 1, 2), self.config.scale)
+        return _pixel_shuffle(out, self.config.scale)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -8,11 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lamnet.errors import BadArgumentError
 from lamnet.ops import native
 from lamnet.ops.backend import autocast, differentiates, is_native
-from lamnet.ops.linear import NORMALISE, check_linear, depthwise, linear
-from lamnet.ops.native import check, check_image, empty_like
+from lamnet.ops.native import check, check_halves, check_image, empty_like
+from lamnet.ops.plain import depthwise, normalise
 
 
 def feed_forward(
@@ -25,9 +24,9 @@ def feed_forward(
     tensors = x, *first, *between, *second
     if is_native(x):
         return torch.ops.lamnet.feed_forward(*autocast(*tensors), differentiates(*tensors))[0]
-    z1, z2 = depthwise(linear(x, *first, "normalise"), *between).chunk(2, dim=-1)
+    z1, z2 = depthwise(F.linear(normalise(x), *first), *between).chunk(2, dim=-1)
     gelu = F.gelu(z1)
-    return linear(torch.cat([gelu * z1, gelu * z2], -1), *second, residual=x)
+    return x + F.linear(torch.cat([gelu * z1, gelu * z2], -1), *second)
 
 
 @torch.library.custom_op("lamnet::feed_forward", mutates_args=())
@@ -67,11 +66,10 @@ def _gradients(
 
 
 def _check(x: Tensor, w1: Tensor, taps: Tensor, b2: Tensor, w3: Tensor) -> None:
-    check_linear(x, w1, NORMALISE)
     check_image("x", x)
+    check_halves("w1", w1)
     channels, hidden = x.shape[3], w1.shape[0]
-    if hidden % 2:
-        raise BadArgumentError(f"w1: expected an even number of outputs, got {hidden}")
+    check("w1", w1, (hidden, channels), x.dtype)
     check("taps", taps, (hidden, 1, 3, 3), x.dtype)
     check("b2", b2, (hidden,), x.dtype)
     check("w3", w3, (channels, hidden), x.dtype)

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lamnet.errors import BadArgumentError
 from lamnet.ops import native
 from lamnet.ops.backend import autocast, differentiates, is_native
 from lamnet.ops.fsa import check_fsa, fsa_channels_last, geometry
-from lamnet.ops.linear import depthwise, linear
 from lamnet.ops.native import check, dense_last, empty_like
+from lamnet.ops.plain import depthwise
 from lamnet.ops.window import Window
 
 LANES = 16  # csrc/gemm.h's: the kernel takes multiples of it
@@ -30,7 +31,7 @@ def focal_attention(
     if is_native(value) and value.shape[3] % LANES == 0:
         keep = differentiates(*tensors)
         return torch.ops.lamnet.focal_attention(*autocast(*tensors), window.starts, window.lengths, dim, keep)[0]
-    return fsa_channels_last(value, linear(depthwise(value, *along), *project), window, dim, logits=True)
+    return fsa_channels_last(value, F.linear(depthwise(value, *along), *project), window, dim, logits=True)
 
 
 @torch.library.custom_op("lamnet::focal_attention", mutates_args=())

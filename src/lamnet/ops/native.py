@@ -62,11 +62,6 @@ def dense_last(x: Tensor) -> Tensor:
     return x if x.stride(-1) == 1 or x.shape[-1] == 1 else x.contiguous()
 
 
-def rows_of(x: Tensor) -> Tensor:
-    """(pixels, channels), a view where the pixels lie at equal distances."""
-    return dense_last(x.reshape(-1, x.shape[-1]))
-
-
 def empty_like(x: Tensor) -> Tensor:
     """A contiguous tensor for a result."""
     return torch.empty_like(x, memory_format=torch.contiguous_format)
@@ -104,6 +99,12 @@ def check_image(name: str, x: Tensor) -> None:
     check(name, x, x.shape, x.dtype)
     if x.dim() != 4:
         raise BadArgumentError(f"{name}: expected (B, H, W, C), got {tuple(x.shape)}")
+
+
+def check_halves(name: str, weight: Tensor) -> None:
+    """`check` that a weight (outputs, inputs) has an even number of outputs."""
+    if weight.dim() != 2 or weight.shape[0] % 2:
+        raise BadArgumentError(f"{name}: expected (an even number of outputs, C), got {tuple(weight.shape)}")
 
 
 def call(name: str, tensors: Sequence[Tensor | None], numbers: Sequence[int]) -> None:

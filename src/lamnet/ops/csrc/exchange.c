@@ -1,33 +1,31 @@
-/* Information exchange between the channel branch c and the spatial branch s (IEM), forward and backward.
+/* Information exchange between the channel branch c and the spatial branch s (IEM) with the 1x1 behind it, forward and
+   backward.
 
    means (batch, 2, channels) float32: of s over the pixels, and of s times c's mean over the channels. Then
-   out = [c * sigmoid(<means[0], c> / channels), s * sigmoid(means[1])], one gate per pixel and one per channel. */
+   residual + linear([c * sigmoid(<means[0], c> / channels), s * sigmoid(means[1])]), one gate per pixel and one per channel. */
 #include "gemm.h"
-#include "vecmath.h"
+#include "pixel.h"
 #include <stdlib.h>
 
 enum { LEAST_CHUNK = 512, MOST_CHUNKS = 64, TILE = 96 };
 
-typedef struct {
-    int64_t threads, dtype, batch, pixels, channels, c_pitch, s_pitch, outputs;
-} geometry;
+typedef struct { int64_t threads, dtype, batch, pixels, channels, outputs; } geometry; /* pixels: of one image */
 
 typedef struct {
     const geometry *g;
     const void *c, *s, *grad, *residual;
     const float *means, *grad_means;
     void *out, *grad_c, *grad_s;
-    float *partials; /* (batch, chunks, 2, channels) */
-    float *weight, *bias; /* of the 1x1 behind, padded */
-    int64_t chunk, chunks; /* pixels of one, how many an image has */
+    float *weight, *bias;      /* of the 1x1, padded; for the backward as it is stored, and zeros */
+    float *partials;           /* per part: `size` floats */
+    int64_t chunk, chunks, size; /* pixels of a part, how many an image has */
 } job;
 
-typedef struct { int64_t batch, first, last; } part;
+typedef struct { int64_t batch, first, last; } part; /* pixels counted over all images */
 
 static part part_of(const job *j, int64_t item) {
-    part p = {item / j->chunks, item % j->chunks * j->chunk, 0};
-    p.last = least(p.first + j->chunk, j->g->pixels);
-    return p;
+    int64_t batch = item / j->chunks, from = item % j->chunks * j->chunk, before = batch * j->g->pixels;
+    return (part){batch, before + from, before + least(from + j->chunk, j->g->pixels)};
 }
 
 static float dot(const float *restrict a, const float *restrict b, int64_t n) {
@@ -46,158 +44,172 @@ static float mean(const float *a, int64_t n) {
 
 static void load_pixel(float *c, float *s, const job *j, int64_t pixel) {
     const geometry *g = j->g;
-    load(c, at(j->c, pixel * g->c_pitch, g->dtype), g->channels, g->dtype);
-    load(s, at(j->s, pixel * g->s_pitch, g->dtype), g->channels, g->dtype);
+    load(c, at(j->c, pixel * g->channels, g->dtype), g->channels, g->dtype);
+    load(s, at(j->s, pixel * g->channels, g->dtype), g->channels, g->dtype);
 }
 
 static void means_part(const void *argument, int64_t item, float *c) {
     const job *j = argument;
     int64_t n = j->g->channels;
     part p = part_of(j, item);
-    float *s = c + n, *sums = j->partials + item * 2 * n;
+    float *s = c + n, *sums = j->partials + item * j->size;
     for (int64_t pixel = p.first; pixel < p.last; pixel++) {
-        load_pixel(c, s, j, p.batch * j->g->pixels + pixel);
+        load_pixel(c, s, j, pixel);
         float r = mean(c, n);
         for (int64_t i = 0; i < n; i++) sums[i] += s[i], sums[n + i] += s[i] * r;
     }
 }
 
+/* The gates: one for each channel of s, from the means; and that of a pixel for its c. */
+static void channel_gates(float *gates, const float *means, int64_t n) {
+    for (int64_t i = 0; i < n; i++) gates[i] = sigmoid(means[n + i]);
+}
+
+static float pixel_gate(const float *c, const float *means, int64_t n) { return sigmoid(dot(c, means, n) / (float)n); }
+
+static void exchange_pixel(float *out, const float *gates, const float *means, const job *j, int64_t pixel) {
+    int64_t n = j->g->channels;
+    load_pixel(out, out + n, j, pixel);
+    float open = pixel_gate(out, means, n);
+    for (int64_t i = 0; i < n; i++) out[i] *= open, out[n + i] *= gates[i];
+}
+
+static void forward_part(const void *argument, int64_t item, float *gates) {
+    const job *j = argument;
+    const geometry *g = j->g;
+    int64_t n = g->channels, deep = padded(2 * n), wide = padded(g->outputs);
+    part p = part_of(j, item);
+    float *z = gates + n, *out = z + TILE * deep;
+    const float *means = j->means + p.batch * 2 * n;
+    channel_gates(gates, means, n);
+    for (; p.first < p.last; p.first += TILE) {
+        int64_t rows = least(TILE, p.last - p.first);
+        for (int64_t r = 0; r < rows; r++) {
+            exchange_pixel(z + r * deep, gates, means, j, p.first + r);
+            expect(at(j->residual, (p.first + r + 8) * g->outputs, g->dtype), g->outputs, g->dtype);
+            load(out + r * wide, at(j->residual, (p.first + r) * g->outputs, g->dtype), g->outputs, g->dtype);
+            for (int64_t i = 0; i < wide; i++) out[r * wide + i] += j->bias[i];
+        }
+        gemm(out, wide, operand(z, rows, deep, g->dtype), j->weight, wide, NULL, rows, 2 * n);
+        for (int64_t r = 0; r < rows; r++)
+            store(at(j->out, (p.first + r) * g->outputs, g->dtype), out + r * wide, g->outputs, g->dtype);
+    }
+}
+
+/* The gradients by fixed means, and the sums that are the means', the bias's and the weight's. */
+static void backward_part(const void *argument, int64_t item, float *gates) {
+    const job *j = argument;
+    const geometry *g = j->g;
+    int64_t n = g->channels, deep = padded(2 * n), wide = padded(g->outputs);
+    part p = part_of(j, item);
+    float *c = gates + n, *s = c + n, *z = s + n, *grad_z = z + TILE * deep, *room = grad_z + TILE * deep;
+    float *sums = j->partials + item * j->size, *bias = sums + 2 * n, *weight = bias + wide;
+    const float *means = j->means + p.batch * 2 * n;
+    int in_place = g->dtype == FLOAT32 && wide == g->outputs;
+    channel_gates(gates, means, n);
+    for (; p.first < p.last; p.first += TILE) {
+        int64_t rows = least(TILE, p.last - p.first);
+        for (int64_t r = 0; r < rows; r++) exchange_pixel(z + r * deep, gates, means, j, p.first + r);
+        float *grad = in_place ? (float *)j->grad + p.first * wide : room;
+        if (!in_place) load_rows(grad, wide, j->grad, p.first, rows, g->outputs, g->outputs, g->dtype);
+        gemm(grad_z, deep, (rows_of){grad, wide, 1}, j->weight, deep, j->bias, rows, g->outputs);
+        gemm(weight, wide, (rows_of){z, 1, deep}, grad, wide, NULL, 2 * n, rows);
+        add_rows(bias, grad, rows, wide);
+        for (int64_t r = 0; r < rows; r++) {
+            float *gz = grad_z + r * deep;
+            load_pixel(c, s, j, p.first + r);
+            float open = pixel_gate(c, means, n), slope = dot(gz, c, n) * open * (1.0f - open) / (float)n;
+            for (int64_t i = 0; i < n; i++) {
+                sums[i] += slope * c[i];
+                sums[n + i] += gz[n + i] * s[i] * gates[i] * (1.0f - gates[i]);
+                gz[i] = gz[i] * open + slope * means[i];
+                gz[n + i] *= gates[i];
+            }
+            store(at(j->grad_c, (p.first + r) * n, g->dtype), gz, n, g->dtype);
+            store(at(j->grad_s, (p.first + r) * n, g->dtype), gz + n, n, g->dtype);
+        }
+    }
+}
+
+/* Adds what reaches c and s through the means, where those are the image's own. */
 static void means_backward_part(const void *argument, int64_t item, float *c) {
     const job *j = argument;
     const geometry *g = j->g;
     int64_t n = g->channels;
     part p = part_of(j, item);
-    float *s = c + n;
+    float *s = c + n, scale = 1.0f / (float)g->pixels;
     const float *grad = j->grad_means + p.batch * 2 * n;
-    for (int64_t pixel = p.batch * g->pixels + p.first; pixel < p.batch * g->pixels + p.last; pixel++) {
+    for (int64_t pixel = p.first; pixel < p.last; pixel++) {
         load_pixel(c, s, j, pixel);
-        float r = mean(c, n), share = dot(s, grad + n, n) / (float)(g->pixels * n), scale = 1.0f / (float)g->pixels;
+        float r = mean(c, n), share = dot(s, grad + n, n) * scale / (float)n;
         for (int64_t i = 0; i < n; i++) c[i] = share, s[i] = (grad[i] + r * grad[n + i]) * scale;
+        add(c, at(j->grad_c, pixel * n, g->dtype), n, g->dtype);
+        add(s, at(j->grad_s, pixel * n, g->dtype), n, g->dtype);
         store(at(j->grad_c, pixel * n, g->dtype), c, n, g->dtype);
         store(at(j->grad_s, pixel * n, g->dtype), s, n, g->dtype);
     }
 }
 
-/* The exchanged channels of one pixel; gate: the sigmoid of means[1]. */
-static void exchange_pixel(float *out, const float *gate, const float *means, const job *j, int64_t pixel) {
-    int64_t n = j->g->channels;
-    load_pixel(out, out + n, j, pixel);
-    float open = sigmoid(dot(out, means, n) / (float)n);
-    for (int64_t i = 0; i < n; i++) out[i] *= open, out[n + i] *= gate[i];
+static int run_parts(const job *j, work each) {
+    int64_t deep = padded(2 * j->g->channels), wide = padded(j->g->outputs);
+    return parallel(each, j, j->g->batch * j->chunks, 3 * j->g->channels + TILE * (2 * deep + wide), j->g->threads);
 }
 
-static void exchange_part(const void *argument, int64_t item, float *gate) {
-    const job *j = argument;
-    const geometry *g = j->g;
-    int64_t n = g->channels;
-    part p = part_of(j, item);
-    float *out = gate + n;
-    const float *means = j->means + p.batch * 2 * n;
-    for (int64_t i = 0; i < n; i++) gate[i] = sigmoid(means[n + i]);
-    for (int64_t pixel = p.batch * g->pixels + p.first; pixel < p.batch * g->pixels + p.last; pixel++) {
-        exchange_pixel(out, gate, means, j, pixel);
-        store(at(j->out, pixel * 2 * n, g->dtype), out, 2 * n, g->dtype);
-    }
+/* Cuts the images into parts, each with room for `size` sums. */
+static int cut(job *j, int64_t size) {
+    j->size = size;
+    j->chunk = ceil_div(j->g->pixels, MOST_CHUNKS) + LEAST_CHUNK;
+    j->chunks = ceil_div(j->g->pixels, j->chunk);
+    return size && !(j->partials = calloc((size_t)((j->g->batch * j->chunks + 1) * size), sizeof(float)));
 }
 
-/* The same with the 1x1 behind it and the residual, a tile of pixels at a time. */
-static void exchange_linear_part(const void *argument, int64_t item, float *gate) {
-    const job *j = argument;
-    const geometry *g = j->g;
-    int64_t n = g->channels, deep = padded(2 * n), wide = padded(g->outputs);
-    part p = part_of(j, item);
-    float *z = gate + n, *out = z + TILE * deep;
-    const float *means = j->means + p.batch * 2 * n;
-    for (int64_t i = 0; i < n; i++) gate[i] = sigmoid(means[n + i]);
-    for (; p.first < p.last; p.first += TILE) {
-        int64_t rows = least(TILE, p.last - p.first), pixel = p.batch * g->pixels + p.first;
-        for (int64_t r = 0; r < rows; r++) {
-            exchange_pixel(z + r * deep, gate, means, j, pixel + r);
-            expect(at(j->residual, (pixel + r + 8) * g->outputs, g->dtype), g->outputs, g->dtype);
-            load(out + r * wide, at(j->residual, (pixel + r) * g->outputs, g->dtype), g->outputs, g->dtype);
-            for (int64_t i = 0; i < wide; i++) out[r * wide + i] += j->bias[i];
-        }
-        gemm(out, wide, operand(z, rows, deep, g->dtype), j->weight, wide, NULL, rows, 2 * n);
-        for (int64_t r = 0; r < rows; r++)
-            store(at(j->out, (pixel + r) * g->outputs, g->dtype), out + r * wide, g->outputs, g->dtype);
-    }
-}
-
-static void exchange_backward_part(const void *argument, int64_t item, float *c) {
-    const job *j = argument;
-    const geometry *g = j->g;
-    int64_t n = g->channels;
-    part p = part_of(j, item);
-    float *s = c + n, *gate = s + n, *grad = gate + n, *sums = j->partials + item * 2 * n;
-    const float *means = j->means + p.batch * 2 * n;
-    for (int64_t i = 0; i < n; i++) gate[i] = sigmoid(means[n + i]);
-    for (int64_t pixel = p.batch * g->pixels + p.first; pixel < p.batch * g->pixels + p.last; pixel++) {
-        load_pixel(c, s, j, pixel);
-        load(grad, at(j->grad, pixel * 2 * n, g->dtype), 2 * n, g->dtype);
-        float open = sigmoid(dot(c, means, n) / (float)n);
-        float slope = dot(grad, c, n) * open * (1.0f - open) / (float)n;
-        for (int64_t i = 0; i < n; i++) {
-            sums[i] += slope * c[i];
-            sums[n + i] += grad[n + i] * s[i] * gate[i] * (1.0f - gate[i]);
-            grad[i] = grad[i] * open + slope * means[i];
-            grad[n + i] *= gate[i];
-        }
-        store(at(j->grad_c, pixel * n, g->dtype), grad, n, g->dtype);
-        store(at(j->grad_s, pixel * n, g->dtype), grad + n, n, g->dtype);
-    }
-}
-
-static int run_parts(job *j, work each, float *sums, float scale) {
-    const geometry *g = j->g;
-    int64_t size = 2 * g->channels;
-    j->chunk = ceil_div(g->pixels, MOST_CHUNKS) + LEAST_CHUNK;
-    j->chunks = ceil_div(g->pixels, j->chunk);
-    if (sums && !(j->partials = calloc((size_t)(g->batch * j->chunks * size + 1), sizeof(float)))) return 1;
-    int64_t floats = 5 * g->channels + TILE * (padded(size) + padded(g->outputs));
-    int failed = parallel(each, j, g->batch * j->chunks, floats, g->threads);
-    if (!sums) return failed;
-    for (int64_t b = 0; b < g->batch; b++)
+/* to (batch, 2, channels) = start or zero + the parts' sums. */
+static void sum_means(float *to, const float *start, const job *j, float scale) {
+    int64_t size = 2 * j->g->channels;
+    for (int64_t b = 0; b < j->g->batch; b++)
         for (int64_t i = 0; i < size; i++) {
             float sum = 0;
-            for (int64_t c = 0; c < j->chunks; c++) sum += j->partials[(b * j->chunks + c) * size + i];
-            sums[b * size + i] = sum * scale;
+            for (int64_t c = 0; c < j->chunks; c++) sum += j->partials[(b * j->chunks + c) * j->size + i];
+            to[b * size + i] = sum * scale + (start ? start[b * size + i] : 0);
         }
-    return free(j->partials), failed;
 }
 
 /* data: c, s -> means */
 int lamnet_exchange_means(void *const *data, const int64_t *numbers) {
     job j = {.g = (const geometry *)numbers, .c = data[0], .s = data[1]};
-    return run_parts(&j, means_part, data[2], 1.0f / (float)j.g->pixels);
-}
-
-/* data: c, s, grad_means -> grad_c, grad_s */
-int lamnet_exchange_means_backward(void *const *data, const int64_t *numbers) {
-    job j = {.g = (const geometry *)numbers, .c = data[0], .s = data[1], .grad_means = data[2], .grad_c = data[3],
-             .grad_s = data[4]};
-    return run_parts(&j, means_backward_part, NULL, 0);
-}
-
-/* data: c, s, means -> out */
-int lamnet_exchange(void *const *data, const int64_t *numbers) {
-    job j = {.g = (const geometry *)numbers, .c = data[0], .s = data[1], .means = data[2], .out = data[3]};
-    return run_parts(&j, exchange_part, NULL, 0);
+    if (cut(&j, 2 * j.g->channels)) return 1;
+    int failed = run_parts(&j, means_part);
+    sum_means(data[2], NULL, &j, 1.0f / (float)j.g->pixels);
+    return free(j.partials), failed;
 }
 
 /* data: c, s, means, weight and bias of the 1x1, residual -> out */
-int lamnet_exchange_linear(void *const *data, const int64_t *numbers) {
+int lamnet_exchange(void *const *data, const int64_t *numbers) {
     job j = {.g = (const geometry *)numbers, .c = data[0], .s = data[1], .means = data[2], .residual = data[5], .out = data[6]};
     int64_t inputs = 2 * j.g->channels;
     j.weight = calloc((size_t)((inputs + 1) * padded(j.g->outputs)), sizeof(float));
     if (!j.weight) return 1;
     j.bias = gemm_weight(j.weight, data[3], data[4], j.g->outputs, inputs, j.g->dtype);
-    int failed = run_parts(&j, exchange_linear_part, NULL, 0);
+    int failed = cut(&j, 0) || run_parts(&j, forward_part);
     return free(j.weight), failed;
 }
 
-/* data: c, s, grad, means -> grad_c, grad_s, grad_means */
+/* data: grad, c, s, means, weight, gradient of the means or NULL -> grad_c, grad_s, grad_means, grad_weight, grad_bias;
+   the last of the numbers: whether the means are the image's own, so that their gradient goes on to c and s */
 int lamnet_exchange_backward(void *const *data, const int64_t *numbers) {
-    job j = {.g = (const geometry *)numbers, .c = data[0], .s = data[1], .grad = data[2], .means = data[3],
-             .grad_c = data[4], .grad_s = data[5]};
-    return run_parts(&j, exchange_backward_part, data[6], 1);
+    const geometry *g = (const geometry *)numbers;
+    int64_t own = numbers[sizeof(geometry) / sizeof(int64_t)], inputs = 2 * g->channels, outputs = g->outputs;
+    int64_t deep = padded(inputs), wide = padded(outputs), size = inputs + wide + deep * wide;
+    job j = {.g = g, .grad = data[0], .c = data[1], .s = data[2], .means = data[3], .grad_c = data[6], .grad_s = data[7],
+             .grad_means = data[8], .weight = calloc((size_t)((outputs + 1) * deep), sizeof(float))};
+    if (!j.weight || cut(&j, size)) return free(j.weight), 1;
+    j.bias = as_stored(j.weight, data[4], outputs, inputs, deep, g->dtype);
+    int failed = run_parts(&j, backward_part);
+    sum_means(data[8], data[5], &j, 1);
+    float *sums = j.partials;
+    for (int64_t p = 1; p < g->batch * j.chunks; p++)
+        for (int64_t i = inputs; i < size; i++) sums[i] += sums[p * size + i];
+    store_transposed(data[9], data[10], sums + inputs + wide, sums + inputs, outputs, inputs, wide, g->dtype);
+    if (own && !failed) failed = run_parts(&j, means_backward_part);
+    return free(j.weight), free(j.partials), failed;
 }

@@ -101,11 +101,6 @@ static sums_of sums_at(float *all, const geometry *g) {
     return s;
 }
 
-static void add_rows(float *restrict to, const float *restrict rows, int64_t n, int64_t pitch) {
-    for (int64_t r = 0; r < n; r++)
-        for (int64_t i = 0; i < pitch; i++) to[i] += rows[r * pitch + i];
-}
-
 /* One line of what the first 1x1 gave, two pixels more on either side. */
 static void kept_line(float *to, const job *j, strip t, int64_t y) {
     const geometry *g = j->g;
@@ -178,20 +173,6 @@ static void backward_chunk(const void *argument, int64_t item, float *scratch) {
     sums_of sums = sums_at(j->partials + item * partial_floats(j->g), j->g);
     for (int64_t i = item * j->chunk; i < least((item + 1) * j->chunk, strips_of(j->g)); i++)
         backward_strip(j, strip_of(j->g, i), scratch, sums);
-}
-
-/* Rows as stored, padded to `pitch`. */
-static float *as_stored(float *to, const void *weight, int64_t rows, int64_t columns, int64_t pitch, int64_t dtype) {
-    for (int64_t r = 0; r < rows; r++) load(to + r * pitch, at(weight, r * columns, dtype), columns, dtype);
-    return to + rows * pitch;
-}
-
-/* Sums (columns, pitch) and a bias's -> a gradient (rows, columns) as stored, and the bias's. */
-static void store_transposed(void *weight, void *bias, const float *sums, const float *bias_sums, int64_t rows,
-                             int64_t columns, int64_t pitch, int64_t dtype) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < columns; c++) store(at(weight, r * columns + c, dtype), sums + c * pitch + r, 1, dtype);
-    store(bias, bias_sums, rows, dtype);
 }
 
 /* data: x, weight and bias of the first 1x1, of the depthwise, of the second 1x1 -> out, hidden or NULL */

@@ -98,3 +98,23 @@ static inline float *gemm_weight(float *to, const void *weight, const void *bias
     pair_rows(to, padded(rows), columns, dtype);
     return below;
 }
+
+/* Rows as stored, padded to `pitch`. */
+static inline float *as_stored(float *to, const void *weight, int64_t rows, int64_t columns, int64_t pitch, int64_t dtype) {
+    for (int64_t r = 0; r < rows; r++) load(to + r * pitch, at(weight, r * columns, dtype), columns, dtype);
+    return to + rows * pitch;
+}
+
+/* Sums (columns, pitch) and a bias's -> a gradient (rows, columns) as stored, and the bias's. */
+static inline void store_transposed(void *weight, void *bias, const float *sums, const float *bias_sums, int64_t rows,
+                             int64_t columns, int64_t pitch, int64_t dtype) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++) store(at(weight, r * columns + c, dtype), sums + c * pitch + r, 1, dtype);
+    store(bias, bias_sums, rows, dtype);
+}
+
+/* to (pitch) plus the rows, each a pixel's: the sum that a bias's gradient is. */
+static inline void add_rows(float *restrict to, const float *restrict rows, int64_t n, int64_t pitch) {
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t i = 0; i < pitch; i++) to[i] += rows[r * pitch + i];
+}
