@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -62,7 +63,7 @@ def test_parts_cover_every_pixel_once(height: int, width: int, tile: int) -> Non
 def test_a_plan_stays_within_its_memory_or_says_what_it_needs(height: int, width: int, memory: int) -> None:
     least = tiling.fixed(LAMNetConfig.tiny(2), height, width, 64).memory
     if least > memory:
-        with pytest.raises(BadArgumentError, match=f"{least / 1e6:.0f} MB"):
+        with pytest.raises(BadArgumentError, match=f"at least {math.ceil(least / 1e6)} MB"):
             tiling.choose(LAMNetConfig.tiny(2), height, width, memory)
         return
     plan = tiling.choose(LAMNetConfig.tiny(2), height, width, memory)

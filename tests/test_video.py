@@ -52,6 +52,9 @@ class Nearest:
     def plan(self, height: int, width: int) -> Any:
         return None
 
+    def beside(self, held: int) -> Nearest:
+        return self
+
 
 def picture(number: int) -> np.ndarray:
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
@@ -348,6 +351,15 @@ def test_a_dry_run_says_what_would_be_done(make: Maker, upscaler: Upscaler, tmp_
     assert isinstance(refused, batch.Outcome)
     assert "cannot hold" in str(refused.problem)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_encoder_has_its_share_of_the_memory(make: Maker, upscaler: Upscaler, tmp_path: Path) -> None:
+    source, target = make("clip.mp4"), tmp_path / "big.mp4"
+    clip = video.open_clip(source)
+    plan = video.beside_encoder(upscaler, video.encoding_for(upscaler, clip, target)).plan(clip.height, clip.width)
+    assert plan.memory == upscaler.plan(clip.height, clip.width).memory + video.HELD * 4 * WIDTH * HEIGHT
+    with pytest.raises(BadArgumentError, match="memory: expected at least"):
+        Upscaler(upscaler.network, "cpu", memory=500_500_000).file(source, target)
 
 
 def test_too_little_memory_is_refused_and_leaves_nothing(make: Maker, upscaler: Upscaler, tmp_path: Path) -> None:

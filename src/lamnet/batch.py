@@ -240,7 +240,8 @@ def _about_picture(picture: Picture, target: Path, upscaler: Upscaler, speed: fl
 
 
 def _about_clip(clip: Clip, target: Path, upscaler: Upscaler, speed: float) -> str:
-    encoding, plan = video.encoding_for(upscaler, clip, target), upscaler.plan(clip.height, clip.width)
+    encoding = video.encoding_for(upscaler, clip, target)
+    plan = video.beside_encoder(upscaler, encoding).plan(clip.height, clip.width)
     return (
         f"{clip.width} x {clip.height} -> {encoding.width} x {encoding.height}, {clip.packets} frames, "
         f"{encoding.codec} {encoding.pixels}, {_about_plan(plan, clip.packets, speed)}"

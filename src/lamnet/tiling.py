@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -69,29 +70,29 @@ class Plan:
         return f"{self.parts} tiles of up to {self.tile}" + (", exact, layer by layer" if self.exact else "")
 
 
-def fixed(config: LAMNetConfig, height: int, width: int, tile: int | None, exact: bool = False) -> Plan:
-    """The plan with tiles of this size; those that hold the whole picture are no tiles."""
+def fixed(config: LAMNetConfig, height: int, width: int, tile: int | None, exact: bool = False, held: int = 0) -> Plan:
+    """The plan with tiles of this size; those that hold the whole picture are no tiles. `held`: bytes beside it."""
     if tile is not None and tile < 1:
         raise BadArgumentError(f"tile: expected at least 1 pixel, got {tile}")
     if tile is None or (height <= tile and width <= tile):
-        return Plan(height, width, None, 0, False, _memory(config, height, width, height, width))
+        return Plan(height, width, None, 0, False, held + _memory(config, height, width, height, width))
     overlap = config.window.reach + 1 if exact else OVERLAP
     rows, columns = (min(size, tile + 2 * overlap) for size in (height, width))
-    return Plan(height, width, tile, overlap, exact, _memory(config, rows, columns, rows, width))
+    return Plan(height, width, tile, overlap, exact, held + _memory(config, rows, columns, rows, width))
 
 
-def choose(config: LAMNetConfig, height: int, width: int, memory: int, exact: bool = False) -> Plan:
-    """The largest parts that keep the process within `memory` bytes.
+def choose(config: LAMNetConfig, height: int, width: int, memory: int, exact: bool = False, held: int = 0) -> Plan:
+    """The largest parts that keep the process within `memory` bytes, of which something else holds some.
 
     Raises BadArgumentError when not even the smallest tiles do.
     """
-    plans = [fixed(config, height, width, tile, exact) for tile in (None, *TILES)]
+    plans = [fixed(config, height, width, tile, exact, held) for tile in (None, *TILES)]
     for plan in plans:
         if plan.memory <= memory:
             return plan
     raise BadArgumentError(
-        f"memory: expected at least {plans[-1].memory / 1e6:.0f} MB for this network and {width} x {height}, "
-        f"got {memory / 1e6:.0f} MB"
+        f"memory: expected at least {math.ceil(plans[-1].memory / 1e6)} MB for this network and {width} x {height}, "
+        f"got {int(memory / 1e6)} MB"
     )
 
 

@@ -8,9 +8,9 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
-from copy import deepcopy
+from copy import copy, deepcopy
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import pyvips
@@ -86,6 +86,7 @@ class Upscaler:
         self.ensemble = ensemble
         self.goal = goal
         self.max_pixels = max_pixels
+        self._held = 0
 
     def __call__(self, array: NDArray[Any], size: tuple[int, int] | None = None) -> NDArray[Any]:
         """Upscale (H, W) or (H, W, bands): grey, grey and alpha, RGB, RGB and alpha, as uint8, uint16 or float32.
@@ -163,9 +164,15 @@ class Upscaler:
     def plan(self, height: int, width: int) -> Plan:
         """How a picture of this size would go through the network. Raises BadArgumentError when memory is too little."""
         if isinstance(self.tile, int) or self.tile is None:
-            return tiling.fixed(self.network.config, height, width, self.tile, self.exact)
+            return tiling.fixed(self.network.config, height, width, self.tile, self.exact, self._held)
         memory = self.memory or free_memory(self.device)
-        return tiling.choose(self.network.config, height, width, memory, self.exact)
+        return tiling.choose(self.network.config, height, width, memory, self.exact, self._held)
+
+    def beside(self, held: int) -> Self:
+        """The same on the same network, with so many bytes of its memory held by something else."""
+        other = copy(self)
+        other._held = held
+        return other
 
     def seconds_per_pixel(self) -> float:
         """Of LR, measured on a small picture of noise, the second time it runs."""

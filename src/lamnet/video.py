@@ -9,7 +9,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from numpy.typing import NDArray
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})
 PART = 48  # frames: what an interruption can cost, and the most between two key frames
 PLAN = "plan.json"
+HELD = 80  # bytes for each pixel of a result beside the network: frames on their way, and those that the encoder keeps
 
 
 class Enlarger(Protocol):
@@ -47,6 +48,10 @@ class Enlarger(Protocol):
 
     def plan(self, height: int, width: int) -> Plan:
         """How a frame goes through."""
+        ...
+
+    def beside(self, held: int) -> Self:
+        """The same with so many bytes of its memory held by something else."""
         ...
 
 
@@ -80,6 +85,7 @@ def steps(upscaler: Enlarger, clip: Clip, target: Path, part: int = PART) -> Gen
     from lamnet import mux
 
     encoding = encoding_for(upscaler, clip, target)
+    upscaler = beside_encoder(upscaler, encoding)
     upscaler.plan(clip.height, clip.width)  # refuses too little memory before there is a folder
     folder = images.partial_of(target)
     with clips.named(target, "cannot be written"):
@@ -122,6 +128,11 @@ def encoding_for(upscaler: Enlarger, clip: Clip, target: Path) -> Encoding:
     encoding = mux.encoding_for(clip, target, (width, height))
     mux.check(clip, encoding, target)
     return encoding
+
+
+def beside_encoder(upscaler: Enlarger, encoding: Encoding) -> Enlarger:
+    """The upscaler that leaves the encoder and the result's pixels their share of the memory."""
+    return upscaler.beside(HELD * encoding.width * encoding.height)
 
 
 def _bigger(frame: VideoFrame, upscaler: Enlarger, colours: Colours, encoding: Encoding) -> VideoFrame:
