@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -34,6 +35,31 @@ def test_a_signal_is_an_exception_and_again_after_a_destructor(number: signal.Si
         work()
     assert stop.value.args == (number,)
     assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_comes_while_another_is_repeated_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(threading.Timer):
+        started = 0
+
+        def start(self) -> None:
+            super().start()
+            Slow.started += 1
+            time.sleep(0.5 if Slow.started == 1 else 0)  # the first one's signal arrives in here
+
+    class Swallows:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def work() -> None:
+        with interrupts.by_exception():
+            Swallows()
+            for _ in range(500):
+                time.sleep(0.01)
+
+    monkeypatch.setattr(threading, "Timer", Slow)
+    with pytest.raises(interrupts.Stopped):
+        work()
+    assert Slow.started == 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

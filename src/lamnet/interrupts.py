@@ -34,10 +34,13 @@ def by_exception() -> Generator[None]:
     hook = sys.unraisablehook
 
     def again(unraisable: UnraisableHookArgs) -> None:
-        if isinstance(unraisable.exc_value, Stopped):
-            threading.Timer(0.05, signal.raise_signal, unraisable.exc_value.args).start()
-        else:
-            hook(unraisable)
+        if not isinstance(unraisable.exc_value, Stopped):
+            return hook(unraisable)
+        while True:
+            try:
+                return threading.Timer(0.05, signal.raise_signal, unraisable.exc_value.args).start()
+            except Stopped:  # on a busy machine the time is over before the thread has started
+                continue
 
     sys.unraisablehook = again
     try:
