@@ -18,7 +18,7 @@ from lamnet.model import LAMNet, LAMNetConfig
 
 def network() -> LAMNet:
     torch.manual_seed(0)
-    return LAMNet(LAMNetConfig(2, channels=16, groups=1, blocks=2, heads=2)).eval()
+    return LAMNet(LAMNetConfig(2, channels=32, groups=1, blocks=2, heads=2)).eval()
 
 
 def picture(height: int = 24, width: int = 36) -> Tensor:

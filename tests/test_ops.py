@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,14 +12,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.func import functional_call
 
 import lamnet
 from lamnet.errors import BackendError, BadArgumentError
+from lamnet.model import Block, LAMNetConfig
 from lamnet.ops.backend import BACKENDS, backend_for, use_backend, why_not
-from lamnet.ops.branches import branches
-from lamnet.ops.exchange import exchange, exchange_means
-from lamnet.ops.feed_forward import feed_forward
-from lamnet.ops.focal import focal_attention
+from lamnet.ops.block import WEIGHTS, fits
 from lamnet.ops.fsa import fsa_channels_last
 from lamnet.ops.window import PAPER_WINDOW, Window
 
@@ -28,25 +28,28 @@ needs_native = pytest.mark.skipif(NO_NATIVE is not None, reason=f"native: {NO_NA
 # The largest error allowed, as a part of the largest value: sums are float32, results rounded to the storage type.
 FORWARD = {torch.float32: 2e-6, torch.bfloat16: 1e-2, torch.float16: 1e-3}
 BACKWARD = {torch.float32: 5e-6, torch.bfloat16: 1.6e-2, torch.float16: 3e-3}
+CHAIN = {
+    torch.float32: 1.0,
+    torch.bfloat16: 2.5,
+    torch.float16: 2.5,
+}  # times that through a block: five roundings in turn
 
 WINDOWS = [PAPER_WINDOW, Window((-3, 2, 0, 5), (1, 3, 5, 2)), Window((0,), (1,))]
 sizes = st.integers(1, 40)
 
 
 def _error(got: Tensor, expected: Tensor, scale: float = 1e-20) -> float:
+    got, expected = got.detach(), expected.detach()
     assert got.shape == expected.shape
     if not expected.numel():
         return 0.0
-    return float((got.detach().double() - expected.detach()).abs().max() / max(scale, float(expected.abs().max())))
+    return float((got.double() - expected).abs().max() / max(scale, float(expected.abs().max())))
 
 
 def _against_reference(
-    function: Callable[..., Tensor], inputs: list[Tensor], dtype: torch.dtype, size: float = 1e-20
+    function: Callable[..., Tensor], inputs: list[Tensor], dtype: torch.dtype, times: float = 1
 ) -> None:
-    """Output and every gradient of the native kernels in `dtype` against plain PyTorch in float64.
-
-    `size` is how large an output is at least taken to be.
-    """
+    """Output and every gradient of the native kernels in `dtype` against plain PyTorch in float64."""
     rounded = [x.to(dtype) if x.dtype != torch.float32 or dtype != torch.float32 else x for x in inputs]
     leaves = [x.detach().requires_grad_() for x in rounded]
     out = function(*leaves)
@@ -56,13 +59,13 @@ def _against_reference(
         exact = [x.detach().double().requires_grad_() for x in rounded]
         expected = function(*exact)
         expected_grads = torch.autograd.grad(expected, exact, seed.double())
-    assert _error(out, expected, size) <= FORWARD[dtype]
+    assert _error(out, expected) <= times * FORWARD[dtype]
     with torch.no_grad():
-        assert _error(function(*rounded), expected, size) <= FORWARD[dtype]  # what lies between may stay in the cache
+        assert _error(function(*rounded), expected) <= times * FORWARD[dtype]  # what lies between may stay in the cache
     # The gradient of a parameter sums over the pixels terms of either sign, which may nearly cancel.
     terms = inputs[0].numel() // inputs[0].shape[-1]
     for x, got, want in zip(inputs, grads, expected_grads, strict=True):
-        assert _error(got, want, 1e-20 if x.shape[:3] == inputs[0].shape[:3] else terms**0.5) <= BACKWARD[dtype]
+        assert _error(got, want, 1e-20 if x.shape[:3] == inputs[0].shape[:3] else terms**0.5) <= times * BACKWARD[dtype]
 
 
 def _seeded(*shape: int) -> Tensor:
@@ -121,154 +124,148 @@ def test_native_fsa(
     _against_reference(lambda v, w: fsa_channels_last(v, w, window, dim, logits), [value, weight], dtype)
 
 
-@needs_native
-@pytest.mark.parametrize("dtype", FORWARD)
-@settings(max_examples=30, deadline=None)
-@given(
-    size=st.tuples(st.integers(1, 2), sizes, sizes),
-    channels=st.sampled_from([10, 16, 32, 64, 130]),
-    half=st.sampled_from([1, 8, 16, 25, 32]),
-    narrow=st.sampled_from([1, 4, 16, 20]),
-    make=st.sampled_from([_seeded, _strided]),
-    seed=st.integers(0, 2**31),
-)
-def test_native_branches(
-    dtype: torch.dtype,
-    size: tuple[int, int, int],
-    channels: int,
-    half: int,
-    narrow: int,
-    make: Callable[..., Tensor],
-    seed: int,
-) -> None:
-    torch.manual_seed(seed)
-    enter = _seeded(2 * half, channels) / channels**0.5, _seeded(2 * half)
-    squeeze, widen = (
-        (_seeded(outputs, inputs) / inputs**0.5, _seeded(outputs) + 2)  # a relu at its corner is decided by rounding
-        for outputs, inputs in ((narrow, half), (half, narrow))
-    )
-    _against_reference(
-        lambda x, *w: torch.cat(branches(x, w[:2], w[2:4], w[4:]), -1),
-        [make(*size, channels), *enter, *squeeze, *widen],
-        dtype,
-    )
-
-
-@needs_native
-@pytest.mark.parametrize("dtype", FORWARD)
-@pytest.mark.parametrize("size", [(1, 1, 1), (2, 7, 5), (2, 60, 33)])
-@pytest.mark.parametrize("channels", [4, 16, 21])
-def test_native_exchange(dtype: torch.dtype, size: tuple[int, int, int], channels: int) -> None:
+def _block(channels: int, heads: int, expansion: float, window: Window) -> Block:
+    """With random weights, and gains and factors around one; what relu sees is seldom at its corner."""
     torch.manual_seed(channels)
-    c, s, means = _strided(*size, channels) + 1, _seeded(*size, channels) + 1, _seeded(size[0], 2, channels)
-    own = exchange_means(c.to(dtype), s.to(dtype))
-    with use_backend("reference"):
-        assert _error(own, exchange_means(c.to(dtype), s.to(dtype)).double()) <= FORWARD[torch.float32]
-    images = [c, s, _seeded(13, 2 * channels), _seeded(13), _seeded(*size, 13)]
-    _against_reference(lambda c, s, w, b, r: exchange(c, s, (w, b), r)[0], images, dtype)
-    _against_reference(lambda c, s, w, b, r, m: exchange(c, s, (w, b), r, m)[0], [*images, means], dtype)
+    block = Block(LAMNetConfig(2, channels=channels, heads=heads, expansion=expansion, window=window))
+    with torch.no_grad():
+        for parameter in block.parameters():
+            inputs = parameter[0].numel() if parameter.dim() > 1 else 16
+            parameter.copy_(torch.randn(parameter.shape) / inputs**0.5 + (parameter == 1))
+        block.mixer.channel_in.bias.add_(3)
+    return block
 
 
-@needs_native
-def test_gradients_through_the_means_that_an_exchange_gives() -> None:
-    torch.manual_seed(0)
-    images = [_seeded(2, 7, 5, 4), _seeded(2, 7, 5, 4), _seeded(8, 8), _seeded(8), _seeded(2, 7, 5, 8)]
-
-    def both(*tensors: Tensor) -> Tensor:
-        c, s, weight, bias, residual = tensors
-        out, means = exchange(c, s, (weight, bias), residual)
-        return out + means.flatten(1).to(out.dtype)[:, None, None]
-
-    _against_reference(both, images, torch.float32)
+def _of(block: Block) -> Callable[..., tuple[Tensor, Tensor]]:
+    """The block as a function of its parameters, in their own order, of x and of means."""
+    names = [name for name, _ in block.named_parameters()]
+    return lambda x, means, *weights: functional_call(block, dict(zip(names, weights, strict=True)), (x, means))
 
 
 @needs_native
 @pytest.mark.parametrize("dtype", FORWARD)
 @pytest.mark.parametrize("size", [(1, 1, 1), (2, 37, 29), (1, 150, 6), (1, 5, 140)])
 @pytest.mark.parametrize(
-    ("channels", "heads", "window"), [(16, 4, 0), (32, 4, 0), (32, 2, 0), (48, 3, 1), (16, 1, 1), (8, 2, 0)]
+    ("channels", "heads", "expansion", "window"),
+    [(32, 4, 1, 0), (64, 4, 1, 0), (64, 2, 0.5, 1), (96, 3, 1.25, 1), (32, 1, 1, 2)],
 )
-@pytest.mark.parametrize("dim", [1, 2])
-def test_native_focal_attention(
-    dtype: torch.dtype, size: tuple[int, int, int], channels: int, heads: int, window: int, dim: int
+@pytest.mark.parametrize("replayed", [False, True])
+def test_native_block(
+    dtype: torch.dtype,
+    size: tuple[int, int, int],
+    channels: int,
+    heads: int,
+    expansion: float,
+    window: int,
+    replayed: bool,
 ) -> None:
-    torch.manual_seed(channels)
-    span, outputs = WINDOWS[window].span, heads * WINDOWS[window].taps
-    along = _seeded(channels, 1, *((span, 1) if dim == 1 else (1, span))) / span**0.5, _seeded(channels) / 8
-    project = _seeded(outputs, channels) / (8 * channels**0.5), _seeded(outputs) / 8
-    _against_reference(
-        lambda v, w1, b1, w2, b2: focal_attention(v, (w1, b1), (w2, b2), WINDOWS[window], dim),
-        [_strided(*size, channels), *along, *project],
-        dtype,
-    )
+    block = _block(channels, heads, expansion, WINDOWS[window])
+    function, weights = _of(block), list(block.parameters())
+    x, means = _strided(*size, channels), torch.randn(size[0], 2, channels // 2)
+    assert fits(x)
+    if replayed:
+        _against_reference(lambda x, m, *w: function(x, m, *w)[0], [x, means, *weights], dtype, CHAIN[dtype])
+    else:
+        _against_reference(lambda x, *w: function(x, None, *w)[0], [x, *weights], dtype, CHAIN[dtype])
+
+
+@needs_native
+def test_a_block_too_narrow_for_the_kernels() -> None:
+    block, x = _block(24, 4, 1, PAPER_WINDOW), _seeded(2, 7, 5, 24)
+    assert not fits(x)
+    _against_reference(lambda x, *w: _of(block)(x, None, *w)[0], [x, *block.parameters()], torch.float32)
+
+
+@needs_native
+def test_gradients_through_the_means_that_a_block_gives() -> None:
+    block = _block(32, 4, 1, PAPER_WINDOW)
+
+    def both(x: Tensor, *weights: Tensor) -> Tensor:
+        out, means = _of(block)(x, None, *weights)
+        return out + means.flatten(1)[..., :32].to(out.dtype)[:, None, None]
+
+    _against_reference(both, [_seeded(2, 7, 5, 32), *block.parameters()], torch.float32)
+    x = _seeded(2, 7, 5, 32).requires_grad_()
+    with use_backend("reference"):
+        (expected,) = torch.autograd.grad(block(x, None)[1].sum(), x)
+    (got,) = torch.autograd.grad(block(x, None)[1].sum(), x)
+    assert _error(got, expected.double()) <= BACKWARD[torch.float32]
 
 
 @needs_native
 @pytest.mark.parametrize("dtype", FORWARD)
-@pytest.mark.parametrize("size", [(1, 1, 1), (2, 37, 29), (1, 70, 70), (1, 3, 129)])
-@pytest.mark.parametrize(("channels", "hidden"), [(16, 32), (64, 128), (10, 14)])
-def test_native_feed_forward(dtype: torch.dtype, size: tuple[int, int, int], channels: int, hidden: int) -> None:
-    torch.manual_seed(channels)
-    first = _seeded(hidden, channels) / channels**0.5, _seeded(hidden)
-    between = _seeded(hidden, 1, 3, 3) / 3, _seeded(hidden)
-    second = _seeded(channels, hidden) / hidden**0.5, _seeded(channels)
-    _against_reference(
-        lambda x, *w: feed_forward(x, w[:2], w[2:4], w[4:]),
-        [_seeded(*size, channels), *first, *between, *second],
-        dtype,
-    )
+def test_native_branches(dtype: torch.dtype) -> None:
+    block, x = _block(64, 4, 1, PAPER_WINDOW).to(dtype), _strided(2, 37, 29, 64).to(dtype)
+    with torch.no_grad():
+        own = block.branches(x)
+        with use_backend("reference"):
+            for got, expected in zip(own, block.double().branches(x.double()), strict=True):
+                assert _error(got, expected) <= CHAIN[dtype] * FORWARD[dtype]
+
+
+def test_weights_are_handed_over_by_name() -> None:
+    block = _block(32, 4, 1, PAPER_WINDOW)
+    names = {id(parameter): name for name, parameter in block.named_parameters()}
+    handed = [names[id(weight)] for weight in block.weights()]
+    assert len(set(handed)) == len(names) == len(WEIGHTS)
+    for name, expected in zip(handed, WEIGHTS, strict=True):
+        short = name.replace(".project.", ".").replace("project_", "").replace(".", "_")
+        assert short in (expected, f"mixer_{expected}")
 
 
 @needs_native
 def test_results_do_not_depend_on_threads() -> None:
-    torch.manual_seed(0)
-    tensors = (
-        _seeded(2, 40, 50, 64),
-        *(_seeded(*shape) for shape in ((64, 64), (64,), (16, 32), (16,), (32, 16), (32,))),
-    )
+    block, x = _block(64, 4, 1, PAPER_WINDOW), _seeded(2, 40, 50, 64)
     results: list[list[Tensor]] = []
     threads = torch.get_num_threads()
     for number in (1, 2, 3):
         torch.set_num_threads(number)
-        x, *w = leaves = [t.detach().clone().requires_grad_() for t in tensors]
-        c, s = branches(x, (w[0], w[1]), (w[2], w[3]), (w[4], w[5]))
-        out, means = exchange(c, s, (w[0], w[1]), x)
+        leaves = [tensor.detach().clone().requires_grad_() for tensor in (x, *block.parameters())]
+        out, means = _of(block)(leaves[0], None, *leaves[1:])
         results.append([out, means, *torch.autograd.grad(out.sum(), leaves)])
     torch.set_num_threads(threads)
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
-@needs_native
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_means_of_a_large_image_do_not_overflow(dtype: torch.dtype) -> None:
-    s = torch.full((1, 1080, 1920, 4), 200.0, dtype=dtype)
-    means = exchange_means(torch.full_like(s, 3.0), s)
+@pytest.mark.parametrize("backend", BACKENDS[::2])
+def test_means_of_a_large_image_do_not_overflow(dtype: torch.dtype, backend: str) -> None:
+    if reason := why_not(backend, "cpu", dtype):
+        pytest.skip(f"{backend}: {reason}")
+    block = _block(32, 4, 1, PAPER_WINDOW)
+    with torch.no_grad():
+        for parameter in block.parameters():
+            parameter.zero_()
+        block.mixer.channel_out.bias.fill_(3)
+        block.mixer.project_in.bias.fill_(200)
+        for attention in (block.mixer.horizontal, block.mixer.vertical):
+            attention.project.bias[6::13].fill_(20)  # the tap of the pixel itself, open
+        with use_backend(backend):
+            _, means = block.to(dtype)(torch.zeros(1, 1080, 1920, 32, dtype=dtype), None)
     assert means.dtype == torch.float32
-    torch.testing.assert_close(means, torch.tensor([200.0, 600.0])[None, :, None].expand(1, 2, 4), rtol=1e-5, atol=0)
+    torch.testing.assert_close(means, torch.tensor([200.0, 600.0])[None, :, None].expand(1, 2, 16), rtol=1e-5, atol=0)
 
 
 @needs_native
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_what_is_no_number_stays_none(value: float) -> None:
-    x = torch.zeros(1, 8, 8, 16)
+    x = torch.zeros(1, 8, 8, 32)
     x[0, 4, 4, 0] = value
-    weights = [(torch.ones(n, m), torch.zeros(n)) for n, m in ((16, 16), (4, 8), (8, 4))]
-    for out in branches(x, weights[0], weights[1], weights[2]):
-        assert not out[0, 4, 4].isfinite().all()
-        assert out[0, 3, 3].isfinite().all()
+    with torch.no_grad():
+        channel, spatial = _block(32, 4, 1, PAPER_WINDOW).branches(x)
+    assert not spatial[0, 4, 4].isfinite().all()
+    assert not channel[0, 4, 4].isfinite().all()
+    assert channel[0, 3, 3].isfinite().all()
     assert torch.isnan(torch.full((3,), float("nan")).to(torch.bfloat16)).all()
 
 
-@pytest.mark.parametrize("shape", [(0, 4, 4, 8), (1, 0, 4, 8), (1, 4, 0, 8)])
+@pytest.mark.parametrize("shape", [(0, 4, 4, 32), (1, 0, 4, 32), (1, 4, 0, 32)])
 def test_nothing_in_nothing_out(shape: tuple[int, ...]) -> None:
     value, weight = torch.empty(shape), torch.empty(*shape[:3], 26)
     assert fsa_channels_last(value, weight, PAPER_WINDOW, 2).shape == shape
-    eight, twelve = (torch.ones(8, 8), torch.ones(8)), (torch.ones(12, 8), torch.ones(12))
-    four = torch.ones(4, 4), torch.ones(4)
     x = value.clone().requires_grad_()
-    out, _ = exchange(*branches(x, eight, four, four), eight, x, torch.ones(shape[0], 2, 4))
-    out = feed_forward(out, twelve, (torch.ones(12, 1, 3, 3), torch.ones(12)), (torch.ones(8, 12), torch.ones(8)))
+    out, _ = _block(32, 4, 1, PAPER_WINDOW)(x, torch.ones(shape[0], 2, 16))
     out.backward(torch.empty(shape))
     assert x.grad is not None
     assert out.shape == x.grad.shape == shape
@@ -286,47 +283,13 @@ def test_gradients_in_float64(dim: int, logits: bool) -> None:
 def _samples() -> list[tuple[str, tuple[object, ...]]]:
     torch.manual_seed(0)
     x = torch.randn(2, 6, 5, 8, requires_grad=True)
-    s = torch.randn(2, 6, 5, 8, requires_grad=True)
     gates = torch.randn(2, 6, 5, 26, requires_grad=True)
     taps = [list(PAPER_WINDOW.starts), list(PAPER_WINDOW.lengths)]
-    return [
-        ("fsa", (x, gates, *taps, 1, True)),
-        ("fsa", (x, gates, *taps, 2, False)),
-        ("exchange_means", (x.detach(), s.detach())),
-        *_joined_samples(),
-    ]
-
-
-def _joined_samples() -> list[tuple[str, tuple[object, ...]]]:
-    """Of the operators that are several in one, as they are with and without gradients."""
-    samples: list[tuple[str, tuple[object, ...]]] = []
+    samples = [("fsa", (x, gates, *taps, 1, True)), ("fsa", (x, gates, *taps, 2, False))]
     for keep in (False, True):
-
-        def normal(*shape: int, asks: bool = keep) -> Tensor:
-            return torch.randn(*shape, requires_grad=asks)
-
-        x, c, s, means = normal(2, 6, 5, 16), normal(2, 6, 5, 8), normal(2, 6, 5, 8), normal(2, 2, 8)
-        shapes = (
-            (8, (16,)),
-            (8, (1, 3, 3)),
-            (16, (8,)),
-            (16, (1, 23, 1)),
-            (26, (16,)),
-            (16, (16,)),
-            (4, (8,)),
-            (8, (4,)),
-        )
-        first, between, second, along, project, enter, squeeze, widen = (
-            (normal(n, *rest), normal(n)) for n, rest in shapes
-        )
-        taps = [list(PAPER_WINDOW.starts), list(PAPER_WINDOW.lengths)]
-        samples += [
-            ("feed_forward", (x, *first, *between, *second, keep)),
-            ("branches", (x, *enter, *squeeze, *widen)),
-            ("exchange", (c, s, *enter, x, means)),
-            ("exchange", (c, s, *enter, x, None)),
-            ("focal_attention", (x, *along, *project, *taps, 1, keep)),
-        ]
+        weights = [weight.detach().requires_grad_(keep) for weight in _block(32, 2, 1, PAPER_WINDOW).weights()]
+        x = torch.randn(2, 6, 5, 32, requires_grad=keep)
+        samples += [("block", (x, means, *taps, keep, weights)) for means in (None, torch.randn(2, 2, 16))]
     return samples
 
 
@@ -338,28 +301,56 @@ def test_opcheck(name: str, arguments: tuple[object, ...]) -> None:
 
 @needs_native
 @pytest.mark.parametrize(("name", "arguments"), _samples())
-def test_operators_refuse_what_a_kernel_would_misread(name: str, arguments: tuple[object, ...]) -> None:
-    operator = getattr(torch.ops.lamnet, name)
+def test_operators_refuse_what_a_kernel_would_misread(name: str, arguments: tuple[Any, ...]) -> None:
+    def refused(*unfit: object) -> None:
+        with pytest.raises(BadArgumentError, match=r"^\w+: expected .* got "):
+            getattr(torch.ops.lamnet, name)(*unfit)
+
     for i, argument in enumerate(arguments):
-        if not isinstance(argument, Tensor):
-            continue
-        argument = argument.detach()
-        unfit = [argument[..., :-1]]
-        if i or name in ("fsa", "exchange_means", "exchange"):  # else any number of pixels fits
-            unfit.append(argument[:-1])
-        if argument.shape != (2, 2, 8):  # the means, which may have any dtype
-            unfit.append(argument.double())
-        for other in unfit:
+        if isinstance(argument, Tensor):
+            others = [argument.detach()[..., :-1]]
+            if i:  # any number of pixels fits the first
+                others.append(argument.detach()[:-1])
+            for other in others:
+                refused(*arguments[:i], other, *arguments[i + 1 :])
+    if name == "fsa":
+        return
+    *before, weights = arguments
+    for i, weight in enumerate(weights):
+        for other in (weight.detach()[..., :-1], weight.detach()[:-1], weight.detach().double()):
+            refused(*before, [*weights[:i], other, *weights[i + 1 :]])
+
+
+@needs_native
+def test_backward_refuses_what_a_kernel_would_misread() -> None:
+    window = list(PAPER_WINDOW.starts), list(PAPER_WINDOW.lengths)
+    weights = [weight.detach() for weight in _block(32, 2, 1, PAPER_WINDOW).weights()]
+    x = torch.randn(2, 6, 5, 32)
+    out, means, kept = torch.ops.lamnet.block(x, None, *window, True, weights)
+    fitting = [out, means, x, means, True, *window, kept, weights]
+    assert torch.ops.lamnet.block_backward(*fitting)[0].shape == x.shape
+    for i, argument in enumerate(fitting):
+        if isinstance(argument, Tensor):
             with pytest.raises(BadArgumentError, match=r"^\w+: expected .* got "):
-                operator(*arguments[:i], other, *arguments[i + 1 :])
+                torch.ops.lamnet.block_backward(*fitting[:i], argument[:, :-1], *fitting[i + 1 :])
+    for i, image in enumerate(kept):
+        with pytest.raises(BadArgumentError, match=r"^\w+: expected .* got "):
+            torch.ops.lamnet.block_backward(*fitting[:-2], [*kept[:i], image[:, :-1], *kept[i + 1 :]], weights)
 
 
-def test_an_odd_number_of_gates_or_halves_is_refused() -> None:
-    x, bias, square = torch.ones(1, 4, 4, 3), torch.ones(3), torch.ones(3, 3)
-    with pytest.raises(BadArgumentError, match=r"w1: expected .*even number of outputs.*, got \(3, 3\)"):
-        torch.ops.lamnet.feed_forward(x, square, bias, torch.ones(3, 1, 3, 3), bias, square, bias, False)
-    with pytest.raises(BadArgumentError, match=r"w1: expected .*even number of outputs.*, got \(3, 3\)"):
-        torch.ops.lamnet.branches(x, square, bias, square, bias, square, bias)
+def test_odd_halves_and_heads_that_do_not_divide_are_refused() -> None:
+    weights = [weight.detach() for weight in _block(32, 2, 1, PAPER_WINDOW).weights()]
+    for name, outputs, expected in (
+        ("ffn_in_weight", 63, r"an even number of outputs, got 63"),
+        ("horizontal_weight", 39, r"heads\*13 outputs with heads dividing 16, got 39"),
+        ("horizontal_weight", 25, r"heads\*13 outputs .* got 25"),
+    ):
+        i = WEIGHTS.index(name)
+        other = [*weights[:i], torch.zeros(outputs, weights[i].shape[1]), *weights[i + 1 :]]
+        with pytest.raises(BadArgumentError, match=rf"^{name}: expected {expected}"):
+            torch.ops.lamnet.block(
+                torch.ones(1, 4, 4, 32), None, PAPER_WINDOW.starts, PAPER_WINDOW.lengths, False, other
+            )
 
 
 def test_choice_of_backend(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,7 @@ import torch
 from torch import Tensor
 
 from lamnet.errors import BackendError
-from lamnet.model import Block, Group, LAMNet
-from lamnet.ops.exchange import exchange_means
+from lamnet.model import Block, Group, LAMNet, exchange_means
 from lamnet.tiling import Box, Plan
 
 VISIBLE = 66.0  # dB of PSNR below which tiles by themselves are not good enough: a margin over the 60 promised
@@ -126,7 +125,7 @@ class Exact:
         for box in self._boxes():
             with torch.inference_mode():
                 outer = self._outer(box, self._network.config.window.reach)
-                c, s = block.mixer.branches(self._load(source, outer), block.mixer_norm)
+                c, s = block.branches(self._load(source, outer))
                 own = exchange_means(_inner(c, box, outer), _inner(s, box, outer))
                 total = total + own.double().cpu() * (box.height * box.width)
             yield

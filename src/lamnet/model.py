@@ -10,17 +10,15 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lamnet.errors import BadArgumentError
-from lamnet.ops.branches import branches
-from lamnet.ops.exchange import exchange
-from lamnet.ops.feed_forward import feed_forward
-from lamnet.ops.focal import focal_attention
+from lamnet.ops.block import HEIGHT, WIDTH, fits, fused_block, fused_branches
+from lamnet.ops.fsa import fsa_channels_last
 from lamnet.ops.window import PAPER_WINDOW, Window
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
-HEIGHT, WIDTH = 1, 2  # dimensions of (B, H, W, C)
 
 
 @dataclass(frozen=True)
@@ -79,21 +77,34 @@ def _pixel_shuffle(x: Tensor, scale: int) -> Tensor:
     return split.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
 
 
-def _of(layer: nn.Linear | nn.Conv2d) -> tuple[Tensor, Tensor]:
-    """Weight and bias."""
-    return layer.weight, cast("Tensor", layer.bias)
+def _depthwise(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """A depthwise convolution on (B, H, W, C).
+
+    On a CPU in float32 at least, for oneDNN's bfloat16 takes minutes for long kernels.
+    """
+    if x.is_cpu and torch.is_autocast_enabled("cpu"):
+        with torch.autocast("cpu", enabled=False):
+            return _depthwise(x, conv)
+    dtype = torch.promote_types(x.dtype, torch.float32) if x.is_cpu else x.dtype
+    weight, bias = _of(conv)
+    planes, padding = x.permute(0, 3, 1, 2).to(dtype), (weight.shape[2] // 2, weight.shape[3] // 2)
+    out = F.conv2d(planes, weight.to(dtype), bias.to(dtype), padding=padding, groups=x.shape[3])
+    return out.permute(0, 2, 3, 1).to(x.dtype)
 
 
-def _behind(norm: nn.LayerNorm, layer: nn.Linear) -> tuple[Tensor, Tensor]:
-    """Weight and bias of `layer` with the gain and offset of the norm before it folded in."""
-    weight, bias = _of(layer)
-    return weight * norm.weight, bias + (weight * norm.bias).sum(1)
+def exchange_means(c: Tensor, s: Tensor) -> Tensor:
+    """The two means of the IEM over all pixels of c and s (B, H, W, D): of s, and of s times the mean of c over channels.
+
+    (B, 2, D) float32. They are all that ties a pixel to the whole image; whoever works in parts gathers and replays them.
+    """
+    flat = s.flatten(1, 2).float()  # (B, HW, D)
+    r = c.flatten(1, 2).float().mean(-1, keepdim=True)  # (B, HW, 1)
+    return torch.stack([flat.mean(1), (flat * r).mean(1)], 1)
 
 
-def _scaled_by(scale: Tensor, layer: nn.Linear) -> tuple[Tensor, Tensor]:
-    """Weight and bias of `layer` with the factors of its output channels folded in."""
-    weight, bias = _of(layer)
-    return weight * scale[:, None], bias * scale
+def _of(*layers: nn.Module) -> list[Tensor]:
+    """Weight and bias of each."""
+    return [cast("Tensor", tensor) for layer in layers for tensor in (layer.weight, layer.bias)]
 
 
 def _scaled(dim: int) -> nn.Parameter:
@@ -117,7 +128,8 @@ class FocalAttention(nn.Module):
         self.project = nn.Linear(inner, config.heads * config.window.taps)
 
     def forward(self, x: Tensor) -> Tensor:
-        return focal_attention(x, _of(self.depthwise), _of(self.project), self.window, self.dim)
+        logits = self.project(_depthwise(x, self.depthwise))
+        return fsa_channels_last(x, logits, self.window, self.dim, logits=True)
 
 
 class LAM(nn.Module):
@@ -133,14 +145,19 @@ class LAM(nn.Module):
         self.vertical = FocalAttention(config, HEIGHT)
         self.project_out = nn.Linear(channels, channels)
 
-    def branches(self, x: Tensor, norm: nn.LayerNorm) -> tuple[Tensor, Tensor]:
+    def branches(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The channel branch c and the spatial branch s, (B, H, W, D) each; reach window.reach pixels."""
-        c, s = branches(x, _behind(norm, self.project_in), _of(self.channel_in), _of(self.channel_out))
-        return c, self.vertical(self.horizontal(s))
+        u1, u2 = self.project_in(x).chunk(2, dim=-1)
+        return self.channel_out(F.relu(self.channel_in(u1))), self.vertical(self.horizontal(u2))
 
-    def forward(self, x: Tensor, norm: nn.LayerNorm, scale: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
-        """x + LAM(norm(x)) * scale, and the exchange means used: those given, else x's own."""
-        return exchange(*self.branches(x, norm), _scaled_by(scale, self.project_out), x, means)
+    def forward(self, x: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The mixed image, and the exchange means used: those given, else x's own."""
+        c, s = self.branches(x)
+        used = exchange_means(c, s) if means is None else means
+        m, sr = used.to(c.dtype).unbind(1)  # (B, D) each
+        pixel_gate = torch.sigmoid(torch.einsum("bhwd,bd->bhw", c, m) / c.shape[-1])
+        channel_gate = torch.sigmoid(sr)
+        return self.project_out(torch.cat([c * pixel_gate[..., None], s * channel_gate[:, None, None]], -1)), used
 
 
 class DGFN(nn.Module):
@@ -153,21 +170,21 @@ class DGFN(nn.Module):
         self.depthwise = nn.Conv2d(both, both, 3, padding=1, groups=both)
         self.project_out = nn.Linear(both, config.channels)
 
-    def forward(self, x: Tensor, norm: nn.LayerNorm, scale: Tensor) -> Tensor:
-        """x + DGFN(norm(x)) * scale."""
-        return feed_forward(
-            x,
-            _behind(norm, self.project_in),
-            _of(self.depthwise),
-            _scaled_by(scale, self.project_out),
-        )
+    def forward(self, x: Tensor) -> Tensor:
+        z1, z2 = _depthwise(self.project_in(x), self.depthwise).chunk(2, dim=-1)
+        gelu = F.gelu(z1)
+        return self.project_out(torch.cat([gelu * z1, gelu * z2], -1))
 
 
 class Block(nn.Module):
-    """A mixer and a feed-forward, each on normalised input and added with a learned factor per channel."""
+    """A mixer and a feed-forward, each on normalised input and added with a learned factor per channel.
+
+    On the C kernels all of it is one operator; `forward` otherwise says what that computes.
+    """
 
     def __init__(self, config: LAMNetConfig) -> None:
         super().__init__()
+        self.window = config.window
         self.mixer_norm = nn.LayerNorm(config.channels)
         self.mixer = LAM(config)
         self.mixer_scale = _scaled(config.channels)
@@ -176,8 +193,29 @@ class Block(nn.Module):
         self.ffn_scale = _scaled(config.channels)
 
     def forward(self, x: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
-        x, used = self.mixer(x, self.mixer_norm, self.mixer_scale, means)
-        return self.ffn(x, self.ffn_norm, self.ffn_scale), used
+        """x (B, H, W, C) behind the block, and the exchange means used: those given, else x's own."""
+        if fits(x):
+            return fused_block(x, self.weights(), self.window, means)
+        mixed, used = self.mixer(self.mixer_norm(x), means)
+        x = torch.addcmul(x, mixed, self.mixer_scale)
+        return torch.addcmul(x, self.ffn(self.ffn_norm(x)), self.ffn_scale), used
+
+    def branches(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The mixer's branches c and s for the block's input x, (B, H, W, C/2) each."""
+        return fused_branches(x, self.weights(), self.window) if fits(x) else self.mixer.branches(self.mixer_norm(x))
+
+    def weights(self) -> list[Tensor]:
+        """What the block has learned, in the order of ops.block.WEIGHTS."""
+        mixer, ffn = self.mixer, self.ffn
+        return [
+            *_of(self.mixer_norm, mixer.project_in, mixer.channel_in, mixer.channel_out),
+            *_of(mixer.horizontal.depthwise, mixer.horizontal.project),
+            *_of(mixer.vertical.depthwise, mixer.vertical.project),
+            *_of(mixer.project_out),
+            self.mixer_scale,
+            *_of(self.ffn_norm, ffn.project_in, ffn.depthwise, ffn.project_out),
+            self.ffn_scale,
+        ]
 
 
 class Group(nn.Module):

@@ -56,7 +56,7 @@ def _network_call(
     size = (1, 3, *setting.lr_size) if candidate.task == "image" else (PATCHES[0], 3, PATCHES[1], PATCHES[1])
     x = torch.rand(size, device=device)
     if candidate.task == "training":
-        network.train()
+        network.train().to(memory_format=torch.channels_last)  # as lamnet train has it
 
         def step() -> None:
             network.zero_grad()

@@ -1,6 +1,6 @@
-/* What enters the mixer's two branches: u = linear(normalise(x)), in halves u1, u2; then c = linear(relu(linear(u1))) and
+/* What enters the mixer's two branches: u = linear(norm(x)), in halves u1, u2; then c = linear(relu(linear(u1))) and
    u2 itself. Tile by tile of pixels; the backward computes u1 and what follows again, so only x is kept. */
-#include "gemm.h"
+#include "fold.h"
 #include "pixel.h"
 #include <stdlib.h>
 
@@ -12,7 +12,7 @@ typedef struct { float *enter[2], *enter_bias[2], *squeeze, *squeeze_bias, *wide
 
 typedef struct {
     const geometry *g;
-    const void *x, *grad_c, *grad_u2;
+    const void *x, *grad_c, *grad_u2, *grad_past; /* grad_past: what reaches x around all this */
     void *c, *u2, *grad_x;
     floats_of w;                           /* padded, (inputs, outputs) as gemm takes them */
     float *enter[2], *squeeze, *widen;     /* for the backward, padded, as they are stored */
@@ -43,6 +43,11 @@ static int is_dense(const geometry *g) { return g->dtype == FLOAT32 && padded(g-
 
 static void relu(float *x, int64_t n) {
     for (int64_t i = 0; i < n; i++) x[i] = x[i] < 0 ? 0 : x[i];
+}
+
+/* The gradient in front of relu, from what is behind it. */
+static void relu_backward(float *restrict grad, const float *restrict h, int64_t n) {
+    for (int64_t i = 0; i < n; i++) grad[i] = h[i] > 0 ? grad[i] : 0;
 }
 
 static void store_rows(void *to, const float *from, int64_t first, int64_t rows, int64_t pitch, int64_t n, int64_t dtype) {
@@ -92,7 +97,7 @@ static void backward_tile(float *x, const job *j, int64_t first, int64_t rows, f
     gemm(sums.widen, wide, (rows_of){h, 1, thin}, grad_c, wide, NULL, thin, rows);
     add_rows(sums.widen_bias, grad_c, rows, wide);
     gemm(grad_h, thin, (rows_of){grad_c, wide, 1}, j->widen, thin, j->nothing, rows, g->half);
-    for (int64_t i = 0; i < rows * thin; i++) grad_h[i] = h[i] > 0 ? grad_h[i] : 0;
+    relu_backward(grad_h, h, rows * thin);
     gemm(sums.squeeze, thin, (rows_of){u, 1, wide}, grad_h, thin, NULL, wide, rows);
     add_rows(sums.squeeze_bias, grad_h, rows, thin);
     gemm(grad_u1, wide, (rows_of){grad_h, thin, 1}, j->squeeze, wide, j->nothing, rows, g->narrow);
@@ -103,7 +108,11 @@ static void backward_tile(float *x, const job *j, int64_t first, int64_t rows, f
         add_rows(sums.enter_bias[half], grad_u[half], rows, wide);
         gemm(grad_x, deep, (rows_of){grad_u[half], wide, 1}, j->enter[half], deep, half ? NULL : j->nothing, rows, g->half);
     }
-    for (int64_t r = 0; r < rows; r++) normalise_backward(grad_x + r * deep, x + r * deep, scale[r], g->channels);
+    for (int64_t r = 0; r < rows; r++) {
+        normalise_backward(grad_x + r * deep, x + r * deep, scale[r], g->channels);
+        expect(at(j->grad_past, (first + r + 8) * g->channels, g->dtype), g->channels, g->dtype);
+        add(grad_x + r * deep, at(j->grad_past, (first + r) * g->channels, g->dtype), g->channels, g->dtype);
+    }
     store_rows(j->grad_x, grad_x, first, rows, deep, g->channels, g->dtype);
 }
 
@@ -115,24 +124,27 @@ static void backward_chunk(const void *argument, int64_t item, float *scratch) {
         backward_tile(scratch, j, first, least(TILE, last - first), sums);
 }
 
-/* The weights (inputs, outputs), padded; their biases may lie higher than floats_at says. */
+/* The weights (inputs, outputs), padded; their biases may lie higher than floats_at says. stored: as an entry's data. */
 static floats_of weights_at(float *all, void *const *stored, const geometry *g) {
     floats_of w = floats_at(all, g);
-    for (int half = 0; half < 2; half++)
-        w.enter_bias[half] = transposed(w.enter[half], half_of(stored[0], g->channels, half, g),
-                                        half_of(stored[1], 1, half, g), g->half, g->channels, g->dtype);
-    w.squeeze_bias = transposed(w.squeeze, stored[2], stored[3], g->narrow, g->half, g->dtype);
-    w.widen_bias = transposed(w.widen, stored[4], stored[5], g->half, g->narrow, g->dtype);
+    for (int half = 0; half < 2; half++) {
+        w.enter_bias[half] = transposed(w.enter[half], half_of(stored[2], g->channels, half, g),
+                                        half_of(stored[3], 1, half, g), g->half, g->channels, g->dtype);
+        fold_norm(w.enter[half], w.enter_bias[half], padded(g->half), stored[0], stored[1], g->half, g->channels, g->dtype);
+    }
+    w.squeeze_bias = transposed(w.squeeze, stored[4], stored[5], g->narrow, g->half, g->dtype);
+    w.widen_bias = transposed(w.widen, stored[6], stored[7], g->half, g->narrow, g->dtype);
     return w;
 }
 
-/* data: x, weight and bias of the 1x1 that enters, of the one before relu, of the one behind it -> c, u2 */
+/* data: x, gain and offset of the norm, weight and bias of the 1x1 that enters, of the one before relu, of the one
+   behind it -> c, u2 */
 int lamnet_branches(void *const *data, const int64_t *numbers) {
     const geometry *g = (const geometry *)numbers;
     int64_t deep = padded(g->channels), wide = padded(g->half), thin = padded(g->narrow);
     float *all = calloc((size_t)count(g), sizeof(float));
     if (!all) return 1;
-    job j = {.g = g, .x = data[0], .w = weights_at(all, data + 1, g), .c = data[7], .u2 = data[8]};
+    job j = {.g = g, .x = data[0], .w = weights_at(all, data + 1, g), .c = data[9], .u2 = data[10]};
     for (int half = 0; half < 2; half++) pair_rows(j.w.enter[half], wide, g->channels, g->dtype);
     pair_rows(j.w.squeeze, thin, g->half, g->dtype);
     pair_rows(j.w.widen, wide, g->narrow, g->dtype);
@@ -140,28 +152,39 @@ int lamnet_branches(void *const *data, const int64_t *numbers) {
     return free(all), failed;
 }
 
-/* data: grad_c, grad_u2, x, weights and biases as above -> the gradients of x and of each of them */
+/* data: grad_c, grad_u2, what reaches x around all this, x, norm, weights and biases as above -> the gradients of x and of
+   each of them */
 int lamnet_branches_backward(void *const *data, const int64_t *numbers) {
     const geometry *g = (const geometry *)numbers;
     int64_t deep = padded(g->channels), wide = padded(g->half), thin = padded(g->narrow), size = count(g);
     int64_t chunk = ceil_div(ceil_div(g->pixels, MOST_CHUNKS) + LEAST_CHUNK, TILE) * TILE, chunks = ceil_div(g->pixels, chunk);
-    float *all = calloc((size_t)(2 * size + deep), sizeof(float)), *sums = calloc((size_t)((chunks + !chunks) * size), sizeof(float));
+    float *all = calloc((size_t)(2 * size + 3 * deep), sizeof(float)), *sums = calloc((size_t)((chunks + !chunks) * size), sizeof(float));
     if (!all || !sums) return free(all), free(sums), 1;
-    job j = {.g = g, .grad_c = data[0], .grad_u2 = data[1], .x = data[2], .grad_x = data[9], .chunk = chunk, .partials = sums};
-    j.w = weights_at(all, data + 3, g);
+    job j = {.g = g, .grad_c = data[0], .grad_u2 = data[1], .grad_past = data[2], .x = data[3], .grad_x = data[12],
+             .chunk = chunk, .partials = sums};
+    void *const *stored = data + 4, *const *grads = data + 13;
+    j.w = weights_at(all, stored, g);
     j.enter[0] = all + size;
-    j.enter[1] = as_stored(j.enter[0], data[3], g->half, g->channels, deep, g->dtype);
-    j.squeeze = as_stored(j.enter[1], half_of(data[3], g->channels, 1, g), g->half, g->channels, deep, g->dtype);
-    j.widen = as_stored(j.squeeze, data[5], g->narrow, g->half, wide, g->dtype);
-    j.nothing = as_stored(j.widen, data[7], g->half, g->narrow, thin, g->dtype);
+    j.enter[1] = as_stored(j.enter[0], stored[2], g->half, g->channels, deep, g->dtype);
+    j.squeeze = as_stored(j.enter[1], half_of(stored[2], g->channels, 1, g), g->half, g->channels, deep, g->dtype);
+    scale_columns(j.enter[0], stored[0], 2 * g->half, g->channels, deep, g->dtype);
+    j.widen = as_stored(j.squeeze, stored[4], g->narrow, g->half, wide, g->dtype);
+    j.nothing = as_stored(j.widen, stored[6], g->half, g->narrow, thin, g->dtype);
     int failed = parallel(backward_chunk, &j, chunks, TILE * (2 * deep + 3 * wide + 2 * thin), g->threads);
     for (int64_t c = 1; c < chunks; c++)
         for (int64_t i = 0; i < size; i++) sums[i] += sums[c * size + i];
     floats_of s = floats_at(sums, g);
-    for (int half = 0; half < 2; half++)
-        store_transposed(half_of(data[10], g->channels, half, g), half_of(data[11], 1, half, g),
-                         s.enter[half], s.enter_bias[half], g->half, g->channels, wide, g->dtype);
-    store_transposed(data[12], data[13], s.squeeze, s.squeeze_bias, g->narrow, g->half, thin, g->dtype);
-    store_transposed(data[14], data[15], s.widen, s.widen_bias, g->half, g->narrow, wide, g->dtype);
+    float *gain = j.nothing + deep, *offset = gain + deep;
+    for (int half = 0; half < 2; half++) {
+        const void *weight = half_of(stored[2], g->channels, half, g);
+        unfold_norm(s.enter[half], s.enter_bias[half], wide, gain, offset, weight, stored[0], stored[1], g->half, g->channels,
+                    g->dtype);
+        store_transposed(half_of(grads[2], g->channels, half, g), half_of(grads[3], 1, half, g), s.enter[half],
+                         s.enter_bias[half], g->half, g->channels, wide, g->dtype);
+    }
+    store(grads[0], gain, g->channels, g->dtype);
+    store(grads[1], offset, g->channels, g->dtype);
+    store_transposed(grads[4], grads[5], s.squeeze, s.squeeze_bias, g->narrow, g->half, thin, g->dtype);
+    store_transposed(grads[6], grads[7], s.widen, s.widen_bias, g->half, g->narrow, wide, g->dtype);
     return free(all), free(sums), failed;
 }

@@ -33,6 +33,12 @@ static inline uint32_t bits_of(float value) {
     return bits;
 }
 
+/* Rounded to the nearest, as its upper half. */
+static inline uint16_t bfloat16_of(float value) {
+    uint32_t bits = bits_of(value), rounded = bits + 0x7fff + (bits >> 16 & 1);
+    return (uint16_t)((value == value ? rounded : bits | 0x400000) >> 16);
+}
+
 /* Asks for n elements that will be read soon; addresses need not exist. */
 static inline void expect(const void *from, int64_t n, int64_t dtype) {
     for (int64_t i = 0; i < n * size_of(dtype); i += 64) __builtin_prefetch((const char *)from + i);
@@ -70,10 +76,7 @@ static inline void store(void *restrict to, const float *restrict from, int64_t 
         for (int64_t i = 0; i < n; i++) y[i] = from[i];
     } else if (dtype == BFLOAT16) {
         uint16_t *y = to;
-        for (int64_t i = 0; i < n; i++) {
-            uint32_t x = bits_of(from[i]), rounded = x + 0x7fff + (x >> 16 & 1);
-            y[i] = (uint16_t)((from[i] == from[i] ? rounded : x | 0x400000) >> 16);
-        }
+        for (int64_t i = 0; i < n; i++) y[i] = bfloat16_of(from[i]);
     } else {
         _Float16 *y = to;
         for (int64_t i = 0; i < n; i++) y[i] = (_Float16)from[i];

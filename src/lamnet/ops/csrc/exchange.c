@@ -2,8 +2,9 @@
    backward.
 
    means (batch, 2, channels) float32: of s over the pixels, and of s times c's mean over the channels. Then
-   residual + linear([c * sigmoid(<means[0], c> / channels), s * sigmoid(means[1])]), one gate per pixel and one per channel. */
-#include "gemm.h"
+   residual + factors * linear([c * sigmoid(<means[0], c> / channels), s * sigmoid(means[1])]), one gate per pixel and one
+   per channel. */
+#include "fold.h"
 #include "pixel.h"
 #include <stdlib.h>
 
@@ -48,6 +49,10 @@ static void load_pixel(float *c, float *s, const job *j, int64_t pixel) {
     load(s, at(j->s, pixel * g->channels, g->dtype), g->channels, g->dtype);
 }
 
+static void add_pixel(float *restrict sums, const float *restrict s, float r, int64_t n) {
+    for (int64_t i = 0; i < n; i++) sums[i] += s[i], sums[n + i] += s[i] * r;
+}
+
 static void means_part(const void *argument, int64_t item, float *c) {
     const job *j = argument;
     int64_t n = j->g->channels;
@@ -55,8 +60,7 @@ static void means_part(const void *argument, int64_t item, float *c) {
     float *s = c + n, *sums = j->partials + item * j->size;
     for (int64_t pixel = p.first; pixel < p.last; pixel++) {
         load_pixel(c, s, j, pixel);
-        float r = mean(c, n);
-        for (int64_t i = 0; i < n; i++) sums[i] += s[i], sums[n + i] += s[i] * r;
+        add_pixel(sums, s, mean(c, n), n);
     }
 }
 
@@ -67,11 +71,15 @@ static void channel_gates(float *gates, const float *means, int64_t n) {
 
 static float pixel_gate(const float *c, const float *means, int64_t n) { return sigmoid(dot(c, means, n) / (float)n); }
 
+static void apply_gates(float *restrict out, const float *restrict gates, float open, int64_t n) {
+    for (int64_t i = 0; i < n; i++) out[i] *= open, out[n + i] *= gates[i];
+}
+
 static void exchange_pixel(float *out, const float *gates, const float *means, const job *j, int64_t pixel) {
     int64_t n = j->g->channels;
     load_pixel(out, out + n, j, pixel);
     float open = pixel_gate(out, means, n);
-    for (int64_t i = 0; i < n; i++) out[i] *= open, out[n + i] *= gates[i];
+    apply_gates(out, gates, open, n);
 }
 
 static void forward_part(const void *argument, int64_t item, float *gates) {
@@ -93,6 +101,17 @@ static void forward_part(const void *argument, int64_t item, float *gates) {
         gemm(out, wide, operand(z, rows, deep, g->dtype), j->weight, wide, NULL, rows, 2 * n);
         for (int64_t r = 0; r < rows; r++)
             store(at(j->out, (p.first + r) * g->outputs, g->dtype), out + r * wide, g->outputs, g->dtype);
+    }
+}
+
+/* The gradient of a pixel's gated c and s, in place -> that of c and s; the means' is added to sums. */
+static void pixel_backward(float *restrict grad, float *restrict sums, const float *restrict c, const float *restrict s,
+                           const float *restrict gates, const float *restrict means, float open, float slope, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        sums[i] += slope * c[i];
+        sums[n + i] += grad[n + i] * s[i] * gates[i] * (1.0f - gates[i]);
+        grad[i] = grad[i] * open + slope * means[i];
+        grad[n + i] *= gates[i];
     }
 }
 
@@ -119,12 +138,7 @@ static void backward_part(const void *argument, int64_t item, float *gates) {
             float *gz = grad_z + r * deep;
             load_pixel(c, s, j, p.first + r);
             float open = pixel_gate(c, means, n), slope = dot(gz, c, n) * open * (1.0f - open) / (float)n;
-            for (int64_t i = 0; i < n; i++) {
-                sums[i] += slope * c[i];
-                sums[n + i] += gz[n + i] * s[i] * gates[i] * (1.0f - gates[i]);
-                gz[i] = gz[i] * open + slope * means[i];
-                gz[n + i] *= gates[i];
-            }
+            pixel_backward(gz, sums, c, s, gates, means, open, slope, n);
             store(at(j->grad_c, (p.first + r) * n, g->dtype), gz, n, g->dtype);
             store(at(j->grad_s, (p.first + r) * n, g->dtype), gz + n, n, g->dtype);
         }
@@ -183,33 +197,40 @@ int lamnet_exchange_means(void *const *data, const int64_t *numbers) {
     return free(j.partials), failed;
 }
 
-/* data: c, s, means, weight and bias of the 1x1, residual -> out */
+/* data: c, s, means, weight and bias of the 1x1, factors of its outputs, residual -> out */
 int lamnet_exchange(void *const *data, const int64_t *numbers) {
-    job j = {.g = (const geometry *)numbers, .c = data[0], .s = data[1], .means = data[2], .residual = data[5], .out = data[6]};
-    int64_t inputs = 2 * j.g->channels;
-    j.weight = calloc((size_t)((inputs + 1) * padded(j.g->outputs)), sizeof(float));
+    const geometry *g = (const geometry *)numbers;
+    job j = {.g = g, .c = data[0], .s = data[1], .means = data[2], .residual = data[6], .out = data[7]};
+    int64_t inputs = 2 * g->channels, wide = padded(g->outputs);
+    j.weight = calloc((size_t)((inputs + 1) * wide), sizeof(float));
     if (!j.weight) return 1;
-    j.bias = gemm_weight(j.weight, data[3], data[4], j.g->outputs, inputs, j.g->dtype);
+    j.bias = transposed(j.weight, data[3], data[4], g->outputs, inputs, g->dtype);
+    fold_factors(j.weight, j.bias, wide, data[5], g->outputs, inputs, g->dtype);
+    pair_rows(j.weight, wide, inputs, g->dtype);
     int failed = cut(&j, 0) || run_parts(&j, forward_part);
     return free(j.weight), failed;
 }
 
-/* data: grad, c, s, means, weight, gradient of the means or NULL -> grad_c, grad_s, grad_means, grad_weight, grad_bias;
-   the last of the numbers: whether the means are the image's own, so that their gradient goes on to c and s */
+/* data: grad, c, s, means, weight, bias, factors, gradient of the means or NULL -> grad_c, grad_s, grad_means and the
+   gradients of weight, bias and factors; the last of the numbers: whether the means are the image's own, so that their
+   gradient goes on to c and s */
 int lamnet_exchange_backward(void *const *data, const int64_t *numbers) {
     const geometry *g = (const geometry *)numbers;
     int64_t own = numbers[sizeof(geometry) / sizeof(int64_t)], inputs = 2 * g->channels, outputs = g->outputs;
     int64_t deep = padded(inputs), wide = padded(outputs), size = inputs + wide + deep * wide;
-    job j = {.g = g, .grad = data[0], .c = data[1], .s = data[2], .means = data[3], .grad_c = data[6], .grad_s = data[7],
-             .grad_means = data[8], .weight = calloc((size_t)((outputs + 1) * deep), sizeof(float))};
+    job j = {.g = g, .grad = data[0], .c = data[1], .s = data[2], .means = data[3], .grad_c = data[8], .grad_s = data[9],
+             .grad_means = data[10], .weight = calloc((size_t)((outputs + 1) * deep + wide), sizeof(float))};
     if (!j.weight || cut(&j, size)) return free(j.weight), 1;
     j.bias = as_stored(j.weight, data[4], outputs, inputs, deep, g->dtype);
+    scale_rows(j.weight, data[6], outputs, inputs, deep, g->dtype);
     int failed = run_parts(&j, backward_part);
-    sum_means(data[8], data[5], &j, 1);
-    float *sums = j.partials;
+    sum_means(data[10], data[7], &j, 1);
+    float *sums = j.partials, *bias = sums + inputs, *weight = bias + wide, *factors = j.bias + deep;
     for (int64_t p = 1; p < g->batch * j.chunks; p++)
         for (int64_t i = inputs; i < size; i++) sums[i] += sums[p * size + i];
-    store_transposed(data[9], data[10], sums + inputs + wide, sums + inputs, outputs, inputs, wide, g->dtype);
+    unfold_factors(weight, bias, wide, factors, data[4], data[5], data[6], outputs, inputs, g->dtype);
+    store_transposed(data[11], data[12], weight, bias, outputs, inputs, wide, g->dtype);
+    store(data[13], factors, outputs, g->dtype);
     if (own && !failed) failed = run_parts(&j, means_backward_part);
     return free(j.weight), free(j.partials), failed;
 }

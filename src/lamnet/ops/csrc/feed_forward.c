@@ -1,9 +1,10 @@
-/* The feed-forward, x + linear(gate(depthwise3x3(linear(normalise(x))))), and its backward.
+/* The feed-forward, x + factors * linear(gate(depthwise3x3(linear(norm(x))))), and its backward.
 
    A strip of columns runs down the image with three lines of hidden channels in the cache. What the first 1x1 gave
    reaches memory only where gradients will be asked; the backward computes the rest again, line by line, and needs
    neither the gated channels nor a hidden gradient from memory. Lines beyond the image are zeros, as the convolution pads. */
 #include "convolve.h"
+#include "fold.h"
 #include "pixel.h"
 #include <stdlib.h>
 
@@ -175,48 +176,61 @@ static void backward_chunk(const void *argument, int64_t item, float *scratch) {
         backward_strip(j, strip_of(j->g, i), scratch, sums);
 }
 
-/* data: x, weight and bias of the first 1x1, of the depthwise, of the second 1x1 -> out, hidden or NULL */
+/* data: x, gain and offset of the norm, weight and bias of the first 1x1, of the depthwise, of the second 1x1, factors ->
+   out, hidden or NULL */
 int lamnet_feed_forward(void *const *data, const int64_t *numbers) {
     const geometry *g = (const geometry *)numbers;
     int64_t deep = padded(g->channels), wide = padded(g->hidden);
     float *all = calloc((size_t)((g->channels + 1) * wide + (TAPS + 1) * wide + (g->hidden + 1) * deep), sizeof(float));
     if (!all) return 1;
-    job j = {.g = g, .x = data[0], .out = data[7], .hidden = data[8], .in = all};
-    j.in_bias = gemm_weight(j.in, data[1], data[2], g->hidden, g->channels, g->dtype);
+    job j = {.g = g, .x = data[0], .out = data[10], .hidden = data[11], .in = all};
+    j.in_bias = transposed(j.in, data[3], data[4], g->hidden, g->channels, g->dtype);
+    fold_norm(j.in, j.in_bias, wide, data[1], data[2], g->hidden, g->channels, g->dtype);
+    pair_rows(j.in, wide, g->channels, g->dtype);
     j.taps = j.in_bias + wide;
-    j.taps_bias = transposed(j.taps, data[3], data[4], g->hidden, TAPS, g->dtype);
+    j.taps_bias = transposed(j.taps, data[5], data[6], g->hidden, TAPS, g->dtype);
     j.out_weight = j.taps_bias + wide;
-    j.out_bias = gemm_weight(j.out_weight, data[5], data[6], g->channels, g->hidden, g->dtype);
+    j.out_bias = transposed(j.out_weight, data[7], data[8], g->channels, g->hidden, g->dtype);
+    fold_factors(j.out_weight, j.out_bias, deep, data[9], g->channels, g->hidden, g->dtype);
+    pair_rows(j.out_weight, deep, g->hidden, g->dtype);
     int64_t floats = (3 * (COLUMNS + 2) + COLUMNS) * wide + (COLUMNS + 2) * deep;
     int failed = parallel(forward_strip, &j, strips_of(g), floats, g->threads);
     return free(all), failed;
 }
 
-/* data: grad, x, hidden, weight of the first 1x1, weight and bias of the depthwise, weight of the second 1x1 -> the
-   gradients of x and of the three weights and biases */
+/* data: grad, x, hidden, norm, weights, biases and factors as above -> the gradients of x and of each of them */
 int lamnet_feed_forward_backward(void *const *data, const int64_t *numbers) {
     const geometry *g = (const geometry *)numbers;
     int64_t deep = padded(g->channels), wide = padded(g->hidden), size = partial_floats(g), strips = strips_of(g);
     int64_t most = deep > wide ? deep : wide;
-    float *all = calloc((size_t)(g->hidden * deep + (2 * TAPS + 1) * wide + g->channels * wide + most), sizeof(float));
+    float *all = calloc((size_t)(g->hidden * deep + (2 * TAPS + 1) * wide + g->channels * wide + most + 3 * deep), sizeof(float));
     int64_t chunk = ceil_div(strips, MOST_CHUNKS), chunks = strips ? ceil_div(strips, chunk) : 0;
     float *sums = calloc((size_t)((chunks + !chunks) * size), sizeof(float));
     if (!all || !sums) return free(all), free(sums), 1;
-    job j = {.g = g, .grad = data[0], .x = data[1], .hidden = data[2], .grad_x = data[7], .in = all, .partials = sums,
+    job j = {.g = g, .grad = data[0], .x = data[1], .hidden = data[2], .grad_x = data[12], .in = all, .partials = sums,
              .chunk = chunk};
-    j.taps = as_stored(j.in, data[3], g->hidden, g->channels, deep, g->dtype);
-    j.taps_bias = transposed(j.taps, data[4], data[5], g->hidden, TAPS, g->dtype);
+    void *const *stored = data + 3, *const *grads = data + 13;
+    j.taps = as_stored(j.in, stored[2], g->hidden, g->channels, deep, g->dtype);
+    scale_columns(j.in, stored[0], g->hidden, g->channels, deep, g->dtype);
+    j.taps_bias = transposed(j.taps, stored[4], stored[5], g->hidden, TAPS, g->dtype);
     j.taps_back = j.taps_bias + wide;
     for (int64_t k = 0; k < TAPS; k++) load(j.taps_back + k * wide, j.taps + (TAPS - 1 - k) * wide, wide, FLOAT32);
     j.out_weight = j.taps_back + TAPS * wide;
-    j.nothing = as_stored(j.out_weight, data[6], g->channels, g->hidden, wide, g->dtype);
+    j.nothing = as_stored(j.out_weight, stored[6], g->channels, g->hidden, wide, g->dtype);
+    scale_rows(j.out_weight, stored[8], g->channels, g->hidden, wide, g->dtype);
     int64_t floats = (3 * (COLUMNS + 4) + 4 * (COLUMNS + 2)) * wide + 2 * (COLUMNS + 2) * deep;
     int failed = parallel(backward_chunk, &j, chunks, floats, g->threads);
     for (int64_t c = 1; c < chunks; c++)
         for (int64_t i = 0; i < size; i++) sums[i] += sums[c * size + i];
     sums_of s = sums_at(sums, g);
-    store_transposed(data[8], data[9], s.in, s.in + deep * wide, g->hidden, g->channels, wide, g->dtype);
-    store_transposed(data[10], data[11], s.taps, s.taps + TAPS * wide, g->hidden, TAPS, wide, g->dtype);
-    store_transposed(data[12], data[13], s.out, s.out_bias, g->channels, g->hidden, deep, g->dtype);
+    float *gain = j.nothing + most, *offset = gain + deep, *factors = offset + deep, *in_bias = s.in + deep * wide;
+    unfold_norm(s.in, in_bias, wide, gain, offset, stored[2], stored[0], stored[1], g->hidden, g->channels, g->dtype);
+    unfold_factors(s.out, s.out_bias, deep, factors, stored[6], stored[7], stored[8], g->channels, g->hidden, g->dtype);
+    store(grads[0], gain, g->channels, g->dtype);
+    store(grads[1], offset, g->channels, g->dtype);
+    store_transposed(grads[2], grads[3], s.in, in_bias, g->hidden, g->channels, wide, g->dtype);
+    store_transposed(grads[4], grads[5], s.taps, s.taps + TAPS * wide, g->hidden, TAPS, wide, g->dtype);
+    store_transposed(grads[6], grads[7], s.out, s.out_bias, g->channels, g->hidden, deep, g->dtype);
+    store(grads[8], factors, g->channels, g->dtype);
     return free(all), free(sums), failed;
 }

@@ -80,10 +80,8 @@ static void backward_tile(const focal *f, tile own, float *tables, float *sums) 
     gemm(grad_mixed + g->reach * row, g->channels, (rows_of){logits, wide, 1}, f->project, g->channels, f->project_bias,
          t.rows * t.width, gates);
     logits += skip * wide;
-    for (int64_t p = 0; p < n; p++) {
-        for (int64_t e = gates; e < wide; e++) logits[p * wide + e] = 0;
-        for (int64_t e = 0; e < wide; e++) bias[e] += logits[p * wide + e];
-    }
+    for (int64_t p = 0; p < n; p++) memset(logits + p * wide + gates, 0, (size_t)(wide - gates) * sizeof(float));
+    add_rows(bias, logits, n, wide);
     convolve_line(mixed, plain, f->taps, f->taps_bias, offset, span, g->channels, n);
     gemm(sums, wide, (rows_of){mixed, 1, g->channels}, logits, wide, NULL, g->channels, n);
     grad_mixed += above * row;

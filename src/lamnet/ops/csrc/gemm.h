@@ -88,15 +88,9 @@ static inline float *transposed(float *to, const void *weight, const void *bias,
 static inline void pair_rows(float *w, int64_t columns, int64_t depth, int64_t dtype) {
     for (int64_t i = 0; i < depth && in_pairs(dtype); i += 2)
         for (int64_t c = 0; c < columns; c++) {
-            uint32_t low = bits_of(w[i * columns + c]), high = i + 1 < depth ? bits_of(w[(i + 1) * columns + c]) : 0;
-            w[i / 2 * columns + c] = float_of(high | low >> 16);
+            uint32_t low = bfloat16_of(w[i * columns + c]), high = i + 1 < depth ? bfloat16_of(w[(i + 1) * columns + c]) : 0;
+            w[i / 2 * columns + c] = float_of(high << 16 | low);
         }
-}
-
-static inline float *gemm_weight(float *to, const void *weight, const void *bias, int64_t rows, int64_t columns, int64_t dtype) {
-    float *below = transposed(to, weight, bias, rows, columns, dtype);
-    pair_rows(to, padded(rows), columns, dtype);
-    return below;
 }
 
 /* Rows as stored, padded to `pitch`. */
