@@ -160,6 +160,8 @@ def _as_kernels_take(x: Tensor, weights: Sequence[Tensor], window: Window) -> li
     channels = x.shape[3]
     if channels % (2 * LANES):
         raise BadArgumentError(f"x: expected a multiple of {2 * LANES} channels, got {channels}")
+    if len(weights) != len(WEIGHTS):
+        raise BadArgumentError(f"weights: expected {len(WEIGHTS)} tensors, got {len(weights)}")
     for name, weight, shape in zip(WEIGHTS, weights, _shapes(channels, weights, window), strict=True):
         check(name, weight, shape, torch.float32 if weight.dtype == torch.float32 else x.dtype)
     return [_as_type(weight, x.dtype).contiguous() for weight in weights]
@@ -247,18 +249,8 @@ def _(
 
 
 @_block_backward.register_fake
-def _(
-    grad: Tensor,
-    grad_means: Tensor | None,
-    x: Tensor,
-    means: Tensor,
-    own: bool,
-    starts: Sequence[int],
-    lengths: Sequence[int],
-    kept: Sequence[Tensor],
-    weights: Sequence[Tensor],
-) -> tuple[Tensor, Tensor, list[Tensor]]:
-    return empty_like(x), means.new_empty(means.shape, dtype=torch.float32), [empty_like(weight) for weight in weights]
+def _(grad: Tensor, grad_means: Tensor | None, x: Tensor, means: Tensor, *rest: Any) -> tuple[Any, ...]:
+    return empty_like(x), means.new_empty(means.shape, dtype=torch.float32), [empty_like(weight) for weight in rest[-1]]
 
 
 def _context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, list[Tensor]]) -> None:
