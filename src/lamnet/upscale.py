@@ -202,7 +202,11 @@ class Upscaler:
                     for done in one.prepare():
                         yield before * (i + done) / count, nothing
             for boxes in plan.rows():
-                rows = np.concatenate([self._part(plan, box, raster, runs) for box in boxes], axis=1)
+                shape = boxes[0].height * self.scale, raster.width * self.scale, raster.bands
+                rows = np.empty(shape, raster.dtype)  # first, so that no part lies between what the next one needs
+                for box in boxes:
+                    columns = slice(box.left * self.scale, (box.left + box.width) * self.scale)
+                    rows[:, columns] = self._part(plan, box, raster, runs)
                 yield before + (1 - before) * (boxes[0].top + boxes[0].height) / raster.height, rows
 
     def _exact(self, plan: Plan, raster: Raster, plane: int, scratch: Path) -> Exact:

@@ -57,24 +57,40 @@ def fused_block(
 def fused_branches(x: Tensor, weights: Sequence[Tensor], window: Window) -> tuple[Tensor, Tensor]:
     """The channel and the spatial branch in front of their exchange, (B, H, W, C/2) each; no gradients."""
     x = x.contiguous()
-    c, _, _, s = _branches(x, _as_kernels_take(x, weights, window), window, None, None)
+    weights = _as_kernels_take(x, weights, window)
+    c, u, across, s, _, _ = _room(x, keep=False)
+    _branches(x, weights, window, (c, u, across, s), (None, None))
     return c, s
 
 
 def _branches(
-    x: Tensor, weights: Sequence[Tensor], window: Window, gates_across: Tensor | None, gates_down: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The channel branch; the spatial branch before, between and behind its two attentions."""
-    half = *x.shape[:3], x.shape[3] // 2
-    c, u = x.new_empty(half), x.new_empty(half)
+    x: Tensor,
+    weights: Sequence[Tensor],
+    window: Window,
+    images: tuple[Tensor, Tensor, Tensor, Tensor],
+    gates: tuple[Tensor | None, Tensor | None],
+) -> None:
+    """Fill the channel branch and the spatial one before, between and behind its two attentions; their gates if asked."""
+    c, u, across, s = images
     native.call("branches", [x, *weights[_ENTER], c, u], _sizes(x, weights))
-    across, s = x.new_empty(half), x.new_empty(half)
-    native.call("focal", [u, *weights[_HORIZONTAL], across, gates_across], _focal_sizes(u, weights, window, WIDTH))
-    native.call("focal", [across, *weights[_VERTICAL], s, gates_down], _focal_sizes(across, weights, window, HEIGHT))
-    return c, u, across, s
+    native.call("focal", [u, *weights[_HORIZONTAL], across, gates[0]], _focal_sizes(u, weights, window, WIDTH))
+    native.call("focal", [across, *weights[_VERTICAL], s, gates[1]], _focal_sizes(across, weights, window, HEIGHT))
 
 
 _KEPT = ("c", "u", "across", "s", "y", "gates_across", "gates_down", "hidden")  # for the backward: images
+
+
+def _room(x: Tensor, keep: bool) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """For the first five of _KEPT and the result.
+
+    Where nothing is kept they take turns in two tensors of the size of x: then a large picture needs no more, and
+    equal sizes leave no holes in the heap.
+    """
+    half, y, out = (*x.shape[:3], x.shape[3] // 2), empty_like(x), empty_like(x)
+    if keep:
+        return x.new_empty(half), x.new_empty(half), x.new_empty(half), x.new_empty(half), y, out
+    c, s = out.view(2, *half)
+    return c, s, y.view(2, *half)[0], s, y, out
 
 
 @torch.library.custom_op("lamnet::block", mutates_args=())
@@ -90,22 +106,19 @@ def _block(
     x, window = x.contiguous(), Window(tuple(starts), tuple(lengths))
     weights = _as_kernels_take(x, weights, window)
     gates_across, gates_down, hidden = _unseen(x, weights) if keep else (None, None, None)
-    c, u, across, s = _branches(x, weights, window, gates_across, gates_down)
-    kept = [c, u, across, s] if keep else []
-    del u, across
     own = _own_means(x, means)
+    c, u, across, s, y, out = _room(x, keep)
+    _branches(x, weights, window, (c, u, across, s), (gates_across, gates_down))
     if means is None:
         native.call("exchange_means", [c, s, own], _means_sizes(x))
     else:
         check("means", means.float(), _own_means(x, None).shape, torch.float32)
-    used, y = own if means is None else means.float().contiguous(), empty_like(x)
+    used = own if means is None else means.float().contiguous()
     native.call("exchange", [c, s, used, *weights[_LEAVE], x, y], _means_sizes(x))
-    del c, s
-    out = empty_like(x)
     native.call("feed_forward", [y, *weights[_FFN], out, hidden], _ffn_sizes(x, weights))
     if gates_across is None or gates_down is None or hidden is None:
         return out, own, []
-    return out, own, [*kept, y, gates_across, gates_down, hidden]
+    return out, own, [c, u, across, s, y, gates_across, gates_down, hidden]
 
 
 @torch.library.custom_op("lamnet::block_backward", mutates_args=())
