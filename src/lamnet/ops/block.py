@@ -81,14 +81,12 @@ _KEPT = ("c", "u", "across", "s", "y", "gates_across", "gates_down", "hidden")  
 
 
 def _room(x: Tensor, keep: bool) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """For the first five of _KEPT and the result.
-
-    Where nothing is kept they take turns in two tensors of the size of x: then a large picture needs no more, and
-    equal sizes leave no holes in the heap.
-    """
-    half, y, out = (*x.shape[:3], x.shape[3] // 2), empty_like(x), empty_like(x)
+    """For the first five of _KEPT and the result; where nothing is kept they take turns in two tensors of x's size."""
+    half = *x.shape[:3], x.shape[3] // 2
     if keep:
-        return x.new_empty(half), x.new_empty(half), x.new_empty(half), x.new_empty(half), y, out
+        c, u, across, s = (x.new_empty(half) for _ in range(4))
+        return c, u, across, s, empty_like(x), empty_like(x)
+    y, out = native.reusable_like(x), native.reusable_like(x)
     c, s = out.view(2, *half)
     return c, s, y.view(2, *half)[0], s, y, out
 

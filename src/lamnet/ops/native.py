@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lamnet.errors import BackendError, BadArgumentError
 
+_CACHE_LINE = 64  # bytes
 DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 
 
@@ -65,6 +67,18 @@ def dense_last(x: Tensor) -> Tensor:
 def empty_like(x: Tensor) -> Tensor:
     """A contiguous tensor for a result."""
     return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+def reusable_like(x: Tensor) -> Tensor:
+    """`empty_like` for an image that soon makes place for another of its size, in memory that NumPy allocates.
+
+    PyTorch asks for aligned memory, and of that glibc cannot give a freed piece to a request of the same size: the heap
+    grew to four times what was in use. NumPy does not, and has large pieces in huge pages.
+    """
+    size = x.numel() * x.element_size()
+    memory = np.empty(size + _CACHE_LINE, np.uint8)
+    start = -memory.ctypes.data % _CACHE_LINE
+    return torch.from_numpy(memory[start : start + size]).view(x.dtype).view(x.shape)
 
 
 @cache
