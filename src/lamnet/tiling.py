@@ -13,6 +13,7 @@ from lamnet.model import LAMNetConfig
 OVERLAP = 32  # LR pixels that a tile sees beyond those it owns
 TILES = (2048, 1024, 768, 512, 384, 256, 192, 128, 64)  # few steps: the plan does not follow every byte of free memory
 BASE = 500_000_000  # bytes of a process before its first picture: mostly PyTorch
+LEAN, PLAIN = 6, 36  # images of C channels that a network holds at once: on the C kernels, in plain PyTorch
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,14 @@ class Box:
         top, left = max(0, self.top - by), max(0, self.left - by)
         bottom, right = min(height, self.top + self.height + by), min(width, self.left + self.width + by)
         return Box(top, left, bottom - top, right - left)
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What counts besides the plan: `images` of C channels that the network holds at once, bytes that others hold."""
+
+    images: int = PLAIN
+    held: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,23 +79,37 @@ class Plan:
         return f"{self.parts} tiles of up to {self.tile}" + (", exact, layer by layer" if self.exact else "")
 
 
-def fixed(config: LAMNetConfig, height: int, width: int, tile: int | None, exact: bool = False, held: int = 0) -> Plan:
-    """The plan with tiles of this size; those that hold the whole picture are no tiles. `held`: bytes beside it."""
+def fixed(
+    config: LAMNetConfig,
+    height: int,
+    width: int,
+    tile: int | None,
+    exact: bool = False,
+    footprint: Footprint = Footprint(),
+) -> Plan:
+    """The plan with tiles of this size; those that hold the whole picture are no tiles."""
     if tile is not None and tile < 1:
         raise BadArgumentError(f"tile: expected at least 1 pixel, got {tile}")
     if tile is None or (height <= tile and width <= tile):
-        return Plan(height, width, None, 0, False, held + _memory(config, height, width, height, width))
+        return Plan(height, width, None, 0, False, _memory(config, footprint, height, width, height, width))
     overlap = config.window.reach + 1 if exact else OVERLAP
     rows, columns = (min(size, tile + 2 * overlap) for size in (height, width))
-    return Plan(height, width, tile, overlap, exact, held + _memory(config, rows, columns, rows, width))
+    return Plan(height, width, tile, overlap, exact, _memory(config, footprint, rows, columns, rows, width))
 
 
-def choose(config: LAMNetConfig, height: int, width: int, memory: int, exact: bool = False, held: int = 0) -> Plan:
-    """The largest parts that keep the process within `memory` bytes, of which something else holds some.
+def choose(
+    config: LAMNetConfig,
+    height: int,
+    width: int,
+    memory: int,
+    exact: bool = False,
+    footprint: Footprint = Footprint(),
+) -> Plan:
+    """The largest parts that keep the process within `memory` bytes.
 
     Raises BadArgumentError when not even the smallest tiles do.
     """
-    plans = [fixed(config, height, width, tile, exact, held) for tile in (None, *TILES)]
+    plans = [fixed(config, height, width, tile, exact, footprint) for tile in (None, *TILES)]
     for plan in plans:
         if plan.memory <= memory:
             return plan
@@ -96,10 +119,10 @@ def choose(config: LAMNetConfig, height: int, width: int, memory: int, exact: bo
     )
 
 
-def _memory(config: LAMNetConfig, height: int, width: int, rows: int, row_width: int) -> int:
+def _memory(config: LAMNetConfig, footprint: Footprint, height: int, width: int, rows: int, row_width: int) -> int:
     """Bytes of a process that runs (height, width) at once and holds a band of the result, measured and rounded up."""
-    network = 4 * (26 * config.channels + 9 * config.scale**2) * height * width
-    return BASE + network + 36 * config.scale**2 * rows * row_width
+    network = 4 * (footprint.images * config.channels + 16 * config.scale**2) * height * width
+    return BASE + footprint.held + network + 36 * config.scale**2 * rows * row_width
 
 
 def _cuts(size: int, tile: int | None) -> list[tuple[int, int]]:

@@ -26,6 +26,7 @@ from lamnet.errors import BackendError, BadArgumentError
 from lamnet.exact import Exact, means_matter
 from lamnet.goals import Goal
 from lamnet.model import LAMNet
+from lamnet.ops.block import fits
 from lamnet.pictures import Picture
 from lamnet.planes import Raster
 from lamnet.tiling import Box, Plan
@@ -163,10 +164,12 @@ class Upscaler:
 
     def plan(self, height: int, width: int) -> Plan:
         """How a picture of this size would go through the network. Raises BadArgumentError when memory is too little."""
+        pixel = torch.empty(1, 1, 1, self.network.config.channels, dtype=self.dtype, device=self.device)
+        footprint = tiling.Footprint(tiling.LEAN if fits(pixel) else tiling.PLAIN, self._held)
         if isinstance(self.tile, int) or self.tile is None:
-            return tiling.fixed(self.network.config, height, width, self.tile, self.exact, self._held)
+            return tiling.fixed(self.network.config, height, width, self.tile, self.exact, footprint)
         memory = self.memory or free_memory(self.device)
-        return tiling.choose(self.network.config, height, width, memory, self.exact, self._held)
+        return tiling.choose(self.network.config, height, width, memory, self.exact, footprint)
 
     def beside(self, held: int) -> Self:
         """The same on the same network, with so many bytes of its memory held by something else."""
