@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from lamnet import LAMNet, LAMNetConfig, images, jobs, weights
+from lamnet import LAMNet, LAMNetConfig, Upscaler, images, jobs, weights
 from lamnet.cli import main
 from lamnet.errors import BadArgumentError
 
@@ -298,3 +299,16 @@ def test_ctrl_c_leaves_no_part_of_a_result(folder: Path, model: Path) -> None:
     process.communicate()
     assert process.returncode == 130
     assert not [path for path in folder.iterdir() if "large" in path.name and path.name != "large.png"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count memory in other units")
+@pytest.mark.parametrize(("size", "scale", "tile"), [("tiny", 2, 384), ("base", 4, 160)])
+def test_a_process_stays_within_its_plan(folder: Path, size: str, scale: int, tile: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (5 * tile, 6 * tile, 3), np.uint8)
+    images.write_array(folder / "large.png", noise)
+    plan = Upscaler(weights.load(size, scale), tile=tile).plan(*noise.shape[:2])
+    process = started(folder / "large.png", "--model", size, "--scale", str(scale), "--tile", str(tile))
+    _, status, usage = os.wait4(process.pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert 1024 * usage.ru_maxrss <= plan.memory

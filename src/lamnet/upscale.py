@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lamnet import devices, images, pictures, planes, tiling, video
+from lamnet import devices, heap, images, pictures, planes, tiling, video
 from lamnet.canvas import canvas_for
 from lamnet.contenders import self_ensemble
 from lamnet.errors import BackendError, BadArgumentError
@@ -210,6 +210,7 @@ class Upscaler:
                 for box in boxes:
                     columns = slice(box.left * self.scale, (box.left + box.width) * self.scale)
                     rows[:, columns] = self._part(plan, box, raster, runs)
+                heap.trim()
                 yield before + (1 - before) * (boxes[0].top + boxes[0].height) / raster.height, rows
 
     def _exact(self, plan: Plan, raster: Raster, plane: int, scratch: Path) -> Exact:

@@ -12,13 +12,11 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from lamnet.errors import BackendError, BadArgumentError
 
-_CACHE_LINE = 64  # bytes
 DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 
 
@@ -67,30 +65,6 @@ def dense_last(x: Tensor) -> Tensor:
 def empty_like(x: Tensor) -> Tensor:
     """A contiguous tensor for a result."""
     return torch.empty_like(x, memory_format=torch.contiguous_format)
-
-
-def reusable_like(x: Tensor) -> Tensor:
-    """`empty_like` for an image that soon makes place for another of its size, in memory that NumPy allocates.
-
-    PyTorch asks for aligned memory, and of that glibc cannot give a freed piece to a request of the same size: the heap
-    grew to four times what was in use. NumPy does not, and has large pieces in huge pages.
-    """
-    size = x.numel() * x.element_size()
-    memory = np.empty(size + _CACHE_LINE, np.uint8)
-    start = -memory.ctypes.data % _CACHE_LINE
-    return torch.from_numpy(memory[start : start + size]).view(x.dtype).view(x.shape)
-
-
-@cache
-def keep_memory() -> None:
-    """Have glibc keep the memory that a backward frees, for the next step; fresh pages were a fifth of a step's time.
-
-    For the rest of the process; where the C library is another, nothing happens.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(-1, -1)  # M_TRIM_THRESHOLD: never
-        mallopt(-4, 0)  # M_MMAP_MAX: no tensor in pages of its own
 
 
 def check(name: str, tensor: Tensor, shape: Sequence[int], dtype: torch.dtype) -> None:
