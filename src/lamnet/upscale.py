@@ -206,11 +206,12 @@ class Upscaler:
                         yield before * (i + done) / count, nothing
             for boxes in plan.rows():
                 shape = boxes[0].height * self.scale, raster.width * self.scale, raster.bands
-                rows = np.empty(shape, raster.dtype)  # first, so that no part lies between what the next one needs
+                rows = np.empty(shape, raster.dtype)
                 for box in boxes:
                     columns = slice(box.left * self.scale, (box.left + box.width) * self.scale)
                     rows[:, columns] = self._part(plan, box, raster, runs)
-                heap.trim()
+                if plan.tile is not None:
+                    heap.trim()
                 yield before + (1 - before) * (boxes[0].top + boxes[0].height) / raster.height, rows
 
     def _exact(self, plan: Plan, raster: Raster, plane: int, scratch: Path) -> Exact:
