@@ -56,7 +56,6 @@ def use_backend(backend: str) -> Generator[None]:
         _asked.pop()
 
 
-@torch.compiler.assume_constant_result
 def backend_for(device: str, dtype: torch.dtype) -> str:
     """The backend that runs tensors of this device type and dtype: the one asked for, else the first that can."""
     asked = _asked[-1] if _asked else os.environ.get("LAMNET_BACKEND")
@@ -66,6 +65,10 @@ def backend_for(device: str, dtype: torch.dtype) -> str:
     if reason:
         raise BackendError(f"backend {asked}: {reason}")
     return asked
+
+
+# What torch.compiler.assume_constant_result does, which imports all of the compiler, a third of the time to start.
+backend_for._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def is_native(x: torch.Tensor) -> bool:

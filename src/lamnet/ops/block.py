@@ -17,6 +17,7 @@ from lamnet.ops import native
 from lamnet.ops.backend import autocast, differentiates, is_native
 from lamnet.ops.fsa import geometry
 from lamnet.ops.native import check, check_image, empty_like
+from lamnet.ops.operator import operator
 from lamnet.ops.window import Window
 
 HEIGHT, WIDTH = 1, 2  # dimensions of (B, H, W, C)
@@ -92,7 +93,7 @@ def _room(x: Tensor, keep: bool) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor
     return c, s, y.view(2, *half)[0], s, y, out
 
 
-@torch.library.custom_op("lamnet::block", mutates_args=())
+@operator("lamnet::block")
 def _block(
     x: Tensor,
     means: Tensor | None,
@@ -120,7 +121,7 @@ def _block(
     return out, own, [c, u, across, s, y, gates_across, gates_down, hidden]
 
 
-@torch.library.custom_op("lamnet::block_backward", mutates_args=())
+@operator("lamnet::block_backward")
 def _block_backward(
     grad: Tensor,
     grad_means: Tensor | None,
@@ -247,8 +248,7 @@ def _ffn_sizes(x: Tensor, weights: Sequence[Tensor]) -> list[int]:
     return [*x.shape, _freedom(weights)[2]]
 
 
-@_block.register_fake
-def _(
+def _block_shapes(
     x: Tensor,
     means: Tensor | None,
     starts: Sequence[int],
@@ -260,8 +260,9 @@ def _(
     return empty_like(x), _own_means(x, means), kept
 
 
-@_block_backward.register_fake
-def _(grad: Tensor, grad_means: Tensor | None, x: Tensor, means: Tensor, *rest: Any) -> tuple[Any, ...]:
+def _block_backward_shapes(
+    grad: Tensor, grad_means: Tensor | None, x: Tensor, means: Tensor, *rest: Any
+) -> tuple[Any, ...]:
     return empty_like(x), means.new_empty(means.shape, dtype=torch.float32), [empty_like(weight) for weight in rest[-1]]
 
 
@@ -285,4 +286,6 @@ def _autograd(ctx: Any, grad: Tensor | None, grad_own: Tensor | None, _: object)
     return grad_x, None if ctx.own else grad_means.to(means.dtype), None, None, None, grad_weights
 
 
-_block.register_autograd(_autograd, setup_context=_context)
+torch.library.register_fake("lamnet::block", _block_shapes)
+torch.library.register_fake("lamnet::block_backward", _block_backward_shapes)
+torch.library.register_autograd("lamnet::block", _autograd, setup_context=_context)

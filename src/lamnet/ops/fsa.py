@@ -12,6 +12,7 @@ from lamnet.errors import BadArgumentError
 from lamnet.ops import native
 from lamnet.ops.backend import backend_for
 from lamnet.ops.native import dense_last, empty_like
+from lamnet.ops.operator import operator
 from lamnet.ops.reference import fsa_reference, fsa_reference_backward
 from lamnet.ops.window import Window
 
@@ -78,7 +79,7 @@ def check_fsa(value: Tensor, weight: Tensor, window: Window, dim: int) -> None:
         raise BadArgumentError(f"dim: expected 1 (height) or 2 (width), got {dim}")
 
 
-@torch.library.custom_op("lamnet::fsa", mutates_args=())
+@operator("lamnet::fsa")
 def _fsa(
     value: Tensor, weight: Tensor, starts: Sequence[int], lengths: Sequence[int], dim: int, logits: bool
 ) -> Tensor:
@@ -97,7 +98,7 @@ def _fsa(
     return fsa_reference(_wide(value), gates, window, dim).to(value.dtype).contiguous()
 
 
-@torch.library.custom_op("lamnet::fsa_backward", mutates_args=())
+@operator("lamnet::fsa_backward")
 def _fsa_backward(
     grad_out: Tensor,
     value: Tensor,
@@ -154,21 +155,11 @@ def geometry(value: Tensor, weight: Tensor, grad: Tensor, window: Window, dim: i
     ]
 
 
-@_fsa.register_fake
-def _(value: Tensor, weight: Tensor, starts: Sequence[int], lengths: Sequence[int], dim: int, logits: bool) -> Tensor:
+def _fsa_shapes(value: Tensor, *_: object) -> Tensor:
     return empty_like(value)
 
 
-@_fsa_backward.register_fake
-def _(
-    grad_out: Tensor,
-    value: Tensor,
-    weight: Tensor,
-    starts: Sequence[int],
-    lengths: Sequence[int],
-    dim: int,
-    logits: bool,
-) -> tuple[Tensor, Tensor]:
+def _fsa_backward_shapes(grad_out: Tensor, value: Tensor, weight: Tensor, *_: object) -> tuple[Tensor, Tensor]:
     return empty_like(value), empty_like(weight)
 
 
@@ -183,4 +174,6 @@ def _backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor, Tensor, None, None, N
     return *grads, None, None, None, None
 
 
-_fsa.register_autograd(_backward, setup_context=_setup_context)
+torch.library.register_fake("lamnet::fsa", _fsa_shapes)
+torch.library.register_fake("lamnet::fsa_backward", _fsa_backward_shapes)
+torch.library.register_autograd("lamnet::fsa", _backward, setup_context=_setup_context)
