@@ -41,8 +41,13 @@ def test_reference_values(shared: Path, scale: int) -> None:
     x, expected = (torch.tensor(truth[key]).float() for key in ("input", "output"))
     network = weights.load(stem.with_suffix(".pth"))
     with torch.inference_mode():
-        assert (network(x) - expected).abs().max() < 1e-4  # one pass for each half of a block
-    assert (network(x) - expected).abs().max() < 1e-4  # operator by operator, as for training
+        assert (network(x) - expected).abs().max() < 1e-4  # where nothing is kept for a backward
+    assert (network(x) - expected).abs().max() < 1e-4  # as for training
+
+
+@pytest.mark.parametrize("config", [SMALL, ODD])
+def test_a_batch_of_nothing(config: LAMNetConfig) -> None:
+    assert LAMNet(config)(torch.rand(0, 3, 4, 5)).shape == (0, 3, 4 * config.scale, 5 * config.scale)
 
 
 @needs_native

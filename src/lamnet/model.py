@@ -73,7 +73,7 @@ def _conv(x: Tensor, conv: nn.Conv2d) -> Tensor:
 
 def _pixel_shuffle(x: Tensor, scale: int) -> Tensor:
     """(B, H, W, C*scale*scale) -> (B, C, scale*H, scale*W); unlike PyTorch's, its gradient is channels-last as x is."""
-    split = x.reshape(*x.shape[:3], -1, scale, scale)
+    split = x.reshape(*x.shape[:3], x.shape[3] // scale**2, scale, scale)
     return split.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
 
 
