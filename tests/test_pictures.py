@@ -411,7 +411,8 @@ def test_the_resolution_of_exif(upscaler: Upscaler, tmp_path: Path, suffix: str,
     Image.fromarray(gradient(3)).save(source, exif=exif)
     upscaler.file(source, tmp_path / "b.jpg")
     exif = Image.open(tmp_path / "b.jpg").getexif()
-    assert (exif[0x011A], exif[0x011B]) == pytest.approx((480, 240) if stated else (72, 72), abs=0.01)
+    found = exif.get(0x011A), exif.get(0x011B)
+    assert found == (pytest.approx((480, 240), abs=0.01) if stated else (None, None))
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyvips
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
-from lamnet import images, pictures, png
+from lamnet import embed, images, pictures, png
 from lamnet.pictures import Picture
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" tiff:Orientation="6" note="kept"/>'
@@ -51,6 +52,25 @@ def test_xmp_of_other_formats_is_found(tmp_path: Path, suffix: str) -> None:
     assert written(tmp_path / f"a{suffix}", tmp_path / "b.png").info["xmp"] == XMP.replace(b"6", b"1")
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_what_stands_behind_the_pixels_is_found(tmp_path: Path, compressed: bool) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "Maker", 6
+    text = zlib.compress(XMP) if compressed else XMP
+    xmp = b"XML:com.adobe.xmp\0" + bytes([compressed, 0]) + b"\0\0" + text
+    Image.new("RGB", (12, 8), "red").save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    for kind, body in ((b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")), (b"iTXt", xmp)):
+        chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        data = data[:-12] + chunk + data[-12:]
+    (tmp_path / "a.png").write_bytes(data)
+    out = written(tmp_path / "a.png", tmp_path / "b.png")
+    assert out.size == (8, 12)
+    assert out.getexif()[0x010F] == "Maker"
+    assert out.getexif()[0x0112] == 1
+    assert out.info["xmp"] == XMP.replace(b"6", b"1")
+
+
 def test_colours_said_without_a_profile(tmp_path: Path) -> None:
     gamma, primaries = struct.pack(">I", 100_000), struct.pack(">8I", *range(30_000, 38_000, 1_000))
     info = PngInfo()
@@ -65,7 +85,7 @@ def test_colours_said_without_a_profile(tmp_path: Path) -> None:
 
 
 def test_chunks_move_what_is_behind_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(png, "_BLOCK", 100)
+    monkeypatch.setattr(embed, "_BLOCK", 100)
     pixels = np.random.default_rng(0).integers(0, 255, (40, 30, 3), np.uint8)
     images.write_array(tmp_path / "a.png", pixels)
     before = (tmp_path / "a.png").stat().st_size

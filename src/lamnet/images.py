@@ -14,7 +14,7 @@ from typing import IO, Any
 import pyvips
 from numpy.typing import NDArray
 
-from lamnet import bmp, tiff
+from lamnet import bmp, gif, tiff
 from lamnet.errors import BadImageError
 
 if sys.platform != "win32":
@@ -114,7 +114,8 @@ def named(path: Path, what: str) -> Generator[None]:
     try:
         yield
     except pyvips.Error as error:
-        reason = " ".join(str(error.detail or error.message).split())
+        lines = dict.fromkeys(str(error.detail or error.message).splitlines())  # each once: libraries repeat themselves
+        reason = " ".join(" ".join(lines).split())
         raise BadImageError(f"{path}: {what}: {reason}") from error
     except UnicodeDecodeError as error:  # libvips quotes the file's name, whose bytes need not be UTF-8
         raise BadImageError(f"{path}: {what}") from error
@@ -135,12 +136,23 @@ def load(path: Path, **options: int) -> pyvips.Image:
     with named(path, "expected a picture"):
         if kind.name == "bmp":
             return bmp.load(path)
-        if kind.name == "tiff" and (lab := tiff.lab_as_rgb(path, options.get("page", 0))):
-            said_rgb = pyvips.Operation.call("tiffload_buffer", lab[0], fail_on="truncated", **options)
-            return _lab(said_rgb, signed=lab[1])
+        if kind.name == "gif" and not gif.is_whole(path):
+            raise BadImageError(f"{path}: expected a whole picture, found its end within a frame")
+        if kind.name == "tiff":
+            return _load_tiff(path, options)
         return pyvips.Operation.call(
             f"{kind.name}load", os.fsencode(path), fail_on="truncated", revalidate=True, **options
         )
+
+
+def _load_tiff(path: Path, options: dict[str, int]) -> pyvips.Image:
+    """Cut, spoilt and unknown pixels are errors to libtiff; of those in tiles libvips tells at its next level only."""
+    mended = tiff.mended(path, options.get("page", 0))
+    name, source = ("tiffload_buffer", mended.data) if mended else ("tiffload", os.fsencode(path))
+    image = pyvips.Operation.call(name, source, fail_on="error", revalidate=True, **options)
+    if image.get_typeof("tile-width"):
+        image = pyvips.Operation.call(name, source, fail_on="warning", revalidate=True, **options)
+    return _lab(image, signed=mended.lab == "signed") if mended and mended.lab else image
 
 
 def _lab(pixels: Any, signed: bool) -> pyvips.Image:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import re
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 import pyvips
+
+from lamnet import exif
 
 # What describes the old file's pixels or coding rather than the picture.
 _LEFT_BEHIND = re.compile(
@@ -19,7 +22,8 @@ _SIZE_TAGS = {"ImageWidth": 0, "ImageLength": 1, "PixelXDimension": 0, "PixelYDi
 _PHOTOSHOP, _IPTC_RESOURCE = b"Photoshop 3.0\0", 0x0404
 _XMP_NUMBER = rb"(%s\s*(?:=\s*[\"']|>)\s*)(\d+)"  # as an attribute or an element
 _NO_RESOLUTION = (1.0, 1.0)  # libvips' pixels per millimetre of files that state none,
-_PNG_DEFAULT, _JPEG_DEFAULT = 2.834, 72 / 25.4  # these formats having their own
+_INCH = 25.4  # millimetres
+_PNG_DEFAULT, _JPEG_DEFAULT = 2.834, 72 / _INCH  # these formats having their own
 
 
 def carry(
@@ -42,8 +46,8 @@ def carry(
             fields[name] = f"{size[_SIZE_TAGS[tag]]} (, Long, 1 components, 4 bytes)"
     if "xmp-data" in fields:
         fields["xmp-data"] = correct_xmp(fields["xmp-data"], size, factor)
-    if "jpeg-thumbnail-data" in source.get_fields():
-        fields["jpeg-thumbnail-data"] = _thumbnail(source)
+    if source.get_typeof("jpeg-thumbnail-data"):
+        fields["jpeg-thumbnail-data"] = _thumbnail(source).data
         types["jpeg-thumbnail-data"] = source.get_typeof("jpeg-thumbnail-data")
 
     if "exif-data" in fields:
@@ -56,9 +60,27 @@ def carry(
     return carried.copy(xres=xres, yres=yres)
 
 
-def kept(source: pyvips.Image) -> str:
-    """libvips' `keep` for a result: no EXIF where the source had none and it would state nothing."""
-    return "all" if exif_of(source) or _resolution(source) else "xmp:iptc:icc:other"
+def carried_exif(
+    source: pyvips.Image, factor: tuple[float, float], size: tuple[int, int], most: int | None = None
+) -> bytes | None:
+    """The source's EXIF as it was, true for a result as in `carry`; None where there is none, or none that can be read.
+
+    Its thumbnail is left out where the block would have more than so many bytes.
+    """
+    if not (block := exif_of(source)):
+        return None
+    stated = _resolution(source)
+    per_inch = (stated[0] * factor[0] * _INCH, stated[1] * factor[1] * _INCH) if stated else None
+    thumbnail = _thumbnail(source) if source.get_typeof("jpeg-thumbnail-data") else None
+    made = exif.corrected(block, size, factor, per_inch, thumbnail)
+    if made and most and len(made) > most:
+        made = exif.corrected(block, size, factor, per_inch, None)
+    return made
+
+
+def kept(source: pyvips.Image, with_exif: bool = True) -> str:
+    """libvips' `keep` for a result: no EXIF where the source had none and it would state nothing, or not wanted from it."""
+    return "all" if with_exif and (exif_of(source) or _resolution(source)) else "xmp:iptc:icc:other"
 
 
 def exif_of(image: Any) -> bytes | None:
@@ -66,11 +88,24 @@ def exif_of(image: Any) -> bytes | None:
     return image.get("exif-data") if image.get_typeof("exif-data") else None
 
 
-def with_exif(image: pyvips.Image, exif: Any) -> pyvips.Image:
-    """The image with this EXIF, as if libvips had read it from the image's file."""
+def with_blobs(image: pyvips.Image, blobs: Mapping[str, bytes]) -> pyvips.Image:
+    """The image with EXIF, XMP by libvips' names for them, as if libvips had read them from the image's file."""
     described = image.copy()
-    described.set_type(pyvips.GValue.blob_type, "exif-data", exif)
+    for name, blob in blobs.items():
+        value: Any = blob
+        described.set_type(pyvips.GValue.blob_type, name, value)
     return described
+
+
+def upright(image: pyvips.Image, stated: bool) -> pyvips.Image:
+    """The image turned as it says: in XMP, where no orientation is `stated` besides."""
+    if not stated and image.get_typeof("xmp-data"):
+        packet: Any = image.get("xmp-data")
+        found = re.search(_XMP_NUMBER % b"tiff:Orientation", packet)
+        if found and int(found[2]) in range(2, 9):
+            image = image.copy()
+            image.set_type(pyvips.GValue.gint_type, "orientation", int(found[2]))
+    return image.autorot()
 
 
 def iptc_of(image: Any) -> bytes | None:
@@ -94,10 +129,7 @@ def iptc_of(image: Any) -> bytes | None:
 def with_iptc(image: pyvips.Image, iptc: bytes) -> pyvips.Image:
     """The image with IPTC records as a JPEG has them; of Photoshop's other resources, thumbnails for one, none."""
     resource = b"8BIM" + struct.pack(">HHI", _IPTC_RESOURCE, 0, len(iptc)) + iptc + b"\0" * (len(iptc) % 2)
-    data: Any = _PHOTOSHOP + resource
-    described = image.copy()
-    described.set_type(pyvips.GValue.blob_type, "iptc-data", data)
-    return described
+    return with_blobs(image, {"iptc-data": _PHOTOSHOP + resource})
 
 
 def correct_xmp(packet: bytes, size: tuple[int, int], factor: tuple[float, float] = (1, 1)) -> bytes:
@@ -121,16 +153,16 @@ def correct_xmp(packet: bytes, size: tuple[int, int], factor: tuple[float, float
 
 def _resolution(source: pyvips.Image) -> tuple[float, float] | None:
     """The pixels per millimetre that a file states, be it in EXIF, where libvips sees them in some formats only."""
-    stated, exif = (source.xres, source.yres), exif_of(source)
-    if stated == _NO_RESOLUTION and exif:
-        other = with_exif(pyvips.Image.black(1, 1), exif)
+    stated, block = (source.xres, source.yres), exif_of(source)
+    if stated == _NO_RESOLUTION and block:
+        other = with_blobs(pyvips.Image.black(1, 1), {"exif-data": block})
         stated = (other.xres, other.yres)
     assumed = math.isclose(stated[0], _JPEG_DEFAULT) and not source.get_typeof("resolution-unit")
     return None if stated == _NO_RESOLUTION or stated[0] == _PNG_DEFAULT or assumed else stated
 
 
-def _thumbnail(source: pyvips.Image) -> bytes:
+def _thumbnail(source: pyvips.Image) -> exif.Thumbnail:
     small: Any = source.thumbnail_image(160, height=160, size="down")
     if small.hasalpha():
         small = small.flatten(background=255)
-    return small.jpegsave_buffer(Q=80, keep="none")
+    return exif.Thumbnail(small.jpegsave_buffer(Q=80, keep="none"), small.width, small.height)

@@ -10,7 +10,7 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from lamnet import images, metadata, png, tiff
+from lamnet import embed, images, metadata, png, tiff
 from lamnet.errors import BadImageError
 from lamnet.images import Format
 
@@ -57,10 +57,8 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
             pages = [first.crop(0, i * height, first.width, height) for i in range(count)]
         else:
             pages = [first] + [images.load(path, page=i) for i in range(1, count)]
-            if kind.name == "tiff":
-                pages = _described(pages, tiff.pages_of(path, count))
             _check_size(path, max(p.width for p in pages), sum(p.height for p in pages), max_pixels)
-        ready = tuple(_prepared(path, page.autorot()) for page in pages)
+        ready = tuple(_prepared(path, page) for page in _upright(path, kind, pages))
     return Picture(path, kind, ready, animated and count > 1)
 
 
@@ -137,22 +135,42 @@ def save(picture: Picture, results: list[pyvips.Image], target: Path) -> None:
             whole = metadata.with_iptc(whole, iptc)
         if len(results) > 1:
             _set_frames(whole, source, results[0].height)
-    options: dict[str, Any] = {"keep": metadata.kept(source)}
+        exif = _exif_for(kind, source, target, (results[0].width, results[0].height))
+    options: dict[str, Any] = {"keep": metadata.kept(source, with_exif=exif is None)}
     if kind.name == "heif":
         options["bitdepth"] = 8 if whole.format == "uchar" else 12
     with images.appearing(target) as partial:
         if kind.name == "png":
-            _save_png(kind, picture, whole, partial, **options)
-        else:
-            images.write(kind, partial, whole, **options)
+            _save_png(kind, picture, whole, partial, exif, **options)
+            return
+        images.write(kind, partial, whole, **options)
+        if exif and kind.name == "jpeg":
+            embed.into_jpeg(partial, exif)
+        elif exif:
+            embed.into_webp(partial, exif, (results[0].width, results[0].height), whole.hasalpha())
 
 
-def _save_png(kind: Format, picture: Picture, image: Any, path: Path, **options: Any) -> None:
+def _exif_for(kind: Format, source: pyvips.Image, target: Path, size: tuple[int, int]) -> bytes | None:
+    """The EXIF that a result of this (width, height) gets from us; None where there is none or libvips does it."""
+    if kind.name not in ("jpeg", "png", "webp"):
+        return None
+    most = embed.MOST_IN_JPEG if kind.name == "jpeg" else None
+    exif = metadata.carried_exif(source, (size[0] / source.width, size[1] / source.height), size, most)
+    if exif and most and len(exif) > most:
+        raise BadImageError(
+            f"{target}: expected a format that holds {len(exif):,} bytes of EXIF, found {target.suffix}"
+        )
+    return exif
+
+
+def _save_png(kind: Format, picture: Picture, image: Any, path: Path, exif: bytes | None, **options: Any) -> None:
     """libvips would pack XMP so that others do not find it, and spoil texts that are not ASCII."""
     described = png.described(picture.path) if picture.format.name == "png" else b""
     if image.get_typeof("xmp-data"):
         described += png.xmp_chunk(image.get("xmp-data"))
         image.remove("xmp-data")
+    if exif:
+        described += png.exif_chunk(exif)
     images.write(kind, path, image, **options)
     png.add(path, described)
 
@@ -198,14 +216,25 @@ def _loses_frames(path: Path, kind: Format) -> bool:
     return (kind.name == "png" and png.is_animated(path)) or (kind.name == "heif" and brand in _SEQUENCES)
 
 
-def _described(pages: list[pyvips.Image], known: list[tiff.Page]) -> list[pyvips.Image]:
-    """The pages of a TIFF with their EXIF, without those that are another one in a smaller size."""
+def _upright(path: Path, kind: Format, pages: list[pyvips.Image]) -> list[pyvips.Image]:
+    """The pages with the metadata that libvips does not see, turned as they say."""
+    if kind.name == "tiff":
+        return _upright_pages(pages, tiff.pages_of(path, len(pages)))
+    if kind.name == "png":
+        unseen = {name: blob for name, blob in png.metadata_of(path).items() if not pages[0].get_typeof(name)}
+        pages = [metadata.with_blobs(pages[0], unseen)]
+    stated = bool(pages[0].get_typeof("orientation")) or kind.name == "heif"  # whose own turn libvips has made
+    return [metadata.upright(page, stated) for page in pages]
+
+
+def _upright_pages(pages: list[pyvips.Image], known: list[tiff.Page]) -> list[pyvips.Image]:
+    """The pages of a TIFF with their EXIF, upright, without those that are another one in a smaller size."""
     described = [
-        metadata.with_exif(image, page.exif) if page.exif else image
+        metadata.upright(metadata.with_blobs(image, {"exif-data": page.exif} if page.exif else {}), page.oriented)
         for image, page in zip(pages, known, strict=True)
         if not page.reduced
     ]
-    return described or pages
+    return described or [page.autorot() for page in pages]
 
 
 def _prepared(path: Path, image: pyvips.Image) -> pyvips.Image:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
+
+from lamnet.embed import insert
 
 _COLOURS = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"})  # said without a profile
 _TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _XMP = b"XML:com.adobe.xmp\0"
 _MOST = 2**26  # bytes of a chunk: more is no description
 _AFTER_HEADER = 8 + 25
-_BLOCK = 2**24
 
 
 def is_animated(path: Path) -> bool:
@@ -37,24 +39,40 @@ def described(path: Path) -> bytes:
     return b"".join(found)
 
 
+def metadata_of(path: Path) -> dict[str, bytes]:
+    """EXIF and XMP by libvips' names for them, wherever they are: libvips sees none behind the pixels."""
+    found: dict[str, bytes] = {}
+    with path.open("rb") as file:
+        for kind, size in _chunks(file):
+            if kind == b"eXIf" and size <= _MOST:
+                found["exif-data"] = b"Exif\0\0" + file.read(size)
+            elif kind == b"iTXt" and size <= _MOST and file.read(len(_XMP)) == _XMP:
+                with suppress(ValueError, zlib.error):
+                    found["xmp-data"] = _text(file.read(size - len(_XMP)))
+    return found
+
+
+def _text(data: bytes) -> bytes:
+    """Of an iTXt what follows its keyword: whether it is compressed and how, language and translated keyword, the text."""
+    _, _, text = data[2:].split(b"\0", 2)
+    if not data[0]:
+        return text
+    return zlib.decompressobj().decompress(text, _MOST)
+
+
 def xmp_chunk(packet: bytes) -> bytes:
     """An XMP packet as its specification puts it into a PNG."""
     return _chunk(b"iTXt", _XMP + b"\0\0\0\0" + packet)
 
 
+def exif_chunk(exif: bytes) -> bytes:
+    """An EXIF block as it stands in a PNG."""
+    return _chunk(b"eXIf", exif)
+
+
 def add(path: Path, chunks: bytes) -> None:
     """Put chunks behind the header of a PNG file."""
-    with path.open("r+b") as file:
-        end = file.seek(0, 2)
-        while end > _AFTER_HEADER:
-            start = max(_AFTER_HEADER, end - _BLOCK)
-            file.seek(start)
-            block = file.read(end - start)
-            file.seek(start + len(chunks))
-            file.write(block)
-            end = start
-        file.seek(_AFTER_HEADER)
-        file.write(chunks)
+    insert(path, _AFTER_HEADER, chunks)
 
 
 def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:

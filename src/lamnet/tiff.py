@@ -9,7 +9,7 @@ from collections.abc import Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import numpy as np
 
@@ -22,10 +22,11 @@ _SUBFILE, _WIDTH, _HEIGHT = 254, 256, 257
 _EXIF_WIDTH, _EXIF_HEIGHT = 40962, 40963
 _OFFSETS = (273, 324)  # where strips and tiles lie
 _IPTC = 33723
-_BITS, _PHOTOMETRIC = 258, 262
+_BITS, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274
 _RGB, _CIELAB, _ICCLAB = 2, 8, 9
 _LONG, _UNDEFINED, _LONG8 = 4, 7, 16
 _ITEM = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_UNSIGNED = {1: "B", 2: "H", 4: "L"}
 _PAIRS = (5, 10)  # rationals: two items each
 _MOST = 2**26  # bytes of a field: more is no description
 
@@ -69,10 +70,11 @@ class _Layout:
 
 @dataclass(frozen=True)
 class Page:
-    """What a page says of itself: EXIF, as a little TIFF of its own, and whether it is another one in a smaller size."""
+    """What a page says of itself: EXIF, as a little TIFF of its own, whether it is another one in a smaller size, and turned."""
 
     exif: bytes | None = None
     reduced: bool = False
+    oriented: bool = False
 
 
 def pages_of(path: Path, count: int) -> list[Page]:
@@ -83,42 +85,77 @@ def pages_of(path: Path, count: int) -> list[Page]:
             layout = _layout_of(file)
             at = layout.start
             for _ in range(count):
-                directory, at = _read(file, layout, _follow(file, layout, at), _DESCRIPTIVE | {_SUBFILE})
+                directory, at = _read(file, layout, _follow(file, layout, at), _DESCRIPTIVE | {_SUBFILE, _ORIENTATION})
                 subfile = directory.pop(_SUBFILE, None)
                 reduced = isinstance(subfile, Field) and bool(subfile.data[0] & 1)
-                found.append(Page(_little_tiff(directory) if directory else None, reduced))
+                oriented = directory.pop(_ORIENTATION, None) is not None
+                found.append(Page(_little_tiff(directory) if directory else None, reduced, oriented))
         except (struct.error, KeyError):
             pass
     return found + [Page()] * (count - len(found))
 
 
-def lab_as_rgb(path: Path, page: int) -> tuple[bytes, bool] | None:
-    """A TIFF whose page is in Lab of 8 bits, which libvips cannot read, saying that it is RGB; None for any other page.
+@dataclass(frozen=True)
+class Mended:
+    """A TIFF that says what libvips can read; whether its page is in Lab, said to be RGB, whose a and b are signed or begin at -128."""
 
-    Second, whether a and b are signed (CIELAB) or begin at -128 (ICCLAB).
-    """
+    data: bytes
+    lab: Literal["signed", "from -128"] | None
+
+
+def mended(path: Path, page: int) -> Mended | None:
+    """A TIFF with orientations that there are, its page, if in Lab of 8 bits, saying RGB; None where that is so already."""
     with path.open("rb") as file:
         try:
             layout = _layout_of(file)
-            start, at, directory = 0, layout.start, Directory()
-            for _ in range(page + 1):
-                start = _follow(file, layout, at)
-                directory, at = _read(file, layout, start, {_BITS, _PHOTOMETRIC})
         except (struct.error, KeyError):
             return None
-        kind, bits = directory.get(_PHOTOMETRIC), directory.get(_BITS)
-        if not isinstance(kind, Field) or not isinstance(bits, Field) or bits.data[:2] != b"\x08\0":
-            return None
-        if kind.data[0] not in (_CIELAB, _ICCLAB):
+        changes, lab = _to_mend(file, layout, page)
+        if not changes:
             return None
         file.seek(0)
         data = bytearray(file.read())
-    fields = data[start:at]
-    for place in range(layout.count.size, len(fields), layout.field.size):
-        tag, kind_of, number, _ = layout.field.unpack_from(fields, place)
-        if tag == _PHOTOMETRIC:
-            layout.field.pack_into(data, start + place, tag, kind_of, number, struct.pack(layout.order + "H", _RGB))
-    return bytes(data), kind.data[0] == _CIELAB
+    for place, value in changes.items():
+        _, kind, _, _ = layout.field.unpack_from(data, place)
+        item = struct.Struct(layout.order + _UNSIGNED[_ITEM[kind]])
+        item.pack_into(data, place + layout.field.size - layout.offset.size, value)
+    return Mended(bytes(data), lab)
+
+
+def _to_mend(
+    file: IO[bytes], layout: _Layout, page: int
+) -> tuple[dict[int, int], Literal["signed", "from -128"] | None]:
+    """Numbers by the places of their entries, and `Mended.lab`."""
+    changes: dict[int, int] = {}
+    lab: Literal["signed", "from -128"] | None = None
+    at, seen = layout.start, set[int]()
+    with suppress(struct.error):
+        while (start := _follow(file, layout, at)) and start not in seen:
+            directory, at = _read(file, layout, start, {_BITS, _PHOTOMETRIC, _ORIENTATION})
+            space, bits, turn = (_number(directory, tag) for tag in (_PHOTOMETRIC, _BITS, _ORIENTATION))
+            if len(seen) == page and bits == 8 and space in (_CIELAB, _ICCLAB):
+                lab = "signed" if space == _CIELAB else "from -128"
+                changes[_place(file, layout, start, _PHOTOMETRIC)] = _RGB
+            if turn is not None and turn not in range(1, 9):
+                changes[_place(file, layout, start, _ORIENTATION)] = 1
+            seen.add(start)
+    return changes, lab
+
+
+def _number(directory: Directory, tag: int) -> int | None:
+    """A field's first number, where it is one that a page's description can be."""
+    field = directory.get(tag)
+    if not isinstance(field, Field) or _ITEM[field.kind] not in _UNSIGNED:
+        return None
+    return int.from_bytes(field.data[: _ITEM[field.kind]], "little")
+
+
+def _place(file: IO[bytes], layout: _Layout, start: int, wanted: int) -> int:
+    """Where in a file a directory's entry for a tag, which it has, is."""
+    _go(file, start)
+    (count,) = _unpack(file, layout.count)
+    tags = (_unpack(file, layout.field)[0] for _ in range(count))
+    return start + layout.count.size + next(i for i, tag in enumerate(tags) if tag == wanted) * layout.field.size
 
 
 def add_page(path: Path, page: Path, exif: bytes | None, iptc: bytes | None = None) -> None:
