@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lamnet import info, weights
+from lamnet import info, terminal, weights
 from lamnet.cli import app
 from lamnet.model import LAMNet, LAMNetConfig
 from lamnet.ops.backend import BACKENDS
@@ -55,3 +55,7 @@ def test_info_prints_each_fact_on_a_line(capsys: pytest.CaptureFixture[str]) -> 
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("torch ") and torch.__version__ in line for line in lines)
     assert any(line.startswith("reference on cpu") and line.endswith("runs") for line in lines)
+
+
+def test_a_line_holds_nothing_that_drives_a_terminal() -> None:
+    assert terminal.one_line("a\x1b[31m\r\n\x9b\u2028é日.png") == "a\\x1b[31m\\r\\n\\x9b\\u2028é日.png"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ def tree(tmp_path: Path) -> Path:
 
 def results(inputs: list[Path | str], out: Path | None, suffix: str = ".png") -> list[str]:
     planned = jobs.plan([str(name) for name in inputs], out, "_x4")
-    return [f"{job.source.name} -> {job.result(suffix)}" for job in planned if job.taken_by is None]
+    return [f"{job.source.name} -> {job.result(suffix)}" for job in planned if job.problem is None]
 
 
 def test_a_changed_suffix_does_not_make_two_results_one(tree: Path) -> None:
@@ -57,7 +59,10 @@ def test_what_a_pattern_finds_is_mirrored(tree: Path) -> None:
 
 def test_a_source_whose_result_is_anothers_is_told_so(tree: Path) -> None:
     first, second = jobs.plan([str(tree / "one" / "x.png"), str(tree / "two" / "x.png")], Path("out"), "_x4")
-    assert (first.taken_by, second.taken_by) == (None, tree / "one" / "x.png")
+    assert (first.problem, second.problem) == (
+        None,
+        f"expected another name than that of {tree / 'one' / 'x.png'}, or another folder",
+    )
 
 
 def test_a_source_named_twice_is_done_once(tree: Path) -> None:
@@ -68,3 +73,32 @@ def test_a_source_named_twice_is_done_once(tree: Path) -> None:
 def test_an_empty_name_is_not_the_present_folder() -> None:
     with pytest.raises(BadArgumentError, match="empty"):
         jobs.plan([""], None, "_x4")
+
+
+def test_a_slash_makes_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    (job,) = jobs.plan([str(tmp_path / "a.png")], f"{tmp_path}/v1.5/", "_x2")
+    assert job.result(".png") == tmp_path / "v1.5" / "a_x2.png"
+
+
+def test_a_name_that_the_system_refuses_leaves_the_others(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    names = [job.source.name for job in jobs.plan(["q" * 300 + ".png", str(tmp_path / "a.png")], tmp_path, "_x2")]
+    assert names == ["q" * 300 + ".png", "a.png"]
+
+
+def test_a_folder_that_cannot_be_read_is_a_job_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("open", "shut"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").touch()
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:  # whoever runs the tests may be allowed everything
+        if Path(path).name == "shut":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    good, bad = jobs.plan([str(tmp_path)], None, "_x2")
+    assert good.source == tmp_path / "open" / "a.png"
+    assert (bad.source, bad.problem) == (tmp_path / "shut", "cannot be read: Permission denied")

@@ -6,7 +6,7 @@ import io
 import itertools
 import struct
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ import pyvips
 import tifffile
 import torch
 from PIL import Image, IptcImagePlugin
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from lamnet import LAMNet, LAMNetConfig, Upscaler, images, metadata, pictures
@@ -459,3 +460,34 @@ def test_iptc(upscaler: Upscaler, tmp_path: Path, source_suffix: str, suffix: st
     upscaler.file(source, tmp_path / f"b{suffix}")
     assert IptcImagePlugin.getiptcinfo(Image.open(tmp_path / f"b{suffix}")) == {(2, 5): b"Title"}
     assert b"thumbnail" not in (tmp_path / f"b{suffix}").read_bytes()
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_white_and_opaque_of_10_and_12_bits(upscaler: Upscaler, tmp_path: Path, bits: int) -> None:
+    white: Any = pyvips.Image.new_from_array(np.full((16, 16, 4), 65535, np.uint16), interpretation="rgb16")
+    white.heifsave(str(tmp_path / "a.avif"), compression="av1", bitdepth=bits, lossless=True)
+    upscaler.file(tmp_path / "a.avif", tmp_path / "b.tif")
+    assert (tifffile.imread(tmp_path / "b.tif") == 65535).all()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+@pytest.mark.parametrize("exif", [False, True])
+def test_an_orientation_in_xmp_counts_where_exif_has_none(
+    upscaler: Upscaler, tmp_path: Path, suffix: str, exif: bool
+) -> None:
+    packet = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" tiff:Orientation="6"/>'
+    tags = Image.Exif()
+    tags[0x0112] = 1
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", packet.decode())
+    options: dict[str, Any] = {"xmp": packet, "pnginfo": info, "tiffinfo": {700: packet}}
+    if exif:
+        options |= {"exif": tags, "tiffinfo": {700: packet, 0x0112: 1}}
+    if suffix == ".tif":
+        options = {"tiffinfo": options["tiffinfo"]}
+    Image.fromarray(gradient(3)).save(tmp_path / f"a{suffix}", **options)
+    upscaler.file(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}")
+    out = Image.open(tmp_path / f"b{suffix}")
+    assert out.size == ((72, 48) if exif else (48, 72))
+    xmp: Any = pyvips.Image.new_from_file(str(tmp_path / f"b{suffix}")).get("xmp-data")
+    assert b'tiff:Orientation="1"' in xmp

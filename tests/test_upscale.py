@@ -118,3 +118,22 @@ def test_a_truncated_file_leaves_nothing_behind(network: LAMNet, pixels: np.ndar
     with pytest.raises(BadImageError, match=r"a\.jpg"):
         Upscaler(network, "cpu").file(tmp_path / "a.jpg", tmp_path / "b.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.jpg"]
+
+
+def test_the_source_is_not_replaced(network: LAMNet, pixels: np.ndarray, tmp_path: Path) -> None:
+    images.write_array(tmp_path / "a.png", pixels)
+    before = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "b.png").symlink_to(tmp_path / "a.png")
+    for name in ("a.png", "b.png"):
+        with pytest.raises(BadImageError, match="expected another name for the result than its source's"):
+            Upscaler(network, "cpu").file(tmp_path / "a.png", tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == before
+
+
+def test_floats_too_far_apart_are_refused(network: LAMNet) -> None:
+    array = np.zeros((8, 8, 3), np.float32)
+    array[0], array[1] = 3e38, -3e38
+    with pytest.raises(
+        BadArgumentError, match=r"array: expected numbers at most 3\.4e\+38 apart, got -3e\+38 to 3e\+38"
+    ):
+        Upscaler(network, "cpu")(array)

@@ -198,8 +198,8 @@ def upscale_one(
 
 
 def _open(job: Job, upscalers: Upscalers) -> Picture | Clip:
-    if job.taken_by is not None:
-        raise BadImageError(f"{job.source}: expected another name than that of {job.taken_by}, or another folder")
+    if job.problem is not None:
+        raise BadImageError(f"{job.source}: {job.problem}")
     if job.source.suffix.lower() in video.SUFFIXES:
         return video.open_clip(job.source, upscalers.max_pixels)
     return pictures.open_picture(job.source, upscalers.max_pixels)
@@ -258,7 +258,6 @@ def _is_name(model: str) -> bool:
 
 
 def _check_free(job: Job, target: Path, overwrite: bool) -> None:
-    if target.exists() and target.samefile(job.source):
-        raise BadImageError(f"{target}: expected another name for the result than its source's")
+    images.check_apart(job.source, target)
     if os.path.lexists(target) and not overwrite:
         raise BadImageError(f"{target}: exists already; --overwrite replaces it")

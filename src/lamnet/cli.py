@@ -121,7 +121,7 @@ def upscale(
                 print(one_line(line))
             return
     else:
-        plan, one = partial(jobs.plan, photos, None if out is None else Path(out), f"_{goal}"), batch.upscale_one
+        plan, one = partial(jobs.plan, photos, out, f"_{goal}"), batch.upscale_one
         total = sum(1 for _ in plan())
     with interrupts.by_exception():
         if dry_run:

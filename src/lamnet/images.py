@@ -80,6 +80,13 @@ _SIGNATURES = (
 )
 
 
+def check_apart(source: Path, target: Path) -> None:
+    """Raises BadImageError when a result would take its source's place."""
+    with named(target, "cannot be written"):
+        if target.exists() and source.exists() and target.samefile(source):
+            raise BadImageError(f"{target}: expected another name for the result than its source's")
+
+
 def find(folder: Path) -> list[Path]:
     """The picture files directly in a folder, sorted by name."""
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
@@ -95,10 +102,11 @@ def format_named(path: Path) -> Format:
 
 def format_of(path: Path) -> Format:
     """The format of an existing file, from its first bytes: names lie. Raises BadImageError when it is none of ours."""
-    if not path.is_file():
-        raise BadImageError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
-    with named(path, "cannot be read"), path.open("rb") as file:
-        start = file.read(16)
+    with named(path, "cannot be read"):
+        if not path.is_file():
+            raise BadImageError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+        with path.open("rb") as file:
+            start = file.read(16)
     for name, at, signatures in _SIGNATURES:
         if start[at:].startswith(signatures):
             return next(kind for kind in FORMATS if kind.name == name)

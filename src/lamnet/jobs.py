@@ -28,7 +28,7 @@ class Job:
         needs_suffix: which of the two.
         found: in a folder or by a pattern, so that a result that exists means work done already and not a mistake.
         shared: others have this target, so that a result of another suffix than its source's says that one too.
-        taken_by: a source before this one with the same result.
+        problem: why it cannot be done, where that is known beforehand.
     """
 
     source: Path
@@ -36,7 +36,7 @@ class Job:
     needs_suffix: bool = True
     found: bool = False
     shared: bool = False
-    taken_by: Path | None = None
+    problem: str | None = None
 
     def result(self, suffix: str) -> Path:
         """The result, where it would have this suffix."""
@@ -50,10 +50,11 @@ def ending(source: PurePath, suffix: str, shared: bool) -> str:
     return suffix if suffix == source.suffix or not shared else source.suffix + suffix
 
 
-def plan(inputs: Sequence[str], out: Path | None, mark: str) -> Iterator[Job]:
+def plan(inputs: Sequence[str], out: Path | str | None, mark: str) -> Iterator[Job]:
     """Where each input's result goes: beside it with `mark` after its name (photo_x4.png), or into the file or folder `out`.
 
     Args:
+        out: with a slash at its end it is a folder, whatever its name.
         inputs: files, folders (with all below them, which `out` then mirrors), or patterns such as "a/**/*.png" (what
             lies below a/ is mirrored).
 
@@ -63,8 +64,10 @@ def plan(inputs: Sequence[str], out: Path | None, mark: str) -> Iterator[Job]:
     """
     if "" in inputs:
         raise BadArgumentError("photos: expected names, got an empty one")
-    if out is not None and out.suffix and not out.is_dir():
-        if len(inputs) == 1 and not Path(inputs[0]).is_dir() and not _matches(inputs[0]):
+    said = isinstance(out, str) and out.endswith(("/", os.sep))
+    out = None if out is None else Path(out)
+    if out is not None and out.suffix and not said and not _is_folder(out):
+        if len(inputs) == 1 and not _is_folder(Path(inputs[0])) and not _matches(inputs[0]):
             return iter([Job(Path(inputs[0]), out, needs_suffix=False)])
         if out.suffix.lower() in SUFFIXES:
             raise BadArgumentError(f"out: expected a folder for the results of several pictures, got {out}")
@@ -93,7 +96,7 @@ def _original(stem: str) -> str | None:
 
 def _jobs_of(name: str, out: Path | None, mark: str) -> Iterator[Job]:
     path = Path(name)
-    if path.is_dir():
+    if _is_folder(path):
         yield from _below(path, out, mark)
         return
     found = _matches(name)
@@ -108,15 +111,19 @@ def _jobs_of(name: str, out: Path | None, mark: str) -> Iterator[Job]:
 def _below(folder: Path, out: Path | None, mark: str) -> Iterator[Job]:
     """The jobs of a folder and all below it, but for hidden ones and those in `out`; links to folders are not followed."""
     beside = out is None or _same(folder, out)
-    for place, folders, names in os.walk(folder):
+    unread: list[OSError] = []
+    for place, folders, names in os.walk(folder, onerror=unread.append):
         here = Path(place)
         folders[:] = sorted(
             name for name in folders if not name.startswith(".") and (out is None or not _same(here / name, out))
         )
         sources = (here / name for name in sources_among(names, beside))
         target = _mirrored(here, folder, out)
-        jobs = (Job(source, target / (source.stem + mark), found=True) for source in sources if source.is_file())
+        jobs = (Job(source, target / (source.stem + mark), found=True) for source in sources if _may_be_file(source))
         yield from of_folder(jobs)
+    for error in unread:
+        place = Path(error.filename)
+        yield Job(place, _mirrored(place, folder, out), problem=f"cannot be read: {error.strerror}")
 
 
 def of_folder(jobs: Iterable[Job]) -> Iterator[Job]:
@@ -133,8 +140,8 @@ def apart(jobs: Iterable[Job]) -> Iterator[Job]:
     owners: dict[tuple[Path, str], Path] = {}
     for job in once.values():
         owner = owners.setdefault((job.target, job.source.suffix), job.source)
-        taken_by = None if owner == job.source else owner
-        yield replace(job, shared=count[job.target] > 1, taken_by=job.taken_by or taken_by)
+        taken = None if owner == job.source else f"expected another name than that of {owner}, or another folder"
+        yield replace(job, shared=count[job.target] > 1, problem=job.problem or taken)
 
 
 def _matches(name: str) -> list[Path]:
@@ -151,6 +158,20 @@ def _before_magic(pattern: Path) -> list[str]:
     parts = list(pattern.parts)
     first = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     return parts[:first]
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a job that fails when its turn comes
+        return False
+
+
+def _may_be_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # reading it will say why
+        return True
 
 
 def _mirrored(place: Path, root: Path, out: Path | None) -> Path:

@@ -15,6 +15,7 @@ from lamnet.errors import BadImageError
 from lamnet.images import Format
 
 MAX_PIXELS = 500_000_000  # of one file, all pages together; a header that claims more is refused unless asked for
+WIDEST = float(np.finfo(np.float32).max)  # between the least and the most of a picture in floats
 
 _DTYPES = {"uchar": "uint8", "ushort": "uint16", "float": "float32", "double": "float32"}
 _SEQUENCES = (b"avis", b"msf1")  # how AVIF and HEIF files with frames begin
@@ -82,7 +83,10 @@ def value_range(picture: Picture, page: int) -> tuple[float, float]:
     if dtype_of(image) != "float32":
         return 0.0, float(np.iinfo(dtype_of(image)).max)
     with images.named(picture.path, "expected a whole picture"):
-        return min(0.0, image.min()), max(1.0, image.max())
+        low, high = min(0.0, image.min()), max(1.0, image.max())
+    if high - low > WIDEST:
+        raise BadImageError(f"{picture.path}: expected numbers at most {WIDEST:.3g} apart, found {low:g} to {high:g}")
+    return low, high
 
 
 def suffix_for(picture: Picture, size: tuple[int, int]) -> str:
@@ -244,11 +248,18 @@ def _prepared(path: Path, image: pyvips.Image) -> pyvips.Image:
         image = image.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=depth)
     elif image.interpretation not in _RGB_OR_GREY:
         image = image.colourspace("rgb16" if image.format in ("short", "ushort") else "srgb")
+    if image.format == "ushort" and image.get_typeof("bits-per-sample"):
+        image = _stretched(image)
     if str(image.format) not in _DTYPES or image.bands > 4:
         raise BadImageError(
             f"{path}: expected 1 to 4 bands of 8 or 16 bits or float, found {image.bands} of {image.format}"
         )
     return image.cast("float") if image.format == "double" else image
+
+
+def _stretched(image: Any) -> pyvips.Image:
+    """Of 10 or 12 bits, which libvips puts above zeros, all of the 16: white stays white."""
+    return image | (image >> image.get("bits-per-sample"))
 
 
 def _lacks(kind: Format, picture: Picture, size: tuple[int, int]) -> str | None:

@@ -49,6 +49,8 @@ def raster_of_array(pixels: NDArray[Any]) -> Raster:
         low, high = min(0.0, float(pixels.min())), max(1.0, float(pixels.max()))
     else:
         raise BadArgumentError("array: expected finite numbers, got NaN or infinity")
+    if high - low > pictures.WIDEST:
+        raise BadArgumentError(f"array: expected numbers at most {pictures.WIDEST:.3g} apart, got {low:g} to {high:g}")
 
     def read(box: Box) -> NDArray[Any]:
         return pixels[box.top : box.top + box.height, box.left : box.left + box.width]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -42,4 +43,5 @@ def complain(problem: object) -> None:
 
 def one_line(text: object) -> str:
     """One printable line, whatever bytes a file's name holds."""
-    return str(text).encode(errors="backslashreplace").decode().replace("\r", "\\r").replace("\n", "\\n")
+    known = str(text).encode(errors="backslashreplace").decode()
+    return "".join(ascii(one)[1:-1] if unicodedata.category(one) in ("Cc", "Zl", "Zp") else one for one in known)

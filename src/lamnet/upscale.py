@@ -127,6 +127,7 @@ class Upscaler:
         target cannot be written or hold it.
         """
         source, target = Path(source), Path(target)
+        images.check_apart(source, target)
         if source.suffix.lower() in video.SUFFIXES:
             steps = video.steps(self, video.open_clip(source, self.max_pixels), target)
         else:
