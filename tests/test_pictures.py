@@ -491,3 +491,50 @@ def test_an_orientation_in_xmp_counts_where_exif_has_none(
     assert out.size == ((72, 48) if exif else (48, 72))
     xmp: Any = pyvips.Image.new_from_file(str(tmp_path / f"b{suffix}")).get("xmp-data")
     assert b'tiff:Orientation="1"' in xmp
+
+
+def avif_stating(path: Path, pixels: np.ndarray, primaries: int, transfer: int) -> None:
+    Image.fromarray(pixels).save(path, quality=100, subsampling="4:4:4")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"colrnclx") + 8
+    data[at : at + 4] = struct.pack(">HH", primaries, transfer)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".avif", ".tif"])
+def test_display_p3_said_by_number_becomes_a_profile(upscaler: Upscaler, tmp_path: Path, suffix: str) -> None:
+    avif_stating(tmp_path / "a.avif", gradient(3), 12, 13)
+    upscaler.file(tmp_path / "a.avif", tmp_path / f"b{suffix}")
+    out = Image.open(tmp_path / f"b{suffix}")
+    p3: Any = pyvips.Operation.call("profile_load", "p3")
+    assert out.info["icc_profile"] == p3
+    assert np.abs(np.asarray(out).astype(int) - doubled(gradient(3))).mean() < 3
+
+
+def test_other_colours_said_by_number_go_where_they_can_be_said(upscaler: Upscaler, tmp_path: Path) -> None:
+    avif_stating(tmp_path / "a.avif", gradient(3), 9, 16)
+    picture = pictures.open_picture(tmp_path / "a.avif")
+    assert pictures.suffix_for(picture, (72, 48)) == ".png"
+    upscaler.file(tmp_path / "a.avif", tmp_path / "b.png")
+    assert b"cICP\x09\x10\x00\x01" in (tmp_path / "b.png").read_bytes()
+    again = pictures.open_picture(tmp_path / "b.png")
+    assert again.colours == picture.colours == (9, 16)
+    with pytest.raises(BadImageError, match=r"c\.jpg: expected a format that holds colours of primaries 9"):
+        upscaler.file(tmp_path / "a.avif", tmp_path / "c.jpg")
+
+
+@pytest.mark.parametrize("colours", [(1, 13), (2, 2), (1, 1)])
+def test_srgb_said_by_number_needs_no_profile(upscaler: Upscaler, tmp_path: Path, colours: tuple[int, int]) -> None:
+    avif_stating(tmp_path / "a.avif", gradient(3), *colours)
+    upscaler.file(tmp_path / "a.avif", tmp_path / "b.jpg")
+    assert "icc_profile" not in Image.open(tmp_path / "b.jpg").info
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_lossless_webp_stays_so(upscaler: Upscaler, tmp_path: Path, frames: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (frames, 24, 36, 3), np.uint8)
+    first, *others = map(Image.fromarray, pixels)
+    first.save(tmp_path / "a.webp", lossless=True, **({"save_all": True, "append_images": others} if others else {}))
+    upscaler.file(tmp_path / "a.webp", tmp_path / "b.webp")
+    out = pyvips.Image.new_from_file(str(tmp_path / "b.webp"), n=-1)
+    np.testing.assert_array_equal(out.numpy()[..., :3], doubled(pixels.reshape(-1, 36, 3)))

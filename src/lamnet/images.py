@@ -14,7 +14,7 @@ from typing import IO, Any
 import pyvips
 from numpy.typing import NDArray
 
-from lamnet import bmp, gif, tiff
+from lamnet import bmp, gif, tiff, webp
 from lamnet.errors import BadImageError
 
 if sys.platform != "win32":
@@ -250,16 +250,7 @@ def write(kind: Format, path: Path, image: pyvips.Image, **options: Any) -> None
     """Write a libvips image in a format, whatever the file's name. Raises pyvips.Error."""
     pyvips.Operation.call(f"{kind.name}save", image, os.fsencode(path), **dict(kind.options), **options)
     if kind.name == "webp" and image.hasalpha():
-        _say_alpha(path)
-
-
-def _say_alpha(path: Path) -> None:
-    """In a WebP's header, where libwebp says none if each frame is opaque in a part of the canvas."""
-    with path.open("r+b") as file:
-        start = file.read(21)
-        if start[12:16] == b"VP8X":
-            file.seek(20)
-            file.write(bytes([start[20] | 0x10]))
+        webp.say_alpha(path)
 
 
 def partial_of(path: Path, what: str = "") -> Path:

@@ -83,6 +83,11 @@ def kept(source: pyvips.Image, with_exif: bool = True) -> str:
     return "all" if with_exif and (exif_of(source) or _resolution(source)) else "xmp:iptc:icc:other"
 
 
+def profiled(image: Any) -> bool:
+    """Whether a picture has a colour profile."""
+    return bool(image.get_typeof("icc-profile-data"))
+
+
 def exif_of(image: Any) -> bytes | None:
     """A picture's EXIF as its file held it."""
     return image.get("exif-data") if image.get_typeof("exif-data") else None

@@ -10,7 +10,7 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from lamnet import embed, images, metadata, png, tiff
+from lamnet import avif, embed, images, metadata, png, tiff, webp
 from lamnet.errors import BadImageError
 from lamnet.images import Format
 
@@ -18,7 +18,9 @@ MAX_PIXELS = 500_000_000  # of one file, all pages together; a header that claim
 WIDEST = float(np.finfo(np.float32).max)  # between the least and the most of a picture in floats
 
 _DTYPES = {"uchar": "uint8", "ushort": "uint16", "float": "float32", "double": "float32"}
-_SEQUENCES = (b"avis", b"msf1")  # how AVIF and HEIF files with frames begin
+# Primaries and transfer characteristics of ITU-T H.273: those of sRGB and what is taken for it, and Display P3's.
+_SRGB_PRIMARIES, _SRGB_TRANSFERS = (1, 2), (1, 2, 6, 13, 14, 15)
+_P3_PRIMARIES = 12
 _RGB_OR_GREY = frozenset({"b-w", "grey16", "srgb", "rgb", "rgb16", "scrgb", "multiband"})
 
 
@@ -34,6 +36,9 @@ class Picture:
     format: Format
     pages: tuple[pyvips.Image, ...]
     animated: bool
+    colours: tuple[int, int] | None = (
+        None  # primaries and transfer characteristics by number, where no profile says them
+    )
 
     @property
     def dtype(self) -> str:
@@ -60,7 +65,8 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
             pages = [first] + [images.load(path, page=i) for i in range(1, count)]
             _check_size(path, max(p.width for p in pages), sum(p.height for p in pages), max_pixels)
         ready = tuple(_prepared(path, page) for page in _upright(path, kind, pages))
-    return Picture(path, kind, ready, animated and count > 1)
+        colours = None if metadata.profiled(ready[0]) else _stated(path, kind, ready[0].bands)
+    return Picture(path, kind, ready, animated and count > 1, colours)
 
 
 def dtype_of(page: pyvips.Image) -> str:
@@ -141,6 +147,8 @@ def save(picture: Picture, results: list[pyvips.Image], target: Path) -> None:
             _set_frames(whole, source, results[0].height)
         exif = _exif_for(kind, source, target, (results[0].width, results[0].height))
     options: dict[str, Any] = {"keep": metadata.kept(source, with_exif=exif is None)}
+    if kind.name == "webp" and picture.format.name == "webp" and webp.is_lossless(picture.path):
+        options["lossless"] = True
     if kind.name == "heif":
         options["bitdepth"] = 8 if whole.format == "uchar" else 12
     with images.appearing(target) as partial:
@@ -151,7 +159,7 @@ def save(picture: Picture, results: list[pyvips.Image], target: Path) -> None:
         if exif and kind.name == "jpeg":
             embed.into_jpeg(partial, exif)
         elif exif:
-            embed.into_webp(partial, exif, (results[0].width, results[0].height), whole.hasalpha())
+            webp.put_exif(partial, exif, (results[0].width, results[0].height), whole.hasalpha())
 
 
 def _exif_for(kind: Format, source: pyvips.Image, target: Path, size: tuple[int, int]) -> bytes | None:
@@ -175,6 +183,8 @@ def _save_png(kind: Format, picture: Picture, image: Any, path: Path, exif: byte
         image.remove("xmp-data")
     if exif:
         described += png.exif_chunk(exif)
+    if picture.colours and picture.format.name != "png":
+        described += png.colours_chunk(*picture.colours)
     images.write(kind, path, image, **options)
     png.add(path, described)
 
@@ -201,7 +211,7 @@ def _finished(kind: Format, source: pyvips.Image, result: pyvips.Image, size: tu
     """A result of one page or frame's (width, height) in a depth that the format holds, with its source's metadata."""
     factor = (size[0] / source.width, size[1] / source.height)
     finished = metadata.carry(source, _in_depth_of(kind, result), factor, size)
-    if finished.get_typeof("icc-profile-data") and (1 if finished.bands < 3 else 3) not in kind.profiled:
+    if metadata.profiled(finished) and (1 if finished.bands < 3 else 3) not in kind.profiled:
         finished = finished.icc_transform("srgb", embedded=True, depth=16 if finished.format == "ushort" else 8)
     return finished
 
@@ -215,20 +225,32 @@ def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
 
 def _loses_frames(path: Path, kind: Format) -> bool:
     """Whether there are frames of which libvips would give the first alone."""
-    with images.named(path, "cannot be read"), path.open("rb") as file:
-        brand = file.read(12)[8:]
-    return (kind.name == "png" and png.is_animated(path)) or (kind.name == "heif" and brand in _SEQUENCES)
+    with images.named(path, "cannot be read"):
+        return (kind.name == "png" and png.is_animated(path)) or (kind.name == "heif" and avif.is_animated(path))
+
+
+def _stated(path: Path, kind: Format, bands: int) -> tuple[int, int] | None:
+    """The colours that a file states by number, but for sRGB's; of grey the transfer characteristics count alone."""
+    find = {"png": png.colours, "heif": avif.colours}.get(kind.name)
+    said = find(path) if find else None
+    if said is None or (said[1] in _SRGB_TRANSFERS and (bands < 3 or said[0] in _SRGB_PRIMARIES)):
+        return None
+    return said
 
 
 def _upright(path: Path, kind: Format, pages: list[pyvips.Image]) -> list[pyvips.Image]:
     """The pages with the metadata that libvips does not see, turned as they say."""
     if kind.name == "tiff":
         return _upright_pages(pages, tiff.pages_of(path, len(pages)))
+    stated = _stated(path, kind, pages[0].bands)
+    if stated and stated[0] == _P3_PRIMARIES and stated[1] in _SRGB_TRANSFERS and not metadata.profiled(pages[0]):
+        profile: Any = pyvips.Operation.call("profile_load", "p3")
+        pages = [metadata.with_blobs(pages[0], {"icc-profile-data": profile})]
     if kind.name == "png":
         unseen = {name: blob for name, blob in png.metadata_of(path).items() if not pages[0].get_typeof(name)}
         pages = [metadata.with_blobs(pages[0], unseen)]
-    stated = bool(pages[0].get_typeof("orientation")) or kind.name == "heif"  # whose own turn libvips has made
-    return [metadata.upright(page, stated) for page in pages]
+    turned = bool(pages[0].get_typeof("orientation")) or kind.name == "heif"  # whose own turn libvips has made
+    return [metadata.upright(page, turned) for page in pages]
 
 
 def _upright_pages(pages: list[pyvips.Image], known: list[tiff.Page]) -> list[pyvips.Image]:
@@ -269,6 +291,8 @@ def _lacks(kind: Format, picture: Picture, size: tuple[int, int]) -> str | None:
         return "transparency"
     if len(picture.pages) > 1 and not (kind.pages and (picture.animated or kind.name == "tiff")):
         return f"{len(picture.pages)} {'frames' if picture.animated else 'pages'}"
+    if picture.colours and kind.name != "png":
+        return f"colours of primaries {picture.colours[0]} and transfer {picture.colours[1]} (ITU-T H.273)"
     return None
 
 

@@ -39,6 +39,18 @@ def described(path: Path) -> bytes:
     return b"".join(found)
 
 
+def colours(path: Path) -> tuple[int, int] | None:
+    """The primaries and transfer characteristics of ITU-T H.273 that the file states."""
+    with path.open("rb") as file:
+        for kind, size in _chunks(file):
+            if kind == b"IDAT":
+                break
+            if kind == b"cICP" and size == 4:
+                primaries, transfer, _, _ = file.read(4).ljust(4, b"\0")
+                return primaries, transfer
+    return None
+
+
 def metadata_of(path: Path) -> dict[str, bytes]:
     """EXIF and XMP by libvips' names for them, wherever they are: libvips sees none behind the pixels."""
     found: dict[str, bytes] = {}
@@ -63,6 +75,11 @@ def _text(data: bytes) -> bytes:
 def xmp_chunk(packet: bytes) -> bytes:
     """An XMP packet as its specification puts it into a PNG."""
     return _chunk(b"iTXt", _XMP + b"\0\0\0\0" + packet)
+
+
+def colours_chunk(primaries: int, transfer: int) -> bytes:
+    """The primaries and transfer characteristics of ITU-T H.273, of RGB of the full range."""
+    return _chunk(b"cICP", bytes([primaries, transfer, 0, 1]))
 
 
 def exif_chunk(exif: bytes) -> bytes:
