@@ -159,3 +159,10 @@ def test_more_exif_than_a_jpeg_holds_is_refused(upscaler: Upscaler, tmp_path: Pa
     with pytest.raises(BadImageError, match=r"b\.jpg: expected a format that holds 7\d,\d+ bytes of EXIF"):
         upscaler.file(tmp_path / "a.png", tmp_path / "b.jpg")
     assert not (tmp_path / "b.jpg").exists()
+
+
+def test_more_xmp_than_a_jpeg_holds_is_refused(upscaler: Upscaler, tmp_path: Path) -> None:
+    packet = b'<x:xmpmeta xmlns:x="adobe:ns:meta/">' + b"z" * 70_000 + b"</x:xmpmeta>"
+    Image.fromarray(gradient(3)).save(tmp_path / "a.webp", xmp=packet)
+    with pytest.raises(BadImageError, match=r"b\.jpg: expected a format that holds 70,048 bytes of XMP"):
+        upscaler.file(tmp_path / "a.webp", tmp_path / "b.jpg")

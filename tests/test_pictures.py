@@ -538,3 +538,10 @@ def test_a_lossless_webp_stays_so(upscaler: Upscaler, tmp_path: Path, frames: in
     upscaler.file(tmp_path / "a.webp", tmp_path / "b.webp")
     out = pyvips.Image.new_from_file(str(tmp_path / "b.webp"), n=-1)
     np.testing.assert_array_equal(out.numpy()[..., :3], doubled(pixels.reshape(-1, 36, 3)))
+
+
+def test_colours_times_alpha_are_divided_by_it(upscaler: Upscaler, tmp_path: Path) -> None:
+    pixels = np.full((32, 32, 4), (200, 100, 50, 128), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.avif", quality=100, subsampling="4:4:4", alpha_premultiplied=True)
+    upscaler.file(tmp_path / "a.avif", tmp_path / "b.png")
+    assert np.abs(np.asarray(Image.open(tmp_path / "b.png")).astype(int) - doubled(pixels)).max() <= 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -137,3 +138,28 @@ def test_floats_too_far_apart_are_refused(network: LAMNet) -> None:
         BadArgumentError, match=r"array: expected numbers at most 3\.4e\+38 apart, got -3e\+38 to 3e\+38"
     ):
         Upscaler(network, "cpu")(array)
+
+
+@pytest.mark.parametrize("size", [(-1, 5), (10,), ("a", 1), (0, 0), (2.5, 2)])
+def test_what_is_no_size_is_refused(network: LAMNet, pixels: np.ndarray, size: Any) -> None:
+    with pytest.raises(BadArgumentError, match="size: expected a width and a height in pixels"):
+        Upscaler(network, "cpu")(pixels, size)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tile": "x"}, "tile: expected a number of pixels, auto or None, got 'x'"),
+        ({"tile": 2.5}, "tile: expected a number of pixels, auto or None, got 2.5"),
+        ({"memory": "2GB"}, "memory: expected a number of bytes, got '2GB'"),
+        ({"device": "meta"}, "device: expected one that works here, got meta"),
+    ],
+)
+def test_what_an_upscaler_cannot_be_made_with(network: LAMNet, options: dict[str, Any], message: str) -> None:
+    with pytest.raises((BadArgumentError, BackendError), match=message):
+        Upscaler(network, **options)
+
+
+def test_no_memory_is_too_little(network: LAMNet, pixels: np.ndarray) -> None:
+    with pytest.raises(BadArgumentError, match="memory: expected"):
+        Upscaler(network, "cpu", memory=0)(pixels)

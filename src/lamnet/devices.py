@@ -18,7 +18,7 @@ def pick(name: str | None) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError) as error:
         raise BackendError(f"device: expected one that works here, got {name}: {str(error).splitlines()[0]}") from error
     return device

@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-MOST_IN_JPEG = 65_533 - len(b"Exif\0\0")  # bytes, of a segment
+MOST_IN_JPEG = 65_533 - len(b"Exif\0\0")  # bytes of EXIF, of a segment
+MOST_XMP_IN_JPEG = 65_533 - len(b"http://ns.adobe.com/xap/1.0/\0")
 _BLOCK = 2**24
 
 

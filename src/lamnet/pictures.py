@@ -145,7 +145,9 @@ def save(picture: Picture, results: list[pyvips.Image], target: Path) -> None:
             whole = metadata.with_iptc(whole, iptc)
         if len(results) > 1:
             _set_frames(whole, source, results[0].height)
-        exif = _exif_for(kind, source, target, (results[0].width, results[0].height))
+        exif = _exif_for(kind, source, (results[0].width, results[0].height))
+    if kind.name == "jpeg":
+        _check_jpeg(target, exif, whole)
     options: dict[str, Any] = {"keep": metadata.kept(source, with_exif=exif is None)}
     if kind.name == "webp" and picture.format.name == "webp" and webp.is_lossless(picture.path):
         options["lossless"] = True
@@ -162,17 +164,22 @@ def save(picture: Picture, results: list[pyvips.Image], target: Path) -> None:
             webp.put_exif(partial, exif, (results[0].width, results[0].height), whole.hasalpha())
 
 
-def _exif_for(kind: Format, source: pyvips.Image, target: Path, size: tuple[int, int]) -> bytes | None:
+def _exif_for(kind: Format, source: pyvips.Image, size: tuple[int, int]) -> bytes | None:
     """The EXIF that a result of this (width, height) gets from us; None where there is none or libvips does it."""
     if kind.name not in ("jpeg", "png", "webp"):
         return None
     most = embed.MOST_IN_JPEG if kind.name == "jpeg" else None
-    exif = metadata.carried_exif(source, (size[0] / source.width, size[1] / source.height), size, most)
-    if exif and most and len(exif) > most:
-        raise BadImageError(
-            f"{target}: expected a format that holds {len(exif):,} bytes of EXIF, found {target.suffix}"
-        )
-    return exif
+    return metadata.carried_exif(source, (size[0] / source.width, size[1] / source.height), size, most)
+
+
+def _check_jpeg(target: Path, exif: bytes | None, image: Any) -> None:
+    """Raises BadImageError when metadata are longer than a JPEG's segments, where libvips would leave them out."""
+    xmp = image.get("xmp-data") if image.get_typeof("xmp-data") else b""
+    for name, data, most in (("EXIF", exif or b"", embed.MOST_IN_JPEG), ("XMP", xmp, embed.MOST_XMP_IN_JPEG)):
+        if len(data) > most:
+            raise BadImageError(
+                f"{target}: expected a format that holds {len(data):,} bytes of {name}, found {target.suffix}"
+            )
 
 
 def _save_png(kind: Format, picture: Picture, image: Any, path: Path, exif: bytes | None, **options: Any) -> None:
@@ -246,6 +253,9 @@ def _upright(path: Path, kind: Format, pages: list[pyvips.Image]) -> list[pyvips
     if stated and stated[0] == _P3_PRIMARIES and stated[1] in _SRGB_TRANSFERS and not metadata.profiled(pages[0]):
         profile: Any = pyvips.Operation.call("profile_load", "p3")
         pages = [metadata.with_blobs(pages[0], {"icc-profile-data": profile})]
+    if kind.name == "heif" and pages[0].hasalpha() and avif.is_premultiplied(path):
+        known: Any = pages[0]
+        pages = [known.unpremultiply().rint().cast(known.format)]
     if kind.name == "png":
         unseen = {name: blob for name, blob in png.metadata_of(path).items() if not pages[0].get_typeof(name)}
         pages = [metadata.with_blobs(pages[0], unseen)]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from copy import copy, deepcopy
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -58,7 +59,7 @@ class Upscaler:
 
     Raises:
         BackendError: the device or precision cannot be used here.
-        BadArgumentError: there is no such precision, or exact and ensemble, which exclude each other.
+        BadArgumentError: there is no such precision, tile or memory, or exact and ensemble, which exclude each other.
     """
 
     def __init__(
@@ -77,6 +78,10 @@ class Upscaler:
             raise BadArgumentError("ensemble: expected it without exact, got both")
         if precision not in get_args(Precision):
             raise BadArgumentError(f"precision: expected one of {', '.join(get_args(Precision))}, got {precision}")
+        if not (tile in ("auto", None) or isinstance(tile, Integral)):
+            raise BadArgumentError(f"tile: expected a number of pixels, auto or None, got {tile!r}")
+        if not (memory is None or isinstance(memory, Integral)):
+            raise BadArgumentError(f"memory: expected a number of bytes, got {memory!r}")
         self.device = devices.pick(device)
         self.dtype: torch.dtype = torch.float32 if precision == "auto" else getattr(torch, precision)
         self.network = deepcopy(model).to(self.device, self.dtype).eval()
@@ -94,8 +99,10 @@ class Upscaler:
 
         Floats are black at 0 and white at 1; an array that goes beyond is taken to reach from its least to its most.
         Returns (scale*H, scale*W[, bands]), or of the goal's size, or of this (width, height), of the same dtype.
-        Raises BadArgumentError for another shape or dtype.
+        Raises BadArgumentError for another shape, dtype or size.
         """
+        if size is not None and not (len(size) == 2 and all(isinstance(side, Integral) and side > 0 for side in size)):
+            raise BadArgumentError(f"size: expected a width and a height in pixels, got {size!r}")
         array = np.asarray(array)
         raster = planes.raster_of_array(array[..., None] if array.ndim == 2 else array)
         out = np.empty((raster.height * self.scale, raster.width * self.scale, raster.bands), raster.dtype)
@@ -169,7 +176,7 @@ class Upscaler:
         footprint = tiling.Footprint(tiling.LEAN if fits(pixel) else tiling.PLAIN, self._held)
         if isinstance(self.tile, int) or self.tile is None:
             return tiling.fixed(self.network.config, height, width, self.tile, self.exact, footprint)
-        memory = self.memory or free_memory(self.device)
+        memory = free_memory(self.device) if self.memory is None else self.memory
         return tiling.choose(self.network.config, height, width, memory, self.exact, footprint)
 
     def beside(self, held: int) -> Self:
