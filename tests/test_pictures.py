@@ -545,3 +545,14 @@ def test_colours_times_alpha_are_divided_by_it(upscaler: Upscaler, tmp_path: Pat
     Image.fromarray(pixels).save(tmp_path / "a.avif", quality=100, subsampling="4:4:4", alpha_premultiplied=True)
     upscaler.file(tmp_path / "a.avif", tmp_path / "b.png")
     assert np.abs(np.asarray(Image.open(tmp_path / "b.png")).astype(int) - doubled(pixels)).max() <= 2
+
+
+def test_comments_of_a_jpeg(upscaler: Upscaler, tmp_path: Path) -> None:
+    Image.fromarray(gradient(3)).save(tmp_path / "a.jpg", comment="gr\xfcn", exif=b"Exif\0\0no EXIF", dpi=(300, 300))
+    data = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(data[:2] + b"\xff\xff\xfe\x00\x08second" + data[2:])
+    upscaler.file(tmp_path / "a.jpg", tmp_path / "b.jpg")
+    out = Image.open(tmp_path / "b.jpg")
+    assert [text for kind, text in out.applist if kind == "COM"] == [b"second", "gr\xfcn".encode()]
+    assert out.info["dpi"] == (600, 600)
+    assert images.read_array(tmp_path / "b.jpg").shape == (48, 72, 3)

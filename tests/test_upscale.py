@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +166,18 @@ def test_what_an_upscaler_cannot_be_made_with(network: LAMNet, options: dict[str
 def test_no_memory_is_too_little(network: LAMNet, pixels: np.ndarray) -> None:
     with pytest.raises(BadArgumentError, match="memory: expected"):
         Upscaler(network, "cpu", memory=0)(pixels)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_reader_says_so(pixels: np.ndarray, tmp_path: Path) -> None:
+    images.write_array(tmp_path / "a.png", pixels)
+    program = (
+        "import os, sys; from pathlib import Path; from lamnet import images; from lamnet.errors import BadImageError\n"
+        "path = Path(sys.argv[1]); images.read_array(path)\n"
+        "if os.fork(): sys.exit(os.waitpid(-1, 0)[1])\n"
+        "try: images.read_array(path)\n"
+        "except BadImageError as error: print(error)\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", program, str(tmp_path / "a.png")]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert said.endswith("a.png: expected a spawned process, found one forked from one that has read pictures\n")

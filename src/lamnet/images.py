@@ -8,6 +8,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -136,6 +137,8 @@ def load(path: Path, **options: int) -> pyvips.Image:
 
     Raises BadImageError when it is missing, empty, of another kind, or its header is broken.
     """
+    if _first_reader() != os.getpid():
+        raise BadImageError(f"{path}: expected a spawned process, found one forked from one that has read pictures")
     kind = format_of(path)
     if kind.name == "jxl" and not pyvips.type_find("VipsOperation", "jxlload"):
         raise BadImageError(
@@ -151,6 +154,12 @@ def load(path: Path, **options: int) -> pyvips.Image:
         return pyvips.Operation.call(
             f"{kind.name}load", os.fsencode(path), fail_on="truncated", revalidate=True, **options
         )
+
+
+@cache
+def _first_reader() -> int:
+    """The process that first read a picture: libvips' threads are its own, and in forked ones it would wait for them for ever."""
+    return os.getpid()
 
 
 def _load_tiff(path: Path, options: dict[str, int]) -> pyvips.Image:

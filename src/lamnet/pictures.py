@@ -10,7 +10,7 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from lamnet import avif, embed, images, metadata, png, tiff, webp
+from lamnet import avif, images, jpeg, metadata, png, tiff, webp
 from lamnet.errors import BadImageError
 from lamnet.images import Format
 
@@ -158,8 +158,8 @@ def save(picture: Picture, results: list[pyvips.Image], target: Path) -> None:
             _save_png(kind, picture, whole, partial, exif, **options)
             return
         images.write(kind, partial, whole, **options)
-        if exif and kind.name == "jpeg":
-            embed.into_jpeg(partial, exif)
+        if kind.name == "jpeg":
+            jpeg.put(partial, exif, jpeg.comments(picture.path) if picture.format.name == "jpeg" else [])
         elif exif:
             webp.put_exif(partial, exif, (results[0].width, results[0].height), whole.hasalpha())
 
@@ -168,14 +168,14 @@ def _exif_for(kind: Format, source: pyvips.Image, size: tuple[int, int]) -> byte
     """The EXIF that a result of this (width, height) gets from us; None where there is none or libvips does it."""
     if kind.name not in ("jpeg", "png", "webp"):
         return None
-    most = embed.MOST_IN_JPEG if kind.name == "jpeg" else None
+    most = jpeg.MOST_EXIF if kind.name == "jpeg" else None
     return metadata.carried_exif(source, (size[0] / source.width, size[1] / source.height), size, most)
 
 
 def _check_jpeg(target: Path, exif: bytes | None, image: Any) -> None:
     """Raises BadImageError when metadata are longer than a JPEG's segments, where libvips would leave them out."""
     xmp = image.get("xmp-data") if image.get_typeof("xmp-data") else b""
-    for name, data, most in (("EXIF", exif or b"", embed.MOST_IN_JPEG), ("XMP", xmp, embed.MOST_XMP_IN_JPEG)):
+    for name, data, most in (("EXIF", exif or b"", jpeg.MOST_EXIF), ("XMP", xmp, jpeg.MOST_XMP)):
         if len(data) > most:
             raise BadImageError(
                 f"{target}: expected a format that holds {len(data):,} bytes of {name}, found {target.suffix}"
