@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -168,9 +169,17 @@ def test_another_scale_gives_the_body(data: Path, tmp_path: Path) -> None:
     for name, tensor in other.state_dict().items():
         if not name.startswith("tail."):
             torch.testing.assert_close(started.state_dict()[name], tensor)
-    weights.save(tmp_path / "base.safetensors", LAMNet(LAMNetConfig.base(2)))
-    with pytest.raises(BadWeightsError, match=r"base\.safetensors: expected the body of"):
-        train(recipe(), data, tmp_path / "other", start=tmp_path / "base.safetensors")
+
+
+def test_a_body_of_another_shape_is_refused(data: Path, tmp_path: Path) -> None:
+    start = tmp_path / "other.safetensors"
+    for config, found in (
+        (LAMNetConfig.base(2), "channels 32, 64;.*blocks 4, 6"),
+        (replace(LAMNetConfig.tiny(4), groups=2), "groups 3, 2$"),
+    ):
+        weights.save(start, LAMNet(config))
+        with pytest.raises(BadWeightsError, match=rf"other\.safetensors: expected .* \(here, there\): .*{found}"):
+            train(recipe(), data, tmp_path / "run", start=start)
 
 
 def test_a_checkpoint_of_another_recipe_is_refused_and_stays(data: Path, tmp_path: Path) -> None:

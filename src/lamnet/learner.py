@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +97,12 @@ class Learner:
 
 def _start_from(network: LAMNet, path: Path) -> None:
     contents = weights.read(path)
-    state, same_scale = network.state_dict(), contents.config.scale == network.config.scale
-    for name, tensor in contents.state.items():
-        if same_scale or not name.startswith("tail."):
-            if name not in state or state[name].shape != tensor.shape:
-                raise BadWeightsError(f"{path}: expected the body of {network.config}, found {contents.config}")
-            state[name] = tensor
-    network.load_state_dict(state)
+    here, there = asdict(network.config), asdict(contents.config)
+    if other := [
+        f"{name} {here[name]}, {there[name]}" for name in here if name != "scale" and here[name] != there[name]
+    ]:
+        raise BadWeightsError(
+            f"{path}: expected the body of this network, found another (here, there): {'; '.join(other)}"
+        )
+    body = {name: tensor for name, tensor in contents.state.items() if not name.startswith("tail.")}
+    network.load_state_dict(network.state_dict() | (contents.state if here == there else body))

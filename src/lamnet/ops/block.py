@@ -17,7 +17,7 @@ from lamnet.ops import native
 from lamnet.ops.backend import autocast, differentiates, is_native
 from lamnet.ops.fsa import geometry
 from lamnet.ops.native import check, check_image, empty_like
-from lamnet.ops.operator import operator
+from lamnet.ops.operator import operator, refuse_forward_mode, refuse_second_derivative
 from lamnet.ops.window import Window
 
 HEIGHT, WIDTH = 1, 2  # dimensions of (B, H, W, C)
@@ -50,6 +50,7 @@ def fused_block(
 
     `weights` in the order of WEIGHTS, float32 or as x; `means` are x's own when left out.
     """
+    refuse_forward_mode(x, *weights)
     (x,) = autocast(x)
     keep = differentiates(x, *weights)
     out, own, _ = torch.ops.lamnet.block(x, means, window.starts, window.lengths, keep, weights)
@@ -289,3 +290,4 @@ def _autograd(ctx: Any, grad: Tensor | None, grad_own: Tensor | None, _: object)
 torch.library.register_fake("lamnet::block", _block_shapes)
 torch.library.register_fake("lamnet::block_backward", _block_backward_shapes)
 torch.library.register_autograd("lamnet::block", _autograd, setup_context=_context)
+refuse_second_derivative("lamnet::block_backward")

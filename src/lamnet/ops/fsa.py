@@ -12,7 +12,7 @@ from lamnet.errors import BadArgumentError
 from lamnet.ops import native
 from lamnet.ops.backend import backend_for
 from lamnet.ops.native import dense_last, empty_like
-from lamnet.ops.operator import operator
+from lamnet.ops.operator import operator, refuse_forward_mode, refuse_second_derivative
 from lamnet.ops.reference import fsa_reference, fsa_reference_backward
 from lamnet.ops.window import Window
 
@@ -53,6 +53,7 @@ def fsa_channels_last(value: Tensor, weight: Tensor, window: Window, dim: int, l
 
     With `logits` the weights are tanh(weight), taken where they are used.
     """
+    refuse_forward_mode(value, weight)
     return torch.ops.lamnet.fsa(value, weight, window.starts, window.lengths, dim, logits)
 
 
@@ -177,3 +178,4 @@ def _backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor, Tensor, None, None, N
 torch.library.register_fake("lamnet::fsa", _fsa_shapes)
 torch.library.register_fake("lamnet::fsa_backward", _fsa_backward_shapes)
 torch.library.register_autograd("lamnet::fsa", _backward, setup_context=_setup_context)
+refuse_second_derivative("lamnet::fsa_backward")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import torch
+from torch.autograd import forward_ad
+
+from lamnet.errors import BadArgumentError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -24,3 +27,18 @@ def operator(name: str) -> Callable[[Function], Function]:
         return function
 
     return register
+
+
+def refuse_second_derivative(name: str) -> None:
+    """Make a gradient through the operator `name`, itself a gradient, an error; PyTorch would warn and take zero."""
+
+    def refuse(_: object, *__: object) -> NoReturn:
+        raise BadArgumentError(f"{name}: expected a first derivative, got a second one, which LAMNet does not have")
+
+    torch.library.register_autograd(name, refuse)
+
+
+def refuse_forward_mode(*tensors: torch.Tensor) -> None:
+    """Raise where forward-mode differentiation is under way; torch.func.jvp would take our operators' part for zero."""
+    if any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors):
+        raise BadArgumentError("x: expected a tensor without a tangent, forward-mode derivatives LAMNet does not have")
