@@ -104,13 +104,32 @@ def with_blobs(image: pyvips.Image, blobs: Mapping[str, bytes]) -> pyvips.Image:
 
 def upright(image: pyvips.Image, stated: bool) -> pyvips.Image:
     """The image turned as it says: in XMP, where no orientation is `stated` besides."""
-    if not stated and image.get_typeof("xmp-data"):
-        packet: Any = image.get("xmp-data")
-        found = re.search(_XMP_NUMBER % b"tiff:Orientation", packet)
-        if found and int(found[2]) in range(2, 9):
-            image = image.copy()
-            image.set_type(pyvips.GValue.gint_type, "orientation", int(found[2]))
+    if not stated and (turn := _orientation_in_xmp(image)) > 1:
+        image = image.copy()
+        image.set_type(pyvips.GValue.gint_type, "orientation", turn)
     return image.autorot()
+
+
+def orientation(image: Any) -> int:
+    """How a picture as loaded is to be turned, 1 to 8 as in EXIF; XMP counts where nothing else says."""
+    return image.get("orientation") if image.get_typeof("orientation") else _orientation_in_xmp(image)
+
+
+def _orientation_in_xmp(image: Any) -> int:
+    packet: bytes = image.get("xmp-data") if image.get_typeof("xmp-data") else b""
+    found = re.search(_XMP_NUMBER % b"tiff:Orientation", packet)
+    return int(found[2]) if found and int(found[2]) in range(2, 9) else 1
+
+
+def with_item_lengths(image: Any, lengths: Mapping[int, int]) -> pyvips.Image:
+    """The image with other lengths of the pictures that its XMP says follow it, by the lengths before."""
+    if not (lengths and image.get_typeof("xmp-data")):
+        return image
+
+    def changed(found: re.Match[bytes]) -> bytes:
+        return found[1] + b"%d" % lengths.get(int(found[2]), int(found[2]))
+
+    return with_blobs(image, {"xmp-data": re.sub(_XMP_NUMBER % b"Item:Length", changed, image.get("xmp-data"))})
 
 
 def iptc_of(image: Any) -> bytes | None:

@@ -146,7 +146,12 @@ def save(picture: Picture, results: list[pyvips.Image], target: Path) -> None:
         if len(results) > 1:
             _set_frames(whole, source, results[0].height)
         exif = _exif_for(kind, source, (results[0].width, results[0].height))
+    beside = None
     if kind.name == "jpeg":
+        if picture.format.name == "jpeg":
+            with images.named(picture.path, "cannot be read"):
+                beside = jpeg.beside(picture.path, metadata.orientation(images.load(picture.path)))
+            whole = metadata.with_item_lengths(whole, beside.lengths)
         _check_jpeg(target, exif, whole)
     options: dict[str, Any] = {"keep": metadata.kept(source, with_exif=exif is None)}
     if kind.name == "webp" and picture.format.name == "webp" and webp.is_lossless(picture.path):
@@ -159,7 +164,7 @@ def save(picture: Picture, results: list[pyvips.Image], target: Path) -> None:
             return
         images.write(kind, partial, whole, **options)
         if kind.name == "jpeg":
-            jpeg.put(partial, exif, jpeg.comments(picture.path) if picture.format.name == "jpeg" else [])
+            jpeg.put(partial, exif, beside)
         elif exif:
             webp.put_exif(partial, exif, (results[0].width, results[0].height), whole.hasalpha())
 
