@@ -51,6 +51,7 @@ def corpus(folder: Path) -> list[Path]:
     exif = Image.Exif()
     exif[0x0112] = 5
     frames[0].save(folder / "turned.jpg", exif=exif, dpi=(300, 300), xmp=b"<a tiff:Orientation='5'/>")
+    frames[0].save(folder / "several.jpg", "MPO", save_all=True, append_images=frames[1:], exif=exif)
     frames[0].save(folder / "exif.tif", exif=exif.tobytes())
     frames[0].quantize(7).save(folder / "palette.png", transparency=2)
     frames[0].save(folder / "plain.bmp")
@@ -104,7 +105,7 @@ def fuzz(upscaler: Upscaler, folder: Path, cases: int) -> int:
         seed = seeds[case % len(seeds)]
         source = folder / "work" / f"case{chance.choice([seed.suffix, '.png', ''])}"
         source.write_bytes(mutated(seed.read_bytes(), chance))
-        accepted += attempt(upscaler, source, folder / "work" / f"out{chance.choice(['.png', '.tif', '.webp'])}")
+        accepted += attempt(upscaler, source, folder / "work" / f"out{chance.choice(['.png', '.tif', '.webp', '.jpg', '.avif'])}")
         source.unlink()
     return accepted
 
