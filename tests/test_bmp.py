@@ -101,11 +101,15 @@ def test_a_fourth_byte_that_varies_is_alpha(tmp_path: Path, fourth: int | None, 
     ],
 )
 def test_run_lengths(tmp_path: Path, depth: int, runs: bytes, rows: list[str]) -> None:
-    """Runs, literal pixels, the end of a row, a jump; beyond the end of the data too."""
+    """Runs, literal pixels, the end of a row, a jump; a file that ends before them is refused."""
     palette = b"".join(bytes((i, i, i, 0)) for i in range(2**depth))
     expected = np.array([[int(value) for value in row] for row in reversed(rows)])
-    for data in (runs, runs[:-2], runs + b"\x00\x02"):
-        coding = 1 if depth == 8 else 2
+    coding = 1 if depth == 8 else 2
+    for cut in range(len(runs)):
+        (tmp_path / "a.bmp").write_bytes(bmp(9, 4, depth, runs[:cut], coding=coding, palette=palette))
+        with pytest.raises(BadImageError, match=r"a\.bmp: expected a whole picture, found the end of its runs"):
+            images.load(tmp_path / "a.bmp")
+    for data in (runs, runs + b"\x00\x02"):
         (tmp_path / "a.bmp").write_bytes(bmp(9, 4, depth, data, coding=coding, palette=palette))
         np.testing.assert_array_equal(images.read_array(tmp_path / "a.bmp")[..., 0], expected)
 

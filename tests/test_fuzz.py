@@ -105,7 +105,9 @@ def fuzz(upscaler: Upscaler, folder: Path, cases: int) -> int:
         seed = seeds[case % len(seeds)]
         source = folder / "work" / f"case{chance.choice([seed.suffix, '.png', ''])}"
         source.write_bytes(mutated(seed.read_bytes(), chance))
-        accepted += attempt(upscaler, source, folder / "work" / f"out{chance.choice(['.png', '.tif', '.webp', '.jpg', '.avif'])}")
+        accepted += attempt(
+            upscaler, source, folder / "work" / f"out{chance.choice(['.png', '.tif', '.webp', '.jpg', '.avif'])}"
+        )
         source.unlink()
     return accepted
 

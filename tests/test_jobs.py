@@ -57,6 +57,27 @@ def test_what_a_pattern_finds_is_mirrored(tree: Path) -> None:
     ]
 
 
+def test_patterns_find_no_results_of_earlier_calls(tree: Path) -> None:
+    for name in ("a_x4.png", "a1/y.png", "out/a_x4.png", "out/one/x_x4.png"):
+        (tree / name).parent.mkdir(exist_ok=True, parents=True)
+        (tree / name).touch()
+    everywhere = str(tree / "**" / "*.png")
+    assert results([str(tree / "*.png")], None) == [f"a.png -> {tree / 'a_x4.png'}"]
+    assert results([everywhere], tree / "out") == [
+        f"{name}.png -> {tree}/out/{place}{name}_x4.png"
+        for place, name in (("", "a"), ("", "a_x4"), ("a1/", "y"), ("one/", "x"), ("two/", "x"))
+    ]
+    assert results([str(tree / "a_x4.*")], None) == [f"a_x4.png -> {tree / 'a_x4_x4.png'}"]  # asked for
+
+
+def test_a_result_does_not_take_the_place_of_a_source(tree: Path) -> None:
+    (tree / "a_x4.png").touch()
+    first, second = jobs.plan([str(tree / "a.png"), str(tree / "a_x4.png")], None, "_x4")
+    assert first.problem
+    assert first.problem.endswith(f"no other picture has, found {tree / 'a_x4.png'}")
+    assert second.problem is None
+
+
 def test_a_source_whose_result_is_anothers_is_told_so(tree: Path) -> None:
     first, second = jobs.plan([str(tree / "one" / "x.png"), str(tree / "two" / "x.png")], Path("out"), "_x4")
     assert (first.problem, second.problem) == (

@@ -138,7 +138,7 @@ def test_floats_too_far_apart_are_refused(network: LAMNet) -> None:
     array = np.zeros((8, 8, 3), np.float32)
     array[0], array[1] = 3e38, -3e38
     with pytest.raises(
-        BadArgumentError, match=r"array: expected numbers at most 3\.4e\+38 apart, got -3e\+38 to 3e\+38"
+        BadArgumentError, match=r"array: expected numbers at most 3\.4e\+38 apart, found -3e\+38 to 3e\+38"
     ):
         Upscaler(network, "cpu")(array)
 
@@ -181,3 +181,33 @@ def test_a_forked_reader_says_so(pixels: np.ndarray, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "ignore", "-c", program, str(tmp_path / "a.png")]
     said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     assert said.endswith("a.png: expected a spawned process, found one forked from one that has read pictures\n")
+
+
+@pytest.mark.parametrize("bands", [1, 3, 4])
+@pytest.mark.parametrize("outlier", [70.0, 1e6, -300.0])
+def test_an_outlier_leaves_the_other_pixels_alone(network: LAMNet, bands: int, outlier: float) -> None:
+    pixels = np.random.default_rng(0).random((40, 50, bands), np.float32)
+    pixels[..., 3:] = 1
+    expected = Upscaler(network, "cpu")(pixels)
+    spoilt = pixels.copy()
+    spoilt[3, 4, 0] = outlier
+    for tile in (None, 16):
+        out = Upscaler(network, "cpu", tile=tile)(spoilt)
+        inner = (slice(40, None), slice(40, None))
+        np.testing.assert_allclose(out[inner], np.clip(expected, 0, 1)[inner], atol=0.02)
+        assert abs(out[6:8, 8:10, 0].mean() / outlier - 0.5625) < 0.05  # bilinear
+
+
+def test_bits_that_are_not_used_cost_no_precision(network: LAMNet) -> None:
+    pixels = np.random.default_rng(0).random((20, 30, 3), np.float32)
+    expected = Upscaler(network, "cpu")(pixels)
+    for most in (255, 1023, 65535):
+        out = Upscaler(network, "cpu")((pixels * most).round().astype(np.uint16))
+        np.testing.assert_allclose(out, np.clip(expected, 0, 1) * most, atol=1 + most / 400)
+    fixed = Upscaler(network, "cpu")((pixels * 1023).round().astype(np.uint16), white=65535)
+    assert not np.array_equal(fixed, out)
+
+
+def test_white_is_above_black(network: LAMNet, pixels: np.ndarray) -> None:
+    with pytest.raises(BadArgumentError, match="white: expected a number above 0, got 0"):
+        Upscaler(network, "cpu")(pixels, white=0)

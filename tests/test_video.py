@@ -39,7 +39,10 @@ class Nearest:
 
     scale = 2
 
-    def __call__(self, array: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
+    def __call__(
+        self, array: np.ndarray, size: tuple[int, int] | None = None, white: float | None = None
+    ) -> np.ndarray:
+        assert white == 65535
         assert size in (None, (array.shape[1] * 2, array.shape[0] * 2))
         return array.repeat(2, 0).repeat(2, 1)
 
@@ -235,11 +238,13 @@ def test_an_interruption_costs_one_part(make: Maker, upscaler: Upscaler, tmp_pat
     calls = 0
 
     class Counting(Upscaler):
-        def __call__(self, array: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
+        def __call__(
+            self, array: np.ndarray, size: tuple[int, int] | None = None, white: float | None = None
+        ) -> np.ndarray:
             nonlocal calls
             calls += 1
             assert (folder / "000000.mkv").stat().st_mtime_ns == first
-            return super().__call__(array, size)
+            return super().__call__(array, size, white)
 
     upscale(Counting(upscaler.network, "cpu"), source, target)
     assert calls == FRAMES - 4

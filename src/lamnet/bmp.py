@@ -60,7 +60,10 @@ def load(path: Path) -> pyvips.Image:
             raise BadImageError(f"{path}: expected at most {_MOST_HELD:,} pixels in run lengths")
         with path.open("rb") as file:
             file.seek(header.pixels)
-            indices = pyvips.Image.new_from_array(_run_lengths(file.read(), header))
+            try:
+                indices = pyvips.Image.new_from_array(_run_lengths(file.read(), header))
+            except EOFError as error:
+                raise BadImageError(f"{path}: expected a whole picture, found the end of its runs") from error
         image = _coloured(indices, header.palette)
     else:
         if header.pixels + header.stride * header.height > size:
@@ -153,24 +156,30 @@ def _by_mask(words: pyvips.Image, mask: int) -> pyvips.Image:
 
 
 def _run_lengths(data: bytes, header: _Header) -> NDArray[np.uint8]:
-    """(H, W) of palette indices; what the runs leave out is 0."""
+    """(H, W) of palette indices; what the runs leave out is 0. Raises EOFError when they end before the picture."""
     out = np.zeros((header.height, header.width), np.uint8)
     two = header.coding == _RLE4  # pixels a byte
     x = y = at = 0
-    while at + 1 < len(data) and y < header.height:
+    while y < header.height and (y, x) < (header.height - 1, header.width):
+        if at + 1 >= len(data):
+            raise EOFError
         count, value = data[at], data[at + 1]
         at += 2
         if count == 0 and value == 1:
             break
         if count == 0 and value == 0:
             x, y = 0, y + 1
-        elif count == 0 and value == 2 and at + 1 < len(data):
+        elif count == 0 and value == 2:
+            if at + 1 >= len(data):
+                raise EOFError
             x, y, at = x + data[at], y + data[at + 1], at + 2
         else:
             literal = count == 0
             count = value if literal else count
             length = -(-count // 2) if two else count
             codes = np.frombuffer(data[at : at + length] if literal else bytes([value]) * length, np.uint8)
+            if len(codes) < length:
+                raise EOFError
             at += length + length % 2 if literal else 0
             run = np.stack([codes >> 4, codes & 15], 1).ravel()[:count] if two else codes
             out[y, x : x + count] = run[: max(0, header.width - x)]

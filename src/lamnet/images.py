@@ -46,7 +46,9 @@ class Format:
 
 FORMATS = (
     Format("png", (".png",), (), dtypes=("uint8", "uint16")),
-    Format("jpeg", (".jpg", ".jpeg"), (("Q", 95), ("subsample_mode", "off")), side=65_500, alpha=False),
+    Format(
+        "jpeg", (".jpg", ".jpeg", ".jpe", ".jfif"), (("Q", 95), ("subsample_mode", "off")), side=65_500, alpha=False
+    ),
     Format("webp", (".webp",), (("Q", 95), ("smart_subsample", True)), side=16_383, pages=True, profiled=(3,)),
     Format(
         "heif",

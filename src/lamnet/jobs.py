@@ -104,7 +104,13 @@ def _jobs_of(name: str, out: Path | None, mark: str) -> Iterator[Job]:
         yield Job(path, (out or path.parent) / (path.stem + mark))
         return
     root = Path(*_before_magic(path))
-    jobs = [Job(source, _mirrored(source.parent, root, out) / (source.stem + mark), found=True) for source in found]
+    jobs: list[Job] = []
+    for place, inside in groupby(sorted(found, key=lambda one: (one.parent, one)), key=lambda one: one.parent):
+        target = _mirrored(place, root, out)
+        beside = _same(place, target)
+        if beside or not _is_within(place, root, out):
+            for source in sources_among([one.name for one in inside], beside):
+                jobs.append(Job(place / source, target / (PurePath(source).stem + mark), found=True))
     yield from apart(jobs)
 
 
@@ -138,10 +144,14 @@ def apart(jobs: Iterable[Job]) -> Iterator[Job]:
     once = {(job.source, job.target): job for job in jobs}
     count = Counter(target for _, target in once)
     owners: dict[tuple[Path, str], Path] = {}
+    sources = {source for source, _ in once}
     for job in once.values():
+        shared = count[job.target] > 1
         owner = owners.setdefault((job.target, job.source.suffix), job.source)
         taken = None if owner == job.source else f"expected another name than that of {owner}, or another folder"
-        yield replace(job, shared=count[job.target] > 1, problem=job.problem or taken)
+        if (result := replace(job, shared=shared).result(job.source.suffix)) in sources:
+            taken = f"expected a name for the result that no other picture has, found {result}"
+        yield replace(job, shared=shared, problem=job.problem or taken)
 
 
 def _matches(name: str) -> list[Path]:
@@ -176,6 +186,13 @@ def _may_be_file(path: Path) -> bool:
 
 def _mirrored(place: Path, root: Path, out: Path | None) -> Path:
     return place if out is None else out / place.relative_to(root)
+
+
+def _is_within(place: Path, root: Path, out: Path | None) -> bool:
+    """Whether a folder holds results in a folder `out` below the root."""
+    if out is None or not out.resolve().is_relative_to(root.resolve()):
+        return False
+    return place.resolve().is_relative_to(out.resolve())
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyvips
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lamnet import pictures
-from lamnet.errors import BadArgumentError
-from lamnet.pictures import Picture
+from lamnet import images, pictures
+from lamnet.errors import BadArgumentError, BadImageError
+from lamnet.pictures import Levels, Picture
 from lamnet.tiling import Box
 
 REACH = 20  # pixels from a transparent one within which colours of visible ones are looked for
@@ -24,86 +25,99 @@ REACH = 20  # pixels from a transparent one within which colours of visible ones
 class Raster:
     """Pixels that can be read box by box: an array, or a page of a file of any size.
 
-    `read` gives (height, width, bands) of the dtype (uint8, uint16, float32); `low` and `high` are black and white.
+    `read` gives (height, width, bands) of the dtype (uint8, uint16, float32).
     """
 
     height: int
     width: int
     bands: int
     dtype: np.dtype[Any]
-    low: float
-    high: float
+    levels: Levels
     read: Callable[[Box], NDArray[Any]]
 
 
-def raster_of_array(pixels: NDArray[Any]) -> Raster:
-    """(H, W, bands) as a raster. Raises BadArgumentError for another shape, dtype, NaN or infinity."""
+def raster_of_array(pixels: NDArray[Any], white: float | None = None) -> Raster:
+    """(H, W, bands) as a raster, its numbers as in `pictures.levels_of` unless it is said what is white.
+
+    Raises BadArgumentError for another shape, dtype, NaN or infinity.
+    """
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
         raise BadArgumentError(f"array: expected (H, W) or (H, W, 1 to 4) with pixels, got shape {pixels.shape}")
     if pixels.dtype.name not in ("uint8", "uint16", "float32"):
         raise BadArgumentError(f"array: expected uint8, uint16 or float32, got {pixels.dtype}")
     pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-    if pixels.dtype != np.float32:
-        low, high = 0.0, float(np.iinfo(pixels.dtype).max)
-    elif np.isfinite(pixels).all():
-        low, high = min(0.0, float(pixels.min())), max(1.0, float(pixels.max()))
-    else:
+    if pixels.dtype == np.float32 and not np.isfinite(pixels).all():
         raise BadArgumentError("array: expected finite numbers, got NaN or infinity")
-    if high - low > pictures.WIDEST:
-        raise BadArgumentError(f"array: expected numbers at most {pictures.WIDEST:.3g} apart, got {low:g} to {high:g}")
+    try:
+        levels = pictures.levels_of(pyvips.Image.new_from_array(pixels)) if white is None else Levels(0, white, white)
+    except BadArgumentError as error:
+        raise BadArgumentError(f"array: {error}") from error
 
     def read(box: Box) -> NDArray[Any]:
         return pixels[box.top : box.top + box.height, box.left : box.left + box.width]
 
     height, width, bands = pixels.shape
-    return Raster(height, width, bands, pixels.dtype, low, high, read)
+    return Raster(height, width, bands, pixels.dtype, levels, read)
 
 
 def raster_of_page(picture: Picture, number: int) -> Raster:
     """A page of a picture as a raster. Raises BadImageError for a truncated file."""
     page = picture.pages[number]
-    low, high = pictures.value_range(picture, number)
+    try:
+        with images.named(picture.path, "expected a whole picture"):
+            levels = pictures.levels_of(page)
+    except BadArgumentError as error:
+        raise BadImageError(f"{picture.path}: {error}") from error
 
     def read(box: Box) -> NDArray[Any]:
         return pictures.read(picture, number, box.top, box.left, box.height, box.width)
 
-    return Raster(page.height, page.width, page.bands, np.dtype(pictures.dtype_of(page)), low, high, read)
+    return Raster(page.height, page.width, page.bands, np.dtype(pictures.dtype_of(page)), levels, read)
 
 
 def planes_at(raster: Raster, box: Box) -> list[Tensor]:
-    """A box of a raster for the network: colour, and alpha where there is one, as `split` gives them.
+    """A box of a raster for the network: colour, and alpha where there is one, (1, 3, H, W) float32 in [0, 1] each.
 
-    What a box holds does not depend on where it ends: hidden colours are looked for beyond its edges.
+    One band is repeated three times. What a box holds does not depend on where it ends: hidden colours are looked for
+    beyond its edges.
     """
     outer = box.grown(REACH, raster.height, raster.width) if raster.bands in (2, 4) else box
     top, left = box.top - outer.top, box.left - outer.left
-    planes = split(raster.read(outer), raster.low, raster.high)
-    return [plane[..., top : top + box.height, left : left + box.width] for plane in planes]
+    colour, alpha = _split(raster, outer)
+    colour = colour.clamp_(0, 1)
+    planes = [colour] if alpha is None else [_extended(colour, alpha), alpha]
+    return [plane[..., top : top + box.height, left : left + box.width].expand(-1, 3, -1, -1) for plane in planes]
 
 
-def split(pixels: NDArray[Any], low: float, high: float) -> list[Tensor]:
-    """Colour, and alpha where there is one, as (1, 3, H, W) float32 in [0, 1] each; one band is repeated three times.
+def beyond_at(raster: Raster, box: Box) -> Tensor | None:
+    """By how much the visible colours of a box go beyond black and white, (1, 1 or 3, H, W), where any of a raster do."""
+    if not raster.levels.beyond:
+        return None
+    colour, alpha = _split(raster, box)
+    rest = colour - colour.clamp(0, 1)
+    return rest if alpha is None else torch.where(alpha > 0, rest, 0)
 
-    Args:
-        pixels: (H, W, bands): grey, grey and alpha, RGB, RGB and alpha.
-        low, high: the numbers that stand for black and white.
+
+def _split(raster: Raster, box: Box) -> tuple[Tensor, Tensor | None]:
+    """Colour (1, 1 or 3, H, W), black at 0 and white at 1, and alpha (1, 1, H, W)."""
+    levels, colours = raster.levels, 1 if raster.bands < 3 else 3
+    wide = np.ascontiguousarray(np.moveaxis(raster.read(box), 2, 0).astype(np.float32))
+    planes = torch.from_numpy(wide)[None]
+    colour = planes[:, :colours].sub_(levels.black).div_(levels.white - levels.black)
+    return colour, planes[:, colours:].div_(levels.opaque) if raster.bands > colours else None
+
+
+def join(planes: list[Tensor], beyond: Tensor | None, raster: Raster) -> NDArray[Any]:
+    """Back from planes (1, 3, H, W) as `planes_at` gives them to (H, W, bands); a repeated band is the mean of its three.
+
+    `beyond`, of the same size, is what goes beyond black and white.
     """
-    wide = np.ascontiguousarray(np.moveaxis(pixels, 2, 0).astype(np.float32))
-    planes = torch.from_numpy(wide)[None].sub_(low).div_(high - low)
-    colours = 1 if pixels.shape[2] < 3 else 3
-    colour, alpha = planes[:, :colours], planes[:, colours:]
-    if not alpha.shape[1]:
-        return [colour.expand(-1, 3, -1, -1)]
-    return [_extended(colour, alpha).expand(-1, 3, -1, -1), alpha.expand(-1, 3, -1, -1)]
-
-
-def join(planes: list[Tensor], bands: int, dtype: np.dtype[Any], low: float, high: float) -> NDArray[Any]:
-    """Back from planes (1, 3, H, W) as `split` gives them to (H, W, bands); a repeated band is the mean of its three."""
-    colour = planes[0] if bands >= 3 else planes[0].mean(1, keepdim=True)
-    alphas = [plane.mean(1, keepdim=True) for plane in planes[1:]]
-    whole = torch.cat([colour, *alphas], 1)[0].permute(1, 2, 0).clamp_(0, 1).mul_(high - low).add_(low)
-    pixels = whole.contiguous().numpy()
-    return pixels if dtype == np.float32 else np.floor(pixels + np.float32(0.5)).astype(dtype)
+    levels = raster.levels
+    colour = (planes[0] if raster.bands >= 3 else planes[0].mean(1, keepdim=True)).clamp(0, 1)
+    colour = (colour if beyond is None else colour + beyond).mul_(levels.white - levels.black).add_(levels.black)
+    alphas = [plane.mean(1, keepdim=True).clamp_(0, 1).mul_(levels.opaque) for plane in planes[1:]]
+    pixels = torch.cat([colour, *alphas], 1)[0].permute(1, 2, 0).contiguous().numpy()
+    return pixels if raster.dtype == np.float32 else np.floor(pixels + np.float32(0.5)).astype(raster.dtype)
 
 
 def within_neighbours(out: Tensor, alpha: Tensor, scale: int) -> Tensor:

@@ -17,6 +17,7 @@ import numpy as np
 import pyvips
 import safetensors.torch
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -94,17 +95,22 @@ class Upscaler:
         self.max_pixels = max_pixels
         self._held = 0
 
-    def __call__(self, array: NDArray[Any], size: tuple[int, int] | None = None) -> NDArray[Any]:
+    def __call__(
+        self, array: NDArray[Any], size: tuple[int, int] | None = None, white: float | None = None
+    ) -> NDArray[Any]:
         """Upscale (H, W) or (H, W, bands): grey, grey and alpha, RGB, RGB and alpha, as uint8, uint16 or float32.
 
-        Floats are black at 0 and white at 1; an array that goes beyond is taken to reach from its least to its most.
-        Returns (scale*H, scale*W[, bands]), or of the goal's size, or of this (width, height), of the same dtype.
-        Raises BadArgumentError for another shape, dtype or size.
+        `white` is the number that stands for it, and for opaque, 0 standing for black. Left out, uint8 is white at 255,
+        uint16 at the most that the bits which the array uses hold (1023 where ten are), floats at 1; floats that go
+        beyond 0 or 1 are taken to reach as far as they do, outliers aside. Returns (scale*H, scale*W[, bands]), or of the goal's size, or of this (width, height), of the same dtype.
+        Raises BadArgumentError for another shape, dtype, size or white.
         """
         if size is not None and not (len(size) == 2 and all(isinstance(side, Integral) and side > 0 for side in size)):
             raise BadArgumentError(f"size: expected a width and a height in pixels, got {size!r}")
+        if white is not None and not white > 0:
+            raise BadArgumentError(f"white: expected a number above 0, got {white}")
         array = np.asarray(array)
-        raster = planes.raster_of_array(array[..., None] if array.ndim == 2 else array)
+        raster = planes.raster_of_array(array[..., None] if array.ndim == 2 else array, white)
         out = np.empty((raster.height * self.scale, raster.width * self.scale, raster.bands), raster.dtype)
         filled = 0
         for _, rows in self.bands(raster, Path(tempfile.gettempdir())):
@@ -233,7 +239,10 @@ class Upscaler:
         if len(parts) > 1:
             results[1] = planes.within_neighbours(results[1], parts[1], self.scale)
         inner = [_crop(result, box, outer, self.scale) for result in results]
-        return planes.join(inner, raster.bands, raster.dtype, raster.low, raster.high)
+        beyond = planes.beyond_at(raster, outer)
+        if beyond is not None:  # which the network knows nothing of
+            beyond = _crop(F.interpolate(beyond, scale_factor=self.scale, mode="bilinear"), box, outer, self.scale)
+        return planes.join(inner, beyond, raster)
 
     @torch.inference_mode()
     def _run(self, box: Box, plane: Tensor) -> Tensor:

@@ -34,8 +34,10 @@ class Enlarger(Protocol):
 
     scale: int
 
-    def __call__(self, array: NDArray[Any], size: tuple[int, int] | None = None) -> NDArray[Any]:
-        """An array of this (width, height)."""
+    def __call__(
+        self, array: NDArray[Any], size: tuple[int, int] | None = None, white: float | None = None
+    ) -> NDArray[Any]:
+        """An array of this (width, height), whose white is this number."""
         ...
 
     def result_size(self, width: int, height: int) -> tuple[int, int]:
@@ -136,7 +138,7 @@ def beside_encoder(upscaler: Enlarger, encoding: Encoding) -> Enlarger:
 
 
 def _bigger(frame: VideoFrame, upscaler: Enlarger, colours: Colours, encoding: Encoding) -> VideoFrame:
-    big = colours.frame(upscaler(colours.array(frame), (encoding.width, encoding.height)))
+    big = colours.frame(upscaler(colours.array(frame), (encoding.width, encoding.height), white=65535))
     big.pts, big.duration, big.time_base = frame.pts, frame.duration, frame.time_base
     return big
 
