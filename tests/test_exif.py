@@ -72,7 +72,7 @@ def test_numbers_change_where_they_stand(order: str) -> None:
     read = Image.Exif()
     read.load(made)
     assert {tag: read[tag] for tag in UNKNOWN} == UNKNOWN
-    assert (read[0x0112], read[0x0100], read[0x011A], read[0x011B]) == (1, 70_000, 600, 600)
+    assert (read[0x0112], read[0x0100], read[0x011A], read[0x011B]) == (1, 70_000, 480, 750)  # turned
     details = read.get_ifd(0x8769)
     assert {tag: details[tag] for tag in UNKNOWN_DETAILS} == UNKNOWN_DETAILS
     assert (details[0xA002], details[0xA003]) == (70_000, 48)

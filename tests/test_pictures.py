@@ -13,7 +13,7 @@ import pytest
 import pyvips
 import tifffile
 import torch
-from PIL import Image, IptcImagePlugin
+from PIL import Image, ImageCms, IptcImagePlugin
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
@@ -115,14 +115,70 @@ def test_cmyk_becomes_rgb_through_its_profile(upscaler: Upscaler, tmp_path: Path
 
 @pytest.mark.parametrize("kind", [8, 9])
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_lab_of_8_bits(upscaler: Upscaler, tmp_path: Path, kind: int, order: Literal["<", ">"]) -> None:
-    colours = gradient(3)
-    lab = np.asarray(pyvips.Image.new_from_array(colours, interpretation="srgb").colourspace("lab").numpy())
-    stored = np.concatenate([lab[..., :1] * 2.55, lab[..., 1:] + (0 if kind == 8 else 128)], -1).round()
-    pixels = stored.astype(np.int16).astype(np.uint8)
-    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric=kind, byteorder=order, compression="zlib")
+@pytest.mark.parametrize(("bits", "alpha"), [(8, False), (8, True), (16, True)])
+def test_lab(upscaler: Upscaler, tmp_path: Path, kind: int, order: Literal["<", ">"], bits: int, alpha: bool) -> None:
+    """The white of D50, as ICC has it; a profile of Lab does not stay with pixels that are none."""
+    colours = Image.fromarray(gradient(3))
+    spaces = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    lab = np.asarray(ImageCms.profileToProfile(colours, *spaces, renderingIntent=1, outputMode="LAB")).astype(float)
+    lab[..., 1:] = lab[..., 1:].astype(np.uint8).view(np.int8)
+    unit, lightest = 2 ** (bits - 8), 65280 / 255 if kind == 9 and bits == 16 else (2**bits - 1) / 255
+    stored = np.concatenate([lab[..., :1] * lightest, (lab[..., 1:] + (0 if kind == 8 else 128)) * unit], -1).round()
+    see_through = np.full((24, 36, 1), 100 * unit)
+    pixels = np.concatenate([stored, see_through] if alpha else [stored], -1).astype(int).astype(f"u{bits // 8}")
+    profile = ImageCms.ImageCmsProfile(spaces[1]).tobytes()
+    extra = {"extrasamples": ["unassalpha"]} if alpha else {}
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric=kind, byteorder=order, iccprofile=profile, **extra)
     upscaler.file(tmp_path / "a.tif", tmp_path / "b.tif")
-    assert np.abs(images.read_array(tmp_path / "b.tif").astype(int) - doubled(colours)).mean() < 2
+    out = images.read_array(tmp_path / "b.tif")
+    assert np.abs(out[..., :3] / 257 ** (bits // 16) - doubled(gradient(3))).mean() < 1.5
+    assert (out[..., 3:] == 100 * unit).all()
+    assert out.shape[2] == 3 + alpha
+    assert tifffile.TiffFile(tmp_path / "b.tif").pages[0].iccprofile[16:20] == b"RGB "
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate"])
+def test_ycbcr_without_jpeg(upscaler: Upscaler, tmp_path: Path, compression: str | None) -> None:
+    Image.fromarray(gradient(3)).convert("YCbCr").save(tmp_path / "a.tif", compression=compression)
+    upscaler.file(tmp_path / "a.tif", tmp_path / "b.png")
+    out = np.asarray(Image.open(tmp_path / "b.png")).astype(int)
+    assert np.abs(out - doubled(gradient(3))).max() <= 3
+
+
+def test_floats_whose_white_is_0_and_those_of_inks(upscaler: Upscaler, tmp_path: Path) -> None:
+    pixels = gradient(1, np.float32)[..., 0]
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="miniswhite")
+    upscaler.file(tmp_path / "a.tif", tmp_path / "b.tif")
+    np.testing.assert_allclose(images.read_array(tmp_path / "b.tif")[..., 0], 1 - doubled(pixels), atol=1e-6)
+    tifffile.imwrite(tmp_path / "c.tif", gradient(4, np.float32), photometric="separated")
+    with pytest.raises(BadImageError, match=r"c\.tif: expected CMYK in 8 or 16 bits, found float"):
+        upscaler.file(tmp_path / "c.tif", tmp_path / "d.tif")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_a_profile_that_nobody_can_read_does_not_stay(upscaler: Upscaler, tmp_path: Path, suffix: str) -> None:
+    good = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    for profile in (good[:300], good[:100], lab):
+        Image.fromarray(gradient(3)).save(tmp_path / "a.jpg", icc_profile=profile)
+        upscaler.file(tmp_path / "a.jpg", tmp_path / f"b{suffix}")
+        assert "icc_profile" not in Image.open(tmp_path / f"b{suffix}").info
+
+
+def test_short_frames_stay_short(upscaler: Upscaler, tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.roll(gradient(3), i, 1)) for i in range(3)]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], duration=[5, 10, 20])
+    upscaler.file(tmp_path / "a.webp", tmp_path / "b.webp")
+    shown = pyvips.Image.new_from_file(str(tmp_path / "b.webp"), n=-1)
+    assert shown.get("delay") == [5, 10, 20]
+    assert shown.get("n-pages") == 3
+
+
+def test_an_animation_too_large_for_webp_is_refused(upscaler: Upscaler, tmp_path: Path) -> None:
+    frames = [Image.fromarray(gradient(3, size=(4, 9000)) // (i + 1)) for i in range(2)]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])
+    with pytest.raises(BadImageError, match=r"a\.webp: expected a result that WebP holds, got 18000 x 8 pixels"):
+        pictures.suffix_for(pictures.open_picture(tmp_path / "a.webp"), (18000, 8))
 
 
 def test_wide_gamut_numbers_and_profile_are_kept(upscaler: Upscaler, tmp_path: Path) -> None:
@@ -399,6 +455,22 @@ def test_xmp_in_elements() -> None:
     packet = b"<tiff:XResolution>3000/10</tiff:XResolution><a tiff:YResolution='72/1'/>"
     expected = b"<tiff:XResolution>6000/10</tiff:XResolution><a tiff:YResolution='180/1'/>"
     assert metadata.correct_xmp(packet, (1, 1), (2, 2.5)) == expected
+    packet = b"<a GPano:FullPanoWidthPixels='40' GPano:CroppedAreaTopPixels='2' GPano:PoseHeadingDegrees='90'/>"
+    expected = b"<a GPano:FullPanoWidthPixels='80' GPano:CroppedAreaTopPixels='5' GPano:PoseHeadingDegrees='90'/>"
+    assert metadata.correct_xmp(packet, (1, 1), (2, 2.5)) == expected
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif", ".tif"])
+def test_the_resolution_turns_with_the_picture(upscaler: Upscaler, tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011A], exif[0x011B], exif[0x0128] = 6, 300.0, 150.0, 2
+    Image.fromarray(gradient(3)).save(tmp_path / "a.jpg", exif=exif, dpi=(300, 150))
+    upscaler.file(tmp_path / "a.jpg", tmp_path / f"b{suffix}")
+    with Image.open(tmp_path / f"b{suffix}") as out:
+        assert out.size == (48, 72)
+        found = out.getexif()
+        assert (found[0x011A], found[0x011B]) == pytest.approx((300, 600), abs=0.01)
+        assert out.info.get("dpi", (300, 600)) == pytest.approx((300, 600), abs=0.02)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif", ".tif"])

@@ -27,6 +27,20 @@ def written(source: Path, target: Path) -> PngImageFile:
     return out
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_exif_among_the_texts(tmp_path: Path, packed: bool) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "title"
+    block = b"Exif\0\0" + exif.tobytes().removeprefix(b"Exif\0\0")
+    info = PngInfo()
+    info.add_text("Raw profile type exif", f"\nexif\n{len(block):8}\n{block.hex()}\n", zip=packed)
+    Image.new("RGB", (8, 4), "red").save(tmp_path / "a.png", pnginfo=info)
+    out = written(tmp_path / "a.png", tmp_path / "b.png")
+    assert out.size == (4, 8)
+    assert (out.getexif()[0x0112], out.getexif()[0x010E]) == (1, "title")
+    assert b"Raw profile" not in (tmp_path / "b.png").read_bytes()
+
+
 def test_texts_in_any_script_and_coding(tmp_path: Path) -> None:
     info = PngInfo()
     info.add_text("Title", "T\xeftle")

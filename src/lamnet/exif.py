@@ -12,6 +12,7 @@ _ORIENTATION, _DETAILS = 0x0112, 0x8769
 _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 0x011A, 0x011B, 0x0128
 _WIDTHS, _HEIGHTS = (0x0100, 0xA002), (0x0101, 0xA003)
 _THUMBNAIL, _THUMBNAIL_BYTES = 0x0201, 0x0202
+_LYING = range(5, 9)  # orientations that exchange width and height
 _SHORT, _LONG, _RATIONAL = 3, 4, 5
 _INCH = 2
 
@@ -49,6 +50,8 @@ def corrected(
             main, factor = block.entries(block.first), (1, 1)
         details = block.entries(block.long(main[_DETAILS] + 8)) if _DETAILS in main else {}
         for place in _at(main, [_ORIENTATION]):
+            if block.number(place) in _LYING and _X_RESOLUTION in main and _Y_RESOLUTION in main:
+                block.swap(main[_X_RESOLUTION], main[_Y_RESOLUTION])
             block.set_number(place, 1)
         for tags, number in ((_WIDTHS, size[0]), (_HEIGHTS, size[1])):
             for place in (*_at(main, tags), *_at(details, tags)):
@@ -80,6 +83,15 @@ class _Block:
         """Where each tag's entry is."""
         places = range(directory + 2, self._next(directory), 12)
         return {struct.unpack_from(self._order + "H", self.data, place)[0]: place for place in places}
+
+    def number(self, entry: int) -> int:
+        """Of a field of short numbers the first."""
+        return struct.unpack_from(self._order + "H", self.data, entry + 8)[0]
+
+    def swap(self, one: int, other: int) -> None:
+        """The contents of two fields, their tags aside."""
+        first, second = self.data[one + 2 : one + 12], self.data[other + 2 : other + 12]
+        self.data[one + 2 : one + 12], self.data[other + 2 : other + 12] = second, first
 
     def set_number(self, entry: int, number: int) -> None:
         kind = _LONG if number >= 2**16 else struct.unpack_from(self._order + "H", self.data, entry + 2)[0]

@@ -69,6 +69,7 @@ FORMATS = (
     Format("bmp", (".bmp", ".dib"), (), written=False),
     Format("jxl", (".jxl",), (), written=False),
 )
+_YCBCR_TO_RGB = [[1, 0, 1.402], [1, -0.344136, -0.714136], [1, 1.772, 0]]  # BT.601
 SUFFIXES = frozenset(suffix for kind in FORMATS for suffix in kind.suffixes)
 
 _SIGNATURES = (
@@ -167,17 +168,32 @@ def _first_reader() -> int:
 def _load_tiff(path: Path, options: dict[str, int]) -> pyvips.Image:
     """Cut, spoilt and unknown pixels are errors to libtiff; of those in tiles libvips tells at its next level only."""
     mended = tiff.mended(path, options.get("page", 0))
-    name, source = ("tiffload_buffer", mended.data) if mended else ("tiffload", os.fsencode(path))
+    name, source = ("tiffload_buffer", mended.data) if mended.data else ("tiffload", os.fsencode(path))
     image = pyvips.Operation.call(name, source, fail_on="error", revalidate=True, **options)
     if image.get_typeof("tile-width"):
         image = pyvips.Operation.call(name, source, fail_on="warning", revalidate=True, **options)
-    return _lab(image, signed=mended.lab == "signed") if mended and mended.lab else image
+    return _rgb_of(image, mended.space) if mended.space else image
 
 
-def _lab(pixels: Any, signed: bool) -> pyvips.Image:
-    """Lab of 8 bits, said to be RGB, as numbers."""
-    chroma = [(pixels[band] ^ 128 if signed else pixels[band]) - 128 for band in (1, 2)]
-    return (pixels[0] * (100 / 255)).bandjoin(chroma).copy(interpretation="lab")
+def _rgb_of(pixels: Any, space: tiff.Space) -> pyvips.Image:
+    """Numbers of another space, said to be RGB, in RGB; Lab as ICC has it, with the white of D50."""
+    if space == "white at 0":
+        return 1 - pixels
+    colour, alpha = pixels.extract_band(0, n=3), [pixels[3]] if pixels.bands > 3 else []
+    most = 255 if pixels.format == "uchar" else 65535
+    if space == "YCbCr":
+        chroma = pixels[0].bandjoin([pixels[band] - (most + 1) // 2 for band in (1, 2)])
+        rgb = chroma.recomb(pyvips.Image.new_from_array(_YCBCR_TO_RGB)).rint().cast(pixels.format)
+    else:
+        unit = (most + 1) // 256  # of a and b
+        lightest = 65280 if space == "ICCLab" and most > 255 else most
+        if space == "CIELab":
+            bands = [(colour[band] ^ (most + 1) // 2) - (most + 1) // 2 for band in (1, 2)]
+        else:
+            bands = [colour[band] - 128 * unit for band in (1, 2)]
+        lab = (colour[0] * (100 / lightest)).bandjoin([band / unit for band in bands]).copy(interpretation="lab")
+        rgb = lab.icc_export(output_profile="srgb", depth=8 if most == 255 else 16)
+    return rgb.bandjoin(alpha) if alpha else rgb
 
 
 def open_image(path: Path) -> pyvips.Image:

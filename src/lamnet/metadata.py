@@ -21,7 +21,12 @@ _LEFT_BEHIND = re.compile(
 _SIZE_TAGS = {"ImageWidth": 0, "ImageLength": 1, "PixelXDimension": 0, "PixelYDimension": 1}
 _PHOTOSHOP, _IPTC_RESOURCE = b"Photoshop 3.0\0", 0x0404
 _XMP_NUMBER = rb"(%s\s*(?:=\s*[\"']|>)\s*)(\d+)"  # as an attribute or an element
+# What grows with the picture: its resolution, and the numbers by which viewers wrap panoramas around.
+_XMP_ACROSS = rb"(?:tiff:XResolution|GPano:(?:FullPanoWidth|CroppedAreaImageWidth|CroppedAreaLeft)Pixels)"
+_XMP_DOWN = rb"(?:tiff:YResolution|GPano:(?:FullPanoHeight|CroppedAreaImageHeight|CroppedAreaTop)Pixels)"
 _NO_RESOLUTION = (1.0, 1.0)  # libvips' pixels per millimetre of files that state none,
+_LIES_FROM = 5  # orientations that exchange width and height
+_PROFILE_HEADER = 128  # bytes
 _INCH = 25.4  # millimetres
 _PNG_DEFAULT, _JPEG_DEFAULT = 2.834, 72 / _INCH  # these formats having their own
 
@@ -107,7 +112,23 @@ def upright(image: pyvips.Image, stated: bool) -> pyvips.Image:
     if not stated and (turn := _orientation_in_xmp(image)) > 1:
         image = image.copy()
         image.set_type(pyvips.GValue.gint_type, "orientation", turn)
-    return image.autorot()
+    known: Any = image
+    turned = image.autorot()
+    lies = known.get_typeof("orientation") and known.get("orientation") >= _LIES_FROM
+    return turned.copy(xres=image.yres, yres=image.xres) if lies else turned
+
+
+def without_strange_profile(image: Any) -> pyvips.Image:
+    """The image without a profile that is cut or of other colours than its own, which no reader can use."""
+    if not profiled(image):
+        return image
+    profile: bytes = image.get("icc-profile-data")
+    whole = len(profile) >= _PROFILE_HEADER and int.from_bytes(profile[:4], "big") <= len(profile)
+    if whole and profile[36:40] == b"acsp" and profile[16:20] == (b"GRAY" if image.bands < 3 else b"RGB "):
+        return image
+    bare = image.copy()
+    bare.remove("icc-profile-data")
+    return bare
 
 
 def orientation(image: Any) -> int:
@@ -130,6 +151,11 @@ def with_item_lengths(image: Any, lengths: Mapping[int, int]) -> pyvips.Image:
         return found[1] + b"%d" % lengths.get(int(found[2]), int(found[2]))
 
     return with_blobs(image, {"xmp-data": re.sub(_XMP_NUMBER % b"Item:Length", changed, image.get("xmp-data"))})
+
+
+def delays_of(image: Any) -> list[int]:
+    """How long each frame of an animation stays, in milliseconds."""
+    return image.get("delay")
 
 
 def iptc_of(image: Any) -> bytes | None:
@@ -166,7 +192,7 @@ def correct_xmp(packet: bytes, size: tuple[int, int], factor: tuple[float, float
         (b"exif:PixelYDimension", size[1]),
     ):
         packet = re.sub(_XMP_NUMBER % name, rb"\g<1>%d" % value, packet)
-    for name, by in ((b"tiff:XResolution", factor[0]), (b"tiff:YResolution", factor[1])):
+    for name, by in ((_XMP_ACROSS, factor[0]), (_XMP_DOWN, factor[1])):
 
         def scaled(found: re.Match[bytes], by: float = by) -> bytes:
             return found[1] + b"%d" % round(int(found[2]) * by)

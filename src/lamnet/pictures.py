@@ -134,11 +134,14 @@ def suffix_for(picture: Picture, size: tuple[int, int]) -> str:
     """
     kinds = {kind.name: kind for kind in images.FORMATS if kind.written and kind.name != "gif"}
     own = kinds.pop(picture.format.name, None)
-    ordered = ([own] if own else []) + [kinds[name] for name in ("png", "webp", "tiff") if name in kinds]
+    others = ("webp",) if picture.animated else ("png", "webp", "tiff")
+    ordered = ([own] if own else []) + [kinds[name] for name in others if name in kinds]
     for kind in ordered:
         if not _lacks(kind, picture, size) and picture.dtype in kind.dtypes:
             same = kind is own and picture.path.suffix.lower() in kind.suffixes
             return picture.path.suffix if same else kind.suffixes[0]
+    if picture.animated:
+        raise BadImageError(f"{picture.path}: expected a result that WebP holds, got {size[0]} x {size[1]} pixels")
     return ".tif"
 
 
@@ -197,7 +200,9 @@ def save(picture: Picture, results: list[pyvips.Image], target: Path) -> None:
         images.write(kind, partial, whole, **options)
         if kind.name == "jpeg":
             jpeg.put(partial, exif, beside)
-        elif exif:
+        if kind.name == "webp" and len(results) > 1 and source.get_typeof("delay"):
+            webp.put_delays(partial, metadata.delays_of(source))
+        if kind.name == "webp" and exif:
             webp.put_exif(partial, exif, (results[0].width, results[0].height), whole.hasalpha())
 
 
@@ -312,6 +317,8 @@ def _upright_pages(pages: list[pyvips.Image], known: list[tiff.Page]) -> list[py
 
 def _prepared(path: Path, image: pyvips.Image) -> pyvips.Image:
     """Grey or RGB, with or without alpha, in a depth of ours."""
+    if image.interpretation == "cmyk" and image.format not in ("uchar", "ushort"):
+        raise BadImageError(f"{path}: expected CMYK in 8 or 16 bits, found {image.format}")
     if image.interpretation == "cmyk":
         depth = 16 if image.format == "ushort" else 8
         image = image.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=depth)
@@ -323,7 +330,7 @@ def _prepared(path: Path, image: pyvips.Image) -> pyvips.Image:
         raise BadImageError(
             f"{path}: expected 1 to 4 bands of 8 or 16 bits or float, found {image.bands} of {image.format}"
         )
-    return image.cast("float") if image.format == "double" else image
+    return metadata.without_strange_profile(image.cast("float") if image.format == "double" else image)
 
 
 def _stretched(image: Any) -> pyvips.Image:

@@ -34,7 +34,7 @@ def described(path: Path) -> bytes:
         for kind, size in _chunks(file):
             if (kind in _COLOURS or kind in _TEXTS) and size <= _MOST:
                 data = file.read(size)
-                if not data.startswith(_XMP):
+                if not data.startswith(_XMP) and not _raw_exif(kind, data):
                     found.append(_chunk(kind, data))
     return b"".join(found)
 
@@ -58,10 +58,27 @@ def metadata_of(path: Path) -> dict[str, bytes]:
         for kind, size in _chunks(file):
             if kind == b"eXIf" and size <= _MOST:
                 found["exif-data"] = b"Exif\0\0" + file.read(size)
+            elif kind in (b"tEXt", b"zTXt") and size <= _MOST:
+                if (raw := _raw_exif(kind, file.read(size))) and "exif-data" not in found:
+                    found["exif-data"] = raw
             elif kind == b"iTXt" and size <= _MOST and file.read(len(_XMP)) == _XMP:
                 with suppress(ValueError, zlib.error):
                     found["xmp-data"] = _text(file.read(size - len(_XMP)))
     return found
+
+
+def _raw_exif(kind: bytes, data: bytes) -> bytes | None:
+    """EXIF as ImageMagick and others wrote it before PNG had a chunk for it: a text of its kind, length and hex digits."""
+    keyword, _, text = data.partition(b"\0")
+    if kind not in (b"tEXt", b"zTXt") or keyword not in (b"Raw profile type exif", b"Raw profile type APP1"):
+        return None
+    with suppress(ValueError, zlib.error):
+        if kind == b"zTXt":
+            text = zlib.decompressobj().decompress(text[1:], _MOST)
+        _, _, digits = text.split(maxsplit=2)
+        exif = bytes.fromhex(digits.decode("ascii"))
+        return exif if exif.startswith(b"Exif\0\0") else None
+    return None
 
 
 def _text(data: bytes) -> bytes:

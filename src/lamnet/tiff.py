@@ -22,8 +22,11 @@ _SUBFILE, _WIDTH, _HEIGHT = 254, 256, 257
 _EXIF_WIDTH, _EXIF_HEIGHT = 40962, 40963
 _OFFSETS = (273, 324)  # where strips and tiles lie
 _IPTC = 33723
-_BITS, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274
-_RGB, _CIELAB, _ICCLAB = 2, 8, 9
+Space = Literal["CIELab", "ICCLab", "YCbCr", "white at 0"]
+_BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 258, 259, 262, 274
+_WHITE_AT_0, _RGB, _YCBCR = 0, 2, 6
+_LABS: dict[int | None, Space] = {8: "CIELab", 9: "ICCLab"}
+_JPEGS = (6, 7)  # compressions whose decoders make RGB of YCbCr
 _LONG, _UNDEFINED, _LONG8 = 4, 7, 16
 _ITEM = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _UNSIGNED = {1: "B", 2: "H", 4: "L"}
@@ -97,49 +100,55 @@ def pages_of(path: Path, count: int) -> list[Page]:
 
 @dataclass(frozen=True)
 class Mended:
-    """A TIFF that says what libvips can read; whether its page is in Lab, said to be RGB, whose a and b are signed or begin at -128."""
+    """A TIFF that says what libvips can read, None if the file does; in what its page's numbers are, where not what libvips takes them for."""
 
-    data: bytes
-    lab: Literal["signed", "from -128"] | None
+    data: bytes | None
+    space: Space | None
 
 
-def mended(path: Path, page: int) -> Mended | None:
-    """A TIFF with orientations that there are, its page, if in Lab of 8 bits, saying RGB; None where that is so already."""
+def mended(path: Path, page: int) -> Mended:
+    """A TIFF with orientations that there are, and its page, if in 8 or 16 bits of Lab or in plain YCbCr, saying RGB."""
     with path.open("rb") as file:
         try:
             layout = _layout_of(file)
         except (struct.error, KeyError):
-            return None
-        changes, lab = _to_mend(file, layout, page)
+            return Mended(None, None)
+        changes, space = _to_mend(file, layout, page)
         if not changes:
-            return None
+            return Mended(None, space)
         file.seek(0)
         data = bytearray(file.read())
     for place, value in changes.items():
         _, kind, _, _ = layout.field.unpack_from(data, place)
         item = struct.Struct(layout.order + _UNSIGNED[_ITEM[kind]])
         item.pack_into(data, place + layout.field.size - layout.offset.size, value)
-    return Mended(bytes(data), lab)
+    return Mended(bytes(data), space)
 
 
-def _to_mend(
-    file: IO[bytes], layout: _Layout, page: int
-) -> tuple[dict[int, int], Literal["signed", "from -128"] | None]:
-    """Numbers by the places of their entries, and `Mended.lab`."""
+def _to_mend(file: IO[bytes], layout: _Layout, page: int) -> tuple[dict[int, int], Space | None]:
+    """Numbers by the places of their entries, and `Mended.space`."""
     changes: dict[int, int] = {}
-    lab: Literal["signed", "from -128"] | None = None
+    space: Space | None = None
     at, seen = layout.start, set[int]()
     with suppress(struct.error):
         while (start := _follow(file, layout, at)) and start not in seen:
-            directory, at = _read(file, layout, start, {_BITS, _PHOTOMETRIC, _ORIENTATION})
-            space, bits, turn = (_number(directory, tag) for tag in (_PHOTOMETRIC, _BITS, _ORIENTATION))
-            if len(seen) == page and bits == 8 and space in (_CIELAB, _ICCLAB):
-                lab = "signed" if space == _CIELAB else "from -128"
-                changes[_place(file, layout, start, _PHOTOMETRIC)] = _RGB
+            directory, at = _read(file, layout, start, {_BITS, _PHOTOMETRIC, _ORIENTATION, _COMPRESSION})
+            said, bits, turn, packed = (
+                _number(directory, tag) for tag in (_PHOTOMETRIC, _BITS, _ORIENTATION, _COMPRESSION)
+            )
+            if len(seen) == page:
+                if said in _LABS and bits in (8, 16):
+                    space = _LABS[said]
+                elif said == _YCBCR and packed not in _JPEGS:
+                    space = "YCbCr"
+                elif said == _WHITE_AT_0 and bits in (32, 64):
+                    space = "white at 0"
+                if space and space != "white at 0":
+                    changes[_place(file, layout, start, _PHOTOMETRIC)] = _RGB
             if turn is not None and turn not in range(1, 9):
                 changes[_place(file, layout, start, _ORIENTATION)] = 1
             seen.add(start)
-    return changes, lab
+    return changes, space
 
 
 def _number(directory: Directory, tag: int) -> int | None:

@@ -10,7 +10,7 @@ from lamnet.embed import insert
 
 _ALPHA, _EXIF = 0x10, 0x08  # flags of the extended header
 _FLAGS_AT = 20
-_FRAME_HEADER = 16
+_FRAME_HEADER, _FRAME_DELAY = 16, 12  # bytes; where in it
 
 
 def is_lossless(path: Path) -> bool:
@@ -45,6 +45,21 @@ def put_exif(path: Path, exif: bytes, size: tuple[int, int], alpha: bool) -> Non
         file.seek(4)
         file.write(struct.pack("<L", end - 8))
     _say(path, _EXIF)
+
+
+def put_delays(path: Path, delays: list[int]) -> None:
+    """How many milliseconds frames stay, where libvips makes 100 of 10 and less; where equal frames are one, that stays."""
+    places: list[int] = []
+    with path.open("r+b") as file:
+        at = 12
+        while len(start := _chunk_at(file, at)) == 8:
+            if start[:4] == b"ANMF":
+                places.append(at + 8 + _FRAME_DELAY)
+            size = int.from_bytes(start[4:], "little")
+            at += 8 + size + size % 2
+        for place, delay in zip(places, delays, strict=False) if len(places) == len(delays) else ():
+            file.seek(place)
+            file.write(delay.to_bytes(3, "little"))
 
 
 def _chunk_at(file: IO[bytes], at: int) -> bytes:
