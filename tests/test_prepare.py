@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+import tifffile
+from PIL import Image, ImageCms
 
 from lamnet import images
 from lamnet.data import prepare as module
-from lamnet.data.prepare import PreparedSet, prepare
+from lamnet.data.prepare import Photo, PreparedSet, prepare
 from lamnet.data.resize import imresize
-from lamnet.errors import BadDataError
+from lamnet.errors import BadArgumentError, BadDataError
 from trained import photographs
 
 
@@ -67,8 +68,9 @@ def test_skips_and_lists_unreadable_and_too_small_files(tmp_path: Path) -> None:
 
 def test_a_folder_without_usable_photographs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    with pytest.raises(BadDataError, match="none among 0 pictures"):
+    with pytest.raises(BadDataError, match="expected photographs, found no picture in it or below"):
         prepare(tmp_path / "in", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
     (tmp_path / "in" / "text.png").write_text("no picture")
     with pytest.raises(BadDataError, match=r"among 1 pictures, the first: text\.png"):
         prepare(tmp_path / "in", tmp_path / "out")
@@ -81,11 +83,11 @@ def test_goes_on_where_it_was_cut_off_with_the_same_bytes(tmp_path: Path, monkey
     whole = prepare(photos, tmp_path / "whole")
     convert, done, allowed = module._convert, list[str](), {"p0.png", "p1.png"}
 
-    def cut_off(path: Path, scales: list[int]):
-        if path.name not in allowed:
+    def cut_off(folder: Path, source: Photo, scales: list[int]):
+        if source.name not in allowed:
             raise KeyboardInterrupt
-        done.append(path.name)
-        return convert(path, scales)
+        done.append(source.name)
+        return convert(folder, source, scales)
 
     monkeypatch.setattr(module, "_convert", cut_off)
     with pytest.raises(KeyboardInterrupt):
@@ -114,8 +116,55 @@ def test_a_finished_set_is_left_alone_and_another_one_refused(tmp_path: Path) ->
     with pytest.raises(BadDataError, match=r"scales \[2, 3, 4\]; expected \[2\]"):
         prepare(photos, tmp_path / "out", (2,))
     photographs(photos, [(60, 60), (48, 48)])
-    with pytest.raises(BadDataError, match="set of 1 other photographs; expected 2"):
+    with pytest.raises(BadDataError, match=r"these 2 photographs, found one of 1 others; they differ in p1\.png:"):
         prepare(photos, tmp_path / "out")
+    (photos / "p1.png").unlink()
+    Image.new("RGB", (60, 60)).save(photos / "p0.png")
+    with pytest.raises(BadDataError, match=r"they differ in p0\.png:"):
+        prepare(photos, tmp_path / "out")
+
+
+@pytest.mark.parametrize("scales", [(), (0,), (-2,), (1, 2), (9,)])
+def test_scales_that_cannot_be_trained(tmp_path: Path, scales: tuple[int, ...]) -> None:
+    photos = photographs(tmp_path / "in", [(60, 60)])
+    with pytest.raises(BadArgumentError, match="scales: expected whole numbers from 2 to 8, got"):
+        prepare(photos, tmp_path / "out", scales)
+    assert not (tmp_path / "out").exists()
+
+
+def test_folders_below_count_and_hidden_ones_do_not(tmp_path: Path) -> None:
+    for place in ("in", "in/b ü/c", "in/.hidden", "in/a"):
+        photographs(tmp_path / place, [(60, 60)])
+    (tmp_path / "in" / ".p.png").write_bytes((tmp_path / "in" / "p0.png").read_bytes())
+    (tmp_path / "in" / "gone.png").symlink_to("nowhere")
+    (tmp_path / "in" / "manifest.csv").write_text("file,licence\na/p0.png,CC0\n")
+    opened = prepare(tmp_path / "in", tmp_path / "out", (2,))
+    assert [(photo.name, photo.licence) for photo in opened.photos] == [
+        ("a/p0.png", "CC0"),
+        ("b ü/c/p0.png", ""),
+        ("p0.png", ""),
+    ]
+    assert [photo.name for photo in opened.skipped] == ["gone.png"]
+
+
+def test_colours_of_any_space_and_depth_come_out_the_same(tmp_path: Path) -> None:
+    photos = tmp_path / "in"
+    photos.mkdir()
+    rows, columns = np.mgrid[0:60, 0:60] / 60
+    rgb = np.dstack([rows, columns, 1 - rows])
+    picture = Image.fromarray((rgb * 255).astype(np.uint8))
+    tifffile.imwrite(photos / "a_float.tif", rgb.astype(np.float32), photometric="rgb")
+    tifffile.imwrite(photos / "b_hdr.tif", rgb.astype(np.float32) * 300, photometric="rgb")
+    tifffile.imwrite(photos / "c_10bit.tif", (rgb * 1023).astype(np.uint16), photometric="rgb")
+    lab = ImageCms.profileToProfile(
+        picture, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+    )
+    lab.save(photos / "d_lab.tif")
+    tifffile.imwrite(photos / "e_long.tif", (rgb * 2**31).astype(np.uint32), photometric="rgb")
+    opened = prepare(photos, tmp_path / "out", (2,))
+    for index in range(4):
+        assert np.abs(_hr(opened, index) - rgb * 255).mean() < 1.5, opened.photos[index].name
+    assert [photo.name for photo in opened.skipped] == ["e_long.tif"]
 
 
 def test_a_damaged_set_is_refused(tmp_path: Path) -> None:

@@ -245,13 +245,18 @@ def evaluate(
 
 
 @app.command
-def prepare(photos: Path, out: Path, *, scales: tuple[int, ...] = (2, 3, 4)) -> None:
+def prepare(
+    photos: Path,
+    out: Path,
+    *,
+    scales: Annotated[tuple[int, ...], Parameter(consume_multiple=True)] = (2, 3, 4),
+) -> None:
     """Make a training set of a folder of photographs: HR and bicubic LR, in memory-mapped files.
 
     Parameters
     ----------
     photos
-        A folder of PNG, JPEG, WebP, AVIF or TIFF files.
+        A folder of pictures of any format that `upscale` reads; those in folders below it count too.
     out
         The folder for the set; the same command goes on where it was cut off.
     scales

@@ -93,6 +93,15 @@ class Levels:
     beyond: bool = False
 
 
+def levels(picture: Picture, page: int) -> Levels:
+    """What the numbers of a page mean, as `levels_of`. Raises BadImageError."""
+    try:
+        with images.named(picture.path, "expected a whole picture"):
+            return levels_of(picture.pages[page])
+    except BadArgumentError as error:
+        raise BadImageError(f"{picture.path}: {error}") from error
+
+
 def levels_of(image: Any) -> Levels:
     """What an image's numbers mean.
 

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lamnet import images, pictures
-from lamnet.errors import BadArgumentError, BadImageError
+from lamnet import pictures
+from lamnet.errors import BadArgumentError
 from lamnet.pictures import Levels, Picture
 from lamnet.tiling import Box
 
@@ -63,11 +63,7 @@ def raster_of_array(pixels: NDArray[Any], white: float | None = None) -> Raster:
 def raster_of_page(picture: Picture, number: int) -> Raster:
     """A page of a picture as a raster. Raises BadImageError for a truncated file."""
     page = picture.pages[number]
-    try:
-        with images.named(picture.path, "expected a whole picture"):
-            levels = pictures.levels_of(page)
-    except BadArgumentError as error:
-        raise BadImageError(f"{picture.path}: {error}") from error
+    levels = pictures.levels(picture, number)
 
     def read(box: Box) -> NDArray[Any]:
         return pictures.read(picture, number, box.top, box.left, box.height, box.width)

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from lamnet import images
+from lamnet import images, pictures
 from lamnet.data.resize import crop_to_multiple, imresize
-from lamnet.errors import BadDataError, BadImageError
+from lamnet.errors import BadArgumentError, BadDataError, BadImageError
 
 SMALLEST_SIDE = 48
 _AT_ONCE = 32
@@ -35,13 +35,17 @@ _INDEX, _JOURNAL = "index.json", "journal.jsonl"
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph of a set: `reason` says why it was skipped, None when its pixels are there; sizes are of its HR."""
+    """A photograph of a set, named by its path below the set's folder; sizes are of its HR.
+
+    `reason` says why it was skipped, None when its pixels are there; `bytes` is its file's length, 0 where not recorded.
+    """
 
     name: str
     height: int = 0
     width: int = 0
     reason: str | None = None
     licence: str = ""
+    bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,37 +91,44 @@ class PreparedSet:
 
 
 def prepare(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4)) -> PreparedSet:
-    """Make a prepared set in `out` from the photographs directly in `hr_dir`; goes on where an earlier call was cut off.
+    """Make a prepared set in `out` from the photographs in `hr_dir` and below; goes on where an earlier call was cut off.
 
     HR is cropped to a multiple of all scales, LR made by MATLAB's bicubic with mirrored borders (DIV2K's convention).
-    Unreadable or too small pictures are skipped and listed in the result. Progress on stderr. Where `hr_dir` has a
+    Pictures are read as `lamnet upscale` reads them, and made 8 bits. Hidden ones are left out; unreadable or too small ones
+    are skipped and listed in the result. Progress on stderr. Where `hr_dir` has a
     manifest.csv with columns `file` and `licence`, the licences go into the index, and from there onto model cards.
 
     Raises:
         BadDataError: no usable photograph, or `out` holds a set of other photographs or scales.
+        BadArgumentError: scales that are no whole numbers from 2 to 8.
     """
+    if not scales or not all(scale in range(2, 9) for scale in scales):
+        raise BadArgumentError(
+            f"scales: expected whole numbers from 2 to 8, got {', '.join(map(str, scales)) or 'none'}"
+        )
     if not hr_dir.is_dir():
         raise BadDataError(
             f"{hr_dir}: expected a folder of photographs, found {'a file' if hr_dir.exists() else 'none'}"
         )
-    paths = images.find(hr_dir)
-    names, wanted = [path.name for path in paths], sorted(set(scales))
+    sources, wanted = _sources(hr_dir), sorted(set(scales))
     if (out / _INDEX).exists():
         finished = PreparedSet.open(out)
-        _check_same(out, finished, names, wanted)
+        _check_same(out, finished, sources, wanted)
         return finished
+    if not sources:
+        raise BadDataError(f"{hr_dir}: expected photographs, found no picture in it or below")
     out.mkdir(parents=True, exist_ok=True)
-    with _Journal(out, wanted, names) as journal, ThreadPoolExecutor(2) as pool:
-        remaining = paths[len(journal.photos) :]
+    with _Journal(out, wanted, sources) as journal, ThreadPoolExecutor(2) as pool:
+        remaining = sources[len(journal.photos) :]
         licences = _licences(hr_dir / "manifest.csv")
-        results = _in_order(pool, remaining, wanted)
+        results = _in_order(pool, hr_dir, remaining, wanted)
         for photo, pixels in track(results, "preparing", len(remaining), console=Console(stderr=True)):
             journal.add(replace(photo, licence=licences.get(photo.name, "")), pixels)
     photos = tuple(photo for photo in journal.photos if photo.reason is None)
     skipped = tuple(photo for photo in journal.photos if photo.reason is not None)
     if not photos:
         first = f", the first: {skipped[0].name}: {skipped[0].reason}" if skipped else ""
-        raise BadDataError(f"{hr_dir}: expected usable photographs, found none among {len(paths)} pictures{first}")
+        raise BadDataError(f"{hr_dir}: expected usable photographs, found none among {len(sources)} pictures{first}")
     _write_index(out, wanted, photos, skipped)
     return PreparedSet.open(out)
 
@@ -125,9 +136,9 @@ def prepare(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4)) -> Prepa
 class _Journal:
     """What has been written so far. Pixels go to disk before their line, so a cut-off call loses at most a picture."""
 
-    def __init__(self, folder: Path, scales: list[int], names: list[str]) -> None:
+    def __init__(self, folder: Path, scales: list[int], sources: list[Photo]) -> None:
         path = folder / _JOURNAL
-        settings = {"scales": scales, "names": names}
+        settings = {"scales": scales, "sources": [[photo.name, photo.bytes] for photo in sources]}
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
         whole: list[Any] = [json.loads(line) for line in lines if line.endswith("\n")]
         self.photos = [Photo(**entry) for entry in whole[1:]]
@@ -158,34 +169,52 @@ class _Journal:
         self.photos.append(photo)
 
 
+def _sources(folder: Path) -> list[Photo]:
+    """The pictures in a folder and below it, of which the names and lengths are known, in order."""
+    found: list[Photo] = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = (Path(place, name) for name in names if not name.startswith("."))
+        for path in paths:
+            if path.suffix.lower() in images.SUFFIXES:
+                length = path.stat().st_size if path.exists() else 0
+                found.append(Photo(path.relative_to(folder).as_posix(), bytes=length))
+    return sorted(found, key=lambda photo: photo.name)
+
+
 def _in_order(
-    pool: ThreadPoolExecutor, paths: Sequence[Path], scales: Sequence[int]
+    pool: ThreadPoolExecutor, folder: Path, sources: Sequence[Photo], scales: Sequence[int]
 ) -> Iterator[tuple[Photo, dict[int, NDArray[np.uint8]]]]:
-    for first in range(0, len(paths), _AT_ONCE):
-        yield from pool.map(_convert, paths[first : first + _AT_ONCE], repeat(scales))
+    for first in range(0, len(sources), _AT_ONCE):
+        yield from pool.map(_convert, repeat(folder), sources[first : first + _AT_ONCE], repeat(scales))
 
 
-def _convert(path: Path, scales: Sequence[int]) -> tuple[Photo, dict[int, NDArray[np.uint8]]]:
+def _convert(folder: Path, source: Photo, scales: Sequence[int]) -> tuple[Photo, dict[int, NDArray[np.uint8]]]:
     """The HR pixels (under 1) and the LR pixels of one photograph; none when it has to be skipped."""
     try:
-        pixels = _rgb8(images.read_array(path))
+        pixels = _rgb8(folder / source.name)
     except BadImageError as error:
-        return Photo(path.name, reason=str(error)), {}
+        return replace(source, reason=str(error)), {}
     hr = crop_to_multiple(pixels, math.lcm(*scales))
     height, width = hr.shape[:2]
     if min(height, width) < SMALLEST_SIDE:
         size = f"{pixels.shape[1]}x{pixels.shape[0]}"
-        return Photo(path.name, reason=f"expected sides of at least {SMALLEST_SIDE} pixels, found {size}"), {}
+        return replace(source, reason=f"expected sides of at least {SMALLEST_SIDE} pixels, found {size}"), {}
     lr = {scale: imresize(hr, Fraction(1, scale), "mirror") for scale in scales}
-    return Photo(path.name, height, width), {1: hr, **lr}
+    return replace(source, height=height, width=width), {1: hr, **lr}
 
 
-def _rgb8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """(H, W, 1 to 4 bands) of 8 or 16 bits -> (H, W, 3) uint8; alpha is left out, grey repeated."""
-    if pixels.dtype == np.uint16:
-        pixels = (pixels.astype(np.uint32) * 255 + 32767) // 65535
-    bands = pixels.shape[2]
-    return np.repeat(pixels[..., :1], 3, 2).astype(np.uint8) if bands < 3 else pixels[..., :3].astype(np.uint8)
+def _rgb8(path: Path) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 of a picture of any depth; alpha is left out, grey repeated. Raises BadImageError."""
+    picture = pictures.open_picture(path)
+    page = picture.pages[0]
+    pixels = pictures.read(picture, 0, 0, 0, page.height, page.width)
+    pixels = np.repeat(pixels[..., :1], 3, 2) if page.bands < 3 else pixels[..., :3]
+    if pixels.dtype == np.uint8:
+        return pixels
+    levels = pictures.levels(picture, 0)
+    shares = (pixels.astype(np.float64) - levels.black) / (levels.white - levels.black)
+    return np.floor(shares.clip(0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def _licences(manifest: Path) -> dict[str, str]:
@@ -195,11 +224,15 @@ def _licences(manifest: Path) -> dict[str, str]:
         return {row["file"]: row["licence"] for row in csv.DictReader(file) if row.get("file") and row.get("licence")}
 
 
-def _check_same(out: Path, finished: PreparedSet, names: list[str], scales: list[int]) -> None:
-    found = sorted(photo.name for photo in finished.photos + finished.skipped)
-    if found != sorted(names):
+def _check_same(out: Path, finished: PreparedSet, sources: list[Photo], scales: list[int]) -> None:
+    found = {photo.name: photo.bytes for photo in finished.photos + finished.skipped}
+    wanted = {photo.name: photo.bytes for photo in sources}
+    strange = list(found.keys() ^ wanted.keys())
+    strange += [name for name in found.keys() & wanted.keys() if found[name] not in (0, wanted[name])]
+    if strange:
         raise BadDataError(
-            f"{out}: holds a set of {len(found)} other photographs; expected {len(names)}: use another folder"
+            f"{out}: expected a set of these {len(wanted)} photographs, found one of {len(found)} others; they differ in "
+            f"{min(strange)}{f' and {len(strange) - 1} more' if len(strange) > 1 else ''}: use another folder"
         )
     if list(finished.scales) != scales:
         raise BadDataError(
