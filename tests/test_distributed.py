@@ -42,7 +42,8 @@ def dying(self, step, part=0, parts=1):
     return draw(self, step, part, parts)
 
 PatchSampler.draw = dying
-train(recipe(batch=4, steps=6, log_every=1), data, out)
+own = os.environ["RANK"] if sys.argv[4:] else ""
+train(recipe(batch=4, steps=6, log_every=1), data, out / own)
 """
 
 
@@ -52,12 +53,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _torchrun(
-    folder: Path, data: Path, out: Path, lost_at: int = -1, restarts: int = 0
+    folder: Path, data: Path, out: Path, lost_at: int = -1, restarts: int = 0, *more: str
 ) -> subprocess.CompletedProcess[str]:
     driver = folder / "driver.py"
     driver.write_text(_DRIVER)
     options = ["--standalone", "--nproc-per-node=2", f"--max-restarts={restarts}"]
-    command = [sys.executable, "-m", "torch.distributed.run", *options, driver, data, out, str(lost_at)]
+    command = [sys.executable, "-m", "torch.distributed.run", *options, driver, data, out, str(lost_at), *more]
     environment = {
         **os.environ,
         "PYTHONPATH": str(Path(__file__).parent),
@@ -95,6 +96,18 @@ def test_torchruns_restart_after_a_lost_worker_goes_on_from_the_checkpoint(data:
     found = load_file(tmp_path / "restarted" / "weights.safetensors")
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     assert _losses(tmp_path / "restarted") == _losses(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_machines_that_do_not_see_the_first_ones_files_go_on_with_it(data: Path, tmp_path: Path) -> None:
+    assert _torchrun(tmp_path, data, tmp_path / "whole").returncode == 0
+    assert _torchrun(tmp_path, data, tmp_path / "run", 5, 0, "apart").returncode != 0
+    again = _torchrun(tmp_path, data, tmp_path / "run", -1, 0, "apart")
+    assert again.returncode == 0, again.stderr
+    assert not (tmp_path / "run" / "1").exists()
+    expected = load_file(tmp_path / "whole" / "weights.safetensors")
+    found = load_file(tmp_path / "run" / "0" / "weights.safetensors")
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
 @pytest.mark.slow

@@ -78,8 +78,11 @@ def test_other_names_are_refused(name: str) -> None:
     [
         ({"batch": 0}, "batch: expected at least 1, got 0"),
         ({"batch": 3, "accumulate": 2}, "divisor of the batch 3, got 2"),
-        ({"lr": 0.0}, "lr above 0"),
-        ({"ema": 1.0}, "ema in"),
+        ({"lr": 0.0}, "lr: expected a number above 0, got 0.0"),
+        ({"lr": float("nan")}, "lr: expected a number above 0, got nan"),
+        ({"lr": float("inf")}, "lr: expected a number above 0, got inf"),
+        ({"ema": 1.0}, "ema: expected"),
+        ({"seed": -1}, "seed: expected at least 0, got -1"),
     ],
 )
 def test_senseless_values_are_refused(change: dict[str, object], words: str) -> None:

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from lamnet import checkpoint, weights
 from lamnet.data.pairs import PatchSampler
+from lamnet.data.prepare import prepare
 from lamnet.distributed import Workers
 from lamnet.errors import BadDataError, BadWeightsError
 from lamnet.learner import DivergedError, Learner
@@ -188,6 +189,36 @@ def test_a_checkpoint_of_another_recipe_is_refused_and_stays(data: Path, tmp_pat
     with pytest.raises(BadWeightsError, match=r"another \(here, there\): lr: 0\.001, 0\.003; seed: 1, 0"):
         train(recipe(lr=1e-3, seed=1), data, tmp_path)
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+def test_a_checkpoint_of_another_set_or_start_is_refused(data: Path, tmp_path: Path) -> None:
+    weights.save(tmp_path / "start.safetensors", LAMNet(LAMNetConfig.tiny(4)))
+    train(recipe(), data, tmp_path / "run")
+    with pytest.raises(BadWeightsError, match=r"another \(here, there\): start: .*start\.safetensors, $"):
+        train(recipe(), data, tmp_path / "run", start=tmp_path / "start.safetensors")
+    other = tmp_path / "other"
+    prepare(photographs(tmp_path / "photos", [(72, 60)]), other, (4,))
+    with pytest.raises(BadWeightsError, match=r"another \(here, there\): photographs: 1 \(\w+\), 3 \(\w+\)"):
+        train(recipe(), other, tmp_path / "run")
+
+
+def test_a_long_step_does_not_wait_for_its_checkpoint(data: Path, tmp_path: Path) -> None:
+    """Every 300 seconds, by a clock of 200 seconds a call, though the recipe says every 1000 steps."""
+    times = iter(range(0, 10**6, 200))
+    saved: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        save = checkpoint.save
+        patch.setattr(checkpoint, "save", lambda *given: (saved.append(given[2]["step"]), save(*given)))
+        train(recipe(save_every=1000, log_every=1000), data, tmp_path, clock=lambda: float(next(times)))
+    assert saved == [2, 4, 5]
+
+
+def test_a_damaged_record_is_named(data: Path, tmp_path: Path) -> None:
+    train(recipe(), data, tmp_path)
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write("garbage\n")
+    with pytest.raises(BadDataError, match=r"metrics\.jsonl: expected an object with a step in line 4, found 'garbage"):
+        train(recipe(), data, tmp_path)
 
 
 def test_a_gradient_that_is_not_finite_stops_before_it_reaches_the_weights(

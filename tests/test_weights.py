@@ -189,7 +189,7 @@ def test_foreign_state_dict_is_refused(tmp_path: Path) -> None:
 def test_unknown_name_scale_and_missing_file(saved: Path) -> None:
     with pytest.raises(BadWeightsError, match="nonsense: no such model"):
         weights.load("nonsense", scale=4)
-    with pytest.raises(BadWeightsError, match="no weights for scale 7"):
+    with pytest.raises(BadWeightsError, match="expected a scale that ships, got 7; there are base"):
         weights.load("tiny", scale=7)
     with pytest.raises(BadWeightsError, match="x4, found one for x2"):
         weights.load(saved, scale=4)

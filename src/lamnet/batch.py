@@ -78,7 +78,7 @@ def load_best(model: str | None, scale: int | None) -> LAMNet:
 
 def default_goal(model: str | None) -> Goal:
     """A weights file's own scale, else 4. Raises BadWeightsError for a file that is none."""
-    own = None if model is None or _is_name(model) else weights.load(model).config.scale
+    own = None if model is None or weights.is_name(model) else weights.load(model).config.scale
     return Goal(factor=own or DEFAULT_SCALE)
 
 
@@ -87,7 +87,7 @@ def networks_for(model: str | None, goal: Goal) -> list[LAMNet]:
 
     Raises BadWeightsError as `load_best`, BadArgumentError for a factor beyond every network.
     """
-    if model is not None and not _is_name(model):
+    if model is not None and not weights.is_name(model):
         networks = [weights.load(model)]
     else:
         scales = sorted({scale for size, scale in weights.shipped() if model in (None, size)})
@@ -251,10 +251,6 @@ def _about_clip(clip: Clip, target: Path, upscaler: Upscaler, speed: float) -> s
 def _about_plan(plan: Plan, passes: int, speed: float) -> str:
     seconds = speed * plan.pixels * passes * (1.7 if plan.exact else 1)
     return f"{plan}, {plan.memory / 1e9:.1f} GB, about {seconds:.0f} s"
-
-
-def _is_name(model: str) -> bool:
-    return model in weights.SIZES and not Path(model).exists()
 
 
 def _check_free(job: Job, target: Path, overwrite: bool) -> None:

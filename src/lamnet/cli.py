@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from lamnet import __version__, cli_figures, interrupts
-from lamnet.errors import LamnetError
+from lamnet.errors import BadArgumentError, LamnetError
 from lamnet.terminal import complain, one_line, print_table, progress_bar
 
 if TYPE_CHECKING:
@@ -283,7 +283,7 @@ def train(
     batch: int | None = None,
     patch: int | None = None,
     lr: float | None = None,
-    start: Annotated[Path | None, Parameter(name="--from")] = None,
+    start: Annotated[str | None, Parameter(name="--from")] = None,
     seed: int = 0,
     precision: Literal["float32", "bfloat16"] = "float32",
     accumulate: int = 1,
@@ -312,7 +312,7 @@ def train(
     lr
         Highest learning rate; the recipe's when left out.
     start
-        Weights to start from; of another scale, the body is taken.
+        Weights to start from, a file or tiny, base, large for those that ship; of another scale, the body is taken.
     seed
         Of the first weights and the patches.
     precision
@@ -324,14 +324,17 @@ def train(
     """
     from dataclasses import replace
 
-    from lamnet import recipes
+    from lamnet import recipes, weights
     from lamnet.train import train as run
 
+    if steps is not None and budget is not None:
+        raise BadArgumentError("steps: expected it without budget, got both")
     chosen = replace(recipes.named(recipe), seed=seed, precision=precision, accumulate=accumulate)
     given = {"steps": steps, "batch": batch, "patch": patch, "lr": lr}
     chosen = replace(chosen, **{name: value for name, value in given.items() if value is not None})
     chosen = replace(chosen, budget_s=recipes.seconds(budget) if budget else 0.0)
-    print(one_line(run(chosen, data, out, valid, start, tensorboard=tensorboard)))
+    first = weights.path_of(start, chosen.scale) if start is not None else None
+    print(one_line(run(chosen, data, out, valid, first, tensorboard=tensorboard)))
 
 
 @app.command
@@ -434,7 +437,7 @@ def bench(
 
 
 @app.command
-def export(model: str, out: Path, /, *, scale: Literal[2, 3, 4] = 4) -> None:
+def export(model: str, out: Path, /, *, scale: Literal[2, 3, 4] | None = None) -> None:
     """Write a network for other programs: ONNX, or PyTorch's exported program, for images of any size.
 
     Parameters
@@ -444,12 +447,12 @@ def export(model: str, out: Path, /, *, scale: Literal[2, 3, 4] = 4) -> None:
     out
         A name that ends in .onnx or .pt2.
     scale
-        Of a network that ships; a file knows its own.
+        Of a network that ships, 4 when left out; a file's own.
     """
     from lamnet import weights
     from lamnet.export import export
 
-    export(weights.load(model, scale if model in weights.SIZES else None), out)
+    export(weights.load(model, scale or (4 if weights.is_name(model) else None)), out)
     print(one_line(out))
 
 

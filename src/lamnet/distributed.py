@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -43,6 +45,15 @@ class Workers:
         shared = torch.tensor(value, dtype=torch.float64, device=self.device)
         dist.broadcast(shared, 0)
         return shared.item()
+
+    def shared(self, state: dict[str, Any]) -> dict[str, Any]:
+        """The first worker's state of tensors and numbers, on the CPU of all of them."""
+        contents = io.BytesIO()
+        if self.first:
+            torch.save(state, contents)
+        holder = [contents.getvalue()]
+        dist.broadcast_object_list(holder, 0, device=self.device)
+        return torch.load(io.BytesIO(holder[0]), map_location="cpu", weights_only=True)
 
     def mean(self, value: Tensor) -> Tensor:
         """The mean of a tensor over all workers; changes it in place."""

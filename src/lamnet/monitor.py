@@ -87,7 +87,16 @@ def _board(out: Path, step: int) -> Any:
 def _drop_after(path: Path, step: int) -> None:
     if not path.exists():
         return
-    lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    lines = [line for line in path.read_text(errors="replace").splitlines(keepends=True) if line.endswith("\n")]
+    kept: list[str] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line)
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadDataError(
+                f"{path}: expected an object with a step in line {number}, found {line[:40]!r}"
+            ) from error
     partial = path.with_name(path.name + ".partial")
-    partial.write_text("".join(line for line in lines if json.loads(line)["step"] <= step))
+    partial.write_text("".join(kept))
     os.replace(partial, path)

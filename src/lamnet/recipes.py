@@ -65,15 +65,19 @@ class Recipe:
             "log_every": 1,
             "valid_every": 1,
             "save_every": 1,
+            "seed": 0,
         }
         for name, least in at_least.items():
             if getattr(self, name) < least:
                 raise BadArgumentError(f"{name}: expected at least {least}, got {getattr(self, name)}")
-        if self.lr <= 0 or not 0 <= self.ema < 1 or self.budget_s < 0 or not 0 <= self.mse_from <= 1:
-            raise BadArgumentError(
-                "expected lr above 0, ema in [0, 1), budget_s of at least 0 and mse_from in [0, 1], "
-                f"got {self.lr}, {self.ema}, {self.budget_s}, {self.mse_from}"
-            )
+        for name, within, what in (
+            ("lr", 0 < self.lr < math.inf, "a number above 0"),
+            ("ema", 0 <= self.ema < 1, "a number from 0 to below 1"),
+            ("budget_s", 0 <= self.budget_s < math.inf, "at least 0"),
+            ("mse_from", 0 <= self.mse_from <= 1, "a number from 0 to 1"),
+        ):
+            if not within:
+                raise BadArgumentError(f"{name}: expected {what}, got {getattr(self, name)}")
         if self.batch % self.accumulate:
             raise BadArgumentError(f"accumulate: expected a divisor of the batch {self.batch}, got {self.accumulate}")
 

@@ -45,7 +45,8 @@ def from_json(path: Path) -> list[dict[str, Any]]:
                 for values in (scores, *scores.get("images", {}).values()):
                     values.update({name: math.inf for name, value in values.items() if value is None})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadDataError(f"{path}: expected evaluations as --json writes them, found {error!r}") from error
+        found = "no text" if isinstance(error, UnicodeDecodeError) else repr(error)
+        raise BadDataError(f"{path}: expected evaluations as --json writes them, found {found}") from error
     return listed
 
 

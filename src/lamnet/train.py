@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from lamnet import card, checkpoint, contenders, weights
 from lamnet.data.benchmarks import find_sets
@@ -14,6 +15,7 @@ from lamnet.data.loader import Loader
 from lamnet.data.pairs import PatchSampler
 from lamnet.data.prepare import PreparedSet
 from lamnet.distributed import Workers, join
+from lamnet.errors import BadWeightsError
 from lamnet.evaluate import DEFAULT, evaluate, low_resolution
 from lamnet.learner import DivergedError, Learner
 from lamnet.monitor import Monitor
@@ -22,6 +24,7 @@ from lamnet.recipes import Recipe
 RECIPE, CHECKPOINT, WEIGHTS = "recipe.json", "checkpoint.pt", "weights.safetensors"
 CARD, EVALUATION = "card.md", "evaluation.json"
 _FEW_PHOTOS = 20
+_SAVED_AFTER_S = 300  # at the latest, however many steps that are
 
 
 def train(
@@ -51,7 +54,7 @@ def train(
 
     Raises:
         BadDataError: the set or `valid` does not fit, or a checkpoint cannot be written.
-        BadWeightsError: `out` has a checkpoint of another recipe, or `start` is another network.
+        BadWeightsError: `out` has a checkpoint of another recipe, set or start, or `start` is another network.
         DivergedError: the gradient is not finite; the last checkpoint is from before.
         LostWorkerError: another worker is gone.
     """
@@ -61,20 +64,25 @@ def train(
         find_sets(valid, recipe.scale, None, DEFAULT.smallest_at(recipe.scale))
     saved = out / CHECKPOINT
     with join(recipe.batch // recipe.accumulate) as workers:
-        learner = Learner(recipe, workers, None if saved.exists() else start)
-        if saved.exists():
-            learner.restore(checkpoint.load(saved, recipe))
+        origin = {"photographs": prepared.fingerprint, "start": str(start or "")}
+        goes_on = workers.first and saved.exists()
+        learner = Learner(recipe, workers, start if workers.first and not goes_on else None)
+        if goes_on:
+            learner.restore(_state_of(saved, recipe, origin))
         elif workers.first:
             out.mkdir(parents=True, exist_ok=True)
             (out / RECIPE).write_text(json.dumps(asdict(recipe), indent=1))
-        workers.wait()
+        if workers.world > 1:  # other machines need not see the first one's files
+            learner.restore(workers.shared(learner.state()))
         with (
             Monitor(out, learner.step, workers.first, tensorboard) as monitor,
             Loader(sampler, workers.rank, workers.world, workers.device) as loader,
         ):
+            if goes_on:
+                monitor.say(f"{saved}: goes on from step {learner.step}")
             if learner.step == 0 and len(prepared.photos) < _FEW_PHOTOS:
                 monitor.say(f"{data}: {len(prepared.photos)} photographs; a network for other pictures needs hundreds")
-            _Run(learner, loader, workers, monitor, saved, valid, clock).loop()
+            _Run(learner, loader, workers, monitor, saved, origin, valid, clock).loop()
         if workers.first:
             _finish(learner, prepared, out, valid, str(start or ""), workers.world)
         workers.wait()
@@ -90,13 +98,14 @@ class _Run:
     workers: Workers
     monitor: Monitor
     saved: Path
+    origin: dict[str, str]
     valid: Path | None
     clock: Callable[[], float]
 
     def loop(self) -> None:
         learner, recipe = self.learner, self.learner.recipe
         begun = self.clock() - learner.elapsed
-        last_step, last_time = learner.step, learner.elapsed
+        last_step, last_time, last_saved = learner.step, learner.elapsed, learner.elapsed
         while (done := recipe.progress(learner.step, learner.elapsed)) < 1:
             rate = recipe.rate(learner.step, done)
             try:
@@ -109,8 +118,10 @@ class _Run:
                 speed = recipe.batch * (learner.step - last_step) / max(learner.elapsed - last_time, 1e-9)
                 self.monitor.show(learner.step, done, self._metrics(rate, speed, done == 1))
                 last_step, last_time = learner.step, self.clock() - begun
-            if self.workers.first and (learner.step % recipe.save_every == 0 or done == 1):
-                checkpoint.save(self.saved, recipe, learner.state())
+            due = learner.step % recipe.save_every == 0 or learner.elapsed - last_saved >= _SAVED_AFTER_S
+            if self.workers.first and (due or done == 1):
+                checkpoint.save(self.saved, recipe, {"origin": self.origin, **learner.state()})
+                last_saved = learner.elapsed
 
     def _metrics(self, rate: float, speed: float, last: bool) -> dict[str, float]:
         learner, recipe = self.learner, self.learner.recipe
@@ -140,6 +151,17 @@ class _Run:
             return "there is no checkpoint yet"
         state = checkpoint.load(self.saved, self.learner.recipe)
         return f"the last good checkpoint is {self.saved}, of step {state['step']}"
+
+
+def _state_of(path: Path, recipe: Recipe, origin: dict[str, str]) -> dict[str, Any]:
+    """The learner's state in a checkpoint of this training. Raises BadWeightsError for one of another."""
+    state = checkpoint.load(path, recipe)
+    recorded: dict[str, str] = state.pop("origin", origin)
+    if others := [f"{name}: {origin[name]}, {recorded[name]}" for name in origin if origin[name] != recorded[name]]:
+        raise BadWeightsError(
+            f"{path}: expected a checkpoint of this training, found one of another (here, there): {'; '.join(others)}"
+        )
+    return state
 
 
 def _finish(learner: Learner, data: PreparedSet, out: Path, valid: Path | None, start: str, workers: int) -> None:

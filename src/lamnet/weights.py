@@ -45,15 +45,28 @@ def load(model: str | Path, scale: int | None = None) -> LAMNet:
     Raises:
         BadWeightsError: no such model or file, or its contents are not a whole, safe LAMNet.
     """
-    path = Path(model)
-    if str(model) in SIZES and not path.exists():
-        path = shipped_path(str(model), scale)
+    path = path_of(model, scale)
     contents = read(path)
     if scale is not None and contents.config.scale != scale:
         raise BadWeightsError(f"{path}: expected a network for x{scale}, found one for x{contents.config.scale}")
     network = LAMNet(contents.config)
     network.load_state_dict(contents.state)
     return network.eval()
+
+
+def is_name(model: str | Path) -> bool:
+    """Whether it is the name of a size, and no file's."""
+    return str(model) in SIZES and not Path(model).is_file()
+
+
+def path_of(model: str | Path, scale: int | None) -> Path:
+    """The file that a name or path stands for. Raises BadWeightsError for a name whose weights do not ship at this scale."""
+    if is_name(model):
+        return shipped_path(str(model), scale)
+    path = Path(model)
+    if path.is_dir() and (trained := path / "weights.safetensors").is_file():
+        raise BadWeightsError(f"{path}: expected a file, found the folder of a training; its weights are {trained}")
+    return path
 
 
 def shipped() -> list[tuple[str, int]]:
@@ -109,7 +122,8 @@ def shipped_path(size: str, scale: int | None) -> Path:
     """
     path = _shipped_folder() / f"{size}_x{scale}.safetensors"
     if not path.is_file():
-        raise BadWeightsError(f"{size}: no weights for scale {scale} ship with this package; it has {_names()}")
+        wanted = "a scale with it" if scale is None else f"a scale that ships, got {scale}"
+        raise BadWeightsError(f"{size}: expected {wanted}; there are {_names()}")
     return path
 
 

@@ -7,6 +7,7 @@ sizes, and appears last: a folder that has it is whole.
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import math
 import os
@@ -79,6 +80,12 @@ class PreparedSet:
     def megapixels(self) -> float:
         """Of all HR."""
         return sum(photo.height * photo.width for photo in self.photos) / 1e6
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this set from another: how many photographs, and a hash of their names and sizes."""
+        listed = json.dumps([[photo.name, photo.height, photo.width, photo.bytes] for photo in self.photos])
+        return f"{len(self.photos)} ({hashlib.sha256(listed.encode()).hexdigest()[:12]})"
 
     def file(self, scale: int) -> Path:
         """The pixel file at a scale; scale 1 is the HR."""
