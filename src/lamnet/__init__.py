@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from lamnet.errors import LamnetError
     from lamnet.model import LAMNet, LAMNetConfig
     from lamnet.ops.fsa import fsa
@@ -24,12 +25,18 @@ _HOME = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import on first use, so that `lamnet --help` does not wait for PyTorch."""
-    if name == "__version__":
-        from importlib.metadata import version
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
 
-        return version("lamnet-sr")
-    if name not in _HOME:
-        raise AttributeError(f"module 'lamnet' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+
+if not TYPE_CHECKING:  # where a name that is not above is a mistake
+
+    def __getattr__(name: str) -> Any:
+        """Import on first use, so that `lamnet --help` does not wait for PyTorch."""
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("lamnet-sr")
+        if name not in _HOME:
+            raise AttributeError(f"module 'lamnet' has no attribute {name!r}")
+        return getattr(import_module(_HOME[name]), name)

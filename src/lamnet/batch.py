@@ -143,20 +143,16 @@ def describe(jobs: Iterable[Job], upscalers: Upscalers) -> Iterator[Outcome | st
 
 
 def recorded(outcomes: Generator[Outcome], manifest: Path | None) -> Generator[Outcome]:
-    """The same outcomes; those that failed also go into a file, one JSON object a line, whole once all are known."""
+    """The same outcomes; those that failed also go into a file, one JSON object a line, once all are known and not before."""
     failed: list[str] = []
-    try:
-        with closing(outcomes):
-            for outcome in outcomes:
-                if outcome.problem is not None:
-                    failed.append(json.dumps({"source": str(outcome.source), "problem": outcome.problem}))
-                yield outcome
-    finally:
-        if manifest is not None:
-            partial = images.partial_of(manifest)
-            with images.named(manifest, "cannot be written"):
-                partial.write_text("".join(line + "\n" for line in failed))
-                partial.replace(manifest)
+    with closing(outcomes):
+        for outcome in outcomes:
+            if outcome.problem is not None:
+                failed.append(json.dumps({"source": str(outcome.source), "problem": outcome.problem}))
+            yield outcome
+    if manifest is not None:
+        with images.appearing(manifest) as partial:
+            partial.write_text("".join(line + "\n" for line in failed))
 
 
 def upscale_one(

@@ -55,8 +55,10 @@ def canvas_for(target: Path) -> Generator[Canvas]:
     """
     path = images.partial_of(target, ".rows")
     try:
-        with images.named(target, "cannot be written"), path.open("wb") as file:
-            yield Canvas(file)
+        with images.named(target, "cannot be written"):
+            path.unlink(missing_ok=True)  # it might be a link
+            with path.open("xb") as file:
+                yield Canvas(file)
     finally:
         with suppress(OSError):
             path.unlink()

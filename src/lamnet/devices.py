@@ -7,7 +7,7 @@ import torch
 from lamnet.errors import BackendError
 
 
-def pick(name: str | None) -> torch.device:
+def pick(name: str | torch.device | None) -> torch.device:
     """The device called "cpu", "cuda", "cuda:1", "mps", ...; the best there is for None.
 
     Raises BackendError when it cannot be used here.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,9 +28,12 @@ def reusable_like(x: Tensor) -> Tensor:
 
 def trim() -> None:
     """Give back to the system what is free between pieces in use, as far as the C library can."""
-    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if malloc_trim is not None:
+    if malloc_trim := _of_c_library("malloc_trim"):
         malloc_trim(0)
+
+
+def _of_c_library(name: str) -> Any:
+    return None if sys.platform == "win32" else getattr(ctypes.CDLL(None), name, None)
 
 
 @cache
@@ -37,7 +42,6 @@ def keep() -> None:
 
     For the rest of the process; where the C library is another, nothing happens.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
+    if mallopt := _of_c_library("mallopt"):
         mallopt(-1, -1)  # M_TRIM_THRESHOLD: never
         mallopt(-4, 0)  # M_MMAP_MAX: no tensor in pages of its own

@@ -237,6 +237,7 @@ def appearing(path: Path) -> Generator[Path]:
     partial = partial_of(path)
     try:
         with named(path, "cannot be written"):
+            partial.unlink(missing_ok=True)  # it might be a link
             yield partial
             os.replace(partial, path)
     finally:
@@ -263,7 +264,7 @@ def alone(path: Path) -> Generator[None]:
 
 def _locked(path: Path) -> IO[bytes]:
     while True:
-        file = path.open("wb")
+        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666), "wb")
         if sys.platform != "win32":
             with suppress(OSError):
                 fcntl.flock(file, fcntl.LOCK_EX)

@@ -6,6 +6,7 @@ copy. One forward serves training and inference.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -23,7 +24,18 @@ RGB_MEAN = (0.4488, 0.4371, 0.4040)
 
 @dataclass(frozen=True)
 class LAMNetConfig:
-    """What describes a network: `channels` C, `groups` G of `blocks` N, `heads` h, hidden channels expansion*C."""
+    """What describes a network, in the paper's letters: `channels` C, `groups` G of `blocks` N, `heads` h.
+
+    Args:
+        scale: how many times as wide and high the output is, at least 1.
+        channels: of the features, a multiple of 2*heads.
+        groups, blocks, heads: at least 1.
+        expansion: hidden channels of the feed-forward as a multiple of `channels`; the product is a whole number.
+        window: the taps of the focal attention.
+
+    Raises:
+        BadArgumentError: one of them is not so.
+    """
 
     scale: int
     channels: int = 64
@@ -34,6 +46,9 @@ class LAMNetConfig:
     window: Window = PAPER_WINDOW
 
     def __post_init__(self) -> None:
+        for name in ("scale", "channels", "groups", "blocks", "heads"):
+            if type(getattr(self, name)) is not int:
+                raise BadArgumentError(f"{name}: expected a whole number, got {getattr(self, name)!r}")
         if self.scale < 1:
             raise BadArgumentError(f"scale: expected at least 1, got {self.scale}")
         if min(self.channels, self.groups, self.blocks, self.heads) < 1 or self.channels % (2 * self.heads):
@@ -48,7 +63,7 @@ class LAMNetConfig:
     @property
     def hidden(self) -> int:
         """Hidden channels of the feed-forward."""
-        return round(self.expansion * self.channels)
+        return round(self.expansion * self.channels) if math.isfinite(self.expansion) else 0
 
     @classmethod
     def base(cls, scale: int) -> LAMNetConfig:
@@ -244,11 +259,15 @@ class LAMNet(nn.Module):
         self.apply(_initialise)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1], float32 or in autocast's dtype -> (B, 3, scale*H, scale*W), not clamped.
+
+        Raises BadArgumentError for another shape.
+        """
         return self.forward_with_means(x)[0]
 
     def forward_with_means(self, x: Tensor, means: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The output and the exchange means used, (B, G*N, 2, D) float32; `means` given are used instead of x's own."""
-        if x.dim() != 4 or x.shape[1] != 3:
+        if x.dim() != 4 or x.shape[1] != 3 or 0 in x.shape[2:]:
             raise BadArgumentError(f"x: expected (B, 3, H, W), got {tuple(x.shape)}")
         shallow = self.shallow(x)
         used: list[Tensor] = []

@@ -114,7 +114,9 @@ def encode(clip: Clip, encoding: Encoding, frames: Iterable[VideoFrame], part: P
             write(stream.encode(frame))
             yield
         write(stream.encode(None))
-    times_of(part).write_text(json.dumps(times))
+    partial = times_of(part).with_suffix(".partial")
+    partial.write_text(json.dumps(times))
+    partial.replace(times_of(part))
 
 
 def times_of(part: Path) -> Path:

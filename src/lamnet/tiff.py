@@ -31,7 +31,7 @@ _LONG, _UNDEFINED, _LONG8 = 4, 7, 16
 _ITEM = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _UNSIGNED = {1: "B", 2: "H", 4: "L"}
 _PAIRS = (5, 10)  # rationals: two items each
-_MOST = 2**26  # bytes of a field: more is no description
+_MOST = 2**26  # bytes of a directory's fields: more is no description
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,7 @@ def _read(
     _go(file, at)
     (count,) = _unpack(file, layout.count)
     table = file.read(min(count, 2**16) * layout.field.size)
-    directory = Directory()
+    directory, left = Directory(), _MOST
     for tag, kind, number, inline in layout.field.iter_unpack(table):
         if tag in pointers and kind in _ITEM:
             inner = base + layout.offset.unpack(inline)[0]
@@ -269,8 +269,9 @@ def _read(
             size = number * _ITEM[kind] * (2 if kind in _PAIRS else 1)
             if size > len(inline):
                 _go(file, base + layout.offset.unpack(inline)[0])
-            data = inline[:size] if size <= len(inline) else file.read(min(size, _MOST))
+            data = inline[:size] if size <= len(inline) else file.read(min(size, left))
             if len(data) == size:
+                left -= size
                 directory[tag] = Field(kind, _swapped(data, kind, layout))
     return directory, at + layout.count.size + count * layout.field.size
 

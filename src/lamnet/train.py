@@ -64,7 +64,7 @@ def train(
         find_sets(valid, recipe.scale, None, DEFAULT.smallest_at(recipe.scale))
     saved = out / CHECKPOINT
     with join(recipe.batch // recipe.accumulate) as workers:
-        origin = {"photographs": prepared.fingerprint, "start": str(start or "")}
+        origin = {"photographs": prepared.fingerprint, "start": str(start or "scratch")}
         goes_on = workers.first and saved.exists()
         learner = Learner(recipe, workers, start if workers.first and not goes_on else None)
         if goes_on:

@@ -6,12 +6,12 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from copy import copy, deepcopy
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 import numpy as np
 import pyvips
@@ -55,18 +55,19 @@ class Upscaler:
         exact: cut pictures give what the whole picture would give, to 1e-4, for more time and disk space. Without it that
             is done only where it matters: with networks whose tiles would visibly differ.
         ensemble: the mean over eight flips and rotations, for eight times the time.
-        goal: another size of results than the network's scale gives: they are reduced to it.
+        goal: another size of results than the network's scale gives, a `lamnet.goals.Goal`: they are reduced to it.
         max_pixels: of one input file, all pages together; more in its header is refused.
 
     Raises:
         BackendError: the device or precision cannot be used here.
-        BadArgumentError: there is no such precision, tile or memory, or exact and ensemble, which exclude each other.
+        BadArgumentError: there is no such model, precision, tile, memory, goal or max_pixels, or exact and ensemble, which
+            exclude each other.
     """
 
     def __init__(
         self,
         model: LAMNet,
-        device: str | None = None,
+        device: str | torch.device | None = None,
         precision: Precision = "auto",
         tile: int | Literal["auto"] | None = "auto",
         memory: int | None = None,
@@ -79,15 +80,20 @@ class Upscaler:
             raise BadArgumentError("ensemble: expected it without exact, got both")
         if precision not in get_args(Precision):
             raise BadArgumentError(f"precision: expected one of {', '.join(get_args(Precision))}, got {precision}")
-        if not (tile in ("auto", None) or isinstance(tile, Integral)):
+        if not (tile in ("auto", None) or (isinstance(tile, Integral) and tile > 0)):
             raise BadArgumentError(f"tile: expected a number of pixels, auto or None, got {tile!r}")
-        if not (memory is None or isinstance(memory, Integral)):
-            raise BadArgumentError(f"memory: expected a number of bytes, got {memory!r}")
+        for name, value in (("memory", memory), ("max_pixels", max_pixels)):
+            if not ((value is None and name == "memory") or (isinstance(value, Integral) and value > 0)):
+                what = "bytes" if name == "memory" else "pixels"
+                raise BadArgumentError(f"{name}: expected a number of {what}, got {value!r}")
+        _check_is("model", model, LAMNet)
+        if goal is not None:
+            _check_is("goal", goal, Goal)
         self.device = devices.pick(device)
         self.dtype: torch.dtype = torch.float32 if precision == "auto" else getattr(torch, precision)
         self.network = deepcopy(model).to(self.device, self.dtype).eval()
         self.scale = model.config.scale
-        self.tile: int | Literal["auto"] | None = tile
+        self.tile: int | Literal["auto"] | None = tile if tile == "auto" or tile is None else int(tile)
         self.memory = memory
         self.exact = exact
         self.ensemble = ensemble
@@ -105,12 +111,19 @@ class Upscaler:
         beyond 0 or 1 are taken to reach as far as they do, outliers aside. Returns (scale*H, scale*W[, bands]), or of the goal's size, or of this (width, height), of the same dtype.
         Raises BadArgumentError for another shape, dtype, size or white.
         """
-        if size is not None and not (len(size) == 2 and all(isinstance(side, Integral) and side > 0 for side in size)):
+        if size is not None and not _is_size(size):
             raise BadArgumentError(f"size: expected a width and a height in pixels, got {size!r}")
         if white is not None and not white > 0:
             raise BadArgumentError(f"white: expected a number above 0, got {white}")
-        array = np.asarray(array)
+        try:
+            array = np.asarray(array)
+        except RuntimeError as error:  # a tensor that has a gradient, or is not on the CPU
+            raise BadArgumentError(
+                f"array: expected what NumPy can take, got {type(array).__name__}: {error}"
+            ) from error
         raster = planes.raster_of_array(array[..., None] if array.ndim == 2 else array, white)
+        if size is not None:
+            self._check_within(size, raster.width, raster.height)
         out = np.empty((raster.height * self.scale, raster.width * self.scale, raster.bands), raster.dtype)
         filled = 0
         for _, rows in self.bands(raster, Path(tempfile.gettempdir())):
@@ -123,14 +136,18 @@ class Upscaler:
 
     def result_size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) of the result of a picture of this size. Raises BadArgumentError when it is beyond the network."""
-        most = width * self.scale, height * self.scale
-        size = self.goal.size(width, height) if self.goal else most
-        if size[0] > most[0] or size[1] > most[1]:
+        if not _is_size((width, height)):
+            raise BadArgumentError(f"size: expected a width and a height in pixels, got {width}, {height}")
+        size = self.goal.size(width, height) if self.goal else (width * self.scale, height * self.scale)
+        self._check_within(size, width, height)
+        return size
+
+    def _check_within(self, size: tuple[int, int], width: int, height: int) -> None:
+        if size[0] > width * self.scale or size[1] > height * self.scale:
             raise BadArgumentError(
                 f"scale: expected at most {self.scale} times {width} x {height} with this network, "
                 f"got {size[0]} x {size[1]}"
             )
-        return size
 
     def file(self, source: Path | str, target: Path | str) -> None:
         """Upscale a picture or video file into another, whose name says the format; it appears whole or not at all.
@@ -254,6 +271,13 @@ class Upscaler:
         except torch.OutOfMemoryError as error:
             if max(plane.shape[2:]) <= tiling.TILES[-1]:
                 raise BackendError(f"{self.device}: expected memory for {tuple(plane.shape[2:])} pixels") from error
+        except (MemoryError, RuntimeError) as error:
+            if isinstance(error, MemoryError) or "alloc" in str(error):
+                raise BackendError(
+                    f"memory: expected enough for {plane.shape[3]} x {plane.shape[2]} pixels at once, found less free; "
+                    "a smaller --memory makes smaller parts"
+                ) from error
+            raise
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return self._quarters(plane)
@@ -278,6 +302,16 @@ class Upscaler:
         ]
         pieces = [planes.planes_at(raster, box)[0].to(self.device, self.dtype) for box in boxes]
         return means_matter(self.network, pieces)
+
+
+def _is_size(size: object) -> bool:
+    sides = cast("Sequence[object]", size) if isinstance(size, (tuple, list)) else ()
+    return len(sides) == 2 and all(isinstance(side, (int, np.integer)) and side > 0 for side in sides)
+
+
+def _check_is(name: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise BadArgumentError(f"{name}: expected a {kind.__module__}.{kind.__name__}, got {value!r:.40}")
 
 
 def free_memory(device: torch.device) -> int:

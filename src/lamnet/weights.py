@@ -140,8 +140,11 @@ def _read_own(path: Path) -> WeightsFile:
         fields = json.loads(header["config"])
         fields["window"] = Window(*(tuple(fields["window"][key]) for key in ("starts", "lengths")))
         config, record = LAMNetConfig(**fields), json.loads(header.get("record", "{}"))
+        if config.groups * config.blocks > len(state):
+            raise ValueError(f"{config.groups} groups of {config.blocks} blocks beside {len(state)} tensors")
     except (ValueError, KeyError, TypeError, LamnetError) as error:
         raise BadWeightsError(f"{path}: expected a LAMNet configuration in the header, found {error}") from error
+    _check_floating(path, state)
     expected = _empty_state(config)
     _check_names(path, state.keys(), expected.keys())
     for name, tensor in expected.items():
@@ -156,6 +159,12 @@ def _empty_state(config: LAMNetConfig) -> dict[str, Tensor]:
     """Names and shapes of a network's tensors, without memory for their contents."""
     with torch.device("meta"):
         return cast("dict[str, Tensor]", LAMNet(config).state_dict())
+
+
+def _check_floating(path: Path, state: Mapping[str, Tensor]) -> None:
+    for name, tensor in state.items():
+        if not tensor.is_floating_point():
+            raise BadWeightsError(f"{path}: expected floating-point numbers in {name}, found {tensor.dtype}")
 
 
 def _check_names(path: Path, found: Set[str], expected: Set[str]) -> None:
@@ -184,11 +193,12 @@ def _only_tensors(content: object) -> dict[str, Tensor] | None:
     """The state dict in a checkpoint: under `params_ema`, under `params`, or bare."""
     if not isinstance(content, dict):
         return None
-    entries = cast("dict[str, object]", content)
+    entries = cast("dict[object, object]", content)
     for key in ("params_ema", "params"):
         if key in entries:
             return _only_tensors(entries[key])
-    return cast("dict[str, Tensor]", entries) if all(isinstance(v, Tensor) for v in entries.values()) else None
+    plain = all(isinstance(name, str) and isinstance(value, Tensor) for name, value in entries.items())
+    return cast("dict[str, Tensor]", entries) if plain else None
 
 
 # Published names of the parts of a block; `fn` is what stands behind the norm.
@@ -215,6 +225,9 @@ _PUBLISHED_PARTS = {
 }
 
 
+_FIRST = "deep_feature_extraction.0.mixers.0.fn."
+
+
 def _published_name(name: str, groups: int) -> str:
     """The name that a published checkpoint gives to our tensor `name`."""
     if name == "fuse_scale":
@@ -233,22 +246,23 @@ def _published_name(name: str, groups: int) -> str:
 
 
 def _window(kernel_map: Tensor) -> Window:
+    if kernel_map.dim() != 2:
+        raise ValueError(f"a kernel_map of shape {tuple(kernel_map.shape)}")
     return Window.from_kernel_map(cast("list[list[int]]", kernel_map.tolist()))
 
 
 def _infer_config(published: Mapping[str, Tensor]) -> LAMNetConfig:
-    first = "deep_feature_extraction.0.mixers.0.fn."
     groups = next(g for g in range(len(published)) if f"deep_feature_extraction.{g}.mixers.0.alpha" not in published)
     halves = next(b for b in range(len(published)) if f"deep_feature_extraction.0.mixers.{b}.alpha" not in published)
     channels = published["shallow_feature_extraction.weight"].shape[0]
     hidden = published["deep_feature_extraction.0.mixers.1.fn.dwconv.weight"].shape[0] // 2
-    window = _window(published[first + "kernel_map"])
+    window = _window(published[_FIRST + "kernel_map"])
     return LAMNetConfig(
         scale=math.isqrt(published["upsample.0.weight"].shape[0] // 3),
         channels=channels,
         groups=groups,
         blocks=halves // 2,
-        heads=published[first + "h_kernel.1.weight"].shape[0] // window.taps,
+        heads=published[_FIRST + "h_kernel.1.weight"].shape[0] // window.taps,
         expansion=hidden / channels,
         window=window,
     )
@@ -260,11 +274,12 @@ def _translate(path: Path, published: Mapping[str, Tensor]) -> tuple[LAMNetConfi
         config = _infer_config(published)
     except KeyError as error:
         raise BadWeightsError(f"{path}: expected a LAMNet checkpoint, found it without {error.args[0]}") from error
-    except (ValueError, StopIteration, LamnetError) as error:
+    except (ValueError, IndexError, ZeroDivisionError, StopIteration, LamnetError) as error:
         raise BadWeightsError(f"{path}: expected a LAMNet checkpoint, found {error}") from error
     maps = {name: tensor for name, tensor in published.items() if name.endswith("kernel_map")}
+    _check_floating(path, {name: tensor for name, tensor in published.items() if name not in maps})
     for name, tensor in maps.items():
-        if _window(tensor) != config.window:
+        if not torch.equal(tensor, published[_FIRST + "kernel_map"]):
             raise BadWeightsError(f"{path}: expected one window for all blocks, found another in {name}")
     ours = _empty_state(config)
     names = {name: _published_name(name, config.groups) for name in ours}

@@ -53,6 +53,8 @@ def label_of(model: str) -> str:
 def output_of(model: str, scale: int, lr: NDArray[np.uint8], device: str | None = None) -> NDArray[np.uint8]:
     """A model's picture (scale*H, scale*W, 3); a picture file stands for the result of a network that is not at hand."""
     if Path(model).suffix.lower() in images.SUFFIXES:
+        if problems := list(unmeasurable(Path(model))):
+            raise BadImageError(f"{model}: {problems[0]}")
         pixels = images.read_array(Path(model))
         return np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if pixels.shape[2] == 1 else pixels
     return contenders.load(model, scale, device=device).upscale(lr)
