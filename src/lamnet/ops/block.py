@@ -234,7 +234,7 @@ def _sizes(x: Tensor, weights: Sequence[Tensor]) -> list[int]:
 
 
 def _focal_sizes(value: Tensor, weights: Sequence[Tensor], window: Window, dim: int) -> list[int]:
-    """`geometry` of csrc/fsa.c; of the gates only the shape counts."""
+    """`geometry` of csrc/fsa.h; of the gates only the shape counts."""
     gates = value.new_empty(1).expand(*value.shape[:3], _freedom(weights)[1])
     return geometry(value, gates, value, window, dim, False)
 

@@ -140,7 +140,7 @@ def _wide(x: Tensor) -> Tensor:
 
 
 def geometry(value: Tensor, weight: Tensor, grad: Tensor, window: Window, dim: int, logits: bool) -> list[int]:
-    """`geometry` of csrc/fsa.c."""
+    """`geometry` of csrc/fsa.h."""
     batch, channels, across = value.shape[0], value.shape[3], 3 - dim
     lengths = sorted(set(window.lengths))
     strides = [
