@@ -312,3 +312,26 @@ def test_a_process_stays_within_its_plan(folder: Path, size: str, scale: int, ti
     _, status, usage = os.wait4(process.pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     assert 1024 * usage.ru_maxrss <= plan.memory
+
+
+def test_a_manifest_stays_where_nothing_was_tried(upscale: Command, lamnet: Command, folder: Path, model: Path) -> None:
+    manifest = folder.parent / "failed.jsonl"
+    manifest.write_text("earlier\n")
+    refused = lamnet("upscale", folder, "--model", model, "--device", "cuda:99", "--manifest", manifest)
+    assert refused.code == 1
+    assert manifest.read_text() == "earlier\n"
+    upscale(folder, "--manifest", manifest)
+    assert "earlier" not in manifest.read_text()
+    assert sorted(path.name for path in folder.parent.iterdir() if "partial" in path.name) == []
+
+
+@pytest.mark.parametrize("kind", ["", ".lock", ".rows"])
+def test_links_in_the_place_of_partial_files_lead_nowhere(
+    upscale: Command, folder: Path, tmp_path: Path, kind: str
+) -> None:
+    (tmp_path / "victim").write_text("precious")
+    source = next(path for path in sorted(folder.iterdir()) if path.suffix == ".png")
+    result = tmp_path / "out.png"
+    images.partial_of(result, kind).symlink_to(tmp_path / "victim")
+    upscale(source, "-o", result)
+    assert (tmp_path / "victim").read_text() == "precious"

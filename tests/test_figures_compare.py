@@ -15,7 +15,7 @@ from lamnet.data.resize import imresize
 from lamnet.errors import BadArgumentError, BadImageError
 from lamnet.evaluate import compare as measure
 from lamnet.figures.compare import Comparison, compare, create, draw
-from lamnet.figures.inputs import by_label, read_pair
+from lamnet.figures.inputs import by_label, output_of, read_pair
 from lamnet.figures.region import Region, most_different
 from lamnet.protocol import Protocol
 
@@ -131,6 +131,8 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     images.write_array(tmp_path / "deep.png", hr.astype(np.uint16) * 257)
     with pytest.raises(BadImageError, match=r"deep.png.*expected 8 bits"):
         read_pair(tmp_path / "deep.png", 2)
+    with pytest.raises(BadImageError, match=r"deep.png.*expected 8 bits"):
+        output_of(str(tmp_path / "deep.png"), 2, hr)
 
 
 def test_grey_pictures_become_rgb(tmp_path: Path) -> None:

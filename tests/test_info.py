@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import lamnet
 from lamnet import info, terminal, weights
 from lamnet.cli import app
 from lamnet.model import LAMNet, LAMNetConfig
@@ -59,3 +60,8 @@ def test_info_prints_each_fact_on_a_line(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_a_line_holds_nothing_that_drives_a_terminal() -> None:
     assert terminal.one_line("a\x1b[31m\r\n\x9b\u2028é日.png") == "a\\x1b[31m\\r\\n\\x9b\\u2028é日.png"
+
+
+def test_the_package_says_what_it_offers() -> None:
+    assert dir(lamnet) == sorted([*lamnet.__all__, "__version__"])
+    assert all(getattr(lamnet, name) for name in dir(lamnet))

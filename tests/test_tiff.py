@@ -90,3 +90,15 @@ def test_an_offset_beyond_any_file_says_nothing_of_the_page(tmp_path: Path) -> N
     path = tmp_path / "far.tif"
     path.write_bytes(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 2**63 + 8) + bytes(64))
     assert tiff.pages_of(path, 1) == [tiff.Page()]
+
+
+def test_fields_without_end_take_no_memory(tmp_path: Path) -> None:
+    """400 entries of an EXIF directory that all point to the same 4 MiB: 64 MiB of them are read."""
+    entries = b"".join(struct.pack("<HHLL", 37500 + i, 7, 2**22, 4096 * 4) for i in range(400))
+    directory = struct.pack("<H", 400) + entries + b"\0\0\0\0"
+    start = 8 + 2 + 12 + 4
+    data = b"II*\0" + struct.pack("<LHHHLLL", 8, 1, 34665, 4, 1, start, 0) + directory
+    (tmp_path / "a.tif").write_bytes(data.ljust(4096 * 4, b"\0") + bytes(2**22))
+    (page,) = tiff.pages_of(tmp_path / "a.tif", 1)
+    assert page.exif is not None
+    assert len(page.exif) < 2**26 + 2**16

@@ -211,3 +211,52 @@ def test_bits_that_are_not_used_cost_no_precision(network: LAMNet) -> None:
 def test_white_is_above_black(network: LAMNet, pixels: np.ndarray) -> None:
     with pytest.raises(BadArgumentError, match="white: expected a number above 0, got 0"):
         Upscaler(network, "cpu")(pixels, white=0)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"tile": 0}, "tile: expected a number of pixels"),
+        ({"tile": -3}, "tile: expected a number of pixels"),
+        ({"memory": -1}, "memory: expected a number of bytes"),
+        ({"max_pixels": 0}, "max_pixels: expected a number of pixels"),
+        ({"goal": "20x20"}, r"goal: expected a lamnet\.goals\.Goal"),
+        ({"model": "tiny"}, r"model: expected a lamnet\.model\.LAMNet, got 'tiny'"),
+    ],
+)
+def test_what_is_no_argument_is_refused_at_once(network: LAMNet, given: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadArgumentError, match=words):
+        Upscaler(**{"model": network, "device": "cpu", **given})
+
+
+def test_numbers_of_numpy_are_numbers(network: LAMNet) -> None:
+    assert str(Upscaler(network, torch.device("cpu"), tile=np.int64(64)).plan(500, 500)) == str(
+        Upscaler(network, "cpu", tile=64).plan(500, 500)
+    )
+
+
+def test_sizes_beyond_the_network_and_arrays_with_gradients_are_refused(network: LAMNet, pixels: np.ndarray) -> None:
+    upscaler = Upscaler(network, "cpu")
+    height, width = pixels.shape[:2]
+    with pytest.raises(BadArgumentError, match=r"scale: expected at most .* with this network, got"):
+        upscaler(pixels, (width * network.config.scale + 1, height))
+    with pytest.raises(BadArgumentError, match="size: expected a width and a height in pixels, got -1, 0"):
+        upscaler.result_size(-1, 0)
+    with pytest.raises(BadArgumentError, match="size: expected a width and a height in pixels, got 20"):
+        upscaler(pixels, 20)
+    with pytest.raises(BadArgumentError, match="array: expected what NumPy can take, got Tensor"):
+        upscaler(torch.zeros(8, 8, 3, requires_grad=True))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_too_little_memory_is_one_line(
+    network: LAMNet, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    upscaler = Upscaler(network, "cpu")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(upscaler.network, "forward", fail)
+    with pytest.raises(BackendError, match=r"memory: expected enough for .* pixels at once, found less free"):
+        upscaler(pixels)

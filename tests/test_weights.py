@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import safetensors
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -193,3 +195,57 @@ def test_unknown_name_scale_and_missing_file(saved: Path) -> None:
         weights.load("tiny", scale=7)
     with pytest.raises(BadWeightsError, match="x4, found one for x2"):
         weights.load(saved, scale=4)
+
+
+def _changed(source: Path, target: Path, **fields: object) -> Path:
+    """A weights file of ours with other numbers in its configuration."""
+    with safetensors.safe_open(source, framework="pt") as opened:
+        header = dict(opened.metadata())
+        state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
+    header["config"] = json.dumps(json.loads(header["config"]) | fields)
+    save_file(state, target, header)
+    return target
+
+
+@pytest.mark.parametrize(
+    "fields", [{"channels": 32.0}, {"groups": 20_000}, {"expansion": float("inf")}, {"scale": "2"}, {"heads": None}]
+)
+def test_senseless_configurations_are_refused_at_once(tmp_path: Path, fields: dict[str, object]) -> None:
+    weights.save(tmp_path / "good.safetensors", LAMNet(LAMNetConfig.tiny(2)))
+    path = _changed(tmp_path / "good.safetensors", tmp_path / "bad.safetensors", **fields)
+    with pytest.raises(BadWeightsError, match=r"bad\.safetensors: expected a LAMNet configuration in the header"):
+        weights.load(path)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.complex64])
+def test_numbers_that_are_no_weights_are_refused(tmp_path: Path, dtype: torch.dtype) -> None:
+    network = LAMNet(LAMNetConfig.tiny(2))
+    weights.save(tmp_path / "a.safetensors", network, dtype=dtype)
+    with pytest.raises(BadWeightsError, match=r"expected floating-point numbers in .*, found torch\."):
+        weights.load(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {1: torch.zeros(3)},
+        {"shallow_feature_extraction.weight": torch.zeros(())},
+        {"deep_feature_extraction.0.mixers.0.fn.kernel_map": torch.zeros(3)},
+    ],
+)
+def test_strange_published_files_are_refused(tmp_path: Path, content: dict[object, torch.Tensor]) -> None:
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(BadWeightsError, match=r"a\.pth: expected"):
+        weights.load(tmp_path / "a.pth")
+
+
+def test_a_folder_named_like_a_size_and_that_of_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny").mkdir()
+    assert weights.load("tiny", 2).config == LAMNetConfig.tiny(2)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "weights.safetensors").touch()
+    with pytest.raises(BadWeightsError, match=r"run: expected a file, .*; its weights are run/weights\.safetensors"):
+        weights.load("run")
+    with pytest.raises(BadWeightsError, match="tiny: expected a scale with it; there are"):
+        weights.load("tiny")
