@@ -209,7 +209,8 @@ def _upscaler_for(found: Picture | Clip, upscalers: Upscalers) -> Upscaler:
 
 def _naming(source: Path, error: LamnetError) -> str:
     """An error's message with the file's name, which those of arguments lack."""
-    return str(error) if isinstance(error, BadImageError) else f"{source}: {error}"
+    named = isinstance(error, BadImageError) or str(error).startswith(f"{source}: ")
+    return str(error) if named else f"{source}: {error}"
 
 
 def _size(found: Picture | Clip) -> tuple[int, int]:

@@ -123,6 +123,8 @@ def upscale(
     else:
         plan, one = partial(jobs.plan, photos, out, f"_{goal}"), batch.upscale_one
         total = sum(1 for _ in plan())
+        if not total:
+            complain(f"{', '.join(photos)}: no pictures there")
     with interrupts.by_exception():
         if dry_run:
             failed = _describe(plan(), make())
@@ -334,7 +336,8 @@ def train(
     chosen = replace(chosen, **{name: value for name, value in given.items() if value is not None})
     chosen = replace(chosen, budget_s=recipes.seconds(budget) if budget else 0.0)
     first = weights.path_of(start, chosen.scale) if start is not None else None
-    print(one_line(run(chosen, data, out, valid, first, tensorboard=tensorboard)))
+    with interrupts.by_exception():
+        print(one_line(run(chosen, data, out, valid, first, tensorboard=tensorboard)))
 
 
 @app.command
