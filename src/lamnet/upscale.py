@@ -108,8 +108,10 @@ class Upscaler:
 
         `white` is the number that stands for it, and for opaque, 0 standing for black. Left out, uint8 is white at 255,
         uint16 at the most that the bits which the array uses hold (1023 where ten are), floats at 1; floats that go
-        beyond 0 or 1 are taken to reach as far as they do, outliers aside. Returns (scale*H, scale*W[, bands]), or of the goal's size, or of this (width, height), of the same dtype.
-        Raises BadArgumentError for another shape, dtype, size or white.
+        beyond 0 or 1 are taken to reach as far as they do, outliers aside.
+
+        Returns (scale*H, scale*W[, bands]), or of the goal's size, or of this (width, height), of the same dtype. Raises
+        BadArgumentError for another shape, dtype, size or white.
         """
         if size is not None and not _is_size(size):
             raise BadArgumentError(f"size: expected a width and a height in pixels, got {size!r}")
