@@ -143,16 +143,24 @@ def describe(jobs: Iterable[Job], upscalers: Upscalers) -> Iterator[Outcome | st
 
 
 def recorded(outcomes: Generator[Outcome], manifest: Path | None) -> Generator[Outcome]:
-    """The same outcomes; those that failed also go into a file, one JSON object a line, once all are known and not before."""
+    """The same outcomes; those that failed also go into a file, one JSON object a line, at the end.
+
+    An interrupted call leaves those so far; one that ends before the first leaves the file that was there.
+    """
     failed: list[str] = []
-    with closing(outcomes):
-        for outcome in outcomes:
-            if outcome.problem is not None:
-                failed.append(json.dumps({"source": str(outcome.source), "problem": outcome.problem}))
-            yield outcome
-    if manifest is not None:
-        with images.appearing(manifest) as partial:
-            partial.write_text("".join(line + "\n" for line in failed))
+    known = False
+    try:
+        with closing(outcomes):
+            for outcome in outcomes:
+                known = True
+                if outcome.problem is not None:
+                    failed.append(json.dumps({"source": str(outcome.source), "problem": outcome.problem}))
+                yield outcome
+        known = True
+    finally:
+        if known and manifest is not None:
+            with images.appearing(manifest) as partial:
+                partial.write_text("".join(line + "\n" for line in failed))
 
 
 def upscale_one(
