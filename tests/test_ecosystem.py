@@ -85,9 +85,9 @@ def test_derivatives_that_are_not_there_are_refused(backend: str) -> None:
         (grad,) = torch.autograd.grad(eager(x).square().sum(), x, create_graph=True)
         with pytest.raises(BadArgumentError, match="expected a first derivative"):
             grad.sum().backward()
-        with pytest.raises(BadArgumentError, match="expected a tensor without a tangent"):
+        with pytest.raises(BadArgumentError, match="expected tensors without tangents"):
             torch.func.jvp(eager, (picture(),), (picture(),))
-        with torch.no_grad(), forward_ad.dual_level(), pytest.raises(BadArgumentError, match="without a tangent"):
+        with torch.no_grad(), forward_ad.dual_level(), pytest.raises(BadArgumentError, match="without tangents"):
             eager(forward_ad.make_dual(picture(), picture()))
 
 

@@ -10,7 +10,6 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from lamnet.errors import BadImageError
 from test_pictures import Upscaler, gradient, upscaler
 
 __all__ = ["upscaler"]
@@ -113,10 +112,7 @@ def test_a_spoilt_index_spoils_nothing_else(upscaler: Upscaler, tmp_path: Path) 
         spoilt = bytearray(data)
         spoilt[at] = rng.integers(256)
         (tmp_path / "a.jpg").write_bytes(spoilt)
-        try:
-            upscaler.file(tmp_path / "a.jpg", tmp_path / "b.jpg")
-        except BadImageError:
-            continue
+        upscaler.file(tmp_path / "a.jpg", tmp_path / "b.jpg")
         with Image.open(tmp_path / "b.jpg") as image:
             assert image.size == (48, 72)
             image.load()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -250,6 +251,27 @@ def test_an_interruption_costs_one_part(make: Maker, upscaler: Upscaler, tmp_pat
     assert calls == FRAMES - 4
     assert target.read_bytes() == whole.read_bytes()
     assert not folder.exists()
+
+
+def test_times_cut_short_cost_their_part(
+    make: Maker, upscaler: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = make("a.mp4"), tmp_path / "cut.mp4"
+    whole = upscale(upscaler, source)
+    write = Path.write_text
+
+    def cut(path: Path, text: str) -> int:
+        if not text.startswith("[["):
+            return write(path, text)
+        write(path, text[:3])
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", cut)
+        with pytest.raises(BadImageError):
+            upscale(upscaler, source, target)
+    upscale(upscaler, source, target)
+    assert target.read_bytes() == whole.read_bytes()
 
 
 def test_parts_of_other_weights_are_not_used(make: Maker, upscaler: Upscaler, tmp_path: Path) -> None:

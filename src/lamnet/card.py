@@ -33,7 +33,7 @@ def write(
         "photographs": f"{len(data.photos)} ({data.megapixels:.0f} megapixels), set {data.folder.name}",
         "licences": "; ".join(f"{licence} ({count})" for licence, count in _licences(data)) or "not recorded",
         "degradation": "bicubic (MATLAB's imresize, mirrored borders)",
-        "started from": record["start"] or "scratch",
+        "started from": record["start"],
         "time": f"{record['steps']:,} steps in {record['seconds'] / 60:.0f} minutes",
         "hardware": f"{workers} x {_hardware()}",
         "recipe": ", ".join(f"{name} {value}" for name, value in recipe.items() if name not in ("size", "scale")),

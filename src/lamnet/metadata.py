@@ -153,11 +153,6 @@ def with_item_lengths(image: Any, lengths: Mapping[int, int]) -> pyvips.Image:
     return with_blobs(image, {"xmp-data": re.sub(_XMP_NUMBER % b"Item:Length", changed, image.get("xmp-data"))})
 
 
-def delays_of(image: Any) -> list[int]:
-    """How long each frame of an animation stays, in milliseconds."""
-    return image.get("delay")
-
-
 def iptc_of(image: Any) -> bytes | None:
     """A picture's IPTC records; JPEG files have them among Photoshop's resources."""
     if not image.get_typeof("iptc-data"):

@@ -185,34 +185,19 @@ def save(picture: Picture, results: list[pyvips.Image], target: Path) -> None:
     with images.named(target, "cannot be written"):
         whole = results[0] if len(results) == 1 else pyvips.Image.arrayjoin(results, across=1)
         whole = _finished(kind, source, whole, (results[0].width, results[0].height))
-        if kind.name == "jpeg" and (iptc := metadata.iptc_of(source)):
-            whole = metadata.with_iptc(whole, iptc)
         if len(results) > 1:
             _set_frames(whole, source, results[0].height)
         exif = _exif_for(kind, source, (results[0].width, results[0].height))
-    beside = None
-    if kind.name == "jpeg":
-        if picture.format.name == "jpeg":
-            with images.named(picture.path, "cannot be read"):
-                beside = jpeg.beside(picture.path, metadata.orientation(images.load(picture.path)))
-            whole = metadata.with_item_lengths(whole, beside.lengths)
-        _check_jpeg(target, exif, whole)
     options: dict[str, Any] = {"keep": metadata.kept(source, with_exif=exif is None)}
-    if kind.name == "webp" and picture.format.name == "webp" and webp.is_lossless(picture.path):
-        options["lossless"] = True
-    if kind.name == "heif":
-        options["bitdepth"] = 8 if whole.format == "uchar" else 12
     with images.appearing(target) as partial:
         if kind.name == "png":
             _save_png(kind, picture, whole, partial, exif, **options)
-            return
-        images.write(kind, partial, whole, **options)
-        if kind.name == "jpeg":
-            jpeg.put(partial, exif, beside)
-        if kind.name == "webp" and len(results) > 1 and source.get_typeof("delay"):
-            webp.put_delays(partial, metadata.delays_of(source))
-        if kind.name == "webp" and exif:
-            webp.put_exif(partial, exif, (results[0].width, results[0].height), whole.hasalpha())
+        elif kind.name == "jpeg":
+            _save_jpeg(kind, picture, whole, partial, exif, target, **options)
+        elif kind.name == "webp":
+            _save_webp(kind, picture, whole, partial, exif, **options)
+        else:  # AVIF
+            images.write(kind, partial, whole, bitdepth=8 if whole.format == "uchar" else 12, **options)
 
 
 def _exif_for(kind: Format, source: pyvips.Image, size: tuple[int, int]) -> bytes | None:
@@ -223,6 +208,21 @@ def _exif_for(kind: Format, source: pyvips.Image, size: tuple[int, int]) -> byte
     return metadata.carried_exif(source, (size[0] / source.width, size[1] / source.height), size, most)
 
 
+def _save_jpeg(
+    kind: Format, picture: Picture, image: pyvips.Image, path: Path, exif: bytes | None, target: Path, **options: Any
+) -> None:
+    beside = None
+    if picture.format.name == "jpeg":
+        with images.named(picture.path, "cannot be read"):
+            beside = jpeg.beside(picture.path, metadata.orientation(images.load(picture.path)))
+        image = metadata.with_item_lengths(image, beside.lengths)
+    if iptc := metadata.iptc_of(picture.pages[0]):
+        image = metadata.with_iptc(image, iptc)
+    _check_jpeg(target, exif, image)
+    images.write(kind, path, image, **options)
+    jpeg.put(path, exif, beside)
+
+
 def _check_jpeg(target: Path, exif: bytes | None, image: Any) -> None:
     """Raises BadImageError when metadata are longer than a JPEG's segments, where libvips would leave them out."""
     xmp = image.get("xmp-data") if image.get_typeof("xmp-data") else b""
@@ -231,6 +231,15 @@ def _check_jpeg(target: Path, exif: bytes | None, image: Any) -> None:
             raise BadImageError(
                 f"{target}: expected a format that holds {len(data):,} bytes of {name}, found {target.suffix}"
             )
+
+
+def _save_webp(kind: Format, picture: Picture, image: Any, path: Path, exif: bytes | None, **options: Any) -> None:
+    lossless = picture.format.name == "webp" and webp.is_lossless(picture.path)
+    images.write(kind, path, image, lossless=lossless, **options)
+    if image.get_typeof("delay"):
+        webp.put_delays(path, image.get("delay"))
+    if exif:
+        webp.put_exif(path, exif, (image.width, image.get_page_height()), image.hasalpha())
 
 
 def _save_png(kind: Format, picture: Picture, image: Any, path: Path, exif: bytes | None, **options: Any) -> None:

@@ -64,7 +64,7 @@ def train(
         find_sets(valid, recipe.scale, None, DEFAULT.smallest_at(recipe.scale))
     saved = out / CHECKPOINT
     with join(recipe.batch // recipe.accumulate) as workers:
-        origin = {"photographs": prepared.fingerprint, "start": str(start or "scratch")}
+        origin = {"photographs": prepared.fingerprint, "start": weights.called(start) if start else "scratch"}
         goes_on = workers.first and saved.exists()
         learner = Learner(recipe, workers, start if workers.first and not goes_on else None)
         if goes_on:
@@ -84,7 +84,7 @@ def train(
                 monitor.say(f"{data}: {len(prepared.photos)} photographs; a network for other pictures needs hundreds")
             _Run(learner, loader, workers, monitor, saved, origin, valid, clock).loop()
         if workers.first:
-            _finish(learner, prepared, out, valid, str(start or ""), workers.world)
+            _finish(learner, prepared, out, valid, origin["start"], workers.world)
         workers.wait()
     return out / WEIGHTS
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from copy import copy, deepcopy
-from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, Self, cast, get_args
 
@@ -80,12 +79,12 @@ class Upscaler:
             raise BadArgumentError("ensemble: expected it without exact, got both")
         if precision not in get_args(Precision):
             raise BadArgumentError(f"precision: expected one of {', '.join(get_args(Precision))}, got {precision}")
-        if not (tile in ("auto", None) or (isinstance(tile, Integral) and tile > 0)):
+        if not (tile in ("auto", None) or _is_count(tile)):
             raise BadArgumentError(f"tile: expected a number of pixels, auto or None, got {tile!r}")
-        for name, value in (("memory", memory), ("max_pixels", max_pixels)):
-            if not ((value is None and name == "memory") or (isinstance(value, Integral) and value > 0)):
-                what = "bytes" if name == "memory" else "pixels"
-                raise BadArgumentError(f"{name}: expected a number of {what}, got {value!r}")
+        if not (memory is None or _is_count(memory)):
+            raise BadArgumentError(f"memory: expected a number of bytes, got {memory!r}")
+        if not _is_count(max_pixels):
+            raise BadArgumentError(f"max_pixels: expected a number of pixels, got {max_pixels!r}")
         _check_is("model", model, LAMNet)
         if goal is not None:
             _check_is("goal", goal, Goal)
@@ -308,7 +307,11 @@ class Upscaler:
 
 def _is_size(size: object) -> bool:
     sides = cast("Sequence[object]", size) if isinstance(size, (tuple, list)) else ()
-    return len(sides) == 2 and all(isinstance(side, (int, np.integer)) and side > 0 for side in sides)
+    return len(sides) == 2 and all(map(_is_count, sides))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and bool(value > 0)
 
 
 def _check_is(name: str, value: object, kind: type) -> None:

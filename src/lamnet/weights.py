@@ -69,6 +69,11 @@ def path_of(model: str | Path, scale: int | None) -> Path:
     return path
 
 
+def called(path: Path) -> str:
+    """What a file is called in records: by its name where it ships, whose place differs, else by its path."""
+    return f"{path.stem}, which ships" if path.parent == _shipped_folder() else str(path)
+
+
 def shipped() -> list[tuple[str, int]]:
     """The (size, scale) pairs whose weights come with the package."""
     stems = [entry.name.removesuffix(".safetensors") for entry in _shipped_folder().iterdir()]

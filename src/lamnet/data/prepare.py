@@ -101,9 +101,9 @@ def prepare(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4)) -> Prepa
     """Make a prepared set in `out` from the photographs in `hr_dir` and below; goes on where an earlier call was cut off.
 
     HR is cropped to a multiple of all scales, LR made by MATLAB's bicubic with mirrored borders (DIV2K's convention).
-    Pictures are read as `lamnet upscale` reads them, and made 8 bits. Hidden ones are left out; unreadable or too small ones
-    are skipped and listed in the result. Progress on stderr. Where `hr_dir` has a
-    manifest.csv with columns `file` and `licence`, the licences go into the index, and from there onto model cards.
+    Pictures are read as `lamnet upscale` reads them, and made 8 bits. Hidden ones are left out; unreadable or too small
+    ones are skipped and listed in the result. Progress on stderr. Where `hr_dir` has a manifest.csv with columns `file`
+    and `licence`, the licences go into the index, and from there onto model cards.
 
     Raises:
         BadDataError: no usable photograph, or `out` holds a set of other photographs or scales.
@@ -181,9 +181,8 @@ def _sources(folder: Path) -> list[Photo]:
     found: list[Photo] = []
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = (Path(place, name) for name in names if not name.startswith("."))
-        for path in paths:
-            if path.suffix.lower() in images.SUFFIXES:
+        for path in (Path(place, name) for name in names):
+            if not path.name.startswith(".") and path.suffix.lower() in images.SUFFIXES:
                 length = path.stat().st_size if path.exists() else 0
                 found.append(Photo(path.relative_to(folder).as_posix(), bytes=length))
     return sorted(found, key=lambda photo: photo.name)

@@ -41,4 +41,4 @@ def refuse_second_derivative(name: str) -> None:
 def refuse_forward_mode(*tensors: torch.Tensor) -> None:
     """Raise where forward-mode differentiation is under way; torch.func.jvp would take our operators' part for zero."""
     if any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors):
-        raise BadArgumentError("x: expected a tensor without a tangent, forward-mode derivatives LAMNet does not have")
+        raise BadArgumentError("expected tensors without tangents, got one: LAMNet has no forward-mode derivatives")
