@@ -18,10 +18,11 @@ import pyvips
 from cyclopts import Parameter, run
 from skimage import data
 
-from lamnet import images, weights
+from lamnet.cli.terminal import progress_bar
 from lamnet.figures import attribution, compare, curve, layout, performance, receptive_field
 from lamnet.figures.region import Region
-from lamnet.terminal import progress_bar
+from lamnet.media import arrays
+from lamnet.network import shipped
 
 DOCS = Path(__file__).parent
 FIGURES, RESULTS = DOCS / "figures", DOCS / "results"
@@ -34,17 +35,17 @@ OURS = {"LAMNet": "base", "LAMNet-large": "large"}
 
 def main(*runs: Path, model: Annotated[list[str] | None, Parameter(negative=())] = None) -> None:
     """Draw everything that what is here allows."""
-    models = model or [size for size, scale in weights.shipped() if scale == SCALE]
+    models = model or [size for size, scale in shipped.shipped() if scale == SCALE]
     FIGURES.mkdir(exist_ok=True)
     began = time.time()
     with TemporaryDirectory() as folder, progress_bar() as progress:
         photos = Path(folder) / "photos"
         photos.mkdir()
         for name in ("astronaut", "chelsea", "coffee"):
-            images.write_array(photos / f"{name}.png", getattr(data, name)())
+            arrays.write_array(photos / f"{name}.png", getattr(data, name)())
         compare.create(photos / "coffee.png", models, SCALE, None, FIGURES / "compare.png", progress)
         cat = Path(folder) / "cat.png"
-        images.write_array(cat, np.ascontiguousarray(CAT.of(data.chelsea())))
+        arrays.write_array(cat, np.ascontiguousarray(CAT.of(data.chelsea())))
         attribution.create(cat, models, SCALE, EYE, FIGURES / "attribution.png", progress)
         receptive_field.create(photos, models, SCALE, FIGURES / "receptive_field.png", 65, progress)
     layout.save(performance.draw(_published()), FIGURES / "performance.png")

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lamnet import report, weights
-from lamnet.complexity import complexity
-from lamnet.errors import BadDataError
+from lamnet.base.errors import BadDataError
+from lamnet.evaluation import report
+from lamnet.network import config, shipped, weights
+from lamnet.network.complexity import complexity
 
 REPOSITORY = Path(__file__).parents[1]
 RESULTS, PRETRAINED = REPOSITORY / "docs" / "results", REPOSITORY / "src" / "lamnet" / "pretrained"
@@ -45,7 +46,7 @@ def text() -> str:
 
 def _section(scale: int, published: list[dict[str, str]]) -> str:
     rows = [_own("bicubic", scale, RESULTS / f"bicubic_x{scale}.json")]
-    sizes = [size for size in weights.SIZES if (size, scale) in weights.shipped()]
+    sizes = [size for size in config.SIZES if (size, scale) in shipped.shipped()]
     rows += [_own(size, scale, PRETRAINED / f"{size}_x{scale}.json") for size in sizes]
     rows += [{**row, "source": f"**{row['mark']}** {row['source']}"} for row in published if row["scale"] == str(scale)]
     lines = ["| " + " | ".join(row.get(column) or "-" for column in COLUMNS) + " |" for row in rows]

@@ -5,23 +5,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
-    from lamnet.errors import LamnetError
-    from lamnet.model import LAMNet, LAMNetConfig
+    from lamnet.base.errors import LamnetError
+    from lamnet.network.config import LAMNetConfig
+    from lamnet.network.model import LAMNet
+    from lamnet.network.weights import load
     from lamnet.ops.fsa import fsa
     from lamnet.ops.window import Window
-    from lamnet.upscale import Upscaler
-    from lamnet.weights import load
+    from lamnet.upscale.upscaler import Upscaler
 
 __all__ = ["LAMNet", "LAMNetConfig", "LamnetError", "Upscaler", "Window", "fsa", "load"]
 
 _HOME = {
-    "LAMNet": "lamnet.model",
-    "LAMNetConfig": "lamnet.model",
-    "LamnetError": "lamnet.errors",
-    "Upscaler": "lamnet.upscale",
+    "LAMNet": "lamnet.network.model",
+    "LAMNetConfig": "lamnet.network.config",
+    "LamnetError": "lamnet.base.errors",
+    "Upscaler": "lamnet.upscale.upscaler",
     "Window": "lamnet.ops.window",
     "fsa": "lamnet.ops.fsa",
-    "load": "lamnet.weights",
+    "load": "lamnet.network.weights",
 }
 
 

@@ -1,13 +1,13 @@
 """The command `lamnet`, `python -m lamnet`, and what `torchrun -m lamnet` starts."""
 
-from lamnet import interrupts
+from lamnet.base import interrupts
 
 
 def main() -> None:
     """Run one command, as `lamnet.cli.main`, quiet about a Ctrl-C while that is imported."""
     with interrupts.at_once():
-        from lamnet import cli
-    cli.main()
+        from lamnet.cli.main import main as command
+    command()
 
 
 if __name__ == "__main__":

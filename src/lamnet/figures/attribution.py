@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor, nn
 
-from lamnet.errors import BadArgumentError
+from lamnet.base.errors import BadArgumentError
 from lamnet.figures import inputs, layout
 from lamnet.figures.region import Region
 

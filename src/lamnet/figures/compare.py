@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from lamnet import contenders
-from lamnet.errors import BadArgumentError
+from lamnet.base.errors import BadArgumentError
+from lamnet.evaluation import contenders
+from lamnet.evaluation.metrics import psnr, ssim, to_y
 from lamnet.figures import inputs, layout
 from lamnet.figures.region import Region, most_different
-from lamnet.metrics import psnr, ssim, to_y
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lamnet.errors import BadArgumentError, BadDataError
+from lamnet.base.errors import BadArgumentError, BadDataError
 from lamnet.figures import layout
 
 if TYPE_CHECKING:

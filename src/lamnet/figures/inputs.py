@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType] (partly typed)
 
-from lamnet import contenders, devices, images, weights
-from lamnet.data.benchmarks import unmeasurable
-from lamnet.data.resize import crop_to_multiple, imresize
-from lamnet.errors import BadArgumentError, BadImageError
+from lamnet.base.errors import BadArgumentError, BadImageError
+from lamnet.evaluation import contenders
+from lamnet.evaluation.benchmarks import unmeasurable
+from lamnet.evaluation.resize import crop_to_multiple, imresize
+from lamnet.media import arrays, formats
+from lamnet.network import config, devices, weights
 
 
 def read_pair(picture: Path, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """HR, cropped to a multiple of the scale, and LR made of it as the benchmarks' are; (H, W, 3) each, also of a grey one."""
-    pixels = images.read_array(picture)
+    pixels = arrays.read_array(picture)
     if problems := list(unmeasurable(picture)):
         raise BadImageError(f"{picture}: {problems[0]}")
     hr = crop_to_multiple(np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3))), scale)
@@ -47,15 +49,15 @@ def label_of(model: str) -> str:
     """What a model is called without a label: tiny is LAMNet-tiny, a file goes by its name."""
     if model == contenders.BICUBIC:
         return "Bicubic"
-    return f"LAMNet-{model}" if model in weights.SIZES else Path(model.removeprefix(contenders.PEER)).stem
+    return f"LAMNet-{model}" if model in config.SIZES else Path(model.removeprefix(contenders.PEER)).stem
 
 
 def output_of(model: str, scale: int, lr: NDArray[np.uint8], device: str | None = None) -> NDArray[np.uint8]:
     """A model's picture (scale*H, scale*W, 3); a picture file stands for the result of a network that is not at hand."""
-    if Path(model).suffix.lower() in images.SUFFIXES:
+    if Path(model).suffix.lower() in formats.SUFFIXES:
         if problems := list(unmeasurable(Path(model))):
             raise BadImageError(f"{model}: {problems[0]}")
-        pixels = images.read_array(Path(model))
+        pixels = arrays.read_array(Path(model))
         return np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if pixels.shape[2] == 1 else pixels
     return contenders.load(model, scale, device=device).upscale(lr)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from numpy.typing import NDArray
 
-from lamnet.errors import BadArgumentError, MissingExtraError
+from lamnet.base.errors import BadArgumentError, MissingExtraError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lamnet import report
-from lamnet.errors import BadArgumentError, BadDataError
+from lamnet.base.errors import BadArgumentError, BadDataError
+from lamnet.evaluation import report
 from lamnet.figures import layout
 from lamnet.figures.inputs import label_of
-from lamnet.weights import SIZES
+from lamnet.network.config import SIZES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import nn
 
-from lamnet import images
-from lamnet.errors import BadArgumentError, BadImageError
+from lamnet.base.errors import BadArgumentError, BadImageError
 from lamnet.figures import inputs, layout
+from lamnet.media import arrays
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +58,7 @@ def create(
     `pictures` is a file or a folder; LR is made of them as the benchmarks' is.
     """
     layout.check_target(out)
-    files = images.find(pictures) if pictures.is_dir() else [pictures]
+    files = arrays.find(pictures) if pictures.is_dir() else [pictures]
     networks = {label: inputs.network_of(model, scale, device) for label, model in inputs.by_label(models).items()}
     crops = [_centre_crop(path, scale, size) for path in files]
     fields = {

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lamnet.errors import BadArgumentError
+from lamnet.base.errors import BadArgumentError
 
 
 @dataclass(frozen=True)

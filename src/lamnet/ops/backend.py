@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import torch
 
-from lamnet.errors import BackendError
+from lamnet.base.errors import BackendError
 from lamnet.ops import native
 
 BACKENDS = ("native", "triton", "reference")
@@ -86,3 +86,15 @@ def autocast(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
     if not torch.is_autocast_enabled("cpu"):
         return tensors
     return tuple(tensor.to(torch.get_autocast_dtype("cpu")) for tensor in tensors)
+
+
+def backends() -> list[tuple[str, str, str | None]]:
+    """(backend, device, why it cannot run there in float32 or None) for the processor and the GPU."""
+    devices = ["cpu", "mps"] if torch.backends.mps.is_available() else ["cpu", "cuda"]
+    return [(name, device, _reason(name, device)) for name in BACKENDS for device in devices]
+
+
+def _reason(backend: str, device: str) -> str | None:
+    if device == "cuda" and not torch.cuda.is_available():
+        return "no CUDA device"
+    return why_not(backend, device, torch.float32)

@@ -11,9 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lamnet import heap
-from lamnet.errors import BadArgumentError
-from lamnet.ops import native
+from lamnet.base.errors import BadArgumentError
+from lamnet.ops import memory, native
 from lamnet.ops.backend import autocast, differentiates, is_native
 from lamnet.ops.fsa import geometry
 from lamnet.ops.native import check, check_image, empty_like
@@ -89,7 +88,7 @@ def _room(x: Tensor, keep: bool) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor
     if keep:
         c, u, across, s = (x.new_empty(half) for _ in range(4))
         return c, u, across, s, empty_like(x), empty_like(x)
-    y, out = heap.reusable_like(x), heap.reusable_like(x)
+    y, out = memory.reusable_like(x), memory.reusable_like(x)
     c, s = out.view(2, *half)
     return c, s, y.view(2, *half)[0], s, y, out
 
@@ -144,7 +143,7 @@ def _block_backward(
     if grad_means is not None:
         check("grad_means", grad_means, means.shape, torch.float32)
         grad_means = grad_means.contiguous()
-    heap.keep()
+    memory.keep()
     c, u, across, s, y, gates_across, gates_down, hidden = (image.contiguous() for image in kept)
     grad, means = grad.contiguous(), means.float().contiguous()
     grads = [empty_like(weight) for weight in weights]

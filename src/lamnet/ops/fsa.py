@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lamnet.errors import BadArgumentError
+from lamnet.base.errors import BadArgumentError
 from lamnet.ops import native
 from lamnet.ops.backend import backend_for
 from lamnet.ops.native import dense_last, empty_like

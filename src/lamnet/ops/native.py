@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lamnet.errors import BackendError, BadArgumentError
+from lamnet.base.errors import BackendError, BadArgumentError
 
 DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, TypeVar
 import torch
 from torch.autograd import forward_ad
 
-from lamnet.errors import BadArgumentError
+from lamnet.base.errors import BadArgumentError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lamnet.errors import BadArgumentError
+from lamnet.base.errors import BadArgumentError
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,99 @@
+"""Files that appear whole or not at all, and locks beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from lamnet.base.errors import BadImageError
+
+if sys.platform != "win32":
+    import fcntl
+
+
+def check_apart(source: Path, target: Path) -> None:
+    """Raises BadImageError when a result would take its source's place."""
+    with named(target, "cannot be written"):
+        if target.exists() and source.exists() and target.samefile(source):
+            raise BadImageError(f"{target}: expected another name for the result than its source's")
+
+
+@contextmanager
+def named(path: Path, what: str) -> Generator[None]:
+    """Turn what the system says about a file into one BadImageError that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise BadImageError(f"{path}: {what}: {error.strerror or error}") from error
+
+
+@contextmanager
+def appearing(path: Path) -> Generator[Path]:
+    """Where to write a file that then takes its name: it appears whole or not at all. Raises BadImageError."""
+    partial = partial_of(path)
+    try:
+        with named(path, "cannot be written"):
+            partial.unlink(missing_ok=True)  # it might be a link
+            yield partial
+            os.replace(partial, path)
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+@contextmanager
+def alone(path: Path) -> Generator[None]:
+    """Wait until nobody else, in this process or another, is at this result. Raises BadImageError.
+
+    Where the file system knows no locks there is nothing to wait for.
+    """
+    lock = partial_of(path, ".lock")
+    with named(path, "cannot be written"):
+        file = _locked(lock)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            lock.unlink()
+        file.close()
+
+
+def _locked(path: Path) -> IO[bytes]:
+    while True:
+        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666), "wb")
+        if sys.platform != "win32":
+            with suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):  # whoever had it before has removed it
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()
+
+
+def partial_of(path: Path, what: str = "") -> Path:
+    """Where a file is made before it takes its name: hidden, in its folder, the same every time so that none pile up."""
+    name = path.name if len(os.fsencode(path.name)) < 230 else hashlib.sha256(os.fsencode(path.name)).hexdigest()
+    return path.with_name(f".{name}{what}.partial")
+
+
+_BLOCK = 2**24
+
+
+def insert(path: Path, at: int, data: bytes) -> None:
+    """Put bytes into a file, what follows behind them."""
+    with path.open("r+b") as file:
+        end = file.seek(0, 2)
+        while end > at:
+            start = max(at, end - _BLOCK)
+            file.seek(start)
+            block = file.read(end - start)
+            file.seek(start + len(data))
+            file.write(block)
+            end = start
+        file.seek(at)
+        file.write(data)

@@ -1,1 +1,0 @@
-"""What networks and the operator cost on this machine: ours, and peers, all timed in turns within one run."""

@@ -1,0 +1,4 @@
+"""The commands: words in, lines out.
+
+May touch every room; the terminal is its alone.
+"""

@@ -1,0 +1,61 @@
+"""`lamnet demo`: a photograph upscaled, beside bicubic."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamnet.base.errors import MissingExtraError
+from lamnet.evaluation.resize import imresize
+from lamnet.media import arrays
+from lamnet.network.catalogue import load_best
+from lamnet.upscale.upscaler import Upscaler
+
+SCALE = 4
+CROP = (60, 140, 120, 160)  # top, left, height, width of the cat's face in chelsea.png
+
+
+def run(out: Path) -> dict[str, Path]:
+    """Write input, bicubic, result and all three side by side into a folder; returns their names and files.
+
+    Raises MissingExtraError without scikit-image, whose photograph this uses; BadWeightsError without shipped weights.
+    """
+    small = _photograph()
+    large = imresize(small, SCALE)
+    result = Upscaler(load_best("tiny", SCALE))(small)
+    nearest = small.repeat(SCALE, 0).repeat(SCALE, 1)
+    pictures = {
+        "input": small,
+        "bicubic": large,
+        "lamnet": result,
+        "side-by-side": np.concatenate(
+            [_labelled(nearest, "input"), _labelled(large, "bicubic"), _labelled(result, "LAMNet")], 1
+        ),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    paths = {name: out / f"{name}.png" for name in pictures}
+    for name, pixels in pictures.items():
+        arrays.write_array(paths[name], pixels)
+    return paths
+
+
+def _photograph() -> NDArray[Any]:
+    try:
+        folder = files("skimage.data")
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("demo: needs scikit-image's photographs; pip install 'lamnet-sr[demo]'") from error
+    top, left, height, width = CROP
+    return arrays.read_array(Path(str(folder / "chelsea.png")))[top : top + height, left : left + width]
+
+
+def _labelled(pixels: NDArray[Any], label: str) -> NDArray[Any]:
+    """The picture under a white line of text, in the font that Pillow brings: systems need not have any."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    line = Image.new("RGB", (pixels.shape[1], 40), "white")
+    ImageDraw.Draw(line).text((pixels.shape[1] // 2, 20), label, "black", ImageFont.load_default(24), anchor="mm")
+    return np.concatenate([np.asarray(line), pixels])

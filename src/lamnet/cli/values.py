@@ -1,0 +1,42 @@
+"""Words on the command line to values: sizes, memory, times."""
+
+from __future__ import annotations
+
+import re
+
+from lamnet.base.errors import BadArgumentError
+from lamnet.upscale.goal import Goal
+
+
+def goal_of(scale: float | None, to: str | None) -> Goal | None:
+    """The goal of `--scale` and `--to`, None for neither. Raises BadArgumentError for both, or what is no size."""
+    if to is None:
+        if scale is not None and not 1 < scale <= 100:
+            raise BadArgumentError(f"scale: expected a factor above 1 and at most 100, got {scale:g}")
+        return None if scale is None else Goal(factor=scale)
+    if scale is not None:
+        raise BadArgumentError("to: expected it without scale, got both")
+    found = re.fullmatch(r"(\d{0,6})x(\d{0,6})", to)
+    if not found or not any(int(side or 0) for side in found.groups()):
+        raise BadArgumentError(f"to: expected a size such as 3840x2160, 3840x or x2160, got {to}")
+    width, height = (int(side) if side else None for side in found.groups())
+    if 0 in (width, height):
+        raise BadArgumentError(f"to: expected a size such as 3840x2160, 3840x or x2160, got {to}")
+    return Goal(width=width, height=height)
+
+
+def bytes_of(text: str) -> int:
+    """ "2GB", "1.5 GiB", "800M" in bytes. Raises BadArgumentError for anything else."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?", text.strip().upper())
+    if not found or not float(found[1]):
+        raise BadArgumentError(f"memory: expected a size such as 2GB or 800MB, got {text}")
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** " KMGT".index(found[2] or " "))
+
+
+def seconds(budget: str) -> float:
+    """A time such as 90s, 25m, 1h30m in seconds; raises BadArgumentError for anything else."""
+    found = re.fullmatch(r"(?=.)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", budget)
+    total = sum(int(part or 0) * unit for part, unit in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0
+    if total == 0:
+        raise BadArgumentError(f"budget: expected a time such as 90s, 25m or 1h30m, got {budget}")
+    return float(total)

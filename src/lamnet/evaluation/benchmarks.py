@@ -1,0 +1,152 @@
+"""Benchmark folders -> pairs of HR and LR files that fit; `data.layouts` knows where they lie."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamnet.base.errors import BadArgumentError, BadDataError, BadImageError
+from lamnet.evaluation.layouts import Layout, choose, listed, pictures, srf_folders
+from lamnet.media import arrays
+
+# What follows a picture's name, the scale for {}; longer endings before those that they end in.
+_HR_ENDINGS = ("_hr_x{}", "_hr", "_gt", "")
+_LR_ENDINGS = ("", "x{}", "_x{}", "_lr", "_lr_x{}", "_lrbi_x{}", "_lrx{}", "_bicubic")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One picture of a set; LR is made from HR when there is no file for it."""
+
+    name: str
+    hr: Path
+    lr: Path | None
+
+
+@dataclass(frozen=True)
+class BenchmarkSet:
+    """Pairs that fit each other, sorted by name."""
+
+    name: str
+    pairs: tuple[Pair, ...]
+
+
+def find_sets(data: Path, scale: int, names: Sequence[str] | None = None, smallest: int = 1) -> list[BenchmarkSet]:
+    """The sets below a folder (or the folder itself, when it is one), every pair checked.
+
+    Args:
+        names: which sets, whatever their case; all when left out.
+        smallest: the least width and height of an HR picture that can be measured.
+
+    Raises:
+        BadDataError: names every missing file and every picture that does not fit, over all sets.
+    """
+    if scale not in range(2, 10):
+        raise BadArgumentError(f"scale: expected 2 to 9, got {scale}")
+    problems: list[str] = []
+    found: list[BenchmarkSet] = []
+    for layout in choose(data, names):
+        pairs = sorted(_pairs(layout, scale, problems), key=lambda pair: pair.name)
+        for pair in pairs:
+            problems += [f"{layout.name} {pair.name}: {text}" for text in _misfits(pair, scale, smallest)]
+        found.append(BenchmarkSet(layout.name, tuple(pairs)))
+    if problems:
+        raise BadDataError(f"{data}: expected complete pairs for x{scale}, found " + "; ".join(problems))
+    return found
+
+
+def header(path: Path) -> tuple[int, int, int, str]:
+    """(height, width, bands, libvips' number format) of a picture, without reading its pixels."""
+    image = arrays.open_image(path)
+    return image.height, image.width, image.bands, str(image.format)
+
+
+def by_stem(paths: Sequence[Path], ending: str = "") -> tuple[dict[str, Path], list[str]]:
+    """Files by their lower-case name without suffix and `ending`, and a problem for names that then coincide."""
+    files: dict[str, Path] = {}
+    problems: list[str] = []
+    for path in paths:
+        stem = path.stem.lower()
+        if stem.endswith(ending):
+            key = stem.removesuffix(ending)
+            if key in files:
+                problems.append(f"{files[key].name} and {path.name}, which differ only in case or suffix")
+            files[key] = path
+    return files, problems
+
+
+def _pairs(layout: Layout, scale: int, problems: list[str]) -> Iterator[Pair]:
+    """The pairs of a set; what is missing or ambiguous goes into `problems`."""
+    try:
+        hr, lr, doubles = _srf_files(layout, scale) or _folder_files(layout, scale)
+    except BadDataError as error:
+        problems.append(str(error))
+        return
+    problems += [f"{layout.name}: {text}" for text in doubles]
+    if lr is not None:
+        problems += [f"{layout.name} {path.name}: no HR picture" for key, path in lr.items() if key not in hr]
+        problems += [f"{layout.name} {path.name}: no LR picture" for key, path in hr.items() if key not in lr]
+    for key, path in hr.items():
+        if lr is None or key in lr:
+            yield Pair(path.stem[: len(key)], path, lr[key] if lr is not None else None)
+
+
+_Files = tuple[dict[str, Path], dict[str, Path] | None, list[str]]
+
+
+def _srf_files(layout: Layout, scale: int) -> _Files | None:
+    """HR and LR side by side, the scale in their names; None when the folder holds no such files."""
+    found = [path for place in (layout.path, *srf_folders(layout.path)) for path in pictures(place)]
+    scales = {int(each[1]) for path in found if (each := re.search(r"_srf_(\d)_hr$", path.stem, re.IGNORECASE))}
+    if not scales:
+        return None
+    if scale not in scales:
+        raise BadDataError(f"{layout.name}: no pictures for x{scale}, only for {listed(scales)}")
+    hr, hr_doubles = by_stem(found, f"_srf_{scale}_hr")
+    lr, lr_doubles = by_stem(found, f"_srf_{scale}_lr")
+    return hr, lr or None, hr_doubles + lr_doubles
+
+
+def _folder_files(layout: Layout, scale: int) -> _Files:
+    """HR and LR in folders of their own; no LR folder at any scale: LR is made."""
+    hr_pictures, lr_folder = pictures(layout.hr_folder(scale)), layout.lr_folder(scale)
+    endings = (ending.format(scale) for ending in _HR_ENDINGS)
+    hr, doubles = by_stem(
+        hr_pictures, next(ending for ending in endings if all(p.stem.lower().endswith(ending) for p in hr_pictures))
+    )
+    if lr_folder is None:
+        return hr, None, doubles
+    lr_pictures = pictures(lr_folder)
+    lr, lr_doubles = max(
+        (by_stem(lr_pictures, ending.format(scale)) for ending in _LR_ENDINGS),
+        key=lambda named: len(named[0].keys() & hr.keys()),
+    )
+    return hr, lr, doubles + lr_doubles
+
+
+def _misfits(pair: Pair, scale: int, smallest: int) -> Iterator[str]:
+    """What keeps a pair from being measured."""
+    try:
+        height, width, *_ = header(pair.hr)
+        expected = (height // scale, width // scale)
+        yield from unmeasurable(pair.hr)
+        if scale * min(expected) < max(smallest, scale):
+            yield f"HR is {width}x{height}, expected at least {smallest} pixels each way to measure"
+        if pair.lr is not None:
+            yield from unmeasurable(pair.lr)
+            low_height, low_width, *_ = header(pair.lr)
+            if (low_height, low_width) != expected:
+                yield f"LR is {low_width}x{low_height}, expected {expected[1]}x{expected[0]} for HR of {width}x{height}"
+    except BadImageError as error:
+        yield str(error)
+
+
+def unmeasurable(path: Path) -> Iterator[str]:
+    """What a picture has that the protocol does not know: depths other than 8 bits, alpha, CMYK."""
+    _, _, bands, number = header(path)
+    if number != "uchar":
+        yield f"{path.name} has {number} values, expected 8 bits"
+    if bands not in (1, 3):
+        yield f"{path.name} has {bands} channels, expected 1 (grey) or 3 (RGB)"

@@ -1,0 +1,141 @@
+"""Evaluations as JSON, CSV and a Markdown table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from lamnet.base.errors import BadArgumentError, BadDataError
+
+Evaluation = Mapping[str, Any]
+
+_DECIMALS = {"psnr_y": 2, "psnr_rgb": 2}
+_LESS_IS_BETTER = ("lpips", "dists", "seconds")
+_TITLES = {
+    "psnr_y": "PSNR-Y",
+    "ssim_y": "SSIM-Y",
+    "psnr_rgb": "PSNR-RGB",
+    "ssim_rgb": "SSIM-RGB",
+    "lpips": "LPIPS",
+    "dists": "DISTS",
+    "seconds": "s/image",
+}
+
+
+def to_json(evaluations: Sequence[Evaluation]) -> str:
+    """One evaluation as an object, several as a list; the PSNR of equal pictures, infinite, is null."""
+    content = evaluations[0] if len(evaluations) == 1 else list(evaluations)
+    return json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def from_json(path: Path) -> list[dict[str, Any]]:
+    """The evaluations in a file written from `to_json`. Raises BadDataError when it holds something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        listed = cast("list[dict[str, Any]]", content if isinstance(content, list) else [content])
+        for evaluation in listed:
+            _ = evaluation["model"], evaluation["scale"], evaluation["params"]
+            for scores in evaluation["sets"].values():
+                for values in (scores, *scores.get("images", {}).values()):
+                    values.update({name: math.inf for name, value in values.items() if value is None})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        found = "no text" if isinstance(error, UnicodeDecodeError) else repr(error)
+        raise BadDataError(f"{path}: expected evaluations as --json writes them, found {found}") from error
+    return listed
+
+
+def to_csv(evaluations: Sequence[Evaluation]) -> str:
+    """A row per image, and one per set whose image is "mean"."""
+    names = _metrics(evaluations)
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["model", "scale", "set", "image", *names])
+    for evaluation in evaluations:
+        for set_name, scores in evaluation["sets"].items():
+            for image, values in [*scores.get("images", {}).items(), ("mean", scores)]:
+                found = [values.get(name, "") for name in names]
+                rows.writerow([evaluation["model"], evaluation["scale"], set_name, image, *found])
+    return text.getvalue()
+
+
+def to_markdown(evaluations: Sequence[Evaluation]) -> str:
+    """A table for each scale, a row a model, a column a set; of several rows the best is bold, the second underlined.
+
+    Raises BadArgumentError when figures of one scale were not measured alike.
+    """
+    scales = sorted({int(evaluation["scale"]) for evaluation in evaluations})
+    return "\n".join(_table([e for e in evaluations if e["scale"] == scale]) for scale in scales)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file; it appears whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise BadArgumentError(f"{path}: cannot be written, {error.strerror}") from error
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {key: _finite(value) for key, value in cast("Mapping[str, Any]", content).items()}
+    if isinstance(content, list):
+        return [_finite(value) for value in cast("list[Any]", content)]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def _metrics(evaluations: Sequence[Evaluation]) -> list[str]:
+    """All metrics that occur, in the order of their titles."""
+    found = {name for evaluation in evaluations for scores in evaluation["sets"].values() for name in scores}
+    return [name for name in _TITLES if name in found]
+
+
+def _table(evaluations: Sequence[Evaluation]) -> str:
+    names = _metrics(evaluations)
+    sets = list(dict.fromkeys(name for evaluation in evaluations for name in evaluation["sets"]))
+    cells = {one: _columns(evaluations, one, names) for one in sets}
+    rows = [["model", "parameters", *sets]]
+    for index, evaluation in enumerate(evaluations):
+        params = "" if evaluation["params"] is None else f"{evaluation['params']:,}"
+        rows.append([str(evaluation["model"]).replace("|", r"\|"), params, *(cells[one][index] for one in sets)])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines.insert(1, " | ".join("-" * max(width, 3) for width in widths))
+    caption = f"x{evaluations[0]['scale']}: {' / '.join(_TITLES[name] for name in names)}{_protocol(evaluations)}"
+    return "\n".join([caption, "", *(f"| {line} |" for line in lines), ""])
+
+
+def _columns(evaluations: Sequence[Evaluation], one: str, names: Sequence[str]) -> list[str]:
+    """The cells of a set, "30.40 / 0.8689" with best and second best marked."""
+    columns: list[list[str]] = []
+    for name in names:
+        values = [evaluation["sets"].get(one, {}).get(name) for evaluation in evaluations]
+        shown = ["-" if value is None else f"{value:.{_DECIMALS.get(name, 4)}f}" for value in values]
+        ranked = sorted({float(text) for text in shown if text != "-"}, reverse=name not in _LESS_IS_BETTER)
+        marks = dict(zip(ranked, ("**{}**", "<u>{}</u>"), strict=False)) if len(evaluations) > 1 else {}
+        columns.append([text if text == "-" else marks.get(float(text), "{}").format(text) for text in shown])
+    return [" / ".join(cells) for cells in zip(*columns, strict=True)]
+
+
+def _protocol(evaluations: Sequence[Evaluation]) -> str:
+    """How the figures were measured; rows from papers do not say."""
+    known = [(e["model"], e["protocol"]["convention"], e["protocol"]["border"]) for e in evaluations if "protocol" in e]
+    if not known:
+        return ""
+    first, convention, border = known[0]
+    for other, *protocol in known:
+        if protocol != [convention, border]:
+            raise BadArgumentError(
+                f"{other}: expected figures measured like {first}'s ({convention}, border {border}), found {protocol[0]}, border {protocol[1]}"
+            )
+    made = sorted({one for e in evaluations if "protocol" in e for one in e["protocol"].get("lr_made", ())})
+    note = f", LR of {', '.join(made)} made by bicubic" if made else ""
+    return f", {convention} convention, border {border}{note}"

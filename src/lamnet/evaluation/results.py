@@ -1,0 +1,97 @@
+"""A folder of somebody's results -> the file for each picture of the benchmark sets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from lamnet.base.errors import BadDataError, BadImageError
+from lamnet.evaluation.benchmarks import BenchmarkSet, Pair, header, unmeasurable
+from lamnet.evaluation.layouts import pictures
+
+
+def find_results(folder: Path, sets: Sequence[BenchmarkSet], scale: int) -> dict[Pair, Path]:
+    """The result for each pair, checked to be scale times its LR picture.
+
+    Results lie in DIR/Set5, DIR/Set5/x4, DIR/x4/Set5, DIR/visualization/Set5 or, for a single set, in DIR itself; they are
+    called like the HR picture, with anything after it that begins with the scale, with SR or not with a letter or digit:
+    baby.png, babyx4.png, babySR.png, baby_SwinIR_x4.png. LR and HR pictures beside them are left alone.
+
+    Raises:
+        BadDataError: names every result that is missing, there twice, or of the wrong size, over all sets.
+    """
+    if not folder.is_dir():
+        raise BadDataError(f"{folder}: expected a folder of results, found no such folder")
+    problems: list[str] = []
+    found: dict[Pair, Path] = {}
+    for one in sets:
+        candidates = _assign(pictures(_place(folder, one.name, scale, alone=len(sets) == 1)), one)
+        for pair in one.pairs:
+            files = _of_scale(candidates[pair], pair, scale)
+            if len(files) == 1:
+                found[pair] = files[0]
+                problems += [f"{one.name} {pair.name}: {text}" for text in _misfits(files[0], pair, scale)]
+            else:
+                several = "several results, " + " and ".join(file.name for file in files)
+                problems.append(f"{one.name} {pair.name}: {several if files else 'no result'}")
+    if problems:
+        raise BadDataError(f"{folder}: expected one result of x{scale} for each picture, found " + "; ".join(problems))
+    return found
+
+
+def _place(folder: Path, name: str, scale: int, alone: bool) -> Path:
+    at_scale = (f"{name}x{scale}", f"{name}_x{scale}")
+    above = [folder, *(child for below in ("visualization", f"x{scale}") if (child := _child(folder, below)))]
+    own = [
+        place for each in above for called in (name, f"results-{name}", *at_scale) if (place := _child(each, called))
+    ]
+    if not own and not alone:
+        raise BadDataError(f"{folder}: expected a folder {name} of results, found none")
+    place = own[0] if own else above[-1]
+    return _child(place, f"x{scale}") or place
+
+
+def _child(folder: Path, name: str) -> Path | None:
+    return next(
+        (path for path in sorted(folder.iterdir()) if path.is_dir() and path.name.lower() == name.lower()), None
+    )
+
+
+def _assign(files: Sequence[Path], one: BenchmarkSet) -> dict[Pair, list[Path]]:
+    """Each file goes to the picture with the longest name that it begins with: img_10 is not img_1."""
+    found: dict[Pair, list[Path]] = {pair: [] for pair in one.pairs}
+    longest_first = sorted(one.pairs, key=lambda pair: -len(pair.name))
+    for file in files:
+        for pair in longest_first:
+            rest = _rest(file, pair)
+            if rest is not None and re.match(r"$|[^a-z0-9]|x\d|sr(?![a-z0-9])", rest):
+                if not re.search(r"_(lr|hr|gt)(_x\d)?$", rest):
+                    found[pair].append(file)
+                break
+    return found
+
+
+def _rest(file: Path, pair: Pair) -> str | None:
+    stem, name = file.stem.lower(), pair.name.lower()
+    return stem.removeprefix(name) if stem.startswith(name) else None
+
+
+def _of_scale(files: list[Path], pair: Pair, scale: int) -> list[Path]:
+    """Of several results for one picture, those whose names say this scale."""
+    if len(files) < 2:
+        return files
+    return [file for file in files if re.search(rf"x{scale}(?!\d)", _rest(file, pair) or "")] or files
+
+
+def _misfits(file: Path, pair: Pair, scale: int) -> list[str]:
+    try:
+        height, width, *_ = header(pair.hr)
+        expected = (height - height % scale, width - width % scale)
+        found = header(file)[:2]
+        problems = list(unmeasurable(file))
+    except BadImageError as error:
+        return [str(error)]
+    if found != expected:
+        problems.append(f"{file.name} is {found[1]}x{found[0]}, expected {expected[1]}x{expected[0]}")
+    return problems

@@ -1,0 +1,1 @@
+"""`lamnet bench`: times and peak memory of networks and operators, in turns."""

@@ -1,0 +1,46 @@
+"""Networks of others for comparison, with random weights, through spandrel: the sizes that their papers call light."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from torch import nn
+
+from lamnet.base.errors import BadArgumentError, MissingExtraError
+
+_SWINIR_LIGHT: dict[str, Any] = {
+    "embed_dim": 60,
+    "depths": [6, 6, 6, 6],
+    "num_heads": [6, 6, 6, 6],
+    "window_size": 8,
+    "mlp_ratio": 2,
+    "upsampler": "pixelshuffledirect",
+}
+# spandrel's class, what it calls the scale, and the rest of its arguments
+_PEERS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "swinir-light": ("SwinIR", "upscale", _SWINIR_LIGHT),
+    "span": ("SPAN", "upscale", {"num_in_ch": 3, "num_out_ch": 3, "feature_channels": 48}),
+    "safmn": ("SAFMN", "upscaling_factor", {"dim": 36, "n_blocks": 8, "ffn_scale": 2.0}),
+    "omni-sr": ("OmniSR", "up_scale", {"num_feat": 64, "res_num": 5, "block_num": 1, "window_size": 8}),
+}
+NAMES = tuple(_PEERS)
+
+
+def build(name: str, scale: int) -> nn.Module:
+    """A peer in eval mode: (B, 3, H, W) -> (B, 3, scale*H, scale*W).
+
+    Raises:
+        BadArgumentError: no peer of that name.
+        MissingExtraError: spandrel, or what it needs, is not installed or does not import here.
+    """
+    if name not in _PEERS:
+        raise BadArgumentError(f"peer: expected one of {', '.join(NAMES)}, got {name}")
+    architecture, scale_name, arguments = _PEERS[name]
+    try:
+        module = import_module(f"spandrel.architectures.{architecture}")
+    except Exception as error:  # a torchvision of another build raises RuntimeError while it is imported
+        raise MissingExtraError(
+            f"{name}: needs spandrel and a torchvision that fits this torch ({error}); pip install 'lamnet-sr[peers]'"
+        ) from error
+    return getattr(module, architecture)(**{scale_name: scale}, **arguments).eval()

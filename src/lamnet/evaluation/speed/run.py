@@ -1,0 +1,154 @@
+"""The run: every candidate warmed up, then timed in turns, its memory taken apart.
+
+Times are medians over rounds; in a round every row runs once, so that drift hits all alike. The ceilings (a large
+matrix product and a large copy) are timed in the same rounds. A row's floor is the time that its multiply-adds take at
+the rate of the product in its precision, or for the operator alone, that its numbers take at the rate of the copy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+
+import torch
+from rich.progress import Progress
+
+from lamnet.base.errors import BadArgumentError, LamnetError
+from lamnet.evaluation.machine import machine
+from lamnet.evaluation.speed.candidate import OPERATORS, PATCHES, Candidate, Setting
+from lamnet.evaluation.speed.measure import Timed, peak_bytes
+from lamnet.evaluation.speed.work import copy, network_of, product, work
+from lamnet.network import devices
+from lamnet.network.complexity import complexity
+from lamnet.network.config import SIZES
+
+
+@dataclass(frozen=True)
+class Row:
+    """A candidate's figures; None where they do not apply or `problem` says why there are none.
+
+    `ratio` is the first row's median over this one's: how many times as fast. `floor_s` as in the module's first lines.
+    """
+
+    candidate: Candidate
+    parameters: int | None = None
+    multiply_adds: int | None = None
+    activations: int | None = None
+    median_s: float | None = None
+    quartiles_s: tuple[float, float] | None = None
+    ratio: float | None = None
+    peak_bytes: int | None = None
+    floor_s: float | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """The table, with all that it depends on. Ceilings: multiply-adds a second per precision, bytes a second of a copy."""
+
+    machine: dict[str, str]
+    setting: Setting
+    rounds: int
+    multiply_adds_per_s: dict[str, float]
+    copied_bytes_per_s: float
+    rows: tuple[Row, ...]
+
+
+def run(
+    candidates: Sequence[Candidate],
+    setting: Setting,
+    rounds: int = 7,
+    memory: bool = True,
+    progress: Progress | None = None,
+) -> Report:
+    """Time the candidates in turns. One that fails becomes a row with its reason.
+
+    Args:
+        memory: measure peak memory too; on a CPU each row then runs once more in a process of its own.
+
+    Raises:
+        BackendError: the device cannot be used here.
+        BadArgumentError: no candidates, or fewer than one round.
+    """
+    if not candidates or rounds < 1:
+        raise BadArgumentError(
+            f"rounds: expected at least 1 and something to time, got {rounds}, {len(candidates)} rows"
+        )
+    device = devices.pick(setting.device)
+    torch.set_num_threads(setting.threads)
+    works: list[Timed | str] = [_started(candidate, setting, device) for candidate in candidates]
+    products = {p: product(p, device) for p in sorted({candidate.precision for candidate in candidates})}
+    copied = copy(device)
+    timed = [copied, *products.values(), *(one for one in works if isinstance(one, Timed))]
+    bar = progress.add_task("rounds", total=rounds * len(timed)) if progress else None
+    for _ in range(rounds):
+        for one in timed:
+            one.sample()
+            if progress and bar is not None:
+                progress.advance(bar)
+    ceilings = {precision: one.rate for precision, one in products.items()}
+    rows = [
+        Row(one, problem=found) if isinstance(found, str) else _row(one, setting, found, ceilings, copied.rate)
+        for one, found in zip(candidates, works, strict=True)
+    ]
+    if memory:
+        rows = [row if row.problem else replace(row, peak_bytes=peak_of(row.candidate, setting)) for row in rows]
+    first = rows[0].median_s
+    ratios = [first / row.median_s if first and row.median_s else None for row in rows]
+    rows = [replace(row, ratio=ratio) for row, ratio in zip(rows, ratios, strict=True)]
+    return Report(machine(), setting, rounds, ceilings, copied.rate, tuple(rows))
+
+
+def _started(candidate: Candidate, setting: Setting, device: torch.device) -> Timed | str:
+    """The work, warmed up, or why it cannot be done."""
+    try:
+        timed = Timed(work(candidate, setting), device)
+        timed.warm_up()
+    except LamnetError as error:
+        return str(error)
+    except Exception as error:  # a row that fails, of memory or in a compiler, does not stop the others
+        return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+    return timed
+
+
+def _row(candidate: Candidate, setting: Setting, timed: Timed, products: dict[str, float], copied: float) -> Row:
+    row = Row(candidate, median_s=timed.median, quartiles_s=timed.spread)
+    if candidate.model in OPERATORS:
+        config = SIZES["base"](setting.scale)
+        numbers = math.prod(setting.output_size) * (config.channels + config.heads * config.window.taps)
+        return replace(row, floor_s=numbers * getattr(torch, candidate.precision).itemsize / copied)
+    network = network_of(candidate.model, setting.scale)
+    row = replace(row, parameters=sum(parameter.numel() for parameter in network.parameters()))
+    images, side = (1, None) if candidate.task == "image" else PATCHES
+    output_size = setting.output_size if side is None else (setting.scale * side, setting.scale * side)
+    try:
+        counted = complexity(network, setting.scale, output_size)
+    except Exception:  # a peer may do what cannot be done on shapes alone; its time stands all the same
+        return row
+    passes = 3 if candidate.task == "training" else 1  # backward: one product for the input, one for the weights
+    multiply_adds, activations = images * counted.multiply_adds, images * counted.activations
+    floor = passes * multiply_adds / products[candidate.precision]
+    return replace(row, multiply_adds=multiply_adds, activations=activations, floor_s=floor)
+
+
+def peak_of(candidate: Candidate, setting: Setting) -> int | None:
+    """Beyond what the loaded network holds; None where it cannot be told."""
+    if "graph" in candidate.how:
+        return None  # a graph's memory is taken when it is captured
+    if torch.device(setting.device).type == "cuda":
+        return _peak_here(candidate, setting)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        try:
+            return process.submit(_peak_here, candidate, setting).result()
+        except (RuntimeError, OSError):  # a process that was killed for its memory
+            return None
+
+
+def _peak_here(candidate: Candidate, setting: Setting) -> int:
+    torch.set_num_threads(setting.threads)
+    small = replace(setting, output_size=(8 * setting.scale, 8 * setting.scale))
+    work(replace(candidate, task="image"), small)()  # libraries get loaded
+    return peak_bytes(work(candidate, setting), torch.device(setting.device))

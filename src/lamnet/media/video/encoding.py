@@ -1,0 +1,82 @@
+"""How a result is encoded: codec, pixel format, quality, size."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+from av.codec.codec import find_best_pix_fmt_of_list
+
+from lamnet.base.errors import BadImageError
+from lamnet.media.video.clip import Clip, has_alpha
+
+CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+
+# Constant quality, hardly to be told from the network's own frames. A short look-ahead bounds the encoder's memory.
+ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
+    "h264": ("libx264", {"crf": "16", "rc-lookahead": "10"}),
+    "hevc": ("libx265", {"crf": "16", "x265-params": "log-level=none:rc-lookahead=10"}),
+    "vp9": ("libvpx-vp9", {"crf": "20", "b": "0", "cpu-used": "2", "row-mt": "1", "lag-in-frames": "10"}),
+    "av1": ("libsvtav1", {"crf": "20", "preset": "6"}),
+    "prores": ("prores_ks", {}),
+    "ffv1": ("ffv1", {"level": "3"}),
+}
+WHOLE_CHROMA = frozenset({"h264", "hevc"})  # their encoders refuse widths and heights that cut a chroma sample
+LOSSLESS = ("ffv1",)  # for alpha and RGB, which H.264's encoder here does not take
+FALLBACKS = ("h264", "vp9")  # where the source's codec has no encoder here, or the container does not take it
+
+# Starts of the names of metadata that describe the source's bytes and that the new container writes anew.
+OF_THE_SOURCE = (
+    *("encoder", "ENCODER", "vendor_id", "major_brand", "minor_version", "compatible_brands"),
+    *("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS_"),
+)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How the upscaled frames of a clip are encoded."""
+
+    codec: str
+    encoder: str
+    options: dict[str, str]
+    pixels: str
+    width: int
+    height: int
+
+
+def encoding_for(clip: Clip, target: Path, size: tuple[int, int]) -> Encoding:
+    """The source's codec and pixel format, or the nearest that its encoder and the target's container take.
+
+    The result has this (width, height), or up to a chroma sample less where the codec wants whole ones.
+    """
+    with av.open(io.BytesIO(), "w", format=CONTAINERS[target.suffix.lower()]) as container:
+        supported = container.supported_codecs
+    for codec in (clip.codec, *(LOSSLESS if clip.alpha or clip.rgb else FALLBACKS)):
+        if codec in ENCODERS and codec in supported:
+            encoder, options = ENCODERS[codec]
+            pixels = _nearest(encoder, clip)
+            if has_alpha(pixels) >= clip.alpha and av.VideoFormat(pixels).is_rgb >= clip.rgb:
+                return _sized(codec, encoder, options, pixels, size)
+    raise BadImageError(f"{target}: expected a name that ends in .mkv, for transparency or RGB")
+
+
+def _nearest(encoder: str, clip: Clip) -> str:
+    """The clip's pixel format, or the one that loses least of those that the encoder takes: alpha and RGB stay so first."""
+    kinds = av.Codec(encoder, "w").video_formats or ()
+    if clip.pixels in [kind.name for kind in kinds]:
+        return clip.pixels
+    kinds = [kind for kind in kinds if has_alpha(kind.name) == clip.alpha] or kinds
+    formats = [kind.name for kind in kinds if kind.is_rgb == clip.rgb] or [kind.name for kind in kinds]
+    best, _ = find_best_pix_fmt_of_list(formats, clip.pixels)
+    return best.name if best else formats[0]
+
+
+def _sized(codec: str, encoder: str, options: dict[str, str], pixels: str, size: tuple[int, int]) -> Encoding:
+    width, height = size
+    if codec in WHOLE_CHROMA:
+        kind = av.VideoFormat(pixels)
+        across, down = 4 // kind.chroma_width(4), 4 // kind.chroma_height(4)
+        width, height = max(across, width // across * across), max(down, height // down * down)
+    return Encoding(codec, encoder, options, pixels, width, height)

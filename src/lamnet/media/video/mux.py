@@ -1,0 +1,170 @@
+"""Writing video through PyAV: which encoder, parts of a clip on their own, and the parts joined with the other streams."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
+from heapq import merge
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from lamnet.media.video.clip import Clip, named
+from lamnet.media.video.encoding import CONTAINERS, OF_THE_SOURCE, Encoding
+
+
+def encode(clip: Clip, encoding: Encoding, frames: Iterable[VideoFrame], part: Path) -> Iterator[None]:
+    """Encode frames into a Matroska file, one a step. Last, their times and durations, unrounded, go beside it as JSON.
+
+    Without B-frames packets come in the order of time; the file numbers them by milliseconds, the only time it knows.
+    """
+    times: list[tuple[int, int]] = []
+    with av.open(part, "w", format="matroska") as container:
+        stream: Any = _add_encoder(clip, encoding, container)  # PyAV leaves the kind of its packets open
+
+        def write(packets: list[Any]) -> None:
+            for packet in packets:
+                packet.pts = packet.dts = next(i for i, (time, _) in enumerate(times) if time == packet.pts)
+                packet.time_base = Fraction(1, 1000)
+                container.mux(packet)
+
+        for frame in frames:
+            assert frame.pts is not None
+            times.append((frame.pts, frame.duration))
+            write(stream.encode(frame))
+            yield
+        write(stream.encode(None))
+    partial = times_of(part).with_suffix(".partial")
+    partial.write_text(json.dumps(times))
+    partial.replace(times_of(part))
+
+
+def times_of(part: Path) -> Path:
+    """The file with a part's times, (start, duration) of each frame in the clip's time base: it is there once the part is whole."""
+    return part.with_suffix(".json")
+
+
+def check(clip: Clip, encoding: Encoding, target: Path) -> None:
+    """Raise BadImageError when the target's container cannot hold the result and all the other streams."""
+    what = f"cannot hold the streams of {clip.path} (a name that ends in .mkv may)"
+    with named(target, what), av.open(clip.path) as source, _open(io.BytesIO(), clip, source, target) as result:
+        _add_streams(clip, source, result, lambda: _add_encoder(clip, encoding, result))
+        result.start_encoding()
+
+
+def join(clip: Clip, encoding: Encoding, parts: Sequence[Path], target: Path, result: Path) -> None:
+    """Copy the parts' packets and all other streams of the clip's file into `result`, of the kind that `target` names."""
+    with av.open(clip.path) as source, av.open(parts[0]) as first, _open(str(result), clip, source, target) as joined:
+        streams = _add_streams(clip, source, joined, lambda: _add_joined(clip, encoding, source, first, joined))
+        packets = merge(_packets(clip, parts), _copied(clip, source, streams), key=_time)
+        for packet in packets:
+            packet.stream = streams[packet.stream.index if packet.stream.container is source else clip.stream]
+            joined.mux(packet)
+
+
+def _open(file: str | io.BytesIO, clip: Clip, source: InputContainer, target: Path) -> OutputContainer:
+    options: dict[str, str] = {}
+    if target.suffix.lower() in (".mp4", ".m4v", ".mov"):
+        options["video_track_timescale"] = str(clip.time_base.denominator)
+        if any(key.startswith("com.") for key in source.metadata):
+            options["movflags"] = "use_metadata_tags"  # place, camera and the like of telephones
+    container = av.open(file, "w", format=CONTAINERS[target.suffix.lower()], container_options=options)
+    container.metadata.update(_still_true(source.metadata))
+    container.set_chapters(source.chapters())
+    return container
+
+
+def _add_streams(
+    clip: Clip, source: InputContainer, result: OutputContainer, add_video: Callable[[], VideoStream]
+) -> dict[int, Stream]:
+    """The result's streams by the index of the source's, in the same order; streams of bare data are left out."""
+    streams: dict[int, Stream] = {}
+    for stream in source.streams:
+        if stream.index == clip.stream:
+            added = add_video()
+            if clip.display:
+                added.set_display_matrix(clip.display)
+        elif stream.type in ("video", "audio", "subtitle", "attachment"):
+            added = result.add_stream_from_template(stream, opaque=True)
+        else:
+            continue
+        added.metadata.update(_still_true(stream.metadata))
+        added.disposition = stream.disposition
+        streams[stream.index] = added
+    return streams
+
+
+def _add_encoder(clip: Clip, encoding: Encoding, container: OutputContainer) -> VideoStream:
+    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 talks on stderr unless told so before it starts
+    options = encoding.options | {"chroma_sample_location": clip.siting}
+    stream = container.add_stream(encoding.encoder, clip.rate, options, time_base=clip.time_base)
+    assert isinstance(stream, VideoStream)
+    stream.codec_context.max_b_frames = 0
+    _describe(stream, clip, encoding)
+    return stream
+
+
+def _add_joined(
+    clip: Clip, encoding: Encoding, source: InputContainer, part: InputContainer, result: OutputContainer
+) -> VideoStream:
+    """Of the same codec, with what the source's container says of the light and the projection; Dolby's layers are gone."""
+    same = clip.codec == encoding.codec and not clip.dolby
+    encoded = part.streams.video[0]
+    stream = result.add_stream_from_template(source.streams[clip.stream] if same else encoded, opaque=True)
+    assert isinstance(stream, VideoStream)
+    stream.codec_context.extradata = encoded.codec_context.extradata
+    stream.codec_context.bit_rate = 0
+    stream.time_base = clip.time_base
+    if same and result.format.name == source.format.name:
+        stream.codec_context.codec_tag = source.streams[clip.stream].codec_context.codec_tag
+    _describe(stream, clip, encoding)
+    return stream
+
+
+def _describe(stream: VideoStream, clip: Clip, encoding: Encoding) -> None:
+    context = stream.codec_context
+    context.width, context.height, context.pix_fmt = encoding.width, encoding.height, encoding.pixels
+    if clip.aspect is not None:
+        context.sample_aspect_ratio = clip.aspect
+    context.color_range, context.colorspace = clip.range, clip.matrix
+    context.color_primaries, context.color_trc = clip.primaries, clip.transfer
+
+
+def _packets(clip: Clip, parts: Sequence[Path]) -> Iterator[Packet[Stream]]:
+    for part in parts:
+        times: list[tuple[int, int]] = json.loads(times_of(part).read_text())
+        with av.open(part) as container:
+            for packet, (time, duration) in zip(_whole(container.demux()), times, strict=True):
+                packet.pts = packet.dts = time
+                packet.duration = duration
+                packet.time_base = clip.time_base
+                yield packet
+
+
+def _copied(clip: Clip, source: InputContainer, streams: dict[int, Stream]) -> Iterator[Packet[Stream]]:
+    with named(clip.path, "expected a whole video"):
+        wanted = [source.streams[index] for index in streams if index != clip.stream]
+        if wanted:
+            yield from _whole(source.demux(*wanted))
+
+
+def _whole(packets: Iterator[Packet[Stream]]) -> Iterator[Packet[Stream]]:
+    return (packet for packet in packets if packet.size)  # the last of each stream is an empty one
+
+
+def _time(packet: Packet[Stream]) -> Fraction:
+    start = packet.pts if packet.dts is None else packet.dts
+    return (start or 0) * (packet.time_base or Fraction(1))
+
+
+def _still_true(metadata: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in metadata.items() if not key.startswith(OF_THE_SOURCE)}

@@ -1,0 +1,21 @@
+"""The mean over the eight flips and rotations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def self_ensemble(network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The mean of a network's outputs over the eight flips and rotations of (B, C, H, W), each turned back."""
+    total: Tensor | None = None
+    for mirrored in (False, True):
+        for quarter in range(4):
+            turned = torch.rot90(x.flip(-1) if mirrored else x, quarter, (-2, -1))
+            back = torch.rot90(network(turned), -quarter, (-2, -1))
+            back = back.flip(-1) if mirrored else back
+            total = back if total is None else total + back
+    assert total is not None
+    return total / 8

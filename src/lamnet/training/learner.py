@@ -1,0 +1,108 @@
+"""A network being trained: one step, and all that a checkpoint must hold to go on with the same bits."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lamnet.base.errors import BadWeightsError, LamnetError
+from lamnet.network import weights
+from lamnet.network.model import LAMNet
+from lamnet.training.distributed import Workers
+from lamnet.training.recipes import Recipe
+
+
+class DivergedError(LamnetError):
+    """The gradient is no longer finite."""
+
+
+class Learner:
+    """The network, its moving average and its optimiser after `step` steps and `elapsed` seconds of all sessions.
+
+    `loss` sums this worker's mean absolute errors since somebody last set it to zero.
+    """
+
+    def __init__(self, recipe: Recipe, workers: Workers, start: Path | None = None) -> None:
+        """`start`: weights to start from; those of another scale give the body, and the tail starts anew."""
+        torch.manual_seed(recipe.seed)
+        network = LAMNet(recipe.config)
+        if start is not None:
+            _start_from(network, start)
+        self.recipe, self.step, self.elapsed = recipe, 0, 0.0
+        network.to(workers.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (not in the stub)
+        self.network = network
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.loss = torch.zeros((), device=workers.device)
+        self._workers = workers
+        # Adam is AdamW without weight decay.
+        self._optimiser = torch.optim.AdamW(
+            self.network.parameters(), recipe.lr, recipe.betas, weight_decay=recipe.weight_decay, fused=True
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Everything that changes, for `checkpoint.save`."""
+        return {
+            "step": self.step,
+            "elapsed": self.elapsed,
+            "loss": self.loss,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.step, self.elapsed = state["step"], state["elapsed"]
+        self.loss.copy_(state["loss"])
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self._optimiser.load_state_dict(state["optimiser"])
+
+    def advance(self, lr: Tensor, hr: Tensor, progress: float) -> None:
+        """One step on this worker's patches, (b, 3, p, p) and (b, 3, s*p, s*p), uint8, at this share (0..1) of the training.
+
+        Raises DivergedError before a gradient that is not finite reaches the weights.
+        """
+        self._backward(lr, hr, squared=progress >= self.recipe.mse_from)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip or math.inf)
+        if not torch.isfinite(norm):
+            raise DivergedError(f"the gradient of step {self.step} is not finite")
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.recipe.rate(self.step, progress)
+        self._optimiser.step()
+        self._optimiser.zero_grad()
+        with torch.no_grad():
+            share = 1 - self.recipe.averaging(self.step)
+            for slow, fast in zip(self.average.parameters(), self.network.parameters(), strict=True):
+                slow.lerp_(fast, share)
+        self.step += 1
+
+    def _backward(self, lr: Tensor, hr: Tensor, *, squared: bool) -> None:
+        parts = self.recipe.accumulate
+        for x, y in zip(lr.chunk(parts), hr.chunk(parts), strict=True):
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+                out = self.network(x.float() / 255)
+            error = out.float() - y.float() / 255
+            absolute = error.abs().mean() / parts
+            (error.square().mean() / parts if squared else absolute).backward()
+            self.loss += absolute.detach()
+        self._workers.average([parameter.grad for parameter in self.network.parameters() if parameter.grad is not None])
+
+
+def _start_from(network: LAMNet, path: Path) -> None:
+    contents = weights.read(path)
+    here, there = asdict(network.config), asdict(contents.config)
+    if other := [
+        f"{name} {here[name]}, {there[name]}" for name in here if name != "scale" and here[name] != there[name]
+    ]:
+        raise BadWeightsError(
+            f"{path}: expected the body of this network, found another (here, there): {'; '.join(other)}"
+        )
+    body = {name: tensor for name, tensor in contents.state.items() if not name.startswith("tail.")}
+    network.load_state_dict(network.state_dict() | (contents.state if here == there else body))

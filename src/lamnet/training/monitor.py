@@ -1,0 +1,102 @@
+"""What a training says of itself: the terminal, metrics.jsonl, TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from lamnet.base.errors import BadDataError, MissingExtraError
+
+
+class Monitor:
+    """Progress on stderr, one JSON line per measurement in `out`/metrics.jsonl, on demand TensorBoard's files.
+
+    `step` is where the training goes on: later lines, of steps that a cut-off run did but did not save, are dropped.
+    One that is not `active` (of all workers but the first) does nothing.
+    """
+
+    def __init__(self, out: Path, step: int, active: bool = True, tensorboard: bool = False) -> None:
+        self._console = Console(stderr=True, quiet=not active)
+        columns = (BarColumn(20), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        self._progress = Progress(TextColumn("{task.description}"), *columns, console=self._console, disable=not active)
+        self._task = self._progress.add_task(f"step {step}", total=1.0)
+        self._psnr = ""
+        self._path = out / "metrics.jsonl" if active else None
+        self._board: Any = _board(out, step) if active and tensorboard else None
+        if self._path is not None:
+            _drop_after(self._path, step)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+        if self._board is not None:
+            self._board.close()
+
+    def say(self, line: str) -> None:
+        """A line on the terminal."""
+        self._console.print(line, highlight=False)
+
+    def show(self, step: int, done: float, metrics: dict[str, float]) -> None:
+        """Record a line of metrics; `done` is the part of the training that lies behind, 0..1."""
+        if self._path is None:
+            return
+        try:
+            with self._path.open("a") as file:
+                file.write(json.dumps({"step": step, **metrics}) + "\n")
+        except OSError as error:
+            raise BadDataError(f"{self._path}: step {step} cannot be recorded ({error.strerror})") from error
+        if self._board is not None:
+            for name, value in metrics.items():
+                self._board.add_scalar(name, value, step)
+        if "psnr_y" in metrics:
+            self._psnr = f"  PSNR {metrics['psnr_y']:.2f} dB"
+        text = f"step {step}  loss {metrics['loss']:.5f}  {metrics['images_per_s']:.1f} images/s{self._psnr}"
+        self._progress.update(self._task, completed=done, description=text)
+        if "psnr_y" in metrics and not self._console.is_terminal:
+            self.say(f"{text}  {done:.0%}")
+
+    @property
+    def wants_pictures(self) -> bool:
+        """Whether `picture` shows anything."""
+        return self._board is not None
+
+    def picture(self, step: int, name: str, pixels: NDArray[np.uint8]) -> None:
+        """A validation picture, (H, W, 3)."""
+        if self._board is not None:
+            self._board.add_image(name, pixels, step, dataformats="HWC")
+
+
+def _board(out: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise MissingExtraError('tensorboard: not installed; pip install "lamnet-sr[tensorboard]"') from error
+    return SummaryWriter(out / "tensorboard", purge_step=step)  # pyright: ignore[reportUnknownVariableType]
+
+
+def _drop_after(path: Path, step: int) -> None:
+    if not path.exists():
+        return
+    lines = [line for line in path.read_text(errors="replace").splitlines(keepends=True) if line.endswith("\n")]
+    kept: list[str] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line)
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadDataError(
+                f"{path}: expected an object with a step in line {number}, found {line[:40]!r}"
+            ) from error
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text("".join(kept))
+    os.replace(partial, path)

@@ -1,0 +1,73 @@
+"""Random aligned LR and HR patches from a prepared set. The batch of a step depends on (seed, step) alone."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamnet.base.errors import BadDataError
+from lamnet.training.prepared import PreparedSet
+
+
+class PatchSampler:
+    """Batches of patches, flipped and turned, every patch position of the set equally likely.
+
+    Args:
+        data: the set; it must hold LR of `scale`.
+        scale: 2, 3 or 4.
+        patch: side of an LR patch, pixels.
+        batch: patches of one step over all workers.
+        seed: other seeds give other patches.
+
+    Raises BadDataError when the set has no LR of the scale, or no picture that holds a patch.
+    """
+
+    def __init__(self, data: PreparedSet, scale: int, patch: int, batch: int, seed: int) -> None:
+        if scale not in data.scales:
+            raise BadDataError(f"{data.folder}: expected LR of scale {scale}, found scales {list(data.scales)}")
+        self.scale, self.patch, self.batch, self.seed = scale, patch, batch, seed
+        self._sizes = np.array([(photo.height, photo.width) for photo in data.photos], np.int64) // scale  # (N, 2)
+        positions = np.maximum(self._sizes - patch + 1, 0).prod(1)
+        self._ends = np.cumsum(positions)
+        if self._ends[-1] == 0:
+            side = int(self._sizes.min(1).max())
+            raise BadDataError(
+                f"{data.folder}: expected a picture of at least {patch * scale}x{patch * scale} pixels for LR patches of "
+                f"{patch}x{patch} at x{scale}, the largest allows {side}x{side}"
+            )
+        self._lr = np.memmap(data.file(scale), np.uint8, "r")
+        self._hr = np.memmap(data.file(1), np.uint8, "r")
+        self._lr_offsets, self._hr_offsets = data.offsets(scale), data.offsets(1)
+
+    def draw(self, step: int, part: int = 0, parts: int = 1) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Part `part` of `parts` of a step's batch: LR (b, 3, p, p) and HR (b, 3, s*p, s*p) with b = batch / parts."""
+        rng = np.random.default_rng((self.seed, step))
+        chosen = rng.integers(self._ends[-1], size=self.batch)
+        turns = rng.integers(8, size=self.batch)
+        own = range(part * self.batch // parts, (part + 1) * self.batch // parts)
+        pairs = [self._pair(int(chosen[i]), int(turns[i])) for i in own]
+        lr, hr = (np.ascontiguousarray(np.stack(side).transpose(0, 3, 1, 2)) for side in zip(*pairs, strict=True))
+        return lr, hr
+
+    def _pair(self, position: int, turn: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        index = int(np.searchsorted(self._ends, position, "right"))
+        within = position - (int(self._ends[index - 1]) if index else 0)
+        height, width = (int(side) for side in self._sizes[index])
+        top, left = divmod(within, width - self.patch + 1)
+        lr = _crop(self._lr, int(self._lr_offsets[index]), height, width, top, left, self.patch)
+        s = self.scale
+        hr = _crop(self._hr, int(self._hr_offsets[index]), height * s, width * s, top * s, left * s, self.patch * s)
+        return _turned(lr, turn), _turned(hr, turn)
+
+
+def _crop(
+    pixels: NDArray[np.uint8], offset: int, height: int, width: int, top: int, left: int, side: int
+) -> NDArray[np.uint8]:
+    picture = pixels[offset : offset + 3 * height * width].reshape(height, width, 3)
+    return picture[top : top + side, left : left + side]
+
+
+def _turned(patch: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
+    """One of the 8 symmetries of the square."""
+    turned = np.rot90(patch, turn % 4)
+    return turned[:, ::-1] if turn >= 4 else turned

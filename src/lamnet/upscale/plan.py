@@ -1,0 +1,132 @@
+"""The plan for a picture of any size: whole where it fits in the memory allowed, overlapping tiles where it does not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from lamnet.base.errors import BadArgumentError
+from lamnet.network.config import LAMNetConfig
+
+OVERLAP = 32  # LR pixels that a tile sees beyond those it owns
+TILES = (2048, 1024, 768, 512, 384, 256, 192, 128, 64)  # few steps: the plan does not follow every byte of free memory
+BASE = 500_000_000  # bytes of a process before its first picture: mostly PyTorch
+LEAN, PLAIN = 6, 36  # images of C channels that a network holds at once: on the C kernels, in plain PyTorch
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def grown(self, by: int, height: int, width: int) -> Box:
+        """With `by` more pixels on each side, as far as a picture of (height, width) reaches."""
+        top, left = max(0, self.top - by), max(0, self.left - by)
+        bottom, right = min(height, self.top + self.height + by), min(width, self.left + self.width + by)
+        return Box(top, left, bottom - top, right - left)
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What counts besides the plan: `images` of C channels that the network holds at once, bytes that others hold."""
+
+    images: int = PLAIN
+    held: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a picture of (height, width) goes through the network.
+
+    Whole when `tile` is None, else in parts of at most `tile` pixels a side that each see `overlap` more, either each
+    by itself or, when `exact`, layer by layer with the exchange means of the whole picture. `memory` is the estimate.
+    """
+
+    height: int
+    width: int
+    tile: int | None
+    overlap: int
+    exact: bool
+    memory: int
+
+    def rows(self) -> Iterator[list[Box]]:
+        """The parts, row by row, left to right: they cover every pixel once."""
+        tops, lefts = _cuts(self.height, self.tile), _cuts(self.width, self.tile)
+        for top, height in tops:
+            yield [Box(top, left, height, width) for left, width in lefts]
+
+    @property
+    def parts(self) -> int:
+        """How many parts there are."""
+        return len(_cuts(self.height, self.tile)) * len(_cuts(self.width, self.tile))
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels go through the network, those that parts share counted for each."""
+        boxes = (box for boxes in self.rows() for box in boxes)
+        outer = (box.grown(self.overlap, self.height, self.width) for box in boxes)
+        return sum(box.height * box.width for box in outer)
+
+    def __str__(self) -> str:
+        if self.tile is None:
+            return "whole"
+        return f"{self.parts} tiles of up to {self.tile}" + (", exact, layer by layer" if self.exact else "")
+
+
+def fixed(
+    config: LAMNetConfig,
+    height: int,
+    width: int,
+    tile: int | None,
+    exact: bool = False,
+    footprint: Footprint = Footprint(),
+) -> Plan:
+    """The plan with tiles of this size; those that hold the whole picture are no tiles."""
+    if tile is not None and tile < 1:
+        raise BadArgumentError(f"tile: expected at least 1 pixel, got {tile}")
+    if tile is None or (height <= tile and width <= tile):
+        return Plan(height, width, None, 0, False, _memory(config, footprint, height, width, height, width))
+    overlap = config.window.reach + 1 if exact else OVERLAP
+    rows, columns = (min(size, tile + 2 * overlap) for size in (height, width))
+    return Plan(height, width, tile, overlap, exact, _memory(config, footprint, rows, columns, rows, width))
+
+
+def choose(
+    config: LAMNetConfig,
+    height: int,
+    width: int,
+    memory: int,
+    exact: bool = False,
+    footprint: Footprint = Footprint(),
+) -> Plan:
+    """The largest parts that keep the process within `memory` bytes.
+
+    Raises BadArgumentError when not even the smallest tiles do.
+    """
+    plans = [fixed(config, height, width, tile, exact, footprint) for tile in (None, *TILES)]
+    for plan in plans:
+        if plan.memory <= memory:
+            return plan
+    raise BadArgumentError(
+        f"memory: expected at least {math.ceil(plans[-1].memory / 1e6)} MB for this network and {width} x {height}, "
+        f"got {int(memory / 1e6)} MB"
+    )
+
+
+def _memory(config: LAMNetConfig, footprint: Footprint, height: int, width: int, rows: int, row_width: int) -> int:
+    """Bytes of a process that runs (height, width) at once and holds a band of the result, measured and rounded up."""
+    network = 4 * (footprint.images * config.channels + 16 * config.scale**2) * height * width
+    return BASE + footprint.held + network + 36 * config.scale**2 * rows * row_width
+
+
+def _cuts(size: int, tile: int | None) -> list[tuple[int, int]]:
+    """(start, length) of the fewest parts of at most `tile` pixels, as equal as can be."""
+    count = 1 if tile is None else -(-size // tile)
+    edges = [size * i // count for i in range(count + 1)]
+    return [(a, b - a) for a, b in pairwise(edges)]

@@ -1,0 +1,125 @@
+"""Names of results: none is lost because two pictures would have one."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from lamnet.base.errors import BadArgumentError
+from lamnet.batch import jobs
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Files with the names of pictures; what is in them does not matter here."""
+    for name in ("a.png", "a.gif", "a.bmp", "one/x.png", "two/x.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def results(inputs: list[Path | str], out: Path | None, suffix: str = ".png") -> list[str]:
+    planned = jobs.plan([str(name) for name in inputs], out, "_x4")
+    return [f"{job.source.name} -> {job.result(suffix)}" for job in planned if job.problem is None]
+
+
+def test_a_changed_suffix_does_not_make_two_results_one(tree: Path) -> None:
+    assert results([tree], Path("out"))[:3] == [
+        "a.bmp -> out/a_x4.bmp.png",
+        "a.gif -> out/a_x4.gif.png",
+        "a.png -> out/a_x4.png",
+    ]
+    assert results([tree / "a.gif"], None) == [f"a.gif -> {tree / 'a_x4.png'}"]
+    assert results([tree / "a.gif", tree / "a.png"], Path("out"))[0] == "a.gif -> out/a_x4.gif.png"
+
+
+def test_results_of_earlier_calls_are_no_sources(tree: Path) -> None:
+    for name in ("a_x4.png", "a_x4.gif.png", "a_x2.5.png", "a_1920x1080.png", "a_x70.webp"):
+        (tree / name).touch()
+    (tree / "b_x4.png").touch()  # of nothing here
+    assert [job.source.name for job in jobs.plan([str(tree)], None, "_x4")][:4] == [
+        "a.bmp",
+        "a.gif",
+        "a.png",
+        "b_x4.png",
+    ]
+    assert len(list(jobs.plan([str(tree)], tree, "_x4"))) == 6
+    assert len(list(jobs.plan([str(tree)], tree / "out", "_x4"))) == 11
+
+
+def test_what_a_pattern_finds_is_mirrored(tree: Path) -> None:
+    assert results([str(tree / "*" / "x.png")], Path("out")) == [
+        "x.png -> out/one/x_x4.png",
+        "x.png -> out/two/x_x4.png",
+    ]
+
+
+def test_patterns_find_no_results_of_earlier_calls(tree: Path) -> None:
+    for name in ("a_x4.png", "a1/y.png", "out/a_x4.png", "out/one/x_x4.png"):
+        (tree / name).parent.mkdir(exist_ok=True, parents=True)
+        (tree / name).touch()
+    everywhere = str(tree / "**" / "*.png")
+    assert results([str(tree / "*.png")], None) == [f"a.png -> {tree / 'a_x4.png'}"]
+    assert results([everywhere], tree / "out") == [
+        f"{name}.png -> {tree}/out/{place}{name}_x4.png"
+        for place, name in (("", "a"), ("", "a_x4"), ("a1/", "y"), ("one/", "x"), ("two/", "x"))
+    ]
+    assert results([str(tree / "a_x4.*")], None) == [f"a_x4.png -> {tree / 'a_x4_x4.png'}"]  # asked for
+
+
+def test_a_result_does_not_take_the_place_of_a_source(tree: Path) -> None:
+    (tree / "a_x4.png").touch()
+    first, second = jobs.plan([str(tree / "a.png"), str(tree / "a_x4.png")], None, "_x4")
+    assert first.problem
+    assert first.problem.endswith(f"no other picture has, found {tree / 'a_x4.png'}")
+    assert second.problem is None
+
+
+def test_a_source_whose_result_is_anothers_is_told_so(tree: Path) -> None:
+    first, second = jobs.plan([str(tree / "one" / "x.png"), str(tree / "two" / "x.png")], Path("out"), "_x4")
+    assert (first.problem, second.problem) == (
+        None,
+        f"expected another name than that of {tree / 'one' / 'x.png'}, or another folder",
+    )
+
+
+def test_a_source_named_twice_is_done_once(tree: Path) -> None:
+    assert len(results([tree / "a.png", tree / "a.png"], None)) == 1
+    assert len(results([tree, tree / "a.png"], None)) == 5
+
+
+def test_an_empty_name_is_not_the_present_folder() -> None:
+    with pytest.raises(BadArgumentError, match="empty"):
+        jobs.plan([""], None, "_x4")
+
+
+def test_a_slash_makes_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    (job,) = jobs.plan([str(tmp_path / "a.png")], f"{tmp_path}/v1.5/", "_x2")
+    assert job.result(".png") == tmp_path / "v1.5" / "a_x2.png"
+
+
+def test_a_name_that_the_system_refuses_leaves_the_others(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    names = [job.source.name for job in jobs.plan(["q" * 300 + ".png", str(tmp_path / "a.png")], tmp_path, "_x2")]
+    assert names == ["q" * 300 + ".png", "a.png"]
+
+
+def test_a_folder_that_cannot_be_read_is_a_job_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("open", "shut"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").touch()
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:  # whoever runs the tests may be allowed everything
+        if Path(path).name == "shut":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    good, bad = jobs.plan([str(tmp_path)], None, "_x2")
+    assert good.source == tmp_path / "open" / "a.png"
+    assert (bad.source, bad.problem) == (tmp_path / "shut", "cannot be read: Permission denied")

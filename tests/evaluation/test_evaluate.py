@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lamnet.base.errors import BadArgumentError, BadDataError, BadWeightsError
+from lamnet.cli import main
+from lamnet.evaluation import report
+from lamnet.evaluation.comparison import compare, evaluate
+from lamnet.evaluation.metrics import Convention, psnr, ssim, to_y
+from lamnet.evaluation.protocol import Protocol
+from lamnet.evaluation.resize import crop_to_multiple, imresize
+from lamnet.media import arrays
+from lamnet.network.config import LAMNetConfig
+from lamnet.network.model import LAMNet
+
+# Bicubic: PSNR-Y / SSIM-Y at x2, x3, x4, computed independently of this project.
+FIGURES = {
+    ("Set5", "float"): [(33.674, 0.9303), (30.405, 0.8689), (28.430, 0.8111)],
+    ("Set5", "matlab"): [(33.640, 0.9292), (30.386, 0.8678), (28.418, 0.8101)],
+    ("Set14", "float"): [(30.326, 0.8699), (27.634, 0.7759), (26.091, 0.7048)],
+    ("Set14", "matlab"): [(30.220, 0.8683), (27.533, 0.7737), (25.993, 0.7023)],
+    ("B100", "float"): [(29.561, 0.8434), (27.210, 0.7391), (25.962, 0.6681)],
+    ("B100", "matlab"): [(29.548, 0.8425), (27.202, 0.7382), (25.957, 0.6672)],
+}
+
+
+def figures() -> list[Any]:
+    """Set, convention and scale of all 18; the hundred pictures of B100 count as slow except at x4."""
+    cases = [(name, convention, scale) for name, convention in FIGURES for scale in (2, 3, 4)]
+    return [pytest.param(*case, marks=pytest.mark.slow if case[0] == "B100" and case[2] < 4 else ()) for case in cases]
+
+
+@pytest.mark.parametrize(("name", "convention", "scale"), figures())
+def test_bicubic_gives_the_known_figures(shared: Path, name: str, convention: Convention, scale: int) -> None:
+    result = evaluate("bicubic", scale, shared / "data" / "benchmarks", [name], Protocol(convention=convention))
+    psnr_y, ssim_y = FIGURES[name, convention][scale - 2]
+    assert result["sets"][name]["psnr_y"] == pytest.approx(psnr_y, abs=0.005)
+    assert result["sets"][name]["ssim_y"] == pytest.approx(ssim_y, abs=0.0002)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Two small sets: A has LR files and a grey picture among its colour ones, B has HR alone."""
+    for seed, name in enumerate(("baby", "bridge", "img_1")):
+        hr = picture(seed)[..., :1] if name == "bridge" else picture(seed)
+        for path, pixels in (
+            (f"A/HR/{name}.png", hr),
+            (f"A/LR_bicubic/X2/{name}x2.png", imresize(crop_to_multiple(hr, 2), 1 / 2)),
+            (f"B/{name}.png", hr),
+        ):
+            (tmp_path / "data" / path).parent.mkdir(parents=True, exist_ok=True)
+            arrays.write_array(tmp_path / "data" / path, pixels)
+    return tmp_path / "data"
+
+
+def picture(seed: int) -> NDArray[np.uint8]:
+    rng = np.random.default_rng(seed)
+    waves = np.sin(np.arange(41)[:, None, None] / 5 + seed) + np.cos(np.arange(36)[:, None] / 7)
+    return (127 + 50 * waves + rng.normal(0, 8, (41, 36, 3))).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def network() -> LAMNet:
+    torch.manual_seed(0)
+    return LAMNet(LAMNetConfig(scale=2, channels=8, groups=1, blocks=1, heads=2)).eval()
+
+
+@pytest.mark.parametrize("convention", ["float", "matlab"])
+def test_figures_are_those_of_the_pictures_taken_by_hand(data: Path, convention: Convention) -> None:
+    result = evaluate("bicubic", 2, data, ["A"], Protocol(("psnr_y", "ssim_y"), convention, border=3))
+    found = result["sets"]["A"]
+    by_hand: list[float] = []
+    for seed, (name, scores) in enumerate(found["images"].items()):
+        hr = picture(seed)[:40, :, :1] if name == "bridge" else picture(seed)[:40]
+        planes = to_y(hr, convention), to_y(imresize(imresize(hr, 0.5), 2), convention)
+        assert scores["psnr_y"] == pytest.approx(psnr(*planes, 3), abs=1e-6)
+        assert scores["ssim_y"] == pytest.approx(ssim(*planes, 3), abs=1e-6)
+        by_hand.append(psnr(*planes, 3))
+    assert list(found["images"]) == ["baby", "bridge", "img_1"]
+    assert found["psnr_y"] == pytest.approx(np.mean(by_hand), abs=1e-6)
+    assert result["protocol"] == {"convention": convention, "border": 3, "lr_made": []}
+
+
+def test_made_lr_gives_what_the_files_give_and_is_named(data: Path) -> None:
+    result = evaluate("bicubic", 2, data)
+    assert result["sets"]["A"] == result["sets"]["B"]
+    assert result["protocol"]["lr_made"] == ["B"]
+
+
+def test_two_runs_give_identical_json(data: Path, network: LAMNet) -> None:
+    first, second = (report.to_json(compare([network, "bicubic"], 2, data)) for _ in range(2))
+    assert first == second
+    assert [row["params"] for row in json.loads(first)] == [sum(p.numel() for p in network.parameters()), None]
+
+
+def test_saved_results_measure_as_the_model_itself(data: Path, network: LAMNet, tmp_path: Path) -> None:
+    save = tmp_path / "saved"
+    (row,) = compare([network], 2, data, save=save)
+    assert {path.name for path in (save / "LAMNet" / "B").iterdir()} == {"babyx2.png", "bridgex2.png", "img_1x2.png"}
+    (again,) = compare([], 2, data, results=[save / "LAMNet"])
+    assert again["sets"] == row["sets"]
+    assert (again["model"], again["params"]) == (str(save / "LAMNet"), None)
+    with pytest.raises(BadArgumentError, match=r"found .*already there"):
+        compare([network], 2, data, save=save)
+
+
+def test_times_stand_beside_the_figures_only_on_request(data: Path, network: LAMNet, tmp_path: Path) -> None:
+    (row,) = compare([network], 2, data, ["A"], Protocol(times=True), save=tmp_path / "saved")
+    seconds = [image["seconds"] for image in row["sets"]["A"]["images"].values()]
+    assert min(seconds) > 0
+    assert row["sets"]["A"]["seconds"] == pytest.approx(np.mean(seconds), abs=1e-6)
+    (read,) = compare([], 2, data, ["A"], Protocol(times=True), results=[tmp_path / "saved" / "LAMNet"])
+    assert "seconds" not in read["sets"]["A"]
+
+
+def test_ensemble_changes_networks_and_not_bicubic(data: Path, network: LAMNet) -> None:
+    plain = compare([network, "bicubic"], 2, data)
+    both = compare([network, "bicubic"], 2, data, protocol=Protocol(ensemble=True))
+    assert [row["model"] for row in both] == ["LAMNet+", "bicubic"]
+    assert plain[0]["sets"] != both[0]["sets"]
+    assert plain[1] == both[1]
+
+
+def test_a_result_equal_to_its_hr_is_infinite_and_not_an_error(data: Path, tmp_path: Path) -> None:
+    for path in (data / "B").iterdir():
+        (tmp_path / "same").mkdir(exist_ok=True)
+        arrays.write_array(tmp_path / "same" / path.name, arrays.read_array(path)[:40])
+    (row,) = compare([], 2, data, ["B"], results=[tmp_path / "same"])
+    assert row["sets"]["B"]["psnr_y"] == float("inf")
+    assert row["sets"]["B"]["ssim_y"] == 1
+
+
+def test_everything_is_checked_before_anything_is_computed(
+    data: Path, network: LAMNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compute(x: Tensor) -> Tensor:
+        raise AssertionError("computed")
+
+    monkeypatch.setattr(network, "forward", compute)
+    (tmp_path / "results").mkdir()
+    with pytest.raises(BadDataError, match="expected a folder A of results"):
+        compare([network], 2, data, results=[tmp_path / "results"])
+    with pytest.raises(BadWeightsError, match="absent"):
+        compare([network, "absent"], 2, data)
+    (data / "A/LR_bicubic/X2/img_1x2.png").unlink()
+    with pytest.raises(BadDataError, match=r"A img_1\.png: no LR picture"):
+        compare([network], 2, data)
+    with pytest.raises(BadArgumentError, match="models: expected at least one"):
+        compare([], 2, data)
+
+
+def run(*arguments: object) -> str:
+    """The command's stdout; it must succeed."""
+    with pytest.raises(SystemExit) as stopped, contextlib.redirect_stdout(io.StringIO()) as out:
+        main.app([str(argument) for argument in arguments])
+    assert not stopped.value.code
+    return out.getvalue()
+
+
+def test_the_command_prints_the_table_and_writes_the_files(data: Path, tmp_path: Path) -> None:
+    common = ("evaluate", "bicubic", "--scale", 2, "--data", data, "--sets", "A,B")
+    files = [tmp_path / "out" / name for name in ("a.json", "a.csv", "a.md")]
+    out = run(*common, "--json", files[0], "--csv", files[1], "--markdown", files[2], "--save", tmp_path / "saved")
+    assert json.loads(files[0].read_text()) == evaluate("bicubic", 2, data, ["A", "B"])
+    assert len(files[1].read_text().splitlines()) == 1 + 2 * 4
+    assert out.strip() == files[2].read_text().strip()
+    options = ("--results", tmp_path / "saved" / "bicubic", "--compare", files[0], "--metrics", "ssim_y,psnr_rgb")
+    table = run(*common, *options, "--times")
+    assert "PSNR-Y / SSIM-Y / PSNR-RGB / s/image" in table
+    assert len([line for line in table.splitlines() if "bicubic" in line and line.startswith("|")]) == 3

@@ -1,0 +1,157 @@
+"""The benchmark: what it times, how, and what it says of a row that cannot run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from lamnet.base.errors import BackendError, BadArgumentError, MissingExtraError
+from lamnet.evaluation.speed import peers, table, work
+from lamnet.evaluation.speed.candidate import MODELS, Candidate, Setting, plan
+from lamnet.evaluation.speed.measure import Timed
+from lamnet.evaluation.speed.run import Report, Row, peak_of, run
+from lamnet.network.complexity import complexity
+from lamnet.network.config import LAMNetConfig
+from lamnet.network.model import LAMNet
+
+CPU = torch.device("cpu")
+SMALL = Setting(scale=2, output_size=(32, 48), device="cpu", threads=1)
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    """A network, one whose backend cannot run here, one of a precision that nobody has, the operator, a training step."""
+    candidates = [
+        Candidate("tiny", "reference", "float32"),
+        Candidate("tiny", "no-such-backend", "float32"),
+        Candidate("fsa-width", "reference", "float32"),
+        Candidate("tiny", "reference", "float32", task="training"),
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("run", "work"):
+            patch.setattr(f"lamnet.evaluation.speed.{module}.PATCHES", (1, 8))
+        return run(candidates, SMALL, rounds=3, memory=False)
+
+
+def test_figures_follow_from_the_times_and_the_ceilings(report: Report) -> None:
+    network, _, operator, training = report.rows
+    assert network.ratio == 1
+    for row in (network, operator, training):
+        assert row.median_s is not None
+        assert row.quartiles_s is not None
+        assert row.quartiles_s[0] <= row.median_s <= row.quartiles_s[1]
+        assert row.ratio == pytest.approx(network.median_s / row.median_s)
+    counted = complexity(LAMNet(LAMNetConfig.tiny(2)), 2, (32, 48))
+    assert (network.parameters, network.multiply_adds) == (counted.parameters, counted.multiply_adds)
+    assert network.activations == counted.activations
+    rate = report.multiply_adds_per_s["float32"]
+    assert network.floor_s == pytest.approx(counted.multiply_adds / rate)
+    assert training.floor_s == pytest.approx(3 * training.multiply_adds / rate)
+    assert operator.floor_s == pytest.approx(32 * 48 * (2 * 32 + 52) * 4 / report.copied_bytes_per_s)
+
+
+def test_a_row_that_cannot_run_says_why_and_stops_no_other(report: Report) -> None:
+    assert [row.problem is None for row in report.rows] == [True, False, True, True]
+    assert "no-such-backend" in str(report.rows[1].problem)
+    assert report.rows[1].median_s is None
+    assert "not run: " in table.to_markdown(report)
+
+
+def test_text_holds_every_row_and_the_setting(report: Report) -> None:
+    lines = [line for line in table.to_markdown(report).splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in lines} == {len(table.COLUMNS) + 1}
+    assert len(lines) == 2 + len(report.rows)
+    content = json.loads(table.to_json(report))
+    assert content["rows"][0]["median_s"] == report.rows[0].median_s
+    assert content["setting"]["output_size"] == [32, 48]
+    assert content["machine"]["torch"] == torch.__version__
+    assert "x2 to 48x32 (LR 24x16) on cpu, 1 threads" in table.caption(report)
+
+
+def test_candidates_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+
+    def fake(candidate: Candidate, setting: Setting) -> object:
+        return lambda: order.append(candidate.backend)
+
+    monkeypatch.setattr("lamnet.evaluation.speed.run.work", fake)
+    for name in ("product", "copy"):
+        monkeypatch.setattr(f"lamnet.evaluation.speed.run.{name}", lambda *_: Timed(lambda: None, CPU, amount=1))
+    found = run([Candidate("fsa-width", name, "float32") for name in "ab"], SMALL, rounds=2, memory=False)
+    assert order == ["a", "a", "b", "b", "a", "b", "a", "b"]  # warmed up each by itself, then round by round
+    assert isinstance(found.rows[0], Row)
+
+
+def test_a_gpu_gets_graphs_compilation_and_channels_last() -> None:
+    candidates = plan(MODELS, "cuda")
+    ways = {(one.model, one.how) for one in candidates}
+    assert {("base", "eager"), ("base", "compile"), ("base", "graph"), ("base", "compile+graph")} <= ways
+    assert {("span", "channels-last"), ("swinir-light", "graph"), ("fsa-height", "graph")} <= ways
+    assert {one.precision for one in candidates} == {"float32", "bfloat16", "float16"}
+    assert {one.backend for one in candidates} == {"triton", "reference", ""}
+    assert {one.task for one in plan(["base"], "cuda", training=True)} == {"patches", "training"}
+
+
+def test_median_and_quartiles() -> None:
+    timed = Timed(lambda: None, CPU, amount=6, samples=[5.0, 1.0, 2.0, 3.0, 4.0])
+    assert (timed.median, timed.spread, timed.rate) == (3.0, (2.0, 4.0), 2.0)
+
+
+def test_peak_memory_is_what_a_call_holds_beyond_its_inputs() -> None:
+    one = Candidate("fsa-width", "reference", "float32")
+    peak = peak_of(one, replace(SMALL, output_size=(512, 512)))
+    result = 512 * 512 * 32 * 4
+    assert peak is not None
+    assert result <= peak <= 12 * result
+
+
+def built(name: str, scale: int) -> torch.nn.Module:
+    try:
+        return peers.build(name, scale)
+    except MissingExtraError as error:
+        pytest.skip(str(error))
+
+
+def test_a_peer_says_which_extra_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "spandrel.architectures.SPAN", None)
+    with pytest.raises(MissingExtraError, match=r"span: needs spandrel .* pip install 'lamnet-sr\[peers\]'"):
+        peers.build("span", 4)
+
+
+@pytest.mark.parametrize(("name", "scale"), [("swinir-light", 4), ("span", 2), ("safmn", 3), ("omni-sr", 4)])
+def test_peers_upscale_or_say_what_they_need(name: str, scale: int) -> None:
+    network = built(name, scale)
+    with torch.no_grad():
+        assert network(torch.rand(1, 3, 20, 28)).shape == (1, 3, 20 * scale, 28 * scale)
+
+
+def test_swinir_light_is_the_size_its_paper_says() -> None:
+    network = built("swinir-light", 4)
+    assert round(sum(parameter.numel() for parameter in network.parameters()) / 1e3) in range(880, 940)
+
+
+def test_bad_requests_are_refused_by_name() -> None:
+    with pytest.raises(BadArgumentError, match=r"models: expected some of tiny, .* got tinny"):
+        plan(["tinny"], "cpu")
+    with pytest.raises(BadArgumentError, match="rounds"):
+        run(plan(["tiny"], "cpu"), SMALL, rounds=0)
+    with pytest.raises(BadArgumentError, match="peer"):
+        peers.build("bicubic", 4)
+    with pytest.raises(BackendError, match="triton: it runs on cuda"):
+        work.work(Candidate("tiny", "triton", "float32"), SMALL)
+
+
+def test_the_command_writes_json_and_markdown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from lamnet.cli.main import app
+
+    files = [tmp_path / "bench.json", tmp_path / "bench.md"]
+    options = f"--output 48 32 --rounds 1 --threads 1 --no-memory --json {files[0]} --markdown {files[1]}"
+    app(["bench", "fsa-height", *options.split()], result_action="return_value")
+    assert "fsa-height" in capsys.readouterr().out
+    assert len(json.loads(files[0].read_text())["rows"]) == 3
+    assert "| fsa-height | native | float32 |" in files[1].read_text()

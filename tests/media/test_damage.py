@@ -1,0 +1,121 @@
+"""Damaged files: refused in one line, or whole; never black where the damage is."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from lamnet.base.errors import BadImageError
+from lamnet.media import arrays, opening
+from lamnet.media import picture as pictures_
+
+NOISE = np.random.default_rng(0).integers(0, 256, (64, 80, 3), np.uint8)
+TIFFS: dict[str, dict[str, Any]] = {
+    "one strip": {},
+    "strips": {"rowsperstrip": 4},
+    "deflated": {"compression": "zlib"},
+    "tiles": {"tile": (16, 16)},
+    "deflated tiles": {"tile": (16, 16), "compression": "zlib"},
+    "planes": {"planarconfig": "separate"},
+    "BigTIFF": {"bigtiff": True, "compression": "zlib"},
+}
+
+
+def tiff_of(**options: Any) -> bytes:
+    file = io.BytesIO()
+    pixels = NOISE.transpose(2, 0, 1) if "planarconfig" in options else NOISE
+    tifffile.imwrite(file, pixels, photometric="rgb", metadata=None, **options)
+    return file.getvalue()
+
+
+def picture_of(kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(NOISE).save(file, kind, **options)
+    return file.getvalue()
+
+
+def read(path: Path) -> np.ndarray:
+    picture = opening.open_picture(path)
+    return pictures_.read(picture, 0, 0, 0, 64, 80)
+
+
+@pytest.mark.parametrize("cut", [1, 200, 2000, 8000])
+@pytest.mark.parametrize("layout", TIFFS)
+def test_a_cut_tiff_is_refused(tmp_path: Path, layout: str, cut: int) -> None:
+    data = tiff_of(**TIFFS[layout])
+    (tmp_path / "a.tif").write_bytes(data)
+    np.testing.assert_array_equal(read(tmp_path / "a.tif"), NOISE)
+    (tmp_path / "a.tif").write_bytes(data[:-cut])
+    with pytest.raises(BadImageError, match=r"a\.tif: expected a (whole )?picture"):
+        read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+def test_spoilt_pixels_of_a_tiff_are_refused(tmp_path: Path, tile: tuple[int, int] | None) -> None:
+    data = bytearray(tiff_of(compression="zlib", tile=tile))
+    data[len(data) // 2] ^= 0xFF
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(BadImageError, match=r"a\.tif: expected a whole picture"):
+        read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+def test_a_compression_that_is_not_known_is_named(tmp_path: Path, tile: tuple[int, int] | None) -> None:
+    (tmp_path / "a.tif").write_bytes(tiff_of(compression="lzma", tile=tile))
+    with pytest.raises(BadImageError, match="LZMA compression support is not configured"):
+        read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("big", [False, True])
+def test_an_orientation_that_there_is_none_of_is_no_damage(
+    tmp_path: Path, orientation: int, order: Any, big: bool
+) -> None:
+    tags = [(274, 3, 1, orientation, True)]
+    with tifffile.TiffWriter(tmp_path / "a.tif", byteorder=order, bigtiff=big) as file:
+        for _ in range(2):
+            file.write(NOISE, photometric="rgb", extratags=tags, metadata=None, tile=(16, 16))
+    picture = opening.open_picture(tmp_path / "a.tif")
+    for page in range(2):
+        np.testing.assert_array_equal(pictures_.read(picture, page, 0, 0, 64, 80), NOISE)
+
+
+def test_an_endless_chain_of_pages_ends(tmp_path: Path) -> None:
+    data = bytearray(tiff_of(extratags=[(274, 3, 1, 9, True)]))
+    first = struct.unpack_from("<L", data, 4)[0]
+    link = first + 2 + 12 * struct.unpack_from("<H", data, first)[0]
+    struct.pack_into("<L", data, link, first)
+    (tmp_path / "a.tif").write_bytes(data)
+    np.testing.assert_array_equal(arrays.read_array(tmp_path / "a.tif"), NOISE)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.97])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("PNG", {}),
+        ("JPEG", {"quality": 95}),
+        ("JPEG", {"progressive": True}),
+        ("WEBP", {"lossless": True}),
+        ("WEBP", {}),
+        ("AVIF", {}),
+        ("GIF", {}),
+        ("GIF", {"save_all": True, "append_images": [Image.fromarray(255 - NOISE), Image.fromarray(NOISE // 2)]}),
+        ("BMP", {}),
+    ],
+)
+def test_other_cut_pictures_are_refused(tmp_path: Path, kind: str, options: dict[str, Any], share: float) -> None:
+    path, data = tmp_path / f"a.{kind.lower()}", picture_of(kind, **options)
+    path.write_bytes(data)
+    assert read(path).shape[:2] == (64, 80)
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(BadImageError, match="expected a"):
+        read(path)

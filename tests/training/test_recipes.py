@@ -1,0 +1,106 @@
+"""Recipes: schedules, names, differences."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+
+from lamnet.base.errors import BadArgumentError
+from lamnet.cli.values import seconds
+from lamnet.training.recipes import Recipe, named, short
+from support.sets import recipe
+
+
+def test_cosine_falls_from_the_rate_to_zero() -> None:
+    one = replace(short("tiny", 4), lr=2e-3, warmup=0)
+    assert one.rate(0, 0.0) == pytest.approx(2e-3)
+    assert one.rate(10, 0.5) == pytest.approx(1e-3)
+    assert one.rate(20, 1.0) == pytest.approx(0, abs=1e-12)
+    rates = [one.rate(step, step / 100) for step in range(101)]
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_the_papers_schedule_halves_at_250_400_450_475_thousand() -> None:
+    one = named("base_x4")
+    assert (one.batch, one.patch, one.lr, one.betas, one.ema, one.steps) == (64, 64, 1e-3, (0.9, 0.99), 0.999, 500_000)
+    for step, rate in [
+        (0, 1e-3),
+        (249_999, 1e-3),
+        (250_000, 5e-4),
+        (400_000, 2.5e-4),
+        (450_000, 1.25e-4),
+        (475_000, 6.25e-5),
+    ]:
+        assert one.rate(step, one.progress(step, 0.0)) == pytest.approx(rate)
+
+
+def test_warm_up_rises_to_the_rate() -> None:
+    one = replace(short("tiny", 4), lr=1.0, warmup=3)
+    assert [one.rate(step, 0.0) for step in range(5)] == [0.25, 0.5, 0.75, 1.0, 1.0]
+
+
+def test_a_budget_counts_time_and_not_steps() -> None:
+    one = recipe(budget_s=100.0, steps=10)
+    assert one.progress(1000, 25.0) == 0.25
+    assert one.progress(0, 200.0) == 1.0
+    assert recipe(steps=10).progress(5, 1e9) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("90s", 90), ("25m", 1500), ("1h30m", 5400), ("2h", 7200), ("1h0m5s", 3605)]
+)
+def test_budgets_are_written_as_times(text: str, expected: float) -> None:
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "25", "m", "0m", "-5m", "1.5h", "25 m"])
+def test_other_budgets_are_refused(text: str) -> None:
+    with pytest.raises(BadArgumentError, match="such as 90s, 25m or 1h30m, got"):
+        seconds(text)
+
+
+@pytest.mark.parametrize("size", ["tiny", "base", "large"])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_every_size_and_scale_has_a_paper_and_a_short_recipe(size: str, scale: int) -> None:
+    for one in (named(f"{size}_x{scale}"), named(f"{size}_x{scale}_short")):
+        assert (one.size, one.scale, one.config.scale) == (size, scale, scale)
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny_x5", "huge_x4", "tiny_x4_long", "tiny_x4_short "])
+def test_other_names_are_refused(name: str) -> None:
+    with pytest.raises(BadArgumentError, match="expected SIZE_xSCALE"):
+        named(name)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"batch": 0}, "batch: expected at least 1, got 0"),
+        ({"batch": 3, "accumulate": 2}, "divisor of the batch 3, got 2"),
+        ({"lr": 0.0}, "lr: expected a number above 0, got 0.0"),
+        ({"lr": float("nan")}, "lr: expected a number above 0, got nan"),
+        ({"lr": float("inf")}, "lr: expected a number above 0, got inf"),
+        ({"ema": 1.0}, "ema: expected"),
+        ({"seed": -1}, "seed: expected at least 0, got -1"),
+    ],
+)
+def test_senseless_values_are_refused(change: dict[str, object], words: str) -> None:
+    with pytest.raises(BadArgumentError, match=words):
+        recipe(**change)
+
+
+def test_differences_are_named_and_fields_added_later_are_none() -> None:
+    one = recipe()
+    recorded = json.loads(json.dumps(asdict(one)))
+    assert one.differences(recorded) == []
+    assert replace(one, lr=1e-4, patch=9).differences(recorded) == ["lr: 0.0001, 0.003", "patch: 9, 8"]
+    del recorded["betas"]
+    assert one.differences(recorded) == []
+    assert one.differences({**recorded, "unheard_of": 1}) == ["unheard_of: None, 1"]
+
+
+def test_a_recipe_survives_json() -> None:
+    recorded = json.loads(json.dumps(asdict(recipe())))
+    assert Recipe(**{**recorded, "betas": tuple(recorded["betas"])}) == recipe()

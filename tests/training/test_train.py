@@ -1,0 +1,316 @@
+"""The loop: it learns, and a training that was cut off ends with the same bits."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+
+from lamnet.base.errors import BadDataError, BadWeightsError
+from lamnet.network import weights
+from lamnet.network.config import LAMNetConfig
+from lamnet.network.model import LAMNet
+from lamnet.training import checkpoint
+from lamnet.training.distributed import Workers
+from lamnet.training.learner import DivergedError, Learner
+from lamnet.training.loop import train
+from lamnet.training.pairs import PatchSampler
+from lamnet.training.preparation import prepare
+from support.sets import photographs, prepared, recipe
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepared(tmp_path_factory.mktemp("data"))
+
+
+def _lines(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def _ticking(seconds: float = 1.0) -> Callable[[], float]:
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += seconds
+        return now
+
+    return clock
+
+
+def _interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    draw = PatchSampler.draw
+
+    def interrupted(self: PatchSampler, at: int, part: int = 0, parts: int = 1):
+        if at == step:
+            raise KeyboardInterrupt
+        return draw(self, at, part, parts)
+
+    monkeypatch.setattr(PatchSampler, "draw", interrupted)
+
+
+def test_the_loss_falls_and_the_run_leaves_what_it_should(data: Path, tmp_path: Path) -> None:
+    valid = photographs(tmp_path / "valid", [(60, 60)], seed=9)
+    out = tmp_path / "run"
+    one = recipe(steps=30, log_every=10, valid_every=20, lr=2e-3, warmup=0)
+    assert train(one, data, out, valid) == out / "weights.safetensors"
+    lines = _lines(out)
+    assert [line["step"] for line in lines] == [10, 20, 30]
+    assert lines[-1]["loss"] < 0.7 * lines[0]["loss"]
+    assert ["psnr_y" in line for line in lines] == [False, True, True]
+    assert all(line["images_per_s"] > 0 and line["loader_images_per_s"] > 0 for line in lines)
+    assert json.loads((out / "recipe.json").read_text())["seed"] == one.seed
+    record = weights.read(out / "weights.safetensors").record
+    assert (record["recipe"]["lr"], record["recipe"]["seed"], record["steps"]) == (2e-3, 0, 30)
+    evaluation = json.loads((out / "evaluation.json").read_text())
+    assert evaluation["sets"]["valid"]["psnr_y"] == pytest.approx(lines[-1]["psnr_y"])
+    card = (out / "card.md").read_text()
+    for words in ("x4", "30 steps", "3 (0 megapixels)", f"| valid | {lines[-1]['psnr_y']:.2f} |", "seed 0"):
+        assert words in card
+
+
+@pytest.mark.parametrize("stop", [3, 4])
+def test_resumed_steps_equal_steps_in_one_go_bit_for_bit(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    train(recipe(), data, tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        _interrupt_at(patched, stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe(), data, tmp_path / "cut")
+    assert torch.load(tmp_path / "cut" / "checkpoint.pt", weights_only=True)["step"] < 5
+    assert not (tmp_path / "cut" / "weights.safetensors").exists()
+    train(recipe(), data, tmp_path / "cut")
+    whole, cut = (load_file(tmp_path / run / "weights.safetensors") for run in ("whole", "cut"))
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+    assert [(line["step"], line["loss"]) for line in _lines(tmp_path / "whole")] == [
+        (line["step"], line["loss"]) for line in _lines(tmp_path / "cut")
+    ]
+
+
+def test_a_finished_training_is_left_as_it_is(data: Path, tmp_path: Path) -> None:
+    train(recipe(), data, tmp_path)
+    before = load_file(tmp_path / "weights.safetensors")
+    train(recipe(), data, tmp_path)
+    after = load_file(tmp_path / "weights.safetensors")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert [line["step"] for line in _lines(tmp_path)] == [2, 4, 5]
+
+
+def test_a_budget_ends_in_time_with_the_rate_at_zero_however_slow_the_steps(data: Path, tmp_path: Path) -> None:
+    for seconds, steps in ((1.0, 12), (3.0, 4)):
+        out = tmp_path / str(steps)
+        train(recipe(budget_s=12.0, warmup=0, log_every=1), data, out, clock=_ticking(seconds))
+        lines = _lines(out)
+        assert lines[-1]["elapsed_s"] <= 12 + 2 * seconds
+        assert steps / 2 - 1 <= lines[-1]["step"] <= steps
+        rates = [line["lr"] for line in lines]
+        assert rates == sorted(rates, reverse=True)
+        assert rates[-1] < 0.5 * rates[0]
+
+
+def test_a_resumed_budget_counts_the_time_before(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = recipe(budget_s=40.0, log_every=1)
+    with monkeypatch.context() as patched:
+        _interrupt_at(patched, 6)
+        with pytest.raises(KeyboardInterrupt):
+            train(one, data, tmp_path, clock=_ticking())
+    before = _lines(tmp_path)[-1]["elapsed_s"]
+    train(one, data, tmp_path, clock=_ticking())
+    after = _lines(tmp_path)
+    assert [line["step"] for line in after] == list(range(1, len(after) + 1))
+    assert after[6]["elapsed_s"] >= before
+    assert 40 <= after[-1]["elapsed_s"] <= 43
+
+
+def test_accumulated_micro_batches_give_the_same_step(data: Path, tmp_path: Path) -> None:
+    for parts in (1, 2):
+        train(recipe(batch=4, accumulate=parts), data, tmp_path / str(parts))
+    for one, two in zip(_lines(tmp_path / "1"), _lines(tmp_path / "2"), strict=True):
+        assert one["loss"] == pytest.approx(two["loss"], rel=1e-4)
+
+
+def test_the_last_part_lowers_the_squared_error_and_still_reports_the_absolute_one() -> None:
+    torch.manual_seed(3)
+    lr, hr = (torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8) for side in (8, 32))
+    for progress, lowered in ((0.49, F.l1_loss), (0.5, F.mse_loss)):
+        learner = Learner(recipe(mse_from=0.5), Workers(0, 1, torch.device("cpu")))
+        fresh = copy.deepcopy(learner.network)
+        gradients: list[torch.Tensor] = []
+        learner.network.head.bias.register_hook(gradients.append)
+        learner.advance(lr, hr, progress)
+        out = fresh(lr / 255)
+        lowered(out, hr / 255).backward()
+        assert fresh.head.bias.grad is not None
+        torch.testing.assert_close(gradients[0], fresh.head.bias.grad, rtol=1e-4, atol=1e-6)
+        assert learner.loss.item() == pytest.approx(F.l1_loss(out, hr / 255).item(), rel=1e-5)
+
+
+def test_bfloat16_follows_float32(data: Path, tmp_path: Path) -> None:
+    for precision in ("float32", "bfloat16"):
+        train(recipe(precision=precision), data, tmp_path / precision)
+    for one, two in zip(_lines(tmp_path / "float32"), _lines(tmp_path / "bfloat16"), strict=True):
+        assert one["loss"] == pytest.approx(two["loss"], rel=0.05)
+
+
+def test_another_scale_gives_the_body(data: Path, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    other = LAMNet(LAMNetConfig.tiny(2))
+    weights.save(tmp_path / "x2.safetensors", other)
+    train(recipe(steps=1, ema=0.0, lr=1e-12), data, tmp_path / "run", start=tmp_path / "x2.safetensors")
+    started = weights.load(tmp_path / "run" / "weights.safetensors")
+    for name, tensor in other.state_dict().items():
+        if not name.startswith("tail."):
+            torch.testing.assert_close(started.state_dict()[name], tensor)
+
+
+def test_a_body_of_another_shape_is_refused(data: Path, tmp_path: Path) -> None:
+    start = tmp_path / "other.safetensors"
+    for config, found in (
+        (LAMNetConfig.base(2), "channels 32, 64;.*blocks 4, 6"),
+        (replace(LAMNetConfig.tiny(4), groups=2), "groups 3, 2$"),
+    ):
+        weights.save(start, LAMNet(config))
+        with pytest.raises(BadWeightsError, match=rf"other\.safetensors: expected .* \(here, there\): .*{found}"):
+            train(recipe(), data, tmp_path / "run", start=start)
+
+
+def test_a_checkpoint_of_another_recipe_is_refused_and_stays(data: Path, tmp_path: Path) -> None:
+    train(recipe(), data, tmp_path)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    with pytest.raises(BadWeightsError, match=r"another \(here, there\): lr: 0\.001, 0\.003; seed: 1, 0"):
+        train(recipe(lr=1e-3, seed=1), data, tmp_path)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+def test_a_checkpoint_of_another_set_or_start_is_refused(data: Path, tmp_path: Path) -> None:
+    weights.save(tmp_path / "start.safetensors", LAMNet(LAMNetConfig.tiny(4)))
+    train(recipe(), data, tmp_path / "run")
+    with pytest.raises(BadWeightsError, match=r"another \(here, there\): start: .*start\.safetensors, scratch$"):
+        train(recipe(), data, tmp_path / "run", start=tmp_path / "start.safetensors")
+    other = tmp_path / "other"
+    prepare(photographs(tmp_path / "photos", [(72, 60)]), other, (4,))
+    with pytest.raises(BadWeightsError, match=r"another \(here, there\): photographs: 1 \(\w+\), 3 \(\w+\)"):
+        train(recipe(), other, tmp_path / "run")
+
+
+def test_a_long_step_does_not_wait_for_its_checkpoint(data: Path, tmp_path: Path) -> None:
+    """Every 300 seconds, by a clock of 200 seconds a call, though the recipe says every 1000 steps."""
+    times = iter(range(0, 10**6, 200))
+    saved: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        save = checkpoint.save
+        patch.setattr(checkpoint, "save", lambda *given: (saved.append(given[2]["step"]), save(*given)))
+        train(recipe(save_every=1000, log_every=1000), data, tmp_path, clock=lambda: float(next(times)))
+    assert saved == [2, 4, 5]
+
+
+def test_a_damaged_record_is_named(data: Path, tmp_path: Path) -> None:
+    train(recipe(), data, tmp_path)
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write("garbage\n")
+    with pytest.raises(BadDataError, match=r"metrics\.jsonl: expected an object with a step in line 4, found 'garbage"):
+        train(recipe(), data, tmp_path)
+
+
+def test_a_gradient_that_is_not_finite_stops_before_it_reaches_the_weights(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward, calls = LAMNet.forward, []
+
+    def broken(self: LAMNet, x: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        return forward(self, x) * (float("nan") if len(calls) == 4 else 1)
+
+    monkeypatch.setattr(LAMNet, "forward", broken)
+    with pytest.raises(
+        DivergedError, match=r"gradient of step 3 is not finite; the last good checkpoint is .*, of step 2"
+    ):
+        train(recipe(), data, tmp_path)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert all(torch.isfinite(tensor).all() for tensor in state["network"].values())
+
+
+def test_pictures_smaller_than_a_patch_are_refused_before_anything_is_written(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadDataError, match="at least 256x256 pixels for LR patches of 64x64 at x4"):
+        train(recipe(patch=64), data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_without_validation_pictures_is_refused_before_the_first_step(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "valid").mkdir()
+    with pytest.raises(BadDataError, match="valid"):
+        train(recipe(), data, tmp_path / "run", tmp_path / "valid")
+    assert not (tmp_path / "run").exists()
+
+
+def test_few_photographs_are_remarked_on(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    train(recipe(steps=1), data, tmp_path)
+    assert "3 photographs; a network for other pictures needs hundreds" in " ".join(capfd.readouterr().err.split())
+
+
+def test_checkpoints_hold_no_code_and_damage_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(b"no checkpoint")
+    with pytest.raises(BadWeightsError, match=r"checkpoint\.pt: expected a checkpoint of a training"):
+        checkpoint.load(path, recipe())
+    torch.save({"recipe": {}, "code": Learner}, path)
+    with pytest.raises(BadWeightsError, match="expected a checkpoint of a training"):
+        checkpoint.load(path, recipe())
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "checkpoint.pt"
+    checkpoint.save(path, recipe(), {"step": 1, "tensor": torch.zeros(3)})
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        with pytest.raises(
+            BadDataError, match=r"step 2 cannot be written \(.*No space left.*\); the one before is kept"
+        ):
+            checkpoint.save(path, recipe(), {"step": 2, "tensor": torch.zeros(3)})
+    assert checkpoint.load(path, recipe())["step"] == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_tensorboard_gets_curves_and_pictures(data: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    valid = photographs(tmp_path / "valid", [(48, 60)])
+    train(recipe(), data, tmp_path / "run", valid, tensorboard=True)
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    lines = _lines(tmp_path / "run")
+    assert [(event.step, event.value) for event in events.Scalars("loss")] == [
+        (line["step"], pytest.approx(line["loss"])) for line in lines
+    ]
+    picture = events.Images("p0")[-1]
+    assert (picture.step, picture.height, picture.width) == (5, 48, 60)
+
+
+def test_the_command_trains_and_names_what_is_wrong(tmp_path: Path) -> None:
+    def lamnet(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "lamnet", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
+
+    photos, data, run = photographs(tmp_path / "photos", [(144, 132)]), tmp_path / "set", tmp_path / "run"
+    assert lamnet("prepare", photos, data).stdout == f"{data}: 1 photographs, 0 skipped\n"
+    trained = lamnet("train", "tiny_x4_short", "--data", data, "--out", run, "--steps", "1", "--seed", "3")
+    assert (trained.returncode, trained.stdout) == (0, f"{run / 'weights.safetensors'}\n")
+    assert weights.read(run / "weights.safetensors").record["recipe"]["seed"] == 3
+    assert "lamnet train tiny_x4_short --data" in (run / "card.md").read_text()
+    other = lamnet("train", "tiny_x4_short", "--data", data, "--out", run, "--steps", "1")
+    assert other.returncode == 1
+    assert other.stderr.splitlines()[-1].endswith("found one of another (here, there): seed: 0, 3")

@@ -1,0 +1,263 @@
+"""Upscaler and `lamnet upscale`: arrays, files, what is refused. Networks have random weights: the plumbing is tested."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lamnet import LAMNet, LAMNetConfig, Upscaler
+from lamnet.base.errors import BackendError, BadArgumentError, BadImageError
+from lamnet.media import arrays
+
+
+@pytest.fixture(scope="module")
+def network() -> LAMNet:
+    torch.manual_seed(0)
+    config = LAMNetConfig(scale=2, channels=8, groups=1, blocks=2, heads=2)
+    return LAMNet(config).eval()
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    rows, columns = np.mgrid[0:40, 0:50]
+    return np.stack([rows * 6, columns * 5, (rows + columns) * 2], -1).astype(np.uint8)
+
+
+def test_rgb_is_the_network_rounded(network: LAMNet, pixels: np.ndarray) -> None:
+    with torch.no_grad():
+        out = network(torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255)[0].clamp(0, 1).permute(1, 2, 0)
+    expected = np.floor(out.numpy() * 255 + 0.5)
+    got = Upscaler(network, "cpu")(pixels)
+    assert got.dtype == np.uint8
+    assert np.abs(got - expected).max() <= 1
+    assert (got != expected).mean() < 0.01
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("bands", [None, 1, 2, 3, 4])
+def test_shape_and_dtype_stay(network: LAMNet, dtype: type, bands: int | None) -> None:
+    array = np.zeros((9, 7) if bands is None else (9, 7, bands), dtype)
+    out = Upscaler(network, "cpu")(array)
+    assert out.dtype == dtype
+    assert out.shape == (18, 14, *array.shape[2:])
+
+
+def test_grey_is_the_mean_of_the_same_picture_in_rgb(network: LAMNet, pixels: np.ndarray) -> None:
+    grey = pixels[..., :1].astype(np.float32) / 255
+    upscaler = Upscaler(network, "cpu")
+    np.testing.assert_allclose(upscaler(grey)[..., 0], upscaler(grey.repeat(3, 2)).mean(2), atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 5), (0, 4, 3), (4,), (1, 2, 3, 4)])
+def test_other_shapes_are_refused(network: LAMNet, shape: tuple[int, ...]) -> None:
+    with pytest.raises(BadArgumentError, match="array"):
+        Upscaler(network, "cpu")(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize("kind", [">f4", ">u2"])
+def test_the_other_byte_order(network: LAMNet, pixels: np.ndarray, kind: str) -> None:
+    array = (pixels / 255).astype(kind) if kind == ">f4" else pixels.astype(kind)
+    native = array.astype(array.dtype.newbyteorder("="))
+    np.testing.assert_array_equal(Upscaler(network, "cpu")(array), Upscaler(network, "cpu")(native))
+
+
+@pytest.mark.parametrize("view", ["flipped", "columns", "every second", "read-only"])
+def test_views_come_out_as_their_copies(network: LAMNet, pixels: np.ndarray, view: str) -> None:
+    array = {
+        "flipped": pixels[::-1, :, ::-1],
+        "columns": np.asfortranarray(pixels),
+        "every second": pixels[::2, ::3],
+        "read-only": pixels.copy(),
+    }[view]
+    array.flags.writeable = False
+    np.testing.assert_array_equal(Upscaler(network, "cpu")(array), Upscaler(network, "cpu")(array.copy()))
+
+
+def test_what_is_no_array_is_refused(network: LAMNet) -> None:
+    for other in ([[1, 2], [3, 4]], None, "photo.png"):
+        with pytest.raises(BadArgumentError, match="array"):
+            Upscaler(network, "cpu")(other)  # pyright: ignore
+
+
+def test_another_precision_is_refused(network: LAMNet) -> None:
+    with pytest.raises(BadArgumentError, match="precision"):
+        Upscaler(network, "cpu", precision="fp16")  # pyright: ignore
+
+
+def test_one_network_in_two_precisions(network: LAMNet, pixels: np.ndarray) -> None:
+    before = Upscaler(network, "cpu")
+    expected = before(pixels)
+    Upscaler(network, "cpu", precision="float16")(pixels)
+    np.testing.assert_array_equal(before(pixels), expected)
+    np.testing.assert_array_equal(Upscaler(network, "cpu")(pixels), expected)
+
+
+def test_other_dtypes_are_refused(network: LAMNet) -> None:
+    with pytest.raises(BadArgumentError, match="int64"):
+        Upscaler(network, "cpu")(np.zeros((4, 4, 3), np.int64))
+
+
+def test_a_device_that_is_not_there_is_refused(network: LAMNet) -> None:
+    with pytest.raises(BackendError, match="cuda:77"):
+        Upscaler(network, "cuda:77")
+
+
+def test_a_png_file_holds_what_the_array_gives(network: LAMNet, pixels: np.ndarray, tmp_path: Path) -> None:
+    arrays.write_array(tmp_path / "a.png", pixels)
+    upscaler = Upscaler(network, "cpu")
+    upscaler.file(tmp_path / "a.png", tmp_path / "b.png")
+    np.testing.assert_array_equal(arrays.read_array(tmp_path / "b.png"), upscaler(pixels))
+
+
+def test_a_truncated_file_leaves_nothing_behind(network: LAMNet, pixels: np.ndarray, tmp_path: Path) -> None:
+    arrays.write_array(tmp_path / "a.jpg", pixels)
+    whole = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadImageError, match=r"a\.jpg"):
+        Upscaler(network, "cpu").file(tmp_path / "a.jpg", tmp_path / "b.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jpg"]
+
+
+def test_the_source_is_not_replaced(network: LAMNet, pixels: np.ndarray, tmp_path: Path) -> None:
+    arrays.write_array(tmp_path / "a.png", pixels)
+    before = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "b.png").symlink_to(tmp_path / "a.png")
+    for name in ("a.png", "b.png"):
+        with pytest.raises(BadImageError, match="expected another name for the result than its source's"):
+            Upscaler(network, "cpu").file(tmp_path / "a.png", tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == before
+
+
+def test_floats_too_far_apart_are_refused(network: LAMNet) -> None:
+    array = np.zeros((8, 8, 3), np.float32)
+    array[0], array[1] = 3e38, -3e38
+    with pytest.raises(
+        BadArgumentError, match=r"array: expected numbers at most 3\.4e\+38 apart, found -3e\+38 to 3e\+38"
+    ):
+        Upscaler(network, "cpu")(array)
+
+
+@pytest.mark.parametrize("size", [(-1, 5), (10,), ("a", 1), (0, 0), (2.5, 2)])
+def test_what_is_no_size_is_refused(network: LAMNet, pixels: np.ndarray, size: Any) -> None:
+    with pytest.raises(BadArgumentError, match="size: expected a width and a height in pixels"):
+        Upscaler(network, "cpu")(pixels, size)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tile": "x"}, "tile: expected a number of pixels, auto or None, got 'x'"),
+        ({"tile": 2.5}, "tile: expected a number of pixels, auto or None, got 2.5"),
+        ({"memory": "2GB"}, "memory: expected a number of bytes, got '2GB'"),
+        ({"device": "meta"}, "device: expected one that works here, got meta"),
+    ],
+)
+def test_what_an_upscaler_cannot_be_made_with(network: LAMNet, options: dict[str, Any], message: str) -> None:
+    with pytest.raises((BadArgumentError, BackendError), match=message):
+        Upscaler(network, **options)
+
+
+def test_no_memory_is_too_little(network: LAMNet, pixels: np.ndarray) -> None:
+    with pytest.raises(BadArgumentError, match="memory: expected"):
+        Upscaler(network, "cpu", memory=0)(pixels)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_reader_says_so(pixels: np.ndarray, tmp_path: Path) -> None:
+    arrays.write_array(tmp_path / "a.png", pixels)
+    program = (
+        "import os, sys; from pathlib import Path; from lamnet.media import arrays; from lamnet.base.errors import BadImageError\n"
+        "path = Path(sys.argv[1]); arrays.read_array(path)\n"
+        "if os.fork(): sys.exit(os.waitpid(-1, 0)[1])\n"
+        "try: arrays.read_array(path)\n"
+        "except BadImageError as error: print(error)\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", program, str(tmp_path / "a.png")]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert said.endswith("a.png: expected a spawned process, found one forked from one that has read pictures\n")
+
+
+@pytest.mark.parametrize("bands", [1, 3, 4])
+@pytest.mark.parametrize("outlier", [70.0, 1e6, -300.0])
+def test_an_outlier_leaves_the_other_pixels_alone(network: LAMNet, bands: int, outlier: float) -> None:
+    pixels = np.random.default_rng(0).random((40, 50, bands), np.float32)
+    pixels[..., 3:] = 1
+    expected = Upscaler(network, "cpu")(pixels)
+    spoilt = pixels.copy()
+    spoilt[3, 4, 0] = outlier
+    for tile in (None, 16):
+        out = Upscaler(network, "cpu", tile=tile)(spoilt)
+        inner = (slice(40, None), slice(40, None))
+        np.testing.assert_allclose(out[inner], np.clip(expected, 0, 1)[inner], atol=0.02)
+        assert abs(out[6:8, 8:10, 0].mean() / outlier - 0.5625) < 0.05  # bilinear
+
+
+def test_bits_that_are_not_used_cost_no_precision(network: LAMNet) -> None:
+    pixels = np.random.default_rng(0).random((20, 30, 3), np.float32)
+    expected = Upscaler(network, "cpu")(pixels)
+    for most in (255, 1023, 65535):
+        out = Upscaler(network, "cpu")((pixels * most).round().astype(np.uint16))
+        np.testing.assert_allclose(out, np.clip(expected, 0, 1) * most, atol=1 + most / 400)
+    fixed = Upscaler(network, "cpu")((pixels * 1023).round().astype(np.uint16), white=65535)
+    assert not np.array_equal(fixed, out)
+
+
+def test_white_is_above_black(network: LAMNet, pixels: np.ndarray) -> None:
+    with pytest.raises(BadArgumentError, match="white: expected a number above 0, got 0"):
+        Upscaler(network, "cpu")(pixels, white=0)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"tile": 0}, "tile: expected a number of pixels"),
+        ({"tile": -3}, "tile: expected a number of pixels"),
+        ({"memory": -1}, "memory: expected a number of bytes"),
+        ({"max_pixels": 0}, "max_pixels: expected a number of pixels"),
+        ({"goal": "20x20"}, r"goal: expected a Goal"),
+        ({"model": "tiny"}, r"model: expected a LAMNet, got 'tiny'"),
+    ],
+)
+def test_what_is_no_argument_is_refused_at_once(network: LAMNet, given: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadArgumentError, match=words):
+        Upscaler(**{"model": network, "device": "cpu", **given})
+
+
+def test_numbers_of_numpy_are_numbers(network: LAMNet) -> None:
+    assert str(Upscaler(network, torch.device("cpu"), tile=np.int64(64)).plan(500, 500)) == str(
+        Upscaler(network, "cpu", tile=64).plan(500, 500)
+    )
+
+
+def test_sizes_beyond_the_network_and_arrays_with_gradients_are_refused(network: LAMNet, pixels: np.ndarray) -> None:
+    upscaler = Upscaler(network, "cpu")
+    height, width = pixels.shape[:2]
+    with pytest.raises(BadArgumentError, match=r"scale: expected at most .* with this network, got"):
+        upscaler(pixels, (width * network.config.scale + 1, height))
+    with pytest.raises(BadArgumentError, match="size: expected a width and a height in pixels, got -1, 0"):
+        upscaler.result_size(-1, 0)
+    with pytest.raises(BadArgumentError, match="size: expected a width and a height in pixels, got 20"):
+        upscaler(pixels, 20)
+    with pytest.raises(BadArgumentError, match="array: expected what NumPy can take, got Tensor"):
+        upscaler(torch.zeros(8, 8, 3, requires_grad=True))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_too_little_memory_is_one_line(
+    network: LAMNet, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    upscaler = Upscaler(network, "cpu")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(upscaler.network, "forward", fail)
+    with pytest.raises(BackendError, match=r"memory: expected enough for .* pixels at once, found less free"):
+        upscaler(pixels)
