@@ -15,7 +15,7 @@ from cyclopts import App
 
 import lamnet
 from lamnet.__main__ import main
-from lamnet.cli import app
+from lamnet.cli.main import app
 
 PUBLIC = lamnet
 
