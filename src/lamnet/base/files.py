@@ -10,10 +10,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from lamnet.base.errors import BadImageError
+from lamnet.base.errors import BadDataError, BadImageError, LamnetError
 
 if sys.platform != "win32":
     import fcntl
+
+_BLOCK = 2**24  # bytes moved at a time
 
 
 def check_apart(source: Path, target: Path) -> None:
@@ -24,26 +26,43 @@ def check_apart(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def named(path: Path, what: str) -> Generator[None]:
-    """Turn what the system says about a file into one BadImageError that names it."""
+def named(path: Path, what: str, error: type[LamnetError] = BadImageError) -> Generator[None]:
+    """Turn what the system says about a file into one error that names it."""
     try:
         yield
-    except OSError as error:
-        raise BadImageError(f"{path}: {what}: {error.strerror or error}") from error
+    except OSError as problem:
+        raise error(f"{path}: {what}: {problem.strerror or problem}") from problem
 
 
 @contextmanager
-def appearing(path: Path) -> Generator[Path]:
-    """Where to write a file that then takes its name: it appears whole or not at all. Raises BadImageError."""
+def appearing(path: Path, error: type[LamnetError] = BadImageError, durable: bool = False) -> Generator[Path]:
+    """Where to write a file that then takes its name: an atomic write, of the whole file or nothing.
+
+    A `durable` one reaches the disk before it takes its name, so that a power cut leaves the file before.
+    Raises `error` where it cannot be written.
+    """
     partial = partial_of(path)
     try:
-        with named(path, "cannot be written"):
+        with named(path, "cannot be written", error):
             partial.unlink(missing_ok=True)  # it might be a link
             yield partial
+            if durable:
+                _sync(partial)
             os.replace(partial, path)
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def write_text(path: Path, text: str, error: type[LamnetError] = BadDataError) -> None:
+    """Write a text file in UTF-8 atomically. Raises `error` where it cannot be written."""
+    with appearing(path, error) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 @contextmanager
@@ -79,9 +98,6 @@ def partial_of(path: Path, what: str = "") -> Path:
     """Where a file is made before it takes its name: hidden, in its folder, the same every time so that none pile up."""
     name = path.name if len(os.fsencode(path.name)) < 230 else hashlib.sha256(os.fsencode(path.name)).hexdigest()
     return path.with_name(f".{name}{what}.partial")
-
-
-_BLOCK = 2**24
 
 
 def insert(path: Path, at: int, data: bytes) -> None:

@@ -7,11 +7,14 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lamnet.base.progress import Progress, Result, Work
+
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
 
 
-def progress_bar() -> Progress:
+def progress_bar() -> RichProgress:
     """Bars on stderr that vanish when done; none where stderr is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -19,6 +22,27 @@ def progress_bar() -> Progress:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     return Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal)
+
+
+def shown(work: Work[Result]) -> Result:
+    """The result of some work, with a bar on stderr for each task under way."""
+    bars: dict[str, TaskID] = {}
+    with progress_bar() as display:
+        while True:
+            try:
+                event = next(work)
+            except StopIteration as end:
+                return end.value
+            show(display, bars, event)
+
+
+def show(display: RichProgress, bars: dict[str, TaskID], event: Progress) -> None:
+    """Bring one task's bar up to date; a finished one vanishes."""
+    if event.task not in bars:
+        bars[event.task] = display.add_task(ascii(event.task)[1:-1], total=1.0)
+    display.update(bars[event.task], completed=event.done)
+    if event.done >= 1:
+        display.remove_task(bars.pop(event.task))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
