@@ -14,7 +14,8 @@ from lamnet.evaluation import contenders
 from lamnet.evaluation.benchmarks import find_sets
 from lamnet.evaluation.comparison import DEFAULT, evaluate, low_resolution
 from lamnet.network import shipped, weights
-from lamnet.training import card, checkpoint
+from lamnet.training import card, checkpoint, degradation
+from lamnet.training.degraded import DegradedSampler
 from lamnet.training.distributed import Workers, join
 from lamnet.training.learner import DivergedError, Learner
 from lamnet.training.loader import Loader
@@ -61,7 +62,7 @@ def train(
         LostWorkerError: another worker is gone.
     """
     prepared = PreparedSet.open(data)
-    sampler = PatchSampler(prepared, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
+    sampler = _sampler(prepared, recipe)
     if valid is not None:
         find_sets(valid, recipe.scale, None, DEFAULT.smallest_at(recipe.scale))
     saved = out / CHECKPOINT
@@ -89,6 +90,13 @@ def train(
             _finish(learner, prepared, out, valid, origin["start"], workers.world)
         workers.wait()
     return out / WEIGHTS
+
+
+def _sampler(data: PreparedSet, recipe: Recipe) -> PatchSampler | DegradedSampler:
+    if recipe.degradation == "clean":
+        return PatchSampler(data, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
+    how = degradation.named(recipe.degradation)
+    return DegradedSampler(data, how, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
 
 
 @dataclass
