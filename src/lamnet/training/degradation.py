@@ -9,7 +9,7 @@ them, a part is left clean, and the target is never sharpened, so that clean pic
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -70,15 +70,20 @@ class Degradation:
     twice: float = 0.0
 
     def __post_init__(self) -> None:
-        limits = {"blur_deviation": (0.01, 1.2), "noise_deviation": (0.01, 100)}
-        for name in (field.name for field in fields(self)):
-            value = getattr(self, name)
-            if isinstance(value, tuple):
-                least, most = limits.get(name, (1, 100))
-                if len(value) != 2 or not least <= value[0] <= value[1] <= most:
-                    raise BadArgumentError(f"{name}: expected two rising numbers from {least} to {most}, got {value}")
-            elif not 0 <= value <= 1:
-                raise BadArgumentError(f"{name}: expected a share from 0 to 1, got {value}")
+        limits = {
+            "drawn_quality": (1, 100),
+            "quality": (1, 100),
+            "blur_deviation": (0.01, 1.2),
+            "noise_deviation": (0.01, 100),
+        }
+        for name, value in asdict(self).items():
+            if name not in limits:
+                if not 0 <= value <= 1:
+                    raise BadArgumentError(f"{name}: expected a share from 0 to 1, got {value}")
+                continue
+            least, most = limits[name]
+            if not least <= value[0] <= value[1] <= most:
+                raise BadArgumentError(f"{name}: expected two rising numbers from {least} to {most}, got {value}")
 
 
 def clean() -> Degradation:

@@ -30,7 +30,7 @@ class DegradedSampler:
         self.degradation, self.scale, self.patch, self.batch, self.seed = degradation, scale, patch, batch, seed
         self._side = patch * scale
         self._sizes = np.array([(photo.height, photo.width) for photo in data.photos], np.int64)  # (N, 2)
-        self._ends = np.cumsum(np.maximum(self._sizes - self._side + 1, 0).prod(1))
+        self._ends: NDArray[np.int64] = np.cumsum(np.maximum(self._sizes - self._side + 1, 0).prod(1))
         if self._ends[-1] == 0:
             largest = int(self._sizes.min(1).max())
             raise BadDataError(
@@ -55,19 +55,16 @@ class DegradedSampler:
 
     def _photograph(self, generator: np.random.Generator, margin: int) -> NDArray[np.uint8]:
         """Draw a place and one of the 8 symmetries of the square; (S, S, 3) with a margin on each side."""
-        position = int(generator.integers(self._ends[-1]))
+        position = int(generator.integers(int(self._ends[-1])))
         index = int(np.searchsorted(self._ends, position, "right"))
         within = position - (int(self._ends[index - 1]) if index else 0)
         height, width = (int(side) for side in self._sizes[index])
         top, left = divmod(within, width - self._side + 1)
-        start, end = self._offsets[index : index + 2]
-        picture = self._hr[start:end].reshape(height, width, 3)
-        rows, columns = (
-            _mirrored(first - margin, self._side + 2 * margin, length)
-            for first, length in ((top, height), (left, width))
-        )
+        start, wide = int(self._offsets[index]), self._side + 2 * margin
+        picture = self._hr[start : start + 3 * height * width].reshape(height, width, 3)
+        square = picture[_mirrored(top - margin, wide, height)][:, _mirrored(left - margin, wide, width)]
         turn = int(generator.integers(8))
-        turned = np.rot90(picture[np.ix_(rows, columns)], turn % 4)
+        turned = np.rot90(square, turn % 4)
         return turned[:, ::-1] if turn >= 4 else turned
 
 

@@ -120,17 +120,19 @@ def _perspective(canvas: Image.Image, generator: Generator) -> None:
 def _gradient(canvas: Image.Image, generator: Generator) -> None:
     """A linear or radial gradient of two or three colours under a few shapes or a word."""
     side = canvas.width // _FINER
-    y, x = np.mgrid[:side, :side] / side
+    y, x = np.indices((side, side)) / side
     if generator.random() < 0.6:
         angle = generator.uniform(0, 2 * math.pi)
         t = x * math.cos(angle) + y * math.sin(angle)
     else:
         t = np.hypot(x - generator.random(), y - generator.random())
-    t = (t - t.min()) / (t.max() - t.min())
-    stops = np.array([_colour(generator) for _ in range(generator.integers(2, 4))])
+    share: NDArray[np.float64] = (t - t.min()) / (t.max() - t.min())
+    stops = [_colour(generator) for _ in range(generator.integers(2, 4))]
     places = np.linspace(0, 1, len(stops))
-    values = np.stack([np.interp(t, places, stops[:, band]) for band in range(3)], -1)
-    smooth = Image.fromarray(np.floor(values + 0.5).astype(np.uint8))
+    values = np.empty((side, side, 3))
+    for band, levels in enumerate(zip(*stops, strict=True)):
+        values[..., band] = np.interp(share, places, levels)
+    smooth = Image.fromarray((values + 0.5).astype(np.uint8))
     canvas.paste(smooth.resize(canvas.size, Image.Resampling.BILINEAR), (0, 0))
     for _ in range(generator.integers(0, 3)):
         ImageDraw.Draw(canvas).ellipse(_box(canvas.width, generator), _colour(generator))
@@ -152,7 +154,7 @@ def _leaves(canvas: Image.Image, generator: Generator) -> None:
         -radii * generator.uniform(0.5, 2, count)
     )  # roughly the large ones first, so that all sizes stay
     for i in order:
-        (x, y), radius, colour = centres[i], radii[i], tuple(int(value) for value in colours[i])
+        (x, y), radius, colour = centres[i], float(radii[i]), tuple(int(value) for value in colours[i])
         if i % 3:
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), colour)
         else:

@@ -19,7 +19,7 @@ FILTERS: tuple[Filter, ...] = ("bicubic", "bilinear", "box", "lanczos")
 Matrix = NDArray[np.float32]
 
 _SUPPORT = {"bicubic": 2.0, "bilinear": 1.0, "box": 0.5, "lanczos": 3.0}
-_NEGLIGIBLE = 2e-3  # of a kernel's greatest singular value: less than half of an 8-bit level
+_NEGLIGIBLE = 0.01  # share of a kernel's greatest singular value
 
 
 @lru_cache(maxsize=256)
@@ -68,28 +68,26 @@ def gaussian(first: float, second: float, angle: float) -> NDArray[np.float64]:
 def reduce(hr: NDArray[np.uint8], kernel: NDArray[np.float64] | None, matrix: Matrix) -> Matrix:
     """Blur (S, S, 3) by a kernel (None: not at all), the border repeated, then resize each axis by a matrix (s, S).
 
-    A kernel that is not separable is taken as a sum of few that are, its singular value decomposition.
+    A kernel that is not separable is taken as a sum of a few that are, from its singular value decomposition.
 
     Returns:
         (s, s, 3) in 0..255 or, where a filter overshoots, somewhat outside.
     """
-    values = hr.astype(np.float32)
+    values = np.ascontiguousarray(hr.transpose(2, 0, 1), np.float32)
+    result = np.zeros((3, len(matrix), len(matrix)), np.float32)
+    for rows, columns in _separable(kernel, matrix):
+        result += rows @ values @ columns.T
+    return np.ascontiguousarray(result.transpose(1, 2, 0))
+
+
+def _separable(kernel: NDArray[np.float64] | None, matrix: Matrix) -> list[tuple[Matrix, Matrix]]:
+    """Return pairs of matrices for rows and columns whose results add up to blur and resizing."""
     if kernel is None:
-        return _both_axes(values, matrix, matrix)
+        return [(matrix, matrix)]
     left, strengths, right = np.linalg.svd(kernel)
-    parts = [
-        _both_axes(values, _blurred(matrix, strength * left[:, i]), _blurred(matrix, right[i]))
-        for i, strength in enumerate(strengths)
-        if strength > _NEGLIGIBLE * strengths[0]
-    ]
-    return np.sum(parts, axis=0)
-
-
-def _both_axes(values: Matrix, rows: Matrix, columns: Matrix) -> Matrix:
-    """Multiply (S, S, 3) by one matrix along its rows and by another along its columns."""
-    side = values.shape[0]
-    lower = rows @ values.reshape(side, -1)  # (s, S*3)
-    return np.matmul(columns, lower.reshape(-1, side, 3))
+    kept = np.flatnonzero(strengths > _NEGLIGIBLE * strengths[0])
+    gain = sum(strengths[i] * left[:, i].sum() * right[i].sum() for i in kept)
+    return [(_blurred(matrix, strengths[i] / gain * left[:, i]), _blurred(matrix, right[i])) for i in kept]
 
 
 def _blurred(matrix: Matrix, taps: NDArray[np.float64]) -> Matrix:
