@@ -16,6 +16,11 @@ import torch
 from lamnet.data.prepare import PreparedSet
 from lamnet.model import LAMNet
 
+_DEGRADATIONS = {
+    "clean": "bicubic (MATLAB's imresize, mirrored borders)",
+    "photo": "blur, downscaling by several filters, noise, JPEG and WebP, drawn for every patch",
+}
+
 
 def write(
     record: Mapping[str, Any], data: PreparedSet, network: LAMNet, evaluation: Mapping[str, Any] | None, workers: int
@@ -32,7 +37,7 @@ def write(
         "command": f"`lamnet {shlex.join(sys.argv[1:])}`",
         "photographs": f"{len(data.photos)} ({data.megapixels:.0f} megapixels), set {data.folder.name}",
         "licences": "; ".join(f"{licence} ({count})" for licence, count in _licences(data)) or "not recorded",
-        "degradation": "bicubic (MATLAB's imresize, mirrored borders)",
+        "degradation": _DEGRADATIONS.get(recipe["degradation"], recipe["degradation"]),
         "started from": record["start"],
         "time": f"{record['steps']:,} steps in {record['seconds'] / 60:.0f} minutes",
         "hardware": f"{workers} x {_hardware()}",

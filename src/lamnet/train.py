@@ -20,6 +20,8 @@ from lamnet.evaluate import DEFAULT, evaluate, low_resolution
 from lamnet.learner import DivergedError, Learner
 from lamnet.monitor import Monitor
 from lamnet.recipes import Recipe
+from lamnet.training import degradation
+from lamnet.training.degraded import DegradedSampler
 
 RECIPE, CHECKPOINT, WEIGHTS = "recipe.json", "checkpoint.pt", "weights.safetensors"
 CARD, EVALUATION = "card.md", "evaluation.json"
@@ -59,7 +61,7 @@ def train(
         LostWorkerError: another worker is gone.
     """
     prepared = PreparedSet.open(data)
-    sampler = PatchSampler(prepared, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
+    sampler = _sampler(prepared, recipe)
     if valid is not None:
         find_sets(valid, recipe.scale, None, DEFAULT.smallest_at(recipe.scale))
     saved = out / CHECKPOINT
@@ -87,6 +89,13 @@ def train(
             _finish(learner, prepared, out, valid, origin["start"], workers.world)
         workers.wait()
     return out / WEIGHTS
+
+
+def _sampler(data: PreparedSet, recipe: Recipe) -> PatchSampler | DegradedSampler:
+    if recipe.degradation == "clean":
+        return PatchSampler(data, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
+    how = degradation.named(recipe.degradation)
+    return DegradedSampler(data, how, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
 
 
 @dataclass
@@ -167,6 +176,7 @@ def _state_of(path: Path, recipe: Recipe, origin: dict[str, str]) -> dict[str, A
 def _finish(learner: Learner, data: PreparedSet, out: Path, valid: Path | None, start: str, workers: int) -> None:
     recipe, average = learner.recipe, learner.average
     record = {"recipe": asdict(recipe), "steps": learner.step, "seconds": round(learner.elapsed), "start": start}
+    record["degradation"] = asdict(degradation.named(recipe.degradation))
     weights.save(out / WEIGHTS, average, record)
     evaluation = None if valid is None else evaluate(average, recipe.scale, valid)
     if evaluation is not None:

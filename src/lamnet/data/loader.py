@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from lamnet.data.pairs import PatchSampler
+from lamnet.training.degraded import DegradedSampler
 
 
 class Loader:
     """Draws a worker's part of the next step's batch in a thread while the current step computes."""
 
-    def __init__(self, sampler: PatchSampler, part: int, parts: int, device: torch.device) -> None:
+    def __init__(self, sampler: PatchSampler | DegradedSampler, part: int, parts: int, device: torch.device) -> None:
         self._sampler, self._part, self._parts, self._device = sampler, part, parts, device
         self._pool = ThreadPoolExecutor(1)
         self._upcoming: tuple[int, Future[tuple[Tensor, Tensor]]] | None = None
