@@ -258,6 +258,6 @@ def test_too_little_memory_is_one_line(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(upscaler.network, "forward", fail)
+    monkeypatch.setattr(upscaler.engine.network, "forward", fail)
     with pytest.raises(BackendError, match=r"memory: expected enough for .* pixels at once, found less free"):
         upscaler(pixels)
