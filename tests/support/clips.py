@@ -11,11 +11,10 @@ import av
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorTrc
 
-from lamnet import LAMNetConfig
 from lamnet.media.video import encoding
 from lamnet.upscale import video
-from lamnet.upscale.plan import Footprint
 from lamnet.upscale.planner import Planner
+from support.engines import Nearest
 
 WIDTH, HEIGHT, FRAMES = 64, 48, 10
 TIMES = [0, 512, 1024, 1111, 2048, 4096, 4608, 5000, 5632, 6144]  # in 1/12800 s
@@ -23,31 +22,7 @@ BT709 = {"colorspace": 1, "color_range": 1, "color_primaries": ColorPrimaries.BT
 HDR = {"colorspace": 9, "color_range": 1, "color_primaries": ColorPrimaries.BT2020, "color_trc": ColorTrc.SMPTE2084}
 
 
-class Nearest:
-    """An engine without PyTorch, for tests that look at colours: every pixel becomes four."""
-
-    scale = 2
-    config = LAMNetConfig.tiny(2)
-    ensemble = False
-
-    def run(self, plane: np.ndarray) -> np.ndarray:
-        assert plane.dtype == np.float32
-        return plane.repeat(2, 1).repeat(2, 2)
-
-    def footprint(self) -> Footprint:
-        return Footprint(0, 1)
-
-    def free_memory(self) -> int:
-        return 10**9
-
-    def release(self) -> None:
-        pass
-
-    def identity(self) -> dict[str, Any]:
-        return {}
-
-
-NEAREST: Any = Planner(Nearest())  # pyright: ignore
+NEAREST = Planner(Nearest())  # pyright: ignore
 
 
 def picture(number: int) -> np.ndarray:
