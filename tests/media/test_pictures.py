@@ -19,7 +19,7 @@ from torch import Tensor
 
 from lamnet import LAMNet, LAMNetConfig, Upscaler
 from lamnet.base.errors import BadImageError
-from lamnet.media import arrays, metadata, opening, saving
+from lamnet.media import arrays, opening, saving, xmp
 from support.pictures import gradient
 
 
@@ -434,13 +434,13 @@ def test_opaque_stays_opaque() -> None:
 def test_xmp_in_elements() -> None:
     packet = b"<a><tiff:Orientation>8</tiff:Orientation><exif:PixelXDimension> 12</exif:PixelXDimension></a>"
     expected = b"<a><tiff:Orientation>1</tiff:Orientation><exif:PixelXDimension> 48</exif:PixelXDimension></a>"
-    assert metadata.correct_xmp(packet, (48, 20)) == expected
+    assert xmp.corrected(packet, (48, 20)) == expected
     packet = b"<tiff:XResolution>3000/10</tiff:XResolution><a tiff:YResolution='72/1'/>"
     expected = b"<tiff:XResolution>6000/10</tiff:XResolution><a tiff:YResolution='180/1'/>"
-    assert metadata.correct_xmp(packet, (1, 1), (2, 2.5)) == expected
+    assert xmp.corrected(packet, (1, 1), (2, 2.5)) == expected
     packet = b"<a GPano:FullPanoWidthPixels='40' GPano:CroppedAreaTopPixels='2' GPano:PoseHeadingDegrees='90'/>"
     expected = b"<a GPano:FullPanoWidthPixels='80' GPano:CroppedAreaTopPixels='5' GPano:PoseHeadingDegrees='90'/>"
-    assert metadata.correct_xmp(packet, (1, 1), (2, 2.5)) == expected
+    assert xmp.corrected(packet, (1, 1), (2, 2.5)) == expected
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif", ".tif"])

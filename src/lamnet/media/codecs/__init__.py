@@ -1,1 +1,4 @@
-"""One module a picture format: what libvips does not see in its files, and what it does not write."""
+"""One module a picture format, each to the contract in media.formats: FORMAT, load, extras and, if it is written, save.
+
+They hold what libvips does not see in these files, and what it does not write.
+"""
