@@ -9,6 +9,7 @@ import re
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import pyvips
 
@@ -39,7 +40,7 @@ def extras(path: Path) -> Extras:
     """Learn whether there are frames, and what the colours are. Raises OSError."""
     with path.open("rb") as file:
         animated = file.read(12)[8:] in _SEQUENCES
-    description = _description(path)
+        description = _description(file)
     return Extras(
         (PageExtras(oriented=True),),  # libvips has turned the picture itself
         hidden_frames=animated,
@@ -61,16 +62,15 @@ def _numbered_colours(description: bytes) -> tuple[int, int] | None:
     return struct.unpack_from(">HH", numbers) if found and len(numbers) >= 4 else None
 
 
-def _description(path: Path) -> bytes:
-    """Return the contents of the box that describes the pictures."""
-    with path.open("rb") as file:
-        at = 0
-        while len(start := file.read(8)) == 8:
-            size, kind = int.from_bytes(start[:4], "big"), start[4:]
-            if kind == b"meta":
-                return file.read(min(size, _LIMIT))
-            at += int.from_bytes(file.read(8), "big") if size == 1 else size
-            if size in (0, *range(2, 8)):
-                break
-            file.seek(min(at, 2**62))
+def _description(file: IO[bytes]) -> bytes:
+    """Return the contents of the box that describes the pictures; nothing where there is none."""
+    at = file.seek(0)
+    while len(start := file.read(8)) == 8:
+        size, kind = int.from_bytes(start[:4], "big"), start[4:]
+        if kind == b"meta":
+            return file.read(min(size, _LIMIT))
+        at += int.from_bytes(file.read(8), "big") if size == 1 else size
+        if size in (0, *range(2, 8)):
+            break
+        file.seek(min(at, 2**62))
     return b""
