@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from lamnet.cli.terminal import one_line, progress_bar
+from lamnet.cli import terminal
 
 app = App(name="figures", help="Draw the figures of a paper, one column wide: PNG or PDF.")
 
@@ -47,12 +47,12 @@ def compare(
     from lamnet.figures import compare as figure
     from lamnet.figures.region import Region
 
-    with progress_bar() as progress:
+    with terminal.progress_bar() as progress:
         found = figure.create(picture, models, scale, Region(*region) if region else None, out, progress, device)
     box = found.region
-    print(f"{'region':24} {box.left} {box.top} {box.width} {box.height}")
+    terminal.say(f"{'region':24} {box.left} {box.top} {box.width} {box.height}")
     for crop in found.crops:
-        print(f"{one_line(crop.name):24} {crop.psnr:.4f} dB  {crop.ssim:.6f}")
+        terminal.say(f"{crop.name:24} {crop.psnr:.4f} dB  {crop.ssim:.6f}")
 
 
 @app.command
@@ -81,10 +81,10 @@ def attribution(
     from lamnet.figures import attribution as figure
     from lamnet.figures.region import Region
 
-    with progress_bar() as progress:
+    with terminal.progress_bar() as progress:
         found = figure.create(picture, models, scale, Region(*region), out, progress, device)
     for label, one in found.items():
-        print(f"{one_line(label):24} {one.diffusion_index:.3f}")
+        terminal.say(f"{label:24} {one.diffusion_index:.3f}")
 
 
 @app.command
@@ -113,14 +113,14 @@ def receptive_field(
     """
     from lamnet.figures import receptive_field as figure
 
-    with progress_bar() as progress:
+    with terminal.progress_bar() as progress:
         found = figure.create(pictures, models, scale, out, size, progress, device)
     for label, field in found.items():
         squares = (
             f"{share:.0%} {side}x{side} {ratio:.2%}"
             for share, side, ratio in zip(figure.SHARES, field.sides, field.area_ratios, strict=True)
         )
-        print(f"{one_line(label):24} {'  '.join(squares)}")
+        terminal.say(f"{label:24} {'  '.join(squares)}")
 
 
 @app.command
@@ -140,7 +140,7 @@ def curve(runs: list[Path], /, *, out: Out, against: Literal["step", "time"] = "
 
     for label, lines in figure.create(runs, out, against).items():
         best = max((line["psnr_y"] for line in lines if "psnr_y" in line), default=None)
-        print(f"{one_line(label):24} step {lines[-1]['step']}" + ("" if best is None else f"  best {best:.4f} dB"))
+        terminal.say(f"{label:24} step {lines[-1]['step']}" + ("" if best is None else f"  best {best:.4f} dB"))
 
 
 @app.command
@@ -172,6 +172,4 @@ def performance(
 
     for point in figure.create(quality, speed, set_name, precision, out).points:
         giga = point.multiply_adds / 1e9
-        print(
-            f"{one_line(point.model):24} {point.psnr:.4f} dB  {1000 * point.seconds:.1f} ms  {giga:.1f} G multiply-adds"
-        )
+        terminal.say(f"{point.model:24} {point.psnr:.4f} dB  {1000 * point.seconds:.1f} ms  {giga:.1f} G multiply-adds")
