@@ -147,7 +147,7 @@ def test_a_folder_that_cannot_be_made_fails_only_its_pictures(upscale: Command, 
 
 
 def planned(*arguments: Any) -> list[jobs.Job]:
-    return list(jobs.plan(*arguments))
+    return list(jobs.find(*arguments))
 
 
 def test_names_of_results(tmp_path: Path) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import unicodedata
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 from lamnet.base.progress import Progress, Result, Work
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
+
+Event = TypeVar("Event")
 
 
 def progress_bar() -> RichProgress:
@@ -35,6 +38,22 @@ def shown(work: Work[Result]) -> Result:
             except StopIteration as end:
                 return end.value
             show(display, bars, event)
+
+
+@contextmanager
+def without_progress(events: Iterable[Progress | Event]) -> Generator[Iterator[Event]]:
+    """The other events of some work, whose progress is shown in bars on stderr within."""
+    bars: dict[str, TaskID] = {}
+
+    def others(display: RichProgress) -> Iterator[Event]:
+        for event in events:
+            if isinstance(event, Progress):
+                show(display, bars, event)
+            else:
+                yield event
+
+    with progress_bar() as display:
+        yield others(display)
 
 
 def show(display: RichProgress, bars: dict[str, TaskID], event: Progress) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,10 +13,8 @@ from lamnet.base import interrupts
 from lamnet.cli import terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
-
-    from lamnet.batch.jobs import Job
-    from lamnet.batch.one import Outcome, Upscalers
+    from lamnet.batch.outcome import Outcome
+    from lamnet.batch.request import Request
 
 
 def upscale(
@@ -83,78 +80,67 @@ def upscale(
         A file for what failed, one JSON object a line.
     """
     with interrupts.at_once():
-        from lamnet.batch import buckets, jobs
-        from lamnet.batch.one import Upscalers, upscale_one
+        from lamnet.batch.request import Request
         from lamnet.cli import values
-        from lamnet.network import catalogue
-        from lamnet.upscale.goal import Goal
-        from lamnet.upscale.upscaler import Upscaler
 
-    goal = values.goal_of(scale, to) or Goal(factor=catalogue.default_factor(model))
-    bound = None if memory is None else values.bytes_of(memory)
-    ready = partial(
-        Upscaler,
+    request = Request(
+        sources=tuple(photos),
+        out=out,
+        goal=values.goal_of(scale, to),
+        model=model,
         device=device,
         precision=precision,
-        tile="auto" if tile is None else tile,
-        memory=bound,
+        memory=None if memory is None else values.bytes_of(memory),
+        tile=tile,
         exact=exact,
         ensemble=ensemble,
-        goal=goal,
         max_pixels=max_pixels,
+        overwrite=overwrite,
+        manifest=manifest,
     )
-    make = partial(Upscalers, catalogue.networks_for(model, goal.factor), goal, ready, max_pixels)
-    if any(buckets.is_uri(name) for name in (*photos, out or "")):
-        transfer = buckets.transfer(photos, out, f"_{goal}")
-        plan, one, total = transfer.plan, transfer.upscale_one, None
-        if dry_run:
-            for line in transfer.describe():
-                terminal.say(line)
-            return
-    else:
-        plan, one = partial(jobs.plan, photos, out, f"_{goal}"), upscale_one
-        total = sum(1 for _ in plan())
-        if not total:
-            terminal.complain(f"{', '.join(photos)}: no pictures there")
-    with interrupts.by_exception():
-        if dry_run:
-            failed = _describe(plan(), make())
-        else:
-            failed = _upscale(partial(_engine(engine), plan(), one, make, overwrite, total=total), manifest)
+    tried, failed = _describe(request) if dry_run else _upscale(request, engine)
+    if not tried:
+        terminal.complain(f"{', '.join(photos)}: no pictures there")
     if failed:
         sys.exit(1)
 
 
-def _engine(name: str) -> Callable[..., Generator[Outcome]]:
-    from lamnet.batch import cluster, run
+def _upscale(request: Request, engine: Literal["local", "ray"]) -> tuple[int, int]:
+    """Carry a request out, printing each outcome; returns how many there were, and how many failed."""
+    with interrupts.at_once():
+        from lamnet.batch import cluster, local
 
-    return cluster.run if name == "ray" else run.run
-
-
-def _upscale(run: Callable[..., Generator[Outcome]], manifest: Path | None) -> int:
-    from lamnet.batch.run import recorded
-
-    failed = 0
-    with terminal.progress_bar() as progress, closing(recorded(run(progress=progress), manifest)) as outcomes:
+    tried = failed = 0
+    events = cluster.run(request) if engine == "ray" else local.run(request)
+    with interrupts.by_exception(), closing(events), terminal.without_progress(events) as outcomes:
         for outcome in outcomes:
-            if outcome.problem is not None:
+            tried += 1
+            failed += outcome.problem is not None
+            _print(outcome)
+    return tried, failed
+
+
+def _print(outcome: Outcome) -> None:
+    if outcome.problem is not None:
+        terminal.complain(outcome.problem)
+        return
+    terminal.say(outcome.target)
+    if outcome.kept:
+        terminal.complain(f"{outcome.target}: was there already and is kept; --overwrite replaces it")
+
+
+def _describe(request: Request) -> tuple[int, int]:
+    """Print what a request would do; returns how many lines there were, and how many sources would fail."""
+    with interrupts.at_once():
+        from lamnet.batch import describe
+
+    tried = failed = 0
+    with interrupts.by_exception():
+        for line in describe.describe(request):
+            tried += 1
+            if isinstance(line, str):
+                terminal.say(line)
+            else:
                 failed += 1
-                terminal.complain(outcome.problem)
-                continue
-            terminal.say(outcome.target)
-            if outcome.kept:
-                terminal.complain(f"{outcome.target}: was there already and is kept; --overwrite replaces it")
-    return failed
-
-
-def _describe(jobs: Iterable[Job], upscalers: Upscalers) -> int:
-    from lamnet.batch import describe
-
-    failed = 0
-    for line in describe.describe(jobs, upscalers):
-        if isinstance(line, str):
-            terminal.say(line)
-        else:
-            failed += 1
-            terminal.complain(line.problem)
-    return failed
+                terminal.complain(line.problem)
+    return tried, failed
