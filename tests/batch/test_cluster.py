@@ -100,20 +100,24 @@ def test_what_workers_would_refuse_is_known_before_there_are_any(model: Path, mo
         run_with(never, monkeypatch, "absent.safetensors")
 
 
-def kill_workers() -> None:
-    """In a worker: poison.png kills it, and 2.png does so once."""
-    from lamnet.batch import one
+def deadly() -> Callable[[], None]:
+    """What a worker runs first: poison.png kills it, and 2.png does so once. Made here, it is pickled with its code."""
 
-    open_job = one.open_job
+    def set_up() -> None:
+        from lamnet.batch import one
 
-    def dangerous(job: Any, upscalers: Any) -> one.Opened:
-        killed = job.source.parent.parent / "killed"
-        if job.source.name == "poison.png" or (job.source.name == "2.png" and not killed.exists()):
-            killed.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return open_job(job, upscalers)
+        open_job = one.open_job
 
-    one.open_job = dangerous
+        def dangerous(job: Any, upscalers: Any) -> Any:
+            killed = job.source.parent.parent / "killed"
+            if job.source.name == "poison.png" or (job.source.name == "2.png" and not killed.exists()):
+                killed.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return open_job(job, upscalers)
+
+        one.open_job = dangerous
+
+    return set_up
 
 
 @pytest.fixture
@@ -122,7 +126,7 @@ def two_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     pytest.importorskip("ray.data", reason='needs Ray Data: pip install "lamnet-sr[ray]"')
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    runtime_env = {"worker_process_setup_hook": kill_workers}
+    runtime_env = {"worker_process_setup_hook": deadly()}
     ray.init(
         num_cpus=2,
         object_store_memory=100_000_000,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.batch import jobs
+from lamnet.media import arrays
 
 
 @pytest.fixture
@@ -123,3 +126,50 @@ def test_a_folder_that_cannot_be_read_is_a_job_that_fails(tmp_path: Path, monkey
     good, bad = jobs.find([str(tmp_path)], None, "_x2")
     assert good.source == tmp_path / "open" / "a.png"
     assert (bad.source, bad.problem) == (tmp_path / "shut", "cannot be read: Permission denied")
+
+
+def found_by(*arguments: Any) -> list[jobs.Job]:
+    return list(jobs.find(*arguments))
+
+
+def test_names_of_results(tmp_path: Path) -> None:
+    found = found_by([str(tmp_path / "a.b.png"), str(tmp_path / "b.jpg")], None, "_x3")
+    assert [job.target.name for job in found] == ["a.b_x3", "b_x3"]
+    [job] = found_by([str(tmp_path / "a.png")], tmp_path / "deep", "_x2")
+    assert job.target == tmp_path / "deep" / "a_x2"
+    [job] = found_by([str(tmp_path / "a.png")], tmp_path / "b.tif", "_x2")
+    assert (job.target, job.needs_suffix) == (tmp_path / "b.tif", False)
+    with pytest.raises(BadArgumentError, match="folder"):
+        found_by(["a.png", "b.png"], tmp_path / "b.tif", "_x2")
+
+
+@pytest.fixture
+def deep_tree(tmp_path: Path) -> Path:
+    """Pictures at two depths, a loop of links, a hidden folder, and results of an earlier call."""
+    for name in ("a.png", "a_x4.png", "sub/b.jpg", "sub/.cache/c.png", "out/a_x4.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        arrays.write_array(tmp_path / name, np.zeros((4, 4, 3), np.uint8))
+    (tmp_path / "sub" / "loop").symlink_to(tmp_path)
+    (tmp_path / "broken.png").symlink_to(tmp_path / "broken.png")
+    return tmp_path
+
+
+def test_folders_are_searched_below_and_mirrored(deep_tree: Path) -> None:
+    found = found_by([str(deep_tree)], deep_tree / "out", "_x4")
+    assert [job.source.relative_to(deep_tree) for job in found] == [Path("a.png"), Path("a_x4.png"), Path("sub/b.jpg")]
+    assert [job.target.relative_to(deep_tree) for job in found] == [
+        Path("out/a_x4"),
+        Path("out/a_x4_x4"),
+        Path("out/sub/b_x4"),
+    ]
+
+
+def test_results_beside_their_sources_are_no_sources(deep_tree: Path) -> None:
+    found = found_by([str(deep_tree)], None, "_x4")
+    assert [str(job.source.relative_to(deep_tree)) for job in found] == ["a.png", "out/a_x4.png", "sub/b.jpg"]
+
+
+def test_patterns(deep_tree: Path) -> None:
+    found = found_by([str(deep_tree / "**" / "?.*g")], deep_tree / "flat", "_x4")
+    assert [job.source.name for job in found] == ["a.png", "b.jpg"]
+    assert all(job.found for job in found)
