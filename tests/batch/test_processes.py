@@ -71,13 +71,21 @@ def test_two_calls_at_once_do_nothing_twice(start: Start, folder: Path) -> None:
     assert sorted(path.name for path in target.parent.iterdir()) == ["good_x4.jpg", "good_x4.png"]
 
 
-def test_a_reader_that_leaves_ends_nothing(start: Start, folder: Path) -> None:
-    for number in range(3):
-        arrays.write_array(folder / f"more{number}.png", np.zeros((4, 4, 3), np.uint8))
-    process = start(*(folder / f"more{number}.png" for number in range(3)))
+def test_readers_that_leave_end_nothing(start: Start, folder: Path) -> None:
+    process = start(folder / "good.png", folder / "text.png", folder / "good.jpg")
     assert process.stdout is not None
-    assert process.stdout.readline() == f"{folder / 'more0_x4.png'}\n"
+    assert process.stderr is not None
+    assert process.stdout.readline() == f"{folder / 'good_x4.png'}\n"
+    process.stdout.close()
+    process.stderr.close()
+    assert process.wait() == 1
+    assert arrays.read_array(folder / "good_x4.jpg").shape == (80, 120, 3)
+
+
+def test_a_reader_that_leaves_is_no_error(start: Start, folder: Path) -> None:
+    process = start(folder / "good.png")
+    assert process.stdout is not None
     process.stdout.close()
     assert process.stderr is not None
     assert (process.stderr.read(), process.wait()) == ("", 0)
-    assert arrays.read_array(folder / "more2_x4.png").shape == (16, 16, 3)
+    assert arrays.read_array(folder / "good_x4.png").shape == (80, 120, 3)

@@ -20,9 +20,10 @@ CROP = (60, 140, 120, 160)  # top, left, height, width of the cat's face in chel
 
 
 def run(out: Path) -> dict[str, Path]:
-    """Write input, bicubic, result and all three side by side into a folder; returns their names and files.
+    """Write input, bicubic, result and all three side by side into a folder; return their names and files.
 
-    Raises MissingExtraError without scikit-image, whose photograph this uses; BadWeightsError without shipped weights.
+    Raises MissingExtraError without scikit-image, whose photograph this uses, or Pillow, whose font; BadWeightsError
+    without shipped weights.
     """
     small = _photograph()
     large = imresize(small, SCALE)
@@ -51,7 +52,7 @@ def _photograph() -> NDArray[Any]:
 
 
 def _labelled(pixels: NDArray[Any], label: str) -> NDArray[Any]:
-    """The picture under a white line of text, in the font that Pillow brings: systems need not have any."""
+    """The picture under a white line of text, in the font that comes with Pillow: systems need not have any."""
     extras.require("PIL.ImageFont", "demo", "demo: the text")
     from PIL import Image, ImageDraw, ImageFont
 

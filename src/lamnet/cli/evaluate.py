@@ -36,7 +36,7 @@ def evaluate(
         A folder of sets (HR and LR_bicubic/X4, LRBICX4, DIV2K_valid_HR, img_001_SRF_4_HR.png, ...), or one set; where
         there are only HR pictures, LR is made.
     scale
-        How many times as wide and high.
+        Factor of width and height.
     sets
         Names with commas between, such as Set5,Set14; all when left out.
     results
@@ -44,21 +44,21 @@ def evaluate(
     compare
         An earlier --json file whose figures join the table; may be repeated.
     metrics
-        Of psnr_y, ssim_y, psnr_rgb, ssim_rgb, lpips, dists.
+        Some of psnr_y, ssim_y, psnr_rgb, ssim_rgb, lpips, dists, with commas between.
     convention
-        float: Y unrounded, grey counts as RGB. matlab: Y rounded, grey as it is.
+        float: Y is not rounded, grey counts as RGB. matlab: Y is rounded, grey stays grey.
     border
         Pixels left out on each side; the scale when left out.
     ensemble
-        The mean over eight flips and rotations (x8).
+        Take the mean over eight flips and rotations (x8).
     times
-        The seconds each image took as well.
+        Record the seconds that each image took too.
     json
-        Where the figures go: one model an object, several a list.
+        A file for the figures: of one model an object, of several a list.
     csv
-        Where the figures go, a row per image and per mean.
+        A file for the figures, a row for each image and each mean.
     markdown
-        Where the table goes.
+        A file for the table.
     save
         A folder for the models' results, MODEL/SET/NAMEx4.png.
     device

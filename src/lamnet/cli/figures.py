@@ -1,4 +1,4 @@
-"""The verbs of `lamnet figures`."""
+"""`lamnet figures`: a verb for each figure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def compare(
     region: Annotated[Corners | None, Parameter(negative=())] = None,
     device: str | None = None,
 ) -> None:
-    """Crops of a region in HR, bicubic and models, with PSNR and SSIM on Y of the crop, and the whole picture.
+    """Draw crops of a region in HR, bicubic and models, with PSNR and SSIM on Y of the crop, and the whole picture.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def compare(
     out
         The figure, a .png or .pdf.
     scale
-        How many times as wide and high.
+        Factor of width and height.
     region
         Left, top, width and height in HR pixels; where the models differ most when left out.
     device
@@ -59,9 +59,9 @@ def compare(
 def attribution(
     picture: Path, models: list[str], /, *, region: Corners, out: Out, scale: int = 4, device: str | None = None
 ) -> None:
-    """Local attribution maps (Gu and Dong 2021): the LR pixels that a region of the output depends on.
+    """Draw local attribution maps (Gu and Dong 2021): the LR pixels that a region of the output depends on.
 
-    Prints the diffusion index of each model: the larger, the more pixels take part.
+    Print the diffusion index of each model: the larger, the more pixels take part.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def attribution(
     out
         The figure, a .png or .pdf.
     scale
-        How many times as wide and high.
+        Factor of width and height.
     device
         cpu, cuda, cuda:1, mps; the best there is when left out.
     """
@@ -91,9 +91,9 @@ def attribution(
 def receptive_field(
     pictures: Path, models: list[str], /, *, out: Out, scale: int = 4, size: int = 65, device: str | None = None
 ) -> None:
-    """Effective receptive fields: the LR pixels that the centre of the output depends on, averaged over pictures.
+    """Draw effective receptive fields: the LR pixels that the centre of the output depends on, averaged over pictures.
 
-    Prints, for each model, the sides of the squares that hold 20, 30, 50 and 99 % of the gradient, and their areas as a
+    Print, for each model, the sides of the squares that hold 20, 30, 50 and 99 % of the gradient, and their areas as a
     part of the crop.
 
     Parameters
@@ -105,7 +105,7 @@ def receptive_field(
     out
         The figure, a .png or .pdf.
     scale
-        How many times as wide and high.
+        Factor of width and height.
     size
         Side of the LR crops in the pictures' centres, odd.
     device
@@ -125,7 +125,7 @@ def receptive_field(
 
 @app.command
 def curve(runs: list[Path], /, *, out: Out, against: Literal["step", "time"] = "step") -> None:
-    """Training curves: validation PSNR, loss and learning rate of runs.
+    """Draw training curves: validation PSNR, loss and learning rate of runs.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def curve(runs: list[Path], /, *, out: Out, against: Literal["step", "time"] = "
     out
         The figure, a .png or .pdf.
     against
-        Steps, or hours of training.
+        The horizontal axis: steps, or hours of training.
     """
     from lamnet.figures import curve as figure
 
@@ -153,7 +153,7 @@ def performance(
     set_name: Annotated[str, Parameter(name="--set")] = "Set5",
     precision: str = "float32",
 ) -> None:
-    """PSNR against time, area for multiply-adds.
+    """Draw PSNR against time, with an area for the multiply-adds.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def performance(
     set_name
         A set that all the evaluations have.
     precision
-        The rows of the benchmark that count.
+        The precision whose rows of the benchmark count.
     """
     from lamnet.figures import performance as figure
 

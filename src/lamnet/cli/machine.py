@@ -52,31 +52,31 @@ def bench(
     json: Path | None = None,
     markdown: Path | None = None,
 ) -> None:
-    """Time our networks, the operator alone, and networks of others with random weights, all in turns.
+    """Time our networks, the operator alone, and networks of others with random weights, in turns.
 
     Parameters
     ----------
     networks
-        Of tiny, base, large, swinir-light, span, safmn, omni-sr, fsa-width, fsa-height, with commas; all when left out.
+        Some of tiny, base, large, swinir-light, span, safmn, omni-sr, fsa-width, fsa-height, with commas; all when left out.
         Speeds are relative to the first.
     scale
-        How many times as wide and high.
+        Factor of width and height.
     output
         Width and height of the output.
     device
         cpu, cuda, cuda:1: on a GPU with device events, torch.compile and CUDA graphs too.
     threads
-        Of the processor; PyTorch's choice when left out.
+        Number of threads on a processor; PyTorch's choice when left out.
     rounds
-        How often each is timed.
+        Number of times that each is timed.
     training
-        Forward, and forward with backward, of 8 patches of 48x48 instead.
+        Time forward, and forward with backward, of 8 patches of 48x48 instead.
     memory
         Measure peak memory too, on a processor in a process for each row.
     json
-        Where the figures go.
+        A file for the figures, in JSON.
     markdown
-        Where the table goes.
+        A file for the table.
     """
     import torch
 
@@ -105,7 +105,7 @@ def export(model: str, out: Path, /, *, scale: Literal[2, 3, 4] | None = None) -
     out
         A name that ends in .onnx or .pt2.
     scale
-        Of a network that ships, 4 when left out; a file's own.
+        Scale of a network that ships, 4 when left out; a weights file has its own.
     """
     from lamnet.network import shipped, weights
     from lamnet.network.export import export

@@ -7,7 +7,7 @@ import sys
 import unicodedata
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from lamnet.base.progress import Progress, Result, Work
 
@@ -72,25 +72,27 @@ def show(display: RichProgress, bars: dict[str, TaskID], event: Progress) -> Non
 
 
 def say(result: object) -> None:
-    """Print one line of results on stdout at once, for whoever reads them as they come.
-
-    When nobody reads on (`lamnet upscale a b c | head -1`), the work goes on and its lines are lost.
-    """
-    try:
-        print(one_line(result), flush=True)
-    except BrokenPipeError:  # what is still in the buffer would raise again when Python ends
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    """Print one line of results on stdout, at once for whoever reads them as they come."""
+    _print(result, sys.stdout)
 
 
 def complain(problem: object) -> None:
-    """Print one line on stderr, as from the command."""
+    """Print one line on stderr, in the name of the command."""
     note(f"lamnet: {problem}")
 
 
 def note(line: object) -> None:
     """Print one line on stderr."""
-    print(one_line(line), file=sys.stderr)
+    _print(line, sys.stderr)
+
+
+def _print(line: object, stream: TextIO) -> None:
+    """Print one line; when nobody reads on (`lamnet upscale a b c | head -1`), lines are lost and the work goes on."""
+    try:
+        print(one_line(line), file=stream, flush=True)
+    except BrokenPipeError:  # what is left in the buffer would raise again when Python ends
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -27,7 +27,7 @@ def prepare(
     out
         The folder for the set; the same command goes on where it was cut off.
     scales
-        For which LR is made.
+        Scales that LR is made for.
     """
     from lamnet.training.preparation import prepare as run
 
@@ -66,13 +66,13 @@ def train(
     out
         The run's folder: recipe.json, metrics.jsonl, checkpoint.pt, at the end weights.safetensors and card.md.
     valid
-        A benchmark folder or a folder of photographs for PSNR-Y on the way.
+        A benchmark folder or a folder of photographs, for PSNR-Y during the training.
     budget
         Time for the whole training, such as 25m or 1h30m: the schedule ends with it.
     steps
-        Steps of the whole training; the recipe's when left out.
+        Number of steps of the whole training; the recipe's when left out.
     batch
-        Patches of one step, over all workers and micro-batches; the recipe's when left out.
+        Number of patches a step, over all workers and micro-batches; the recipe's when left out.
     patch
         Side of an LR patch in pixels; the recipe's when left out.
     lr
@@ -80,13 +80,13 @@ def train(
     start
         Weights to start from, a file or tiny, base, large for those that ship; of another scale, the body is taken.
     seed
-        Of the first weights and the patches.
+        Seed of the first weights and the patches.
     precision
-        Of the network's arithmetic in training; parameters stay float32.
+        Number format of the network's arithmetic in training; parameters stay float32.
     accumulate
-        Micro-batches a step, for a batch that does not fit into memory.
+        Number of micro-batches a step, for a batch that does not fit into memory.
     tensorboard
-        Curves and validation pictures for TensorBoard in the run's folder; needs the extra "tensorboard".
+        Write curves and validation pictures for TensorBoard into the run's folder; needs the extra "tensorboard".
     """
     from dataclasses import replace
 

@@ -50,8 +50,8 @@ def upscale(
     out
         The result's file (its name says the format), or a folder or bucket for the results.
     scale
-        How many times as wide and high: 2, 3, 4, or a number between, for which a larger result is reduced. 4 when left
-        out, or a weights file's own.
+        Factor of width and height: 2, 3, 4, or a number between, for which a larger result is reduced. When left out, 4,
+        or a weights file's own.
     to
         A size to fit into instead: 3840x2160, 3840x or x2160.
     model
@@ -59,25 +59,25 @@ def upscale(
     overwrite
         Replace results that exist.
     dry_run
-        Say what would be done, with memory and time, and do nothing.
+        Print what would be done, with memory and time, and do nothing.
     device
         cpu, cuda, cuda:1, mps; the best there is when left out.
     precision
-        Of the network's arithmetic; auto is float32.
+        Number format of the network's arithmetic; auto is float32.
     memory
-        What the process may use, such as 2GB; half of what is free when left out, on a CPU at most 2.5 GB.
+        Memory that the process may use, such as 2GB; half of what is free when left out, on a CPU at most 2.5 GB.
     tile
-        Pixels a side of the parts that a picture is cut into; as memory allows when left out.
+        Side in pixels of the tiles that a picture is cut into; as large as memory allows when left out.
     exact
-        Cut pictures equal uncut ones to 1e-4, for more time and disk space.
+        Make cut pictures equal uncut ones to 1e-4, for more time and disk space.
     ensemble
-        The mean over eight flips and rotations: a little better, eight times slower.
+        Take the mean over eight flips and rotations: a little better, eight times slower.
     max_pixels
-        The most that a file's header may claim, all pages together.
+        Largest number of pixels that a file's header may claim, all pages together.
     engine
-        ray: many pictures at once, on the cluster that RAY_ADDRESS names or on this machine.
+        local: one picture after another. ray: many at once, on the cluster that RAY_ADDRESS names or on this machine.
     manifest
-        A file for what failed, one JSON object a line.
+        A file that lists what failed, one JSON object a line.
     """
     with interrupts.at_once():
         from lamnet.batch.request import Request
