@@ -14,7 +14,8 @@ from lamnet import Upscaler
 from lamnet.base.errors import BadImageError
 from lamnet.batch import describe
 from lamnet.batch.jobs import Job
-from lamnet.batch.one import Outcome, Upscalers
+from lamnet.batch.outcome import Outcome
+from lamnet.batch.upscalers import Upscalers
 from lamnet.media import arrays
 from lamnet.network import weights
 from lamnet.upscale.goal import Goal
@@ -114,8 +115,8 @@ def test_a_dry_run_says_what_would_be_done(make: Maker, upscaler: Upscaler, tmp_
     make("a.mp4")
     make("b.mkv")
     jobs = [Job(tmp_path / "a.mp4", tmp_path / "a_x2"), Job(tmp_path / "b.mkv", tmp_path / "b.webm", False)]
-    upscalers = Upscalers([upscaler.engine.network], Goal(2), lambda network: Upscaler(network, "cpu"), 10_000)
-    line, refused = describe.describe(jobs, upscalers)
+    upscalers = Upscalers([Upscaler(upscaler.engine.network, "cpu")], Goal(2), 10_000)
+    line, refused = describe.describe_jobs(jobs, upscalers)
     assert str(line).startswith(
         f"{tmp_path}/a.mp4 -> {tmp_path}/a_x2.mp4: 64 x 48 -> 128 x 96, 10 frames, h264 yuv420p, "
     )
