@@ -2,10 +2,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := pyproject.toml constraints.txt setup.py $(wildcard src/lamnet/ops/csrc/*)
 
-.PHONY: demo test test-slow lint docs clean
+.PHONY: check demo test test-slow lint docs clean
 
 demo: .venv/demo
 	$(BIN)/lamnet demo
+
+check: lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal -m 'not slow and not thorough'
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 import lamnet
-from lamnet.cli import terminal
 from lamnet.cli.main import app
 from lamnet.evaluation import machine
 from lamnet.ops.backend import BACKENDS, backends
@@ -40,10 +39,6 @@ def test_info_prints_each_fact_on_a_line(capsys: pytest.CaptureFixture[str]) -> 
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("torch ") and torch.__version__ in line for line in lines)
     assert any(line.startswith("reference on cpu") and line.endswith("runs") for line in lines)
-
-
-def test_a_line_holds_nothing_that_drives_a_terminal() -> None:
-    assert terminal.one_line("a\x1b[31m\r\n\x9b\u2028é日.png") == "a\\x1b[31m\\r\\n\\x9b\\u2028é日.png"
 
 
 def test_the_package_says_what_it_offers() -> None:

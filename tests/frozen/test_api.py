@@ -14,6 +14,9 @@ import torch
 from frozen.held import hold
 from frozen.surface import PUBLIC
 
+# Public by their names alone: what other modules of lamnet call, and free to move.
+_INNER = {"Upscaler": {"bands", "beside", "identity", "plan", "seconds_per_pixel", "steps"}}
+
 
 def test_public_names() -> None:
     assert set(PUBLIC.__all__) <= set(dir(PUBLIC))
@@ -44,7 +47,7 @@ def _members(found: type) -> Iterator[str]:
             shown |= vars(base)
     for name in sorted(shown):
         member = shown[name]
-        if name.startswith("_") and name != "__call__":
+        if (name.startswith("_") and name != "__call__") or name in _INNER.get(found.__name__, ()):
             continue
         if isinstance(member, (property, cached_property)):
             yield f"{name}: property"

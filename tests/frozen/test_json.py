@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -155,7 +156,8 @@ def test_checkpoint(training: Path) -> None:
     names = {f"{key}: {len(value)} tensors": sorted(value) for key, value in tensors.items()}
     same = len({tuple(value) for value in names.values()}) == 1
     others = {key: value for key, value in content.items() if key not in tensors}
-    lines = [shape(others), *names, f"of the same names: {same}", "", *next(iter(names.values()))]
+    alike = dict.fromkeys(re.sub(r"(state\.)\d+(.*:).*", r"\1N\2 tensor", line) for line in shape(others).splitlines())
+    lines = [*alike, "", *names, f"of the same names: {same}", "", *next(iter(names.values()))]
     hold("checkpoint.txt", "\n".join([*lines, ""]))
 
 

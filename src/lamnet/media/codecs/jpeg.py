@@ -1,27 +1,41 @@
-"""What libvips does not see to in JPEG files: EXIF as it was, comments, makers' segments, pictures and films behind the picture."""
+"""JPEG. libvips does not see to EXIF as it was, comments, makers' segments, pictures and films behind the picture."""
 
 from __future__ import annotations
 
 import mmap
 import re
 import struct
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyvips
 
+from lamnet.base.errors import BadImageError
 from lamnet.base.files import insert
+from lamnet.media import iptc, metadata, vips, xmp
+from lamnet.media.blobs import with_blobs, xmp_of
 from lamnet.media.codecs import mpf
+from lamnet.media.contract import Extras, Format
+from lamnet.media.picture import Picture
 
-_MOST = 65_533  # bytes of a segment
+FORMAT = Format(
+    "jpeg",
+    (".jpg", ".jpeg", ".jpe", ".jfif"),
+    re.compile(rb"\xff\xd8\xff"),
+    {"Q": 95, "subsample_mode": "off"},
+    side=65_500,
+    alpha=False,
+)
+
+_SEGMENT_LIMIT = 65_533  # bytes
 _EXIF, _XMP, _MPF = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"MPF\0"
-MOST_EXIF = _MOST - len(_EXIF)
-MOST_XMP = _MOST - len(_XMP)
+EXIF_LIMIT = _SEGMENT_LIMIT - len(_EXIF)
+_XMP_LIMIT = _SEGMENT_LIMIT - len(_XMP)
 _END, _SCAN, _APP0, _APP1, _APP2, _COMMENT = 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xFE
-_ALONE = (0x01, *range(0xD0, 0xD9))  # markers without a segment
+_WITHOUT_SEGMENT = (0x01, *range(0xD0, 0xD9))  # markers
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # that ends a scan's data
 _OF_THE_CODING = (_APP0, 0xE8, 0xEB, 0xEC, 0xED, 0xEE)  # JFIF, SPIFF, JPEG XT and seals, Ducky, Photoshop, Adobe
 _CARRIED_ELSEWHERE = (_EXIF, _XMP, b"ICC_PROFILE\0", _MPF)
@@ -29,84 +43,134 @@ _LARGEST_TURNED = 100_000_000  # pixels
 
 
 @dataclass(frozen=True)
-class Beside:
-    """What a file holds beside its picture and the picture's EXIF, XMP, profile and IPTC.
+class JpegExtras(Extras):
+    """What a JPEG holds for a JPEG beside its picture and the picture's EXIF, XMP, profile and IPTC.
 
     Attributes:
         segments: (marker, contents) of comments, makers' notes, the rest of long XMP.
         index: of the pictures behind the picture: stereo's other view, a phone's gain map.
-        end: where the picture ends in the file; what follows it goes with a result.
-        changed: what stands in place of (start, end) there: pictures turned as the picture was.
+        trailer: (start, end) in the file of all that follows the picture, such pictures or a film. It may be too big to
+            hold: the bytes are read from the file when a result is saved.
     """
 
-    path: Path
-    segments: tuple[tuple[int, bytes], ...]
-    index: mpf.Index | None
-    end: int
-    changed: Mapping[tuple[int, int], bytes]
-
-    @property
-    def lengths(self) -> dict[int, int]:
-        """The lengths of changed pictures, before and now."""
-        return {end - start: len(data) for (start, end), data in self.changed.items()}
-
-    def moved(self, at: int) -> int:
-        """How far behind a result's picture a place of the file comes to lie."""
-        return at - self.end + sum(len(data) - end + start for (start, end), data in self.changed.items() if end <= at)
+    segments: tuple[tuple[int, bytes], ...] = ()
+    index: mpf.Index | None = None
+    trailer: tuple[int, int] = (0, 0)
 
 
-def beside(path: Path, orientation: int) -> Beside:
-    """What a file whose picture is turned as this EXIF orientation says holds beside it. Raises OSError."""
+def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
+    """Open the picture, of several the first."""
+    return vips.load("jpeg", path)
+
+
+def extras(path: Path) -> JpegExtras:
+    """Learn what stands beside and behind the picture. Raises OSError."""
     segments: list[tuple[int, bytes]] = []
     index = None
     with _mapped(path) as data:
-        end = len(data)
+        picture_end = file_end = len(data)
         for kind, start, stop in _segments(data):
             contents = data[start:stop]
             if kind == _END:
-                end = stop
+                picture_end = stop
             elif kind == _APP2 and contents.startswith(_MPF):
                 index = mpf.Index.read(contents[len(_MPF) :], start + len(_MPF))
             elif _is_carried(kind, contents):
                 segments.append((kind, contents))
-        places = index.places if index else []
-        if not all(end <= start < stop <= len(data) for start, stop in places):
-            index, places = None, []
-        changed = {(a, b): _turned(data[a:b], orientation) for a, b in places if orientation > 1}
-    return Beside(path, tuple(segments), index, end, changed)
+    if index and not all(picture_end <= start < stop <= file_end for start, stop in index.places):
+        index = None
+    return JpegExtras(segments=tuple(segments), index=index, trailer=(picture_end, file_end))
 
 
-def put(path: Path, exif: bytes | None, source: Beside | None) -> None:
-    """An EXIF block of at most MOST_EXIF bytes, and what stood beside another picture, into a file that has neither."""
+def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: Path) -> None:
+    """Write a result; with the segments, and behind it the pictures and films, of a source that is a JPEG.
+
+    Raises BadImageError when metadata are longer than a segment, where libvips would leave them out.
+    """
+    image, source = results[0], picture.pages[0]
+    exif = metadata.corrected_exif(source, (image.width, image.height), EXIF_LIMIT)
+    own = picture.extras if isinstance(picture.extras, JpegExtras) else JpegExtras()
+    with _trailer_of(picture, own) as trailer:
+        if trailer.lengths and (packet := xmp_of(image)):
+            image = with_blobs(image, {"xmp-data": xmp.with_item_lengths(packet, trailer.lengths)})
+        if records := iptc.iptc_of(source):
+            image = iptc.with_iptc(image, records)
+        for name, data, limit in (("EXIF", exif, EXIF_LIMIT), ("XMP", xmp_of(image), _XMP_LIMIT)):
+            if data and len(data) > limit:
+                raise BadImageError(
+                    f"{target}: expected a format that holds {len(data):,} bytes of {name}, found {target.suffix}"
+                )
+        vips.write(FORMAT.name, path, image, keep=metadata.kept(source, with_exif=exif is None), **FORMAT.options)
+        _insert_segments(path, exif, own, trailer)
+        with path.open("ab") as file:
+            trailer.append_to(file)
+
+
+@dataclass(frozen=True)
+class _Trailer:
+    """What follows a picture: the source's bytes from `start` on.
+
+    Attributes:
+        data: the source file.
+        changed: what stands in place of (start, end) there: pictures turned as the picture was.
+    """
+
+    data: Any
+    start: int
+    changed: Mapping[tuple[int, int], bytes]
+
+    @property
+    def lengths(self) -> dict[int, int]:
+        """The lengths of changed pictures, now by before."""
+        return {end - start: len(data) for (start, end), data in self.changed.items()}
+
+    def moved(self, at: int) -> int:
+        """Return how far behind a result's picture a place of the source comes to lie."""
+        return (
+            at - self.start + sum(len(data) - end + start for (start, end), data in self.changed.items() if end <= at)
+        )
+
+    def append_to(self, file: IO[bytes]) -> None:
+        """Write the bytes for a result."""
+        at = self.start
+        with memoryview(self.data) as source:
+            for (start, end), changed in sorted(self.changed.items()):
+                file.write(source[at:start])
+                file.write(changed)
+                at = end
+            file.write(source[at:])
+
+
+@contextmanager
+def _trailer_of(picture: Picture, own: JpegExtras) -> Generator[_Trailer]:
+    start, end = own.trailer
+    if start == end:
+        yield _Trailer(b"", 0, {})
+        return
+    with vips.naming_errors(picture.path, "cannot be read"):
+        file = picture.path.open("rb")
+    with file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        places = own.index.places if own.index and picture.orientation > 1 else []
+        yield _Trailer(data, start, {(a, b): _turned(data[a:b], picture.orientation) for a, b in places})
+
+
+def _insert_segments(path: Path, exif: bytes | None, own: JpegExtras, trailer: _Trailer) -> None:
+    """Put EXIF, segments and an index true for the result into a file that has none of them."""
     with path.open("rb") as file:
         at = _behind_header(file.read(6))
-        before = file.seek(0, 2)
+        length = file.seek(0, 2)
     segments = [_segment(_APP1, _EXIF + exif)] if exif else []
-    if source:
-        segments += [_segment(kind, contents) for kind, contents in source.segments]
-    if source and source.index:
+    segments += [_segment(kind, contents) for kind, contents in own.segments]
+    if own.index:
         base = at + sum(map(len, segments)) + len(_segment(_APP2, _MPF))
-        end = before + base - at + len(source.index.block)
-        block = source.index.rewritten(base, end, lambda place: end + source.moved(place))
-        segments.append(_segment(_APP2, _MPF + block))
+        end = length + base - at + len(own.index.block)
+        places = [(end + trailer.moved(start), end + trailer.moved(stop)) for start, stop in own.index.places]
+        segments.append(_segment(_APP2, _MPF + own.index.rewritten(base, end, places)))
     insert(path, at, b"".join(segments))
-    if source:
-        _follow(path, source)
-
-
-def _follow(path: Path, source: Beside) -> None:
-    """Put behind the picture what followed another."""
-    with path.open("ab") as file, _mapped(source.path) as data:
-        at = source.end
-        for (start, end), changed in sorted(source.changed.items()):
-            file.write(memoryview(data)[at:start])
-            file.write(changed)
-            at = end
-        file.write(memoryview(data)[at:])
 
 
 def _turned(data: bytes, orientation: int) -> bytes:
-    """A picture turned as the one that it belongs to, with its own metadata; as it is where that cannot be done."""
+    """Return a picture turned as the one that it belongs to, with its own metadata; as it is where that cannot be done."""
     try:
         image: Any = pyvips.Image.jpegload_buffer(data)
         if (
@@ -124,7 +188,7 @@ def _turned(data: bytes, orientation: int) -> bytes:
 
 
 def _segments(data: Any) -> Generator[tuple[int, int, int]]:
-    """(marker, start, end) of each segment's contents, to the end of the picture."""
+    """Yield (marker, start, end) of each segment's contents, to the end of the picture."""
     at = 2
     while data[at : at + 1] == b"\xff" and at + 1 < len(data):
         kind = data[at + 1]
@@ -132,7 +196,7 @@ def _segments(data: Any) -> Generator[tuple[int, int, int]]:
         if kind == _END:
             yield kind, at, at
             return
-        if kind == 0xFF or kind in _ALONE:
+        if kind == 0xFF or kind in _WITHOUT_SEGMENT:
             continue
         end = at + int.from_bytes(data[at : at + 2], "big")
         yield kind, at + 2, end
