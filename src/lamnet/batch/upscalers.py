@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from lamnet.batch.request import Request
-from lamnet.network import catalogue, shipped
+from lamnet.network import catalogue
 from lamnet.network.model import LAMNet
 from lamnet.upscale.goal import Goal
 from lamnet.upscale.upscaler import Upscaler
@@ -57,7 +57,6 @@ def load_networks(request: Request) -> tuple[Sequence[LAMNet], Goal]:
     Raises BadWeightsError where there are no such weights, BadArgumentError for a goal beyond every network.
     """
     goal = request.goal
-    if goal is None and (request.model is None or shipped.is_name(request.model)):
-        goal = Goal(factor=catalogue.DEFAULT_SCALE)
-    networks = catalogue.networks_for(request.model, goal.factor if goal else None)
-    return networks, goal or Goal(factor=networks[-1].config.scale)
+    factor, any_factor = (None, False) if goal is None else (goal.factor, goal.factor is None)
+    found = catalogue.select(request.model, factor, any_factor=any_factor)
+    return found.networks, goal or Goal(factor=found.factor)

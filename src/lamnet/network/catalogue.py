@@ -68,17 +68,6 @@ def load_best(model: str | None, scale: int | None) -> LAMNet:
     return weights.load(sizes[0], scale)
 
 
-def default_factor(model: str | None) -> int:
-    """A weights file's own scale, else 4; `select` says it without reading the file a second time."""
-    own = None if model is None or shipped.is_name(model) else weights.load(model).config.scale
-    return own or DEFAULT_SCALE
-
-
-def networks_for(model: str | None, factor: float | None) -> list[LAMNet]:
-    """The networks of `select`, for any factor where it is None."""
-    return list(select(model, factor, any_factor=factor is None).networks)
-
-
 @dataclass(frozen=True)
 class Shipped:
     """A network whose weights come with the package.
