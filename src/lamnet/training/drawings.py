@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 _FINER = 4
+_UNITS = 128  # a side; the finest lines are as wide as one
 _LETTERS = string.ascii_lowercase * 4 + string.ascii_uppercase + string.digits + ".,:;!?()+-/&%"
 
 Colour = tuple[int, int, int]
@@ -23,7 +24,7 @@ Generator = np.random.Generator
 
 
 def drawing(side: int, generator: Generator) -> NDArray[np.uint8]:
-    """Draw a picture (side, side, 3) of a random kind."""
+    """Draw a picture (side, side, 3) of a random kind; details grow with the side."""
     canvas = Image.new("RGB", (side * _FINER, side * _FINER), _colour(generator))
     kinds = (_text, _text, _interface, _shapes, _lines, _perspective, _gradient, _leaves)
     kinds[generator.integers(len(kinds))](canvas, generator)
@@ -44,8 +45,8 @@ def _interface(canvas: Image.Image, generator: Generator) -> None:
     for _ in range(generator.integers(3, 9)):
         box = _box(side, generator)
         paper, ink = _contrast(generator)
-        width = _FINER * int(generator.integers(0, 3))
-        radius = int(generator.choice([0, 0, 4, 8, 16])) * _FINER
+        width = round(_unit(canvas) * generator.integers(0, 3))
+        radius = int(_unit(canvas) * generator.choice([0, 0, 4, 8, 16]))
         pen.rounded_rectangle(box, min(radius, (box[2] - box[0]) // 2, (box[3] - box[1]) // 2), paper, ink, width)
         if generator.random() < 0.6:
             _write(canvas, box, ink, generator)
@@ -58,7 +59,7 @@ def _shapes(canvas: Image.Image, generator: Generator) -> None:
         fill, outline, width = (
             _colour(generator),
             _colour(generator),
-            _FINER * int(generator.choice([0, 0, 0, 1, 2, 4])),
+            round(_unit(canvas) * generator.choice([0, 0, 0, 1, 2, 4])),
         )
         kind = generator.integers(3)
         if kind == 0:
@@ -79,7 +80,7 @@ def _lines(canvas: Image.Image, generator: Generator) -> None:
         return
     for _ in range(generator.integers(4, 30)):
         colour = ink if generator.random() < 0.7 else _colour(generator)
-        width = _stroke(generator)
+        width = round(_unit(canvas) * 8 ** generator.random())
         if generator.random() < 0.7:
             pen.line([tuple(point) for point in generator.uniform(-0.2, 1.2, (2, 2)) * side], colour, width)
         else:
@@ -92,7 +93,7 @@ def _stripes(pen: ImageDraw.ImageDraw, side: int, ink: Colour, generator: Genera
     for angle in generator.uniform(0, math.pi, generator.integers(1, 3)):
         along = np.array([math.cos(angle), math.sin(angle)])
         across = np.array([-along[1], along[0]])
-        distance = _FINER * math.exp(generator.uniform(math.log(3), math.log(24)))
+        distance = side / _UNITS * math.exp(generator.uniform(math.log(3), math.log(24)))
         width = max(2, round(distance * generator.uniform(0.15, 0.6)))
         for k in range(-round(side / distance), round(side / distance) + 1):
             middle = side / 2 + k * distance * across
@@ -144,7 +145,7 @@ def _leaves(canvas: Image.Image, generator: Generator) -> None:
     """Dead leaves: discs and polygons that hide each other, their radii by a power law of exponent 3."""
     pen, side = ImageDraw.Draw(canvas), canvas.width
     base, spread = generator.uniform(0, 255, 3), generator.uniform(10, 90)
-    least, most = 2.0 * _FINER, side / 3
+    least, most = 2 * _unit(canvas), side / 3
     count = 500
     shares = generator.random(count)
     radii = (least**-2 + shares * (most**-2 - least**-2)) ** -0.5
@@ -163,9 +164,9 @@ def _leaves(canvas: Image.Image, generator: Generator) -> None:
 
 def _write(canvas: Image.Image, box: tuple[int, int, int, int], ink: Colour, generator: Generator) -> None:
     """Fill a box with words."""
-    size = 2 ** (generator.integers(12, 23) / 4) * _FINER  # 8 to 45 pixels
-    font = _font(round(size))
-    bold = int(generator.random() < 0.3) * max(1, round(size / 24))
+    size = round(2 ** (generator.integers(12, 23) / 4) * _unit(canvas))  # 8 to 45
+    font = _font(size)
+    bold = int(generator.random() < 0.3) * max(1, size // 24)
     layer = Image.new("L", (box[2] - box[0], box[3] - box[1]))
     pen = ImageDraw.Draw(layer)
     top = generator.uniform(-0.5, 0.5) * size
@@ -213,9 +214,9 @@ def _colour(generator: Generator) -> Colour:
     return red, green, blue
 
 
-def _stroke(generator: Generator) -> int:
-    """Draw a width of 1 to 8 pixels, mostly narrow."""
-    return round(_FINER * 8 ** generator.random())
+def _unit(canvas: Image.Image) -> float:
+    """Return the width of the finest lines, pixels of the canvas."""
+    return canvas.width / _UNITS
 
 
 def _box(side: int, generator: Generator) -> tuple[int, int, int, int]:

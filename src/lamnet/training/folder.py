@@ -11,7 +11,7 @@ from typing import Any
 from lamnet.base.errors import BadWeightsError
 from lamnet.base.files import write_text
 from lamnet.network import weights
-from lamnet.training import card, checkpoint
+from lamnet.training import card, checkpoint, degradation
 from lamnet.training.learner import Learner
 from lamnet.training.prepared import PreparedSet
 from lamnet.training.recipes import Recipe
@@ -73,14 +73,15 @@ class RunFolder:
     ) -> None:
         """Write the moving average as weights with a record of the training, the evaluation and the card.
 
-        The record has recipe, steps, seconds and start of the training, and photographs, megapixels and set (its name)
-        of its data.
+        The record has recipe, steps, seconds, start and degradation of the training, and photographs, megapixels and set
+        (its name) of its data.
         """
         record = {
             "recipe": asdict(learner.recipe),
             "steps": learner.step,
             "seconds": round(learner.elapsed),
             "start": self.origin["start"],
+            "degradation": asdict(degradation.named(learner.recipe.degradation)),
             "photographs": len(data.photos),
             "megapixels": round(data.megapixels),
             "set": data.folder.name,
