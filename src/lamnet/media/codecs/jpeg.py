@@ -46,7 +46,7 @@ _BLOCK = 2**24  # bytes copied at a time
 
 @dataclass(frozen=True)
 class JpegExtras(Extras):
-    """What a JPEG holds for a JPEG beside its picture and the picture's EXIF, XMP, profile and IPTC.
+    """Attachments of a JPEG that a result in JPEG keeps; EXIF, XMP, profile and IPTC go other ways.
 
     Attributes:
         segments: (marker, contents) of comments, makers' notes, the rest of long XMP.
@@ -66,7 +66,7 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
 
 
 def extras(path: Path) -> JpegExtras:
-    """Learn what stands beside and behind the picture. Raises OSError."""
+    """Learn the attachments: segments, further pictures, a film. Raises OSError."""
     segments: list[tuple[int, bytes]] = []
     index = None
     with _mapped(path) as data:
@@ -109,7 +109,7 @@ def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: 
 
 @dataclass(frozen=True)
 class _Trailer:
-    """What follows a picture in its file, from `start` to `end`.
+    """The bytes that follow a picture in its file, from `start` to `end`.
 
     Attributes:
         changed: what stands in place of (start, end) there: pictures turned as the picture was.
