@@ -4,7 +4,7 @@
 #include "pixel.h"
 #include <stdlib.h>
 
-enum { TILE = 96, LEAST_CHUNK = 480, MOST_CHUNKS = 64 }; /* pixels, pixels, chunks */
+enum { TILE = 96, MIN_CHUNK = 480, MAX_CHUNKS = 64 }; /* pixels, pixels, chunks */
 
 typedef struct { int64_t threads, dtype, pixels, channels, half, narrow; } geometry; /* half: of u; narrow: what relu sees */
 
@@ -12,11 +12,11 @@ typedef struct { float *enter[2], *enter_bias[2], *squeeze, *squeeze_bias, *wide
 
 typedef struct {
     const geometry *g;
-    const void *x, *grad_c, *grad_u2, *grad_past; /* grad_past: what reaches x around all this */
+    const void *x, *grad_c, *grad_u2, *grad_residual; /* grad_residual: what reaches x around all this */
     void *c, *u2, *grad_x;
     floats_of w;                           /* padded, (inputs, outputs) as gemm takes them */
     float *enter[2], *squeeze, *widen;     /* for the backward, padded, as they are stored */
-    float *nothing, *partials;             /* zeros; per chunk: `count` floats */
+    float *zeros, *partials;             /* zeros; per chunk: `count` floats */
     int64_t chunk;                         /* pixels of one */
 } job;
 
@@ -58,7 +58,7 @@ static void forward_tile(const void *argument, int64_t item, float *x) {
     const job *j = argument;
     const geometry *g = j->g;
     int64_t deep = padded(g->channels), wide = padded(g->half), thin = padded(g->narrow);
-    int64_t first = item * TILE, rows = least(TILE, g->pixels - first);
+    int64_t first = item * TILE, rows = min(TILE, g->pixels - first);
     float *u = x + TILE * deep, *h = u + TILE * wide, *out = h + TILE * thin;
     load_rows(x, deep, j->x, first, rows, g->channels, g->channels, g->dtype);
     for (int64_t r = 0; r < rows; r++) normalise(x + r * deep, g->channels);
@@ -96,32 +96,32 @@ static void backward_tile(float *x, const job *j, int64_t first, int64_t rows, f
     float *grad_c = grad_rows(room, j->grad_c, first, rows, g);
     gemm(sums.widen, wide, (rows_of){h, 1, thin}, grad_c, wide, NULL, thin, rows);
     add_rows(sums.widen_bias, grad_c, rows, wide);
-    gemm(grad_h, thin, (rows_of){grad_c, wide, 1}, j->widen, thin, j->nothing, rows, g->half);
+    gemm(grad_h, thin, (rows_of){grad_c, wide, 1}, j->widen, thin, j->zeros, rows, g->half);
     relu_backward(grad_h, h, rows * thin);
     gemm(sums.squeeze, thin, (rows_of){u, 1, wide}, grad_h, thin, NULL, wide, rows);
     add_rows(sums.squeeze_bias, grad_h, rows, thin);
-    gemm(grad_u1, wide, (rows_of){grad_h, thin, 1}, j->squeeze, wide, j->nothing, rows, g->narrow);
+    gemm(grad_u1, wide, (rows_of){grad_h, thin, 1}, j->squeeze, wide, j->zeros, rows, g->narrow);
 
     float *grad_u[2] = {grad_u1, grad_rows(room, j->grad_u2, first, rows, g)};
     for (int half = 0; half < 2; half++) {
         gemm(sums.enter[half], wide, (rows_of){x, 1, deep}, grad_u[half], wide, NULL, deep, rows);
         add_rows(sums.enter_bias[half], grad_u[half], rows, wide);
-        gemm(grad_x, deep, (rows_of){grad_u[half], wide, 1}, j->enter[half], deep, half ? NULL : j->nothing, rows, g->half);
+        gemm(grad_x, deep, (rows_of){grad_u[half], wide, 1}, j->enter[half], deep, half ? NULL : j->zeros, rows, g->half);
     }
     for (int64_t r = 0; r < rows; r++) {
         normalise_backward(grad_x + r * deep, x + r * deep, scale[r], g->channels);
-        expect(at(j->grad_past, (first + r + 8) * g->channels, g->dtype), g->channels, g->dtype);
-        add(grad_x + r * deep, at(j->grad_past, (first + r) * g->channels, g->dtype), g->channels, g->dtype);
+        prefetch(at(j->grad_residual, (first + r + 8) * g->channels, g->dtype), g->channels, g->dtype);
+        add(grad_x + r * deep, at(j->grad_residual, (first + r) * g->channels, g->dtype), g->channels, g->dtype);
     }
     store_rows(j->grad_x, grad_x, first, rows, deep, g->channels, g->dtype);
 }
 
 static void backward_chunk(const void *argument, int64_t item, float *scratch) {
     const job *j = argument;
-    int64_t last = least((item + 1) * j->chunk, j->g->pixels);
+    int64_t last = min((item + 1) * j->chunk, j->g->pixels);
     floats_of sums = floats_at(j->partials + item * count(j->g), j->g);
     for (int64_t first = item * j->chunk; first < last; first += TILE)
-        backward_tile(scratch, j, first, least(TILE, last - first), sums);
+        backward_tile(scratch, j, first, min(TILE, last - first), sums);
 }
 
 /* The weights (inputs, outputs), padded; their biases may lie higher than floats_at says. stored: as an entry's data. */
@@ -157,10 +157,10 @@ int lamnet_branches(void *const *data, const int64_t *numbers) {
 int lamnet_branches_backward(void *const *data, const int64_t *numbers) {
     const geometry *g = (const geometry *)numbers;
     int64_t deep = padded(g->channels), wide = padded(g->half), thin = padded(g->narrow), size = count(g);
-    int64_t chunk = ceil_div(ceil_div(g->pixels, MOST_CHUNKS) + LEAST_CHUNK, TILE) * TILE, chunks = ceil_div(g->pixels, chunk);
+    int64_t chunk = ceil_div(ceil_div(g->pixels, MAX_CHUNKS) + MIN_CHUNK, TILE) * TILE, chunks = ceil_div(g->pixels, chunk);
     float *all = calloc((size_t)(2 * size + 3 * deep), sizeof(float)), *sums = calloc((size_t)((chunks + !chunks) * size), sizeof(float));
     if (!all || !sums) return free(all), free(sums), 1;
-    job j = {.g = g, .grad_c = data[0], .grad_u2 = data[1], .grad_past = data[2], .x = data[3], .grad_x = data[12],
+    job j = {.g = g, .grad_c = data[0], .grad_u2 = data[1], .grad_residual = data[2], .x = data[3], .grad_x = data[12],
              .chunk = chunk, .partials = sums};
     void *const *stored = data + 4, *const *grads = data + 13;
     j.w = weights_at(all, stored, g);
@@ -169,12 +169,12 @@ int lamnet_branches_backward(void *const *data, const int64_t *numbers) {
     j.squeeze = as_stored(j.enter[1], half_of(stored[2], g->channels, 1, g), g->half, g->channels, deep, g->dtype);
     scale_columns(j.enter[0], stored[0], 2 * g->half, g->channels, deep, g->dtype);
     j.widen = as_stored(j.squeeze, stored[4], g->narrow, g->half, wide, g->dtype);
-    j.nothing = as_stored(j.widen, stored[6], g->half, g->narrow, thin, g->dtype);
+    j.zeros = as_stored(j.widen, stored[6], g->half, g->narrow, thin, g->dtype);
     int failed = parallel(backward_chunk, &j, chunks, TILE * (2 * deep + 3 * wide + 2 * thin), g->threads);
     for (int64_t c = 1; c < chunks; c++)
         for (int64_t i = 0; i < size; i++) sums[i] += sums[c * size + i];
     floats_of s = floats_at(sums, g);
-    float *gain = j.nothing + deep, *offset = gain + deep;
+    float *gain = j.zeros + deep, *offset = gain + deep;
     for (int half = 0; half < 2; half++) {
         const void *weight = half_of(stored[2], g->channels, half, g);
         unfold_norm(s.enter[half], s.enter_bias[half], wide, gain, offset, weight, stored[0], stored[1], g->half, g->channels,

@@ -12,7 +12,7 @@ enum { FLOAT32, BFLOAT16, FLOAT16 };
 typedef void (*work)(const void *job, int64_t item, float *scratch);
 int parallel(work each, const void *job, int64_t items, int64_t floats, int64_t threads);
 
-static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 static inline int64_t size_of(int64_t dtype) { return dtype == FLOAT32 ? 4 : 2; }
@@ -40,7 +40,7 @@ static inline uint16_t bfloat16_of(float value) {
 }
 
 /* Asks for n elements that will be read soon; addresses need not exist. */
-static inline void expect(const void *from, int64_t n, int64_t dtype) {
+static inline void prefetch(const void *from, int64_t n, int64_t dtype) {
     for (int64_t i = 0; i < n * size_of(dtype); i += 64) __builtin_prefetch((const char *)from + i);
 }
 

@@ -8,7 +8,7 @@
 #include "pixel.h"
 #include <stdlib.h>
 
-enum { LEAST_CHUNK = 512, MOST_CHUNKS = 64, TILE = 96 };
+enum { MIN_CHUNK = 512, MAX_CHUNKS = 64, TILE = 96 };
 
 typedef struct { int64_t threads, dtype, batch, pixels, channels, outputs; } geometry; /* pixels: of one image */
 
@@ -26,7 +26,7 @@ typedef struct { int64_t batch, first, last; } part; /* pixels counted over all 
 
 static part part_of(const job *j, int64_t item) {
     int64_t batch = item / j->chunks, from = item % j->chunks * j->chunk, before = batch * j->g->pixels;
-    return (part){batch, before + from, before + least(from + j->chunk, j->g->pixels)};
+    return (part){batch, before + from, before + min(from + j->chunk, j->g->pixels)};
 }
 
 static float dot(const float *restrict a, const float *restrict b, int64_t n) {
@@ -91,10 +91,10 @@ static void forward_part(const void *argument, int64_t item, float *gates) {
     const float *means = j->means + p.batch * 2 * n;
     channel_gates(gates, means, n);
     for (; p.first < p.last; p.first += TILE) {
-        int64_t rows = least(TILE, p.last - p.first);
+        int64_t rows = min(TILE, p.last - p.first);
         for (int64_t r = 0; r < rows; r++) {
             exchange_pixel(z + r * deep, gates, means, j, p.first + r);
-            expect(at(j->residual, (p.first + r + 8) * g->outputs, g->dtype), g->outputs, g->dtype);
+            prefetch(at(j->residual, (p.first + r + 8) * g->outputs, g->dtype), g->outputs, g->dtype);
             load(out + r * wide, at(j->residual, (p.first + r) * g->outputs, g->dtype), g->outputs, g->dtype);
             for (int64_t i = 0; i < wide; i++) out[r * wide + i] += j->bias[i];
         }
@@ -127,7 +127,7 @@ static void backward_part(const void *argument, int64_t item, float *gates) {
     int in_place = g->dtype == FLOAT32 && wide == g->outputs;
     channel_gates(gates, means, n);
     for (; p.first < p.last; p.first += TILE) {
-        int64_t rows = least(TILE, p.last - p.first);
+        int64_t rows = min(TILE, p.last - p.first);
         for (int64_t r = 0; r < rows; r++) exchange_pixel(z + r * deep, gates, means, j, p.first + r);
         float *grad = in_place ? (float *)j->grad + p.first * wide : room;
         if (!in_place) load_rows(grad, wide, j->grad, p.first, rows, g->outputs, g->outputs, g->dtype);
@@ -172,7 +172,7 @@ static int run_parts(const job *j, work each) {
 /* Cuts the images into parts, each with room for `size` sums. */
 static int cut(job *j, int64_t size) {
     j->size = size;
-    j->chunk = ceil_div(j->g->pixels, MOST_CHUNKS) + LEAST_CHUNK;
+    j->chunk = ceil_div(j->g->pixels, MAX_CHUNKS) + MIN_CHUNK;
     j->chunks = ceil_div(j->g->pixels, j->chunk);
     return size && !(j->partials = calloc((size_t)((j->g->batch * j->chunks + 1) * size), sizeof(float)));
 }

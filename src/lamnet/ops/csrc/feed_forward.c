@@ -8,7 +8,7 @@
 #include "pixel.h"
 #include <stdlib.h>
 
-enum { ROWS = 32, COLUMNS = 64, TAPS = 9, MOST_CHUNKS = 64 };
+enum { ROWS = 32, COLUMNS = 64, TAPS = 9, MAX_CHUNKS = 64 };
 
 typedef struct { int64_t threads, dtype, batch, height, width, channels, hidden; } geometry; /* hidden: both halves */
 
@@ -17,7 +17,7 @@ typedef struct {
     const void *x, *grad;
     void *out, *hidden, *grad_x; /* hidden: behind the first 1x1, or NULL */
     float *in, *in_bias, *taps, *taps_bias, *out_weight, *out_bias; /* padded, as gemm and convolve take them; */
-    float *taps_back, *nothing; /* for the backward in and out_weight as they are stored; taps in reverse order; zeros */
+    float *taps_back, *zeros; /* for the backward in and out_weight as they are stored; taps in reverse order; zeros */
     float *partials;
     int64_t chunk; /* strips of one */
 } job;
@@ -36,7 +36,7 @@ static int is_inside(const geometry *g, int64_t y) { return y >= 0 && y < g->hei
 static void hidden_line(float *to, float *x, const job *j, strip t, int64_t y) {
     const geometry *g = j->g;
     int64_t deep = padded(g->channels), wide = padded(g->hidden);
-    int64_t first = t.left == 0, last = least(t.columns + 2, g->width - t.left + 1), n = is_inside(g, y) ? last - first : 0;
+    int64_t first = t.left == 0, last = min(t.columns + 2, g->width - t.left + 1), n = is_inside(g, y) ? last - first : 0;
     clear_around(to, t.columns + 2, first, first + n, wide);
     if (!n) return;
     int64_t pixel = (t.batch * g->height + y) * g->width + t.left;
@@ -68,8 +68,8 @@ static int64_t strips_of(const geometry *g) {
 static strip strip_of(const geometry *g, int64_t item) {
     int64_t down = ceil_div(g->height, ROWS), across = ceil_div(g->width, COLUMNS);
     strip t = {item / (down * across), item / across % down * ROWS, item % across * COLUMNS, 0, 0};
-    t.rows = least(ROWS, g->height - t.top);
-    t.columns = least(COLUMNS, g->width - t.left);
+    t.rows = min(ROWS, g->height - t.top);
+    t.columns = min(COLUMNS, g->width - t.left);
     return t;
 }
 
@@ -105,7 +105,7 @@ static sums_of sums_at(float *all, const geometry *g) {
 /* One line of what the first 1x1 gave, two pixels more on either side. */
 static void kept_line(float *to, const job *j, strip t, int64_t y) {
     const geometry *g = j->g;
-    int64_t wide = padded(g->hidden), first = t.left < 2 ? 2 - t.left : 0, last = least(t.columns + 4, g->width - t.left + 2);
+    int64_t wide = padded(g->hidden), first = t.left < 2 ? 2 - t.left : 0, last = min(t.columns + 4, g->width - t.left + 2);
     int64_t n = is_inside(g, y) ? last - first : 0, pixel = (t.batch * g->height + y) * g->width + t.left;
     clear_around(to, t.columns + 4, first, first + n, wide);
     load_rows(to + first * wide, wide, j->hidden, pixel - 2 + first, n, g->hidden, g->hidden, g->dtype);
@@ -117,7 +117,7 @@ static void gated_line(float *to, float *z, float *grad, const job *j, strip t, 
                        int64_t line, int64_t above, sums_of sums) {
     const geometry *g = j->g;
     int64_t deep = padded(g->channels), wide = padded(g->hidden), offset[TAPS];
-    int64_t first = t.left == 0, last = least(t.columns + 2, g->width - t.left + 1), n = is_inside(g, y) ? last - first : 0;
+    int64_t first = t.left == 0, last = min(t.columns + 2, g->width - t.left + 1), n = is_inside(g, y) ? last - first : 0;
     clear_around(to, t.columns + 2, first, first + n, wide);
     if (!n) return;
     for (int64_t k = 0; k < TAPS; k++) offset[k] = (above + k / 3) % 3 * line + (first + k % 3) * wide;
@@ -125,7 +125,7 @@ static void gated_line(float *to, float *z, float *grad, const job *j, strip t, 
     load_rows(grad, deep, j->grad, (t.batch * g->height + y) * g->width + t.left - 1 + first, n, g->channels, g->channels,
               g->dtype);
     to += first * wide;
-    gemm(to, wide, (rows_of){grad, deep, 1}, j->out_weight, wide, j->nothing, n, g->channels);
+    gemm(to, wide, (rows_of){grad, deep, 1}, j->out_weight, wide, j->zeros, n, g->channels);
     int64_t half = g->hidden / 2;
     for (int64_t i = 0; i < n; i++) gate_backward(to + i * wide, to + i * wide + half, z + i * wide, z + i * wide + half, half);
     if (y < t.top || y >= t.top + t.rows) return;
@@ -144,7 +144,7 @@ static void input_line(float *x, float *grad_x, const float *grad, const job *j,
     float scale[COLUMNS];
     load_rows(x, deep, j->x, first, t.columns, g->channels, g->channels, g->dtype);
     for (int64_t i = 0; i < t.columns; i++) scale[i] = normalise(x + i * deep, g->channels);
-    gemm(grad_x, deep, (rows_of){grad, wide, 1}, j->in, deep, j->nothing, t.columns, g->hidden);
+    gemm(grad_x, deep, (rows_of){grad, wide, 1}, j->in, deep, j->zeros, t.columns, g->hidden);
     gemm(sums.in, wide, (rows_of){x, 1, deep}, grad, wide, NULL, deep, t.columns);
     add_rows(sums.in + deep * wide, grad, t.columns, wide);
     for (int64_t i = 0; i < t.columns; i++, first++, x += deep, grad_x += deep) {
@@ -164,7 +164,7 @@ static void backward_strip(const job *j, strip t, float *kept, sums_of sums) {
         gated_line(grads + (y + 2) % 3 * pitch, z, grad, j, t, t.top + y - 1, kept, kept_pitch, (y + 1) % 3, sums);
         if (y < 2) continue;
         for (int64_t k = 0; k < TAPS; k++) offset[k] = (y + k / 3) % 3 * pitch + k % 3 * wide;
-        convolve_line(z, grads, j->taps_back, j->nothing, offset, TAPS, wide, t.columns);
+        convolve_line(z, grads, j->taps_back, j->zeros, offset, TAPS, wide, t.columns);
         input_line(x, grad, z, j, t, t.top + y - 2, sums);
     }
 }
@@ -172,7 +172,7 @@ static void backward_strip(const job *j, strip t, float *kept, sums_of sums) {
 static void backward_chunk(const void *argument, int64_t item, float *scratch) {
     const job *j = argument;
     sums_of sums = sums_at(j->partials + item * partial_floats(j->g), j->g);
-    for (int64_t i = item * j->chunk; i < least((item + 1) * j->chunk, strips_of(j->g)); i++)
+    for (int64_t i = item * j->chunk; i < min((item + 1) * j->chunk, strips_of(j->g)); i++)
         backward_strip(j, strip_of(j->g, i), scratch, sums);
 }
 
@@ -202,9 +202,9 @@ int lamnet_feed_forward(void *const *data, const int64_t *numbers) {
 int lamnet_feed_forward_backward(void *const *data, const int64_t *numbers) {
     const geometry *g = (const geometry *)numbers;
     int64_t deep = padded(g->channels), wide = padded(g->hidden), size = partial_floats(g), strips = strips_of(g);
-    int64_t most = deep > wide ? deep : wide;
-    float *all = calloc((size_t)(g->hidden * deep + (2 * TAPS + 1) * wide + g->channels * wide + most + 3 * deep), sizeof(float));
-    int64_t chunk = ceil_div(strips, MOST_CHUNKS), chunks = strips ? ceil_div(strips, chunk) : 0;
+    int64_t longer = deep > wide ? deep : wide;
+    float *all = calloc((size_t)(g->hidden * deep + (2 * TAPS + 1) * wide + g->channels * wide + longer + 3 * deep), sizeof(float));
+    int64_t chunk = ceil_div(strips, MAX_CHUNKS), chunks = strips ? ceil_div(strips, chunk) : 0;
     float *sums = calloc((size_t)((chunks + !chunks) * size), sizeof(float));
     if (!all || !sums) return free(all), free(sums), 1;
     job j = {.g = g, .grad = data[0], .x = data[1], .hidden = data[2], .grad_x = data[12], .in = all, .partials = sums,
@@ -216,14 +216,14 @@ int lamnet_feed_forward_backward(void *const *data, const int64_t *numbers) {
     j.taps_back = j.taps_bias + wide;
     for (int64_t k = 0; k < TAPS; k++) load(j.taps_back + k * wide, j.taps + (TAPS - 1 - k) * wide, wide, FLOAT32);
     j.out_weight = j.taps_back + TAPS * wide;
-    j.nothing = as_stored(j.out_weight, stored[6], g->channels, g->hidden, wide, g->dtype);
+    j.zeros = as_stored(j.out_weight, stored[6], g->channels, g->hidden, wide, g->dtype);
     scale_rows(j.out_weight, stored[8], g->channels, g->hidden, wide, g->dtype);
     int64_t floats = (3 * (COLUMNS + 4) + 4 * (COLUMNS + 2)) * wide + 2 * (COLUMNS + 2) * deep;
     int failed = parallel(backward_chunk, &j, chunks, floats, g->threads);
     for (int64_t c = 1; c < chunks; c++)
         for (int64_t i = 0; i < size; i++) sums[i] += sums[c * size + i];
     sums_of s = sums_at(sums, g);
-    float *gain = j.nothing + most, *offset = gain + deep, *factors = offset + deep, *in_bias = s.in + deep * wide;
+    float *gain = j.zeros + longer, *offset = gain + deep, *factors = offset + deep, *in_bias = s.in + deep * wide;
     unfold_norm(s.in, in_bias, wide, gain, offset, stored[2], stored[0], stored[1], g->hidden, g->channels, g->dtype);
     unfold_factors(s.out, s.out_bias, deep, factors, stored[6], stored[7], stored[8], g->channels, g->hidden, g->dtype);
     store(grads[0], gain, g->channels, g->dtype);

@@ -6,7 +6,7 @@
 #include "vecmath.h"
 #include <stdlib.h>
 
-enum { MOST_CHUNKS = 64 };
+enum { MAX_CHUNKS = 64 };
 
 typedef struct {
     job j;
@@ -55,7 +55,7 @@ static strides packed(const geometry *g, int64_t channels) {
 
 /* The same tile and as many rows around it, as far as the image goes, as its gradient depends on. */
 static tile widened(tile t, const geometry *g) {
-    int64_t last = least(t.first + t.rows + g->reach, g->axis);
+    int64_t last = min(t.first + t.rows + g->reach, g->axis);
     t.first = t.first > g->reach ? t.first - g->reach : 0;
     t.rows = last - t.first;
     return t;
@@ -97,7 +97,7 @@ static int64_t partial_floats(const geometry *g) {
 static void backward_chunk(const void *argument, int64_t item, float *scratch) {
     const focal *f = argument;
     float *sums = f->partials + item * partial_floats(f->j.g);
-    for (int64_t i = item * f->chunk; i < least((item + 1) * f->chunk, f->tiles); i++)
+    for (int64_t i = item * f->chunk; i < min((item + 1) * f->chunk, f->tiles); i++)
         backward_tile(f, tile_of(&f->j, i), scratch, sums);
 }
 
@@ -135,8 +135,8 @@ int lamnet_focal_backward(void *const *data, const int64_t *numbers) {
     focal f = {.j = {.g = g, .grad = data[0], .value = data[1], .grad_value = data[6]}, .gates = data[2]};
     int64_t gates = g->heads * g->taps, wide = padded(gates), span = 2 * g->reach + 1, size = partial_floats(g);
     f.tiles = lay_tiles(&f.j);
-    f.chunk = ceil_div(f.tiles, MOST_CHUNKS);
-    int64_t chunks = f.tiles ? ceil_div(f.tiles, f.chunk) : 0, rows = least(f.j.rows + 2 * g->reach, g->axis);
+    f.chunk = ceil_div(f.tiles, MAX_CHUNKS);
+    int64_t chunks = f.tiles ? ceil_div(f.tiles, f.chunk) : 0, rows = min(f.j.rows + 2 * g->reach, g->axis);
     float *all = calloc((size_t)((2 * span + 1 + gates + 1) * g->channels), sizeof(float));
     float *sums = calloc((size_t)((chunks + 1) * size), sizeof(float)), *row = sums + chunks * size;
     if (!all || !sums) return free(all), free(sums), 1;

@@ -32,7 +32,7 @@ static void gather_weights(float *to, const job *j, tile t, int64_t halo) {
     const geometry *g = j->g;
     int64_t gates = g->heads * g->taps, row = t.width * gates;
     gather(to, j->weight, g->weight, g, t, halo, gates);
-    int64_t first = t.first < halo ? halo - t.first : 0, last = least(t.rows + 2 * halo, g->axis - t.first + halo);
+    int64_t first = t.first < halo ? halo - t.first : 0, last = min(t.rows + 2 * halo, g->axis - t.first + halo);
     if (g->logits)
         for (int64_t i = first * row; i < last * row; i++) to[i] = hyperbolic_tangent(to[i]);
     for (int64_t i = first * t.width; i < last * t.width; i++) by_taps(to + i * gates, g);

@@ -34,8 +34,8 @@ static int64_t lay_tiles(job *j) {
     const geometry *g = j->g;
     if (!g->batch || !g->axis || !g->across) return 0;
     int contiguous_across = g->value.across < g->value.along; /* then tiles are wider, to read whole cache lines */
-    j->width = least(g->across, contiguous_across ? 4 : 1);
-    j->rows = least(g->axis, contiguous_across ? 64 : 128);
+    j->width = min(g->across, contiguous_across ? 4 : 1);
+    j->rows = min(g->axis, contiguous_across ? 64 : 128);
     return g->batch * ceil_div(g->axis, j->rows) * ceil_div(g->across, j->width);
 }
 
@@ -49,8 +49,8 @@ static tile tile_of(const job *j, int64_t item) {
     const geometry *g = j->g;
     int64_t along = ceil_div(g->axis, j->rows), across = ceil_div(g->across, j->width);
     tile t = {item / (along * across), item % along * j->rows, 0, item / along % across * j->width, 0};
-    t.rows = least(j->rows, g->axis - t.first);
-    t.width = least(j->width, g->across - t.across);
+    t.rows = min(j->rows, g->axis - t.first);
+    t.width = min(j->width, g->across - t.across);
     return t;
 }
 
@@ -71,7 +71,7 @@ static void gather(float *to, const void *from, strides s, const geometry *g, ti
         }
         int64_t start = t.batch * s.batch + along * s.along + t.across * s.across;
         for (int64_t x = 0; x < t.width; x++) {
-            expect(at(from, start + AHEAD * s.along + x * s.across, g->dtype), channels, g->dtype);
+            prefetch(at(from, start + AHEAD * s.along + x * s.across, g->dtype), channels, g->dtype);
             load(to + x * channels, at(from, start + x * s.across, g->dtype), channels, g->dtype);
         }
     }
@@ -96,10 +96,10 @@ static inline vec transposed_4x4(vec x) {
 }
 
 static int64_t longest(const geometry *g) {
-    int64_t most = 1;
+    int64_t longer = 1;
     for (int64_t i = 0; i < g->tables; i++)
-        if (g->tap[2 * g->taps + i] > most) most = g->tap[2 * g->taps + i];
-    return most;
+        if (g->tap[2 * g->taps + i] > longer) longer = g->tap[2 * g->taps + i];
+    return longer;
 }
 
 /* tables[i][r] = mean of `length_i` rows of the tile from r. Returns the tile, which stands in `plain` or is a table. */
@@ -205,7 +205,7 @@ static inline __attribute__((always_inline)) void correlate_fast(float *restrict
     for (int64_t k = 0; k < g->taps; k += 4) {
         vec product[4];
         for (int i = 0; i < 4; i++) {
-            const float *x = tables + offset[least(k + i, g->taps - 1)];
+            const float *x = tables + offset[min(k + i, g->taps - 1)];
             product[i] = low * *(const vec *)x;
             if (channels == 32) {
                 vec rest = high * *(const vec *)(x + 16);

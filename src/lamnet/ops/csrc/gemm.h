@@ -11,9 +11,9 @@
 #define LANES 16
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4)));
 #ifdef __AVX512F__
-enum { WIDE = 4 }; /* vectors of columns that stay in registers for 6 rows */
+enum { VECTORS = 4 }; /* vectors of columns that stay in registers for 6 rows */
 #else
-enum { WIDE = 1 };
+enum { VECTORS = 1 };
 #endif
 
 static inline int64_t padded(int64_t n) { return ceil_div(n, LANES) * LANES; }
@@ -28,26 +28,26 @@ static inline __attribute__((always_inline)) vec plus_product(vec sum, float a, 
 }
 
 static inline __attribute__((always_inline)) void gemm_block(float *out, int64_t pitch, rows_of a, const float *w,
-        int64_t columns, const float *start, int64_t depth, const int rows, const int wide, const int pairs) {
-    vec sum[6][WIDE];
+        int64_t columns, const float *start, int64_t depth, const int rows, const int vectors, const int pairs) {
+    vec sum[6][VECTORS];
     for (int r = 0; r < rows; r++)
-        for (int v = 0; v < wide; v++) sum[r][v] = *(const vec *)((start ? start : out + r * pitch) + v * LANES);
+        for (int v = 0; v < vectors; v++) sum[r][v] = *(const vec *)((start ? start : out + r * pitch) + v * LANES);
     for (int64_t i = 0; i < depth; i++) {
-        vec c[WIDE];
-        for (int v = 0; v < wide; v++) c[v] = *(const vec *)(w + i * columns + v * LANES);
+        vec c[VECTORS];
+        for (int v = 0; v < vectors; v++) c[v] = *(const vec *)(w + i * columns + v * LANES);
         for (int r = 0; r < rows; r++)
-            for (int v = 0; v < wide; v++) sum[r][v] = plus_product(sum[r][v], a.x[r * a.row + i * a.step], c[v], pairs);
+            for (int v = 0; v < vectors; v++) sum[r][v] = plus_product(sum[r][v], a.x[r * a.row + i * a.step], c[v], pairs);
     }
     for (int r = 0; r < rows; r++)
-        for (int v = 0; v < wide; v++) *(vec *)(out + r * pitch + v * LANES) = sum[r][v];
+        for (int v = 0; v < vectors; v++) *(vec *)(out + r * pitch + v * LANES) = sum[r][v];
 }
 
 static inline __attribute__((always_inline)) void gemm_columns(float *out, int64_t pitch, rows_of a, const float *w,
-        int64_t columns, const float *start, int64_t rows, int64_t depth, const int wide, const int pairs) {
+        int64_t columns, const float *start, int64_t rows, int64_t depth, const int vectors, const int pairs) {
     int64_t r = 0;
-    for (; r + 6 <= rows; r += 6, a.x += 6 * a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 6, wide, pairs);
-    for (; r + 2 <= rows; r += 2, a.x += 2 * a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 2, wide, pairs);
-    for (; r < rows; r++, a.x += a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 1, wide, pairs);
+    for (; r + 6 <= rows; r += 6, a.x += 6 * a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 6, vectors, pairs);
+    for (; r + 2 <= rows; r += 2, a.x += 2 * a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 2, vectors, pairs);
+    for (; r < rows; r++, a.x += a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 1, vectors, pairs);
 }
 
 void gemm(float *out, int64_t pitch, rows_of a, const float *w, int64_t columns, const float *start, int64_t rows,

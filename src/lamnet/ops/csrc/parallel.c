@@ -26,7 +26,7 @@ static void run(void *argument) {
 
 int parallel(work each, const void *job, int64_t items, int64_t floats, int64_t threads) {
     if (!pool || items < 2) threads = 1;
-    threads = least(threads, items);
+    threads = min(threads, items);
     if (threads < 1) return 0;
     floats = ceil_div(floats, 16) * 16;
     float *scratch = aligned_alloc(64, (size_t)(threads * floats + 16) * sizeof(float));

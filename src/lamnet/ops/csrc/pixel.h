@@ -5,7 +5,7 @@
 static inline void load_rows(float *to, int64_t pitch, const void *from, int64_t first, int64_t rows, int64_t from_pitch,
                       int64_t n, int64_t dtype) {
     for (int64_t r = 0; r < rows; r++) {
-        expect(at(from, (first + r + 8) * from_pitch, dtype), n, dtype);
+        prefetch(at(from, (first + r + 8) * from_pitch, dtype), n, dtype);
         load(to + r * pitch, at(from, (first + r) * from_pitch, dtype), n, dtype);
         for (int64_t i = n; i < pitch; i++) to[r * pitch + i] = 0;
     }
