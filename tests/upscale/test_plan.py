@@ -142,7 +142,7 @@ def test_shipped_weights_tile_a_photograph(photograph: np.ndarray, size: str, sc
     network = weights.load(size, scale)
     whole, tiles = (Upscaler(network, "cpu", tile=tile)(photograph) for tile in (None, 512))
     psnr = -10 * np.log10(np.square(whole - tiles).mean())
-    print(f"{size} x{scale}, {photograph.shape}: {psnr:.1f} dB")  # noqa: T201 (a figure for LOG.md)
+    print(f"{size} x{scale}, {photograph.shape}: {psnr:.1f} dB")  # noqa: T201 (a figure for docs/log)
     assert psnr >= 60
     plan = fixed(network.config, *photograph.shape[:2], 512, FOOTPRINT)
     for axis, edges in ((0, {row[0].top for row in plan.rows()}), (1, {box.left for box in next(plan.rows())})):

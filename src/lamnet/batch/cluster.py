@@ -27,7 +27,9 @@ ATTEMPTS = 3  # at one picture; one that takes three workers down is given up
 
 
 def run(request: Request) -> Generator[Event]:
-    """As `local.run`, on the cluster that RAY_ADDRESS names or on this machine, in the order in which results come.
+    """Upscale what a request asks for on the cluster that RAY_ADDRESS names, or on a cluster of this machine.
+
+    Outcomes come in the order in which results do.
 
     Files, weights among them, have the same paths on every machine. What a lost worker was at is done again elsewhere;
     a result appears whole or not at all, so one that exists is kept, also that of a picture listed by name. Workers

@@ -1,4 +1,4 @@
-"""What became of one picture or video."""
+"""The outcome of one picture or video, and the events of a batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a request's pictures lie: in folders of this machine, or in buckets."""
+"""The places of a request's pictures: folders of this machine, or buckets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one call asks for, in plain values: the command makes it, and workers on other machines get it."""
+"""The request of one call, in plain values: the command makes it, and workers on other machines get it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of a picture format, its data: what a format can hold, and what is learned of a file at its opening."""
+"""Data of the contract that each picture format keeps: what a format can hold, and what is learned of a file at its opening."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Format:
 
 @dataclass(frozen=True)
 class PageExtras:
-    """What a page's file holds that libvips does not see.
+    """Facts of a page that libvips does not see.
 
     Attributes:
         blobs: EXIF, XMP by libvips' names, used where libvips has found none.
@@ -59,7 +59,7 @@ class PageExtras:
 
 @dataclass(frozen=True)
 class Extras:
-    """What is learned of a file at its opening beside libvips' image; formats that carry more of their own extend it.
+    """Facts of a file, learned once at its opening, that libvips' image lacks; formats that carry more of their own extend it.
 
     Attributes:
         known: of the first pages, as many as are known.

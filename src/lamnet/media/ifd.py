@@ -62,7 +62,7 @@ class Layout:
 
     @property
     def start(self) -> int:
-        """Where the header says where the first directory is."""
+        """The place in the header that holds the first directory's offset."""
         return 8 if self.big else 4
 
 

@@ -78,7 +78,7 @@ def corrected_exif(source: pyvips.Image, size: tuple[int, int], limit: int | Non
 def kept(source: pyvips.Image, with_exif: bool = True) -> str:
     """Return libvips' `keep` for a result.
 
-    libvips writes no EXIF where that is not wanted from it, or where the source had none and it would state nothing.
+    libvips writes no EXIF where that is not wanted from it, or where the source had none and states no resolution.
     """
     return "all" if with_exif and (exif_of(source) or _resolution(source)) else "xmp:iptc:icc:other"
 

@@ -122,7 +122,7 @@ def paper(size: str, scale: int) -> Recipe:
 
 
 def short(size: str, scale: int) -> Recipe:
-    """The most from minutes to hours (LOG.md has the runs): small patches and batches, a high rate that falls to zero.
+    """The most from minutes to hours (docs/log/training.md has the runs): small patches and batches, a high rate that falls to zero.
 
     The last quarter, when the rate is low, lowers the squared error, which is what PSNR measures.
     """

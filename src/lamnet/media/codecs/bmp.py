@@ -34,7 +34,7 @@ def decoded(path: Path, image: BmpImageFile, file: IO[bytes]) -> NDArray[Any] | 
     arguments: Any = tile.args
     raw_mode, stride, direction = arguments
     if raw_mode in ("BGR;15", "BGR;16"):
-        return _rounded(np.asarray(image), green=int(raw_mode[-1]))
+        return _rounded(np.asarray(image), green=6 if raw_mode == "BGR;16" else 5)
     if raw_mode == "BGRX" and coding == _RAW:
         file.seek(tile.offset)
         rows = np.frombuffer(file.read(stride * image.height), np.uint8).reshape(image.height, image.width, 4)
@@ -65,12 +65,12 @@ def resolution_of(image: BmpImageFile) -> tuple[float, float]:
 
 
 def _rounded(pixels: NDArray[np.uint8], green: int) -> NDArray[np.uint8]:
-    """Return numbers of 5 bits, or of 6 in the `green` of 16 bits, stretched to 255 and rounded; Pillow cuts them off."""
+    """Return numbers of 5 bits, or so many of `green`, stretched to 255 and rounded, where Pillow has cut them off."""
     out = pixels.copy()
-    for band, most in enumerate((31, 63 if green == 6 else 31, 31)):
+    for band, white in enumerate((31, 2**green - 1, 31)):
         table = np.arange(256, dtype=np.uint8)
-        numbers = np.arange(most + 1)
-        table[numbers * 255 // most] = np.floor(numbers * (255 / most) + 0.5)
+        numbers = np.arange(white + 1)
+        table[numbers * 255 // white] = np.floor(numbers * (255 / white) + 0.5)
         out[..., band] = table[pixels[..., band]]
     return out
 

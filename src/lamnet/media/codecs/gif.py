@@ -27,7 +27,7 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
 
 
 def extras(path: Path) -> Extras:
-    """Learn nothing: libvips sees all there is."""
+    """Return no extras: libvips sees all there is."""
     return Extras()
 
 

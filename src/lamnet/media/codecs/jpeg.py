@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import mmap
 import re
 import struct
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -40,11 +41,12 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # that ends a scan's data
 _OF_THE_CODING = (_APP0, 0xE8, 0xEB, 0xEC, 0xED, 0xEE)  # JFIF, SPIFF, JPEG XT and seals, Ducky, Photoshop, Adobe
 _CARRIED_ELSEWHERE = (_EXIF, _XMP, b"ICC_PROFILE\0", _MPF)
 _LARGEST_TURNED = 100_000_000  # pixels
+_BLOCK = 2**24  # bytes copied at a time
 
 
 @dataclass(frozen=True)
 class JpegExtras(Extras):
-    """What a JPEG holds for a JPEG beside its picture and the picture's EXIF, XMP, profile and IPTC.
+    """Attachments of a JPEG that a result in JPEG keeps; EXIF, XMP, profile and IPTC go other ways.
 
     Attributes:
         segments: (marker, contents) of comments, makers' notes, the rest of long XMP.
@@ -64,7 +66,7 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
 
 
 def extras(path: Path) -> JpegExtras:
-    """Learn what stands beside and behind the picture. Raises OSError."""
+    """Learn the attachments: segments, further pictures, a film. Raises OSError."""
     segments: list[tuple[int, bytes]] = []
     index = None
     with _mapped(path) as data:
@@ -102,21 +104,20 @@ def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: 
                 )
         vips.write(FORMAT.name, path, image, keep=metadata.kept(source, with_exif=exif is None), **FORMAT.options)
         _insert_segments(path, exif, own, trailer)
-        with path.open("ab") as file:
-            trailer.append_to(file)
+        trailer.append_to(path)
 
 
 @dataclass(frozen=True)
 class _Trailer:
-    """What follows a picture: the source's bytes from `start` on.
+    """The bytes that follow a picture in its file, from `start` to `end`.
 
     Attributes:
-        data: the source file.
         changed: what stands in place of (start, end) there: pictures turned as the picture was.
     """
 
-    data: Any
+    file: IO[bytes]
     start: int
+    end: int
     changed: Mapping[tuple[int, int], bytes]
 
     @property
@@ -126,32 +127,41 @@ class _Trailer:
 
     def moved(self, at: int) -> int:
         """Return how far behind a result's picture a place of the source comes to lie."""
-        return (
-            at - self.start + sum(len(data) - end + start for (start, end), data in self.changed.items() if end <= at)
-        )
+        grown = sum(len(data) - end + start for (start, end), data in self.changed.items() if end <= at)
+        return at - self.start + grown
 
-    def append_to(self, file: IO[bytes]) -> None:
-        """Write the bytes for a result."""
+    def append_to(self, path: Path) -> None:
+        """Write the bytes for a result at the end of its file."""
         at = self.start
-        with memoryview(self.data) as source:
+        with path.open("ab") as out:
             for (start, end), changed in sorted(self.changed.items()):
-                file.write(source[at:start])
-                file.write(changed)
+                self._copy(out, at, start)
+                out.write(changed)
                 at = end
-            file.write(source[at:])
+            self._copy(out, at, self.end)
+
+    def _copy(self, out: IO[bytes], start: int, end: int) -> None:
+        self.file.seek(start)
+        while start < end and (block := self.file.read(min(_BLOCK, end - start))):
+            out.write(block)
+            start += len(block)
 
 
 @contextmanager
 def _trailer_of(picture: Picture, own: JpegExtras) -> Generator[_Trailer]:
+    """Open the source where something follows its picture; turn the pictures there as the picture has been."""
     start, end = own.trailer
     if start == end:
-        yield _Trailer(b"", 0, {})
+        yield _Trailer(io.BytesIO(), 0, 0, {})
         return
-    with vips.naming_errors(picture.path, "cannot be read"):
-        file = picture.path.open("rb")
-    with file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        places = own.index.places if own.index and picture.orientation > 1 else []
-        yield _Trailer(data, start, {(a, b): _turned(data[a:b], picture.orientation) for a, b in places})
+    changed: dict[tuple[int, int], bytes] = {}
+    with ExitStack() as stack:
+        with vips.naming_errors(picture.path, "cannot be read"):
+            file = stack.enter_context(picture.path.open("rb"))
+            for first, last in own.index.places if own.index and picture.orientation > 1 else ():
+                file.seek(first)
+                changed[first, last] = _turned(file.read(last - first), picture.orientation)
+        yield _Trailer(file, start, end, changed)
 
 
 def _insert_segments(path: Path, exif: bytes | None, own: JpegExtras, trailer: _Trailer) -> None:

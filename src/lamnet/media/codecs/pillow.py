@@ -88,7 +88,7 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
 
 
 def extras(path: Path) -> Extras:
-    """Learn the size that the header claims; nothing of a broken file. Raises OSError."""
+    """Learn the size that the header claims, unless it is broken. Raises OSError."""
     with path.open("rb") as file:
         try:
             return Extras(size=_opened(file).size)

@@ -41,7 +41,7 @@ _BEHIND_HEADER = 8 + 25
 
 @dataclass(frozen=True)
 class PngExtras(Extras):
-    """What a PNG holds for a PNG: `chunks` of texts but for XMP and EXIF, and of colours, as they were."""
+    """Chunks of a PNG that a result in PNG keeps as they were: texts but for XMP and EXIF, and colours."""
 
     chunks: bytes = b""
 

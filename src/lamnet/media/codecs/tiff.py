@@ -62,7 +62,7 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
 
 
 def extras(path: Path) -> Extras:
-    """Learn of each page its EXIF, and whether it is oriented or reduced; nothing of pages behind a broken one."""
+    """Learn of each page its EXIF, and whether it is oriented or reduced; pages behind a broken one stay unknown."""
     known: list[PageExtras] = []
     with path.open("rb") as file, suppress(BrokenError):
         layout = Layout.of(file)

@@ -34,7 +34,7 @@ _FRAME_HEADER, _FRAME_DELAY = 16, 12  # bytes; where in it
 
 @dataclass(frozen=True)
 class WebpExtras(Extras):
-    """What a WebP tells a WebP: whether its first frame is `lossless`."""
+    """The coding that a result in WebP keeps: whether the first frame is `lossless`."""
 
     lossless: bool = False
 
