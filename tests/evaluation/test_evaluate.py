@@ -41,6 +41,7 @@ def figures() -> list[Any]:
 
 
 @pytest.mark.parametrize(("name", "convention", "scale"), figures())
+@pytest.mark.thorough
 def test_bicubic_gives_the_known_figures(shared: Path, name: str, convention: Convention, scale: int) -> None:
     result = evaluate("bicubic", scale, shared / "data" / "benchmarks", [name], Protocol(convention=convention))
     psnr_y, ssim_y = FIGURES[name, convention][scale - 2]

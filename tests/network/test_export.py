@@ -36,6 +36,7 @@ def test_onnx_agrees_at_any_size(network: LAMNet, tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["n.onnx"]
 
 
+@pytest.mark.thorough
 def test_exported_program_agrees_at_any_size_and_has_only_pytorchs_operators(network: LAMNet, tmp_path: Path) -> None:
     export(network, tmp_path / "n.pt2")
     program = torch.export.load(tmp_path / "n.pt2")

@@ -89,6 +89,7 @@ def test_layer_by_layer_equals_the_whole(network: LAMNet, pixels: np.ndarray, ti
     np.testing.assert_allclose(Upscaler(network, "cpu", tile=tile, exact=True)(picture), whole, atol=1e-4)
 
 
+@pytest.mark.thorough
 def test_layer_by_layer_with_alpha(network: LAMNet, pixels: np.ndarray) -> None:
     rgba = np.concatenate([pixels, pixels[..., :1].clip(100, 140) - 100], -1)
     whole = Upscaler(network, "cpu", tile=None)(rgba)
@@ -104,6 +105,7 @@ def test_layer_by_layer_with_reference_networks(shared: Path, pixels: np.ndarray
     np.testing.assert_allclose(Upscaler(network, "cpu", tile=64, exact=True)(picture), whole, atol=1e-4)
 
 
+@pytest.mark.thorough
 def test_networks_whose_means_matter_are_run_layer_by_layer(network: LAMNet, tame: LAMNet, pixels: np.ndarray) -> None:
     picture = pixels.astype(np.float32) / 255
     for each, matter in ((network, True), (tame, False)):
@@ -113,11 +115,13 @@ def test_networks_whose_means_matter_are_run_layer_by_layer(network: LAMNet, tam
         assert -10 * np.log10(np.square(whole - tiles).mean()) > 60
 
 
+@pytest.mark.thorough
 def test_tiles_are_the_same_again(tame: LAMNet, pixels: np.ndarray) -> None:
     upscaler = Upscaler(tame, "cpu", tile=32)
     np.testing.assert_array_equal(upscaler(pixels), upscaler(pixels))
 
 
+@pytest.mark.thorough
 def test_tiles_show_no_seams(tame: LAMNet, pixels: np.ndarray) -> None:
     whole, tiles = (Upscaler(tame, "cpu", tile=tile)(pixels.astype(np.float32) / 255) for tile in (None, 50))
     difference = np.abs(np.diff(whole - tiles, axis=1)).mean((0, 2))
@@ -174,6 +178,7 @@ def test_a_full_gpu_gets_smaller_parts(tame: LAMNet, pixels: np.ndarray, monkeyp
     assert -10 * np.log10(np.square(whole - parts).mean()) > 60
 
 
+@pytest.mark.thorough
 def test_ensemble_is_the_mean_of_turned_pictures(tame: LAMNet, pixels: np.ndarray) -> None:
     picture = pixels.astype(np.float32) / 255
     up, ensemble = Upscaler(tame, "cpu"), Upscaler(tame, "cpu", ensemble=True)
