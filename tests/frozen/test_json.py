@@ -16,6 +16,8 @@ from PIL import Image
 from frozen.held import FOLDER, REWRITE, hold, shape
 from frozen.surface import run
 
+pytestmark = pytest.mark.thorough
+
 METRICS = "psnr_y,ssim_y,psnr_rgb,ssim_rgb"
 FIGURES = FOLDER / "evaluate.json"
 
