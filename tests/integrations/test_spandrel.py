@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,20 +18,13 @@ from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import LAMNet
 from support.exports import CONFIGS, lively
 from support.networks import published
+from support.peers import real_spandrel
 
 
 @pytest.fixture(scope="module")
-def spandrel() -> Any:
-    """The real one; torchvision, which two architectures import that are not used here, is a stub where it is absent."""
-    pytest.importorskip("einops", reason="spandrel is not installed; pip install -e '.[peers]'")
-    with pytest.MonkeyPatch.context() as patch:
-        if "torchvision" not in sys.modules:
-            stub = ModuleType("torchvision.transforms.functional")
-            vars(stub).update(InterpolationMode=None, rotate=None, normalize=None)
-            for name in ("torchvision", "torchvision.transforms"):
-                patch.setitem(sys.modules, name, ModuleType(name))
-            patch.setitem(sys.modules, stub.__name__, stub)
-        yield pytest.importorskip("spandrel", reason="spandrel is not installed; pip install -e '.[peers]'")
+def spandrel() -> Iterator[Any]:
+    with real_spandrel() as module:
+        yield module
 
 
 @pytest.fixture(scope="module")
