@@ -63,10 +63,15 @@ def _keep_windows(loader: Any) -> None:
     @wraps(read)
     def with_window(self: Any, path: str | Path) -> dict[str, Tensor]:
         state: dict[str, Tensor] = read(self, path)
-        window = _window_in_header(path) if _OURS in state else None
+        window = _window_in_header(path) if _OURS in state and _is_ours(self.registry.get(ID)) else None
         return state if window is None else {**state, WINDOW: torch.tensor([window.starts, window.lengths])}
 
     loader.load_state_dict_from_file = with_window
+
+
+def _is_ours(support: Any) -> bool:
+    """Whether a registry's LAMNet is the one made here, which takes the window, and not one of spandrel's own."""
+    return support is not None and type(support.architecture).__module__ == __name__
 
 
 def _window_in_header(path: str | Path) -> Window | None:
