@@ -5,20 +5,52 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
-    from lamnet.base.errors import LamnetError
+    from lamnet.base.errors import (
+        BackendError,
+        BadArgumentError,
+        BadDataError,
+        BadImageError,
+        BadWeightsError,
+        LamnetError,
+        MissingExtraError,
+    )
     from lamnet.network.config import LAMNetConfig
     from lamnet.network.model import LAMNet
     from lamnet.network.weights import load
     from lamnet.ops.fsa import fsa
     from lamnet.ops.window import Window
+    from lamnet.upscale.goal import Goal
     from lamnet.upscale.upscaler import Upscaler
 
-__all__ = ["LAMNet", "LAMNetConfig", "LamnetError", "Upscaler", "Window", "fsa", "load"]
+__all__ = [
+    "BackendError",
+    "BadArgumentError",
+    "BadDataError",
+    "BadImageError",
+    "BadWeightsError",
+    "Goal",
+    "LAMNet",
+    "LAMNetConfig",
+    "LamnetError",
+    "MissingExtraError",
+    "Upscaler",
+    "Window",
+    "fsa",
+    "load",
+]
 
+_ERRORS = "lamnet.base.errors"
 _HOME = {
+    "BackendError": _ERRORS,
+    "BadArgumentError": _ERRORS,
+    "BadDataError": _ERRORS,
+    "BadImageError": _ERRORS,
+    "BadWeightsError": _ERRORS,
+    "Goal": "lamnet.upscale.goal",
     "LAMNet": "lamnet.network.model",
     "LAMNetConfig": "lamnet.network.config",
-    "LamnetError": "lamnet.base.errors",
+    "LamnetError": _ERRORS,
+    "MissingExtraError": _ERRORS,
     "Upscaler": "lamnet.upscale.upscaler",
     "Window": "lamnet.ops.window",
     "fsa": "lamnet.ops.fsa",

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rich.progress import Progress
 
 from lamnet import LAMNet, LAMNetConfig, Upscaler
+from lamnet.base import progress
 from lamnet.base.errors import BadArgumentError, BadImageError, MissingExtraError
 from lamnet.batch import buckets
-from lamnet.batch import run as runs_
-from lamnet.batch.one import Outcome, Upscalers
+from lamnet.batch.outcome import Outcome
+from lamnet.batch.upscalers import Upscalers
 from lamnet.media import arrays
 from lamnet.upscale.goal import Goal
 
@@ -35,7 +35,7 @@ def test_what_is_an_address() -> None:
 def upscalers() -> Upscalers:
     torch.manual_seed(0)
     network = LAMNet(LAMNetConfig(scale=2, channels=8, groups=1, blocks=1, heads=2))
-    return Upscalers([network], Goal(2), lambda one: Upscaler(one, "cpu"), 100_000)
+    return Upscalers([Upscaler(network, "cpu")], Goal(2), 100_000)
 
 
 @pytest.fixture
@@ -53,9 +53,8 @@ def bucket(tmp_path: Path) -> Path:
 
 
 def transferred(inputs: list[Any], out: Any, upscalers: Upscalers, overwrite: bool = False) -> list[Outcome]:
-    transfer = buckets.transfer([str(name) for name in inputs], out and str(out), "_x2")
-    run = runs_.run(transfer.plan(), transfer.upscale_one, lambda: upscalers, overwrite, Progress(disable=True), None)
-    return list(run)
+    transfer = buckets.transfer([str(name) for name in inputs], out and str(out), "_x2", overwrite)
+    return [progress.finish(transfer.upscale(job, upscalers)) for job in transfer.jobs()]
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
@@ -68,7 +67,7 @@ def test_a_bucket_gives_what_a_folder_gives(bucket: Path, upscalers: Upscalers, 
     [problem] = [str(one.problem) for one in outcomes if one.problem]
     assert problem.startswith(f"{bucket.as_uri()}/bad.png: expected a picture")
     for source, result in (("a.png", "a_x2.png"), ("sub/b.png", "b_x2.png"), ("really.png", "really_x2.jpg")):
-        upscalers(9, 8).file(bucket / source, tmp_path / result)
+        upscalers.for_size(9, 8).file(bucket / source, tmp_path / result)
     written = files_in(tmp_path / "out")
     assert sorted(written) == ["a_x2.png", "really_x2.jpg", "sub/b_x2.png"]
     assert all(content == (tmp_path / Path(name).name).read_bytes() for name, content in written.items())

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,21 +16,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rich.progress import Progress
 
 from lamnet import LAMNet, LAMNetConfig, Upscaler
 from lamnet.base import files
-from lamnet.base.errors import BackendError, MissingExtraError
-from lamnet.batch import cluster, jobs, one
+from lamnet.base.errors import BackendError, BadWeightsError, MissingExtraError
+from lamnet.batch import cluster, ray_quirks
+from lamnet.batch.outcome import Outcome
+from lamnet.batch.request import Request
 from lamnet.media import arrays
 from lamnet.network import weights
-from lamnet.upscale.goal import Goal
 
 
 def test_without_ray_one_line_says_which_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"lamnet-sr\[ray\]"):
-        next(cluster.run([], one.upscale_one, lambda: pytest.fail("not needed"), False, Progress(), 0))
+        next(cluster.run(Request(("a.png",))))
 
 
 @pytest.fixture(scope="module")
@@ -70,42 +69,55 @@ class Ray(ModuleType):
     def shutdown(self) -> None: ...
 
 
-def run_with(ray: Ray, monkeypatch: pytest.MonkeyPatch, make: Callable[[], one.Upscalers]) -> None:
+def run_with(ray: Ray, monkeypatch: pytest.MonkeyPatch, model: Path | str, device: str = "cpu") -> None:
     monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setitem(sys.modules, "ray.data", ModuleType("ray.data"))
-    next(cluster.run([], one.upscale_one, make, False, Progress(disable=True), 0))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    next(cluster.run(Request(("a.png",), model=str(model), device=device)))
 
 
-def none_needed() -> one.Upscalers:
-    return one.Upscalers([], Goal(2), Upscaler, 1000)
-
-
-def test_a_cluster_that_cannot_be_had_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_cannot_be_had_is_one_line(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise Exception("The current node timed out\nduring startup")
 
     with pytest.raises(BackendError, match=r"timed out$"):
-        run_with(Ray(fail), monkeypatch, none_needed)
+        run_with(Ray(fail), monkeypatch, model)
 
 
-def test_a_cluster_that_never_answers_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_never_answers_is_one_line(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     over = threading.Event()
-    monkeypatch.setattr(cluster, "WAIT_S", 0.1)
+    monkeypatch.setattr(ray_quirks, "WAIT_S", 0.1)
     with pytest.raises(BackendError, match=r"none answered"):
-        run_with(Ray(lambda: over.wait(60) and None), monkeypatch, none_needed)
+        run_with(Ray(lambda: over.wait(60) and None), monkeypatch, model)
     over.set()
 
 
-def test_what_workers_would_refuse_is_known_before_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = LAMNet(LAMNetConfig(scale=2, channels=8, groups=1, blocks=1, heads=2))
-    ready = partial(Upscaler, device="nonsense")
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+def test_what_workers_would_refuse_is_known_before_there_are_any(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    never = Ray(lambda: pytest.fail("was started"))
     with pytest.raises(BackendError, match="nonsense"):
-        run_with(
-            Ray(lambda: pytest.fail("was started")),
-            monkeypatch,
-            partial(one.Upscalers, [network], Goal(2), ready, 1000),
-        )
+        run_with(never, monkeypatch, model, device="nonsense")
+    with pytest.raises(BadWeightsError, match=r"absent\.safetensors"):
+        run_with(never, monkeypatch, "absent.safetensors")
+
+
+def deadly() -> Callable[[], None]:
+    """What a worker runs first: poison.png kills it, and 2.png does so once. Made here, it is pickled with its code."""
+
+    def set_up() -> None:
+        from lamnet.batch import one
+
+        open_job = one.open_job
+
+        def dangerous(job: Any, upscalers: Any) -> Any:
+            killed = job.source.parent.parent / "killed"
+            if job.source.name == "poison.png" or (job.source.name == "2.png" and not killed.exists()):
+                killed.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return open_job(job, upscalers)
+
+        one.open_job = dangerous
+
+    return set_up
 
 
 @pytest.fixture
@@ -114,7 +126,14 @@ def two_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     pytest.importorskip("ray.data", reason='needs Ray Data: pip install "lamnet-sr[ray]"')
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    ray.init(num_cpus=2, object_store_memory=100_000_000, include_dashboard=False, log_to_driver=False)
+    runtime_env = {"worker_process_setup_hook": deadly()}
+    ray.init(
+        num_cpus=2,
+        object_store_memory=100_000_000,
+        include_dashboard=False,
+        log_to_driver=False,
+        runtime_env=runtime_env,
+    )
     yield
     ray.shutdown()
     torch.set_num_threads(threads)
@@ -129,22 +148,10 @@ def test_a_killed_worker_costs_nothing(two_workers: None, model: Path, tmp_path:
         arrays.write_array(folder / f"{number}.png", rng.integers(0, 255, (20, 30, 3), np.uint8))
     (folder / "bad.png").write_text("no picture")
     arrays.write_array(folder / "poison.png", np.zeros((7, 7, 3), np.uint8))
-    killed = tmp_path / "killed"
-
-    def make() -> one.Upscalers:
-        class Mortal(Upscaler):
-            def steps(self, picture: Any, target: Path) -> Iterator[float]:
-                if picture.path.name == "poison.png" or (picture.path.name == "2.png" and not killed.exists()):
-                    killed.touch()
-                    os.kill(os.getpid(), signal.SIGKILL)
-                yield from super().steps(picture, target)
-
-        return one.Upscalers([weights.load(str(model))], Goal(2), lambda network: Mortal(network, "cpu"), 1000)
-
-    todo = list(jobs.plan([str(folder)], tmp_path / "out", "_x2"))
-    outcomes = list(cluster.run(todo, one.upscale_one, make, False, Progress(disable=True), len(todo)))
-    assert killed.exists()
-    assert sorted(outcome.source.name for outcome in outcomes) == sorted(job.source.name for job in todo)
+    request = Request((str(folder),), str(tmp_path / "out"), model=str(model), device="cpu")
+    outcomes = [event for event in cluster.run(request) if isinstance(event, Outcome)]
+    assert (tmp_path / "killed").exists()
+    assert sorted(outcome.source.name for outcome in outcomes) == sorted(path.name for path in folder.iterdir())
     problems = {outcome.source.name: outcome.problem for outcome in outcomes if outcome.problem}
     assert set(problems) == {"bad.png", "poison.png"}
     assert "lost" in str(problems["poison.png"])

@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.batch import jobs
+from lamnet.media import arrays
 
 
 @pytest.fixture
@@ -22,8 +25,8 @@ def tree(tmp_path: Path) -> Path:
 
 
 def results(inputs: list[Path | str], out: Path | None, suffix: str = ".png") -> list[str]:
-    planned = jobs.plan([str(name) for name in inputs], out, "_x4")
-    return [f"{job.source.name} -> {job.result(suffix)}" for job in planned if job.problem is None]
+    found = jobs.find([str(name) for name in inputs], out, "_x4")
+    return [f"{job.source.name} -> {job.result(suffix)}" for job in found if job.problem is None]
 
 
 def test_a_changed_suffix_does_not_make_two_results_one(tree: Path) -> None:
@@ -40,14 +43,14 @@ def test_results_of_earlier_calls_are_no_sources(tree: Path) -> None:
     for name in ("a_x4.png", "a_x4.gif.png", "a_x2.5.png", "a_1920x1080.png", "a_x70.webp"):
         (tree / name).touch()
     (tree / "b_x4.png").touch()  # of nothing here
-    assert [job.source.name for job in jobs.plan([str(tree)], None, "_x4")][:4] == [
+    assert [job.source.name for job in jobs.find([str(tree)], None, "_x4")][:4] == [
         "a.bmp",
         "a.gif",
         "a.png",
         "b_x4.png",
     ]
-    assert len(list(jobs.plan([str(tree)], tree, "_x4"))) == 6
-    assert len(list(jobs.plan([str(tree)], tree / "out", "_x4"))) == 11
+    assert len(list(jobs.find([str(tree)], tree, "_x4"))) == 6
+    assert len(list(jobs.find([str(tree)], tree / "out", "_x4"))) == 11
 
 
 def test_what_a_pattern_finds_is_mirrored(tree: Path) -> None:
@@ -72,14 +75,14 @@ def test_patterns_find_no_results_of_earlier_calls(tree: Path) -> None:
 
 def test_a_result_does_not_take_the_place_of_a_source(tree: Path) -> None:
     (tree / "a_x4.png").touch()
-    first, second = jobs.plan([str(tree / "a.png"), str(tree / "a_x4.png")], None, "_x4")
+    first, second = jobs.find([str(tree / "a.png"), str(tree / "a_x4.png")], None, "_x4")
     assert first.problem
     assert first.problem.endswith(f"no other picture has, found {tree / 'a_x4.png'}")
     assert second.problem is None
 
 
 def test_a_source_whose_result_is_anothers_is_told_so(tree: Path) -> None:
-    first, second = jobs.plan([str(tree / "one" / "x.png"), str(tree / "two" / "x.png")], Path("out"), "_x4")
+    first, second = jobs.find([str(tree / "one" / "x.png"), str(tree / "two" / "x.png")], Path("out"), "_x4")
     assert (first.problem, second.problem) == (
         None,
         f"expected another name than that of {tree / 'one' / 'x.png'}, or another folder",
@@ -93,18 +96,18 @@ def test_a_source_named_twice_is_done_once(tree: Path) -> None:
 
 def test_an_empty_name_is_not_the_present_folder() -> None:
     with pytest.raises(BadArgumentError, match="empty"):
-        jobs.plan([""], None, "_x4")
+        jobs.find([""], None, "_x4")
 
 
 def test_a_slash_makes_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
-    (job,) = jobs.plan([str(tmp_path / "a.png")], f"{tmp_path}/v1.5/", "_x2")
+    (job,) = jobs.find([str(tmp_path / "a.png")], f"{tmp_path}/v1.5/", "_x2")
     assert job.result(".png") == tmp_path / "v1.5" / "a_x2.png"
 
 
 def test_a_name_that_the_system_refuses_leaves_the_others(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
-    names = [job.source.name for job in jobs.plan(["q" * 300 + ".png", str(tmp_path / "a.png")], tmp_path, "_x2")]
+    names = [job.source.name for job in jobs.find(["q" * 300 + ".png", str(tmp_path / "a.png")], tmp_path, "_x2")]
     assert names == ["q" * 300 + ".png", "a.png"]
 
 
@@ -120,6 +123,53 @@ def test_a_folder_that_cannot_be_read_is_a_job_that_fails(tmp_path: Path, monkey
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refusing)
-    good, bad = jobs.plan([str(tmp_path)], None, "_x2")
+    good, bad = jobs.find([str(tmp_path)], None, "_x2")
     assert good.source == tmp_path / "open" / "a.png"
     assert (bad.source, bad.problem) == (tmp_path / "shut", "cannot be read: Permission denied")
+
+
+def found_by(*arguments: Any) -> list[jobs.Job]:
+    return list(jobs.find(*arguments))
+
+
+def test_names_of_results(tmp_path: Path) -> None:
+    found = found_by([str(tmp_path / "a.b.png"), str(tmp_path / "b.jpg")], None, "_x3")
+    assert [job.target.name for job in found] == ["a.b_x3", "b_x3"]
+    [job] = found_by([str(tmp_path / "a.png")], tmp_path / "deep", "_x2")
+    assert job.target == tmp_path / "deep" / "a_x2"
+    [job] = found_by([str(tmp_path / "a.png")], tmp_path / "b.tif", "_x2")
+    assert (job.target, job.needs_suffix) == (tmp_path / "b.tif", False)
+    with pytest.raises(BadArgumentError, match="folder"):
+        found_by(["a.png", "b.png"], tmp_path / "b.tif", "_x2")
+
+
+@pytest.fixture
+def deep_tree(tmp_path: Path) -> Path:
+    """Pictures at two depths, a loop of links, a hidden folder, and results of an earlier call."""
+    for name in ("a.png", "a_x4.png", "sub/b.jpg", "sub/.cache/c.png", "out/a_x4.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        arrays.write_array(tmp_path / name, np.zeros((4, 4, 3), np.uint8))
+    (tmp_path / "sub" / "loop").symlink_to(tmp_path)
+    (tmp_path / "broken.png").symlink_to(tmp_path / "broken.png")
+    return tmp_path
+
+
+def test_folders_are_searched_below_and_mirrored(deep_tree: Path) -> None:
+    found = found_by([str(deep_tree)], deep_tree / "out", "_x4")
+    assert [job.source.relative_to(deep_tree) for job in found] == [Path("a.png"), Path("a_x4.png"), Path("sub/b.jpg")]
+    assert [job.target.relative_to(deep_tree) for job in found] == [
+        Path("out/a_x4"),
+        Path("out/a_x4_x4"),
+        Path("out/sub/b_x4"),
+    ]
+
+
+def test_results_beside_their_sources_are_no_sources(deep_tree: Path) -> None:
+    found = found_by([str(deep_tree)], None, "_x4")
+    assert [str(job.source.relative_to(deep_tree)) for job in found] == ["a.png", "out/a_x4.png", "sub/b.jpg"]
+
+
+def test_patterns(deep_tree: Path) -> None:
+    found = found_by([str(deep_tree / "**" / "?.*g")], deep_tree / "flat", "_x4")
+    assert [job.source.name for job in found] == ["a.png", "b.jpg"]
+    assert all(job.found for job in found)

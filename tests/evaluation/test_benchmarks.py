@@ -197,7 +197,7 @@ def test_empty_and_missing_folders_are_refused(tmp_path: Path) -> None:
     assert "found none" in refusal(tmp_path)
     assert "found no such folder" in refusal(tmp_path / "absent")
     (tmp_path / "S" / "HR").mkdir(parents=True)
-    (tmp_path / "S" / "HR" / "baby.psd").write_bytes(b"8BPS")
+    (tmp_path / "S" / "HR" / "baby.xcf").write_bytes(b"8BPS")
     assert "S: no pictures in HR (of the kinds " in refusal(tmp_path)
 
 

@@ -56,6 +56,10 @@ def corpus(folder: Path) -> list[Path]:
     frames[0].quantize(7).save(folder / "palette.png", transparency=2)
     frames[0].save(folder / "plain.bmp")
     frames[0].quantize(7).save(folder / "palette.bmp")
+    for suffix in (".tga", ".pcx", ".jp2", ".ppm", ".dds", ".qoi", ".sgi"):
+        frames[0].save(folder / f"rgb{suffix}")
+    Image.fromarray(rgba).save(folder / "rgba.ico", sizes=[(30, 20)])
+    Image.fromarray(rgba[..., 0].astype(np.uint16) * 257).save(folder / "deep.pgm")
     return sorted(folder.iterdir())
 
 

@@ -68,7 +68,7 @@ def test_other_endings_and_missing_folders_are_refused(network: LAMNet, tmp_path
         export(network, tmp_path / "n.tflite")
     with pytest.raises(BadArgumentError, match=r"n\.pt2: expected \.onnx or \.param for weights in float16"):
         export(network, tmp_path / "n.pt2", half=True)
-    with pytest.raises(BadArgumentError, match="cannot be written, there is no folder"):
+    with pytest.raises(BadArgumentError, match="cannot be written: there is no folder"):
         export(network, tmp_path / "none" / "n.pt2")
     assert list(tmp_path.iterdir()) == []
 

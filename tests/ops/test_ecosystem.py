@@ -101,7 +101,7 @@ def _train_one_step(rank: int, port: int, results: str) -> None:
     torch.save([parameter.grad for parameter in wrapped.parameters()], f"{results}/{rank}.pt")
     os._exit(
         0
-    )  # DDP's reducer would end the process group while it holds the GIL, and sometimes hang (LOG.md, training)
+    )  # DDP's reducer would end the process group while it holds the GIL, and sometimes hang (docs/log/training.md)
 
 
 @pytest.mark.skipif(not dist.is_available() or not dist.is_gloo_available(), reason="this PyTorch has no gloo")

@@ -20,3 +20,8 @@ def gradient(bands: int, dtype: type = np.uint8, size: tuple[int, int] = (24, 36
     most = 1.0 if dtype == np.float32 else np.iinfo(dtype).max
     parts = [rows / size[0], columns / size[1], (rows + columns) / sum(size), 1 - rows / size[0] / 2][:bands]
     return (np.stack(parts, -1) * most).astype(dtype)
+
+
+def doubled(pixels: np.ndarray) -> np.ndarray:
+    """What `Repeats` makes of pixels (H, W, ...) at scale 2."""
+    return pixels.repeat(2, 0).repeat(2, 1)

@@ -1,4 +1,4 @@
-"""What every room stands on: errors, atomic files, optional packages, interrupts.
+"""The foundation of every room: errors, atomic files, optional packages, progress events, interrupts.
 
 May touch the standard library alone.
 """

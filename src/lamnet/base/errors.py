@@ -1,16 +1,16 @@
-"""The errors users meet. Each message is one line that says what was expected and what was found."""
+"""Errors for users. Each message is one line that names a file or argument, what was expected and what was found."""
 
 
 class LamnetError(Exception):
-    """Anything lamnet refuses to do; the command prints the message and exits with 1."""
+    """A refusal of lamnet, the base of all its errors; the command prints the message and exits with 1."""
 
 
 class BadArgumentError(LamnetError, ValueError):
-    """An argument of a function or an option of a command: names it, what it takes, what it got."""
+    """An argument of a function, or an option of the command, that cannot be used."""
 
 
 class BadImageError(LamnetError):
-    """A file that is not a readable picture, or a picture that does not fit its purpose."""
+    """A file that is no readable picture or video, does not fit its purpose, or cannot be written."""
 
 
 class BadWeightsError(LamnetError):
@@ -26,4 +26,4 @@ class BackendError(LamnetError):
 
 
 class MissingExtraError(LamnetError):
-    """An optional dependency that is not installed: names the extra that brings it."""
+    """An optional package that cannot be imported; the message names the extra that brings it."""

@@ -1,4 +1,4 @@
-"""Optional packages: one guard for all of them."""
+"""Optional packages, imported where they are needed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ def require(module: str, extra: str, purpose: str) -> Any:
     """Import an optional module, such as "av" or "ray.data".
 
     Args:
-        extra: the extra of this package that brings it.
-        purpose: what needs it, as the message's beginning: "clip.mp4: video".
+        extra: the extra of lamnet that brings it.
+        purpose: the beginning of the message, which names a file or option and what needs the module: "clip.mp4: video".
 
-    Raises MissingExtraError with one line that names the module, the reason, and the extra.
+    Raises MissingExtraError, with the module, the reason and the extra in its one line.
     """
     try:
         return import_module(module)

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and locks beside them."""
+"""Atomic writes of files, and locks on them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BLOCK = 2**24  # bytes moved at a time
 
 
 def check_apart(source: Path, target: Path) -> None:
-    """Raises BadImageError when a result would take its source's place."""
+    """Check that a result is not its own source; raises BadImageError."""
     with named(target, "cannot be written"):
         if target.exists() and source.exists() and target.samefile(source):
             raise BadImageError(f"{target}: expected another name for the result than its source's")
@@ -27,7 +27,11 @@ def check_apart(source: Path, target: Path) -> None:
 
 @contextmanager
 def named(path: Path, what: str, error: type[LamnetError] = BadImageError) -> Generator[None]:
-    """Turn what the system says about a file into one error that names it."""
+    """Turn an OSError within into one error that names a file.
+
+    Args:
+        what: the problem, such as "cannot be read".
+    """
     try:
         yield
     except OSError as problem:
@@ -36,10 +40,10 @@ def named(path: Path, what: str, error: type[LamnetError] = BadImageError) -> Ge
 
 @contextmanager
 def appearing(path: Path, error: type[LamnetError] = BadImageError, durable: bool = False) -> Generator[Path]:
-    """Where to write a file that then takes its name: an atomic write, of the whole file or nothing.
+    """Write a file atomically: what is written to the path given within takes the file's name at the end.
 
-    A `durable` one reaches the disk before it takes its name, so that a power cut leaves the file before.
-    Raises `error` where it cannot be written.
+    After an error within, the file that was there stays, and nothing else. A `durable` write reaches the disk before it
+    takes the name, so that a power cut leaves one of the two whole. Raises `error` where it cannot be written.
     """
     partial = partial_of(path)
     try:
@@ -67,9 +71,9 @@ def _sync(path: Path) -> None:
 
 @contextmanager
 def alone(path: Path) -> Generator[None]:
-    """Wait until nobody else, in this process or another, is at this result. Raises BadImageError.
+    """Hold a lock on a result within, having waited for other processes and threads that hold it. Raises BadImageError.
 
-    Where the file system knows no locks there is nothing to wait for.
+    Where the file system has no locks there is nothing to wait for.
     """
     lock = partial_of(path, ".lock")
     with named(path, "cannot be written"):
@@ -95,13 +99,13 @@ def _locked(path: Path) -> IO[bytes]:
 
 
 def partial_of(path: Path, what: str = "") -> Path:
-    """Where a file is made before it takes its name: hidden, in its folder, the same every time so that none pile up."""
+    """The hidden path, in the same folder, at which a file is made; always the same, so that no remains pile up."""
     name = path.name if len(os.fsencode(path.name)) < 230 else hashlib.sha256(os.fsencode(path.name)).hexdigest()
     return path.with_name(f".{name}{what}.partial")
 
 
 def insert(path: Path, at: int, data: bytes) -> None:
-    """Put bytes into a file, what follows behind them."""
+    """Insert bytes into a file; what followed there follows them."""
     with path.open("r+b") as file:
         end = file.seek(0, 2)
         while end > at:

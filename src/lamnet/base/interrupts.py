@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: at once where nothing has begun, as an exception where there is something to clean up."""
+"""Ctrl-C and SIGTERM: they end the process at once, or by an exception where there is something to clean up."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked the process to end; the first argument is its number."""
+    """The exception for a signal that asks the process to end; its first argument is the signal's number."""
 
 
 @contextmanager
 def at_once() -> Generator[None]:
-    """A signal ends the process within: while PyTorch is imported, it takes an exception for a missing NumPy and goes on."""
-    with _answered(_leave):
+    """Let a signal within end the process at once: PyTorch, while imported, takes an exception for a missing NumPy."""
+    with _handled(_leave):
         yield
 
 
 @contextmanager
 def by_exception() -> Generator[None]:
-    """A signal raises Stopped within, and again if that was in a destructor, where Python only prints exceptions."""
+    """Let a signal within raise Stopped, and again after a destructor, in which Python only prints exceptions."""
     hook = sys.unraisablehook
 
     def again(unraisable: UnraisableHookArgs) -> None:
@@ -44,27 +44,27 @@ def by_exception() -> Generator[None]:
 
     sys.unraisablehook = again
     try:
-        with _answered(_raise):
+        with _handled(_raise):
             yield
     finally:
         sys.unraisablehook = hook
 
 
 def renew() -> None:
-    """Python's handlers again, where a library's native code has put its own over them."""
-    if threading.current_thread() is threading.main_thread():  # others may not
+    """Set Python's handlers again, where a library's native code has put its own in their place."""
+    if threading.current_thread() is threading.main_thread():  # other threads may not set them
         for number in _SIGNALS:
             if (handler := signal.getsignal(number)) is not None:
                 signal.signal(number, handler)
 
 
 @contextmanager
-def _answered(how: Callable[[int, FrameType | None], NoReturn]) -> Generator[None]:
-    """Signals answered so within, but for those that the process was started to ignore."""
+def _handled(handler: Callable[[int, FrameType | None], NoReturn]) -> Generator[None]:
+    """Answer signals within with a handler, without those that the process was started to ignore."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     before = {number: old for number, old in before.items() if old not in (signal.SIG_IGN, None)}
     for number in before:
-        signal.signal(number, how)
+        signal.signal(number, handler)
     try:
         yield
     finally:

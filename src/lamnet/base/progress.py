@@ -1,4 +1,4 @@
-"""Progress as one kind of event: long work is a generator that yields it and returns its result."""
+"""Progress events: long work is a generator that yields them and returns its result. The terminal alone shows them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far one task of a call has come.
+    """The progress of one task of a call.
 
     Attributes:
         task: its name, such as a file's.
@@ -26,7 +26,7 @@ Work = Generator[Progress, None, Result]
 
 
 def finish(work: Work[Result]) -> Result:
-    """The result of some work, its progress shown to nobody."""
+    """Do some work to its end and return its result; its progress is shown to nobody."""
     while True:
         try:
             next(work)

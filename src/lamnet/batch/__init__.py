@@ -1,4 +1,5 @@
-"""Many files in one call: which, where to, here, on a cluster or in buckets.
+"""Many files in one call: which ones, where to, on this machine, on a cluster, from bucket to bucket.
 
-May touch `upscale` and below; never the terminal.
+`local.run` and `cluster.run` take a Request and yield Progress and Outcomes. May touch `upscale` and below; never the
+terminal.
 """

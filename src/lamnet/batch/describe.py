@@ -1,47 +1,62 @@
-"""What a call would do: sizes, plan, memory, time."""
+"""A dry run: sizes, plan, memory and time of what a request asks for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lamnet.base.errors import LamnetError
+from lamnet.batch.buckets import Transfer
 from lamnet.batch.jobs import Job
-from lamnet.batch.one import Outcome, Upscalers, naming, open_source, shown_size, target_of, upscaler_for
+from lamnet.batch.one import Opened, open_job
+from lamnet.batch.outcome import Outcome, failed
+from lamnet.batch.places import place_of
+from lamnet.batch.request import Request
+from lamnet.batch.upscalers import Upscalers
 from lamnet.media import saving
 from lamnet.media.picture import Picture
 from lamnet.upscale import video
 from lamnet.upscale.plan import Plan
-from lamnet.upscale.upscaler import Upscaler
 
 if TYPE_CHECKING:
     from lamnet.media.video.clip import Clip
 
 
-def describe(jobs: Iterable[Job], upscalers: Upscalers) -> Iterator[Outcome | str]:
-    """What `run` would do, one line for each picture or video that can be opened: target, sizes, plan, memory, time."""
+def describe(request: Request) -> Iterator[Outcome | str]:
+    """Describe what `local.run` would do with a request, in lines, or the outcomes of what it would refuse.
+
+    Of buckets there are names alone. Raises as `local.run`.
+    """
+    upscalers = Upscalers.of(request)
+    place = place_of(request, upscalers.goal)
+    if isinstance(place, Transfer):
+        yield from place.describe()
+    else:
+        yield from describe_jobs(place.jobs(), upscalers)
+
+
+def describe_jobs(jobs: Iterable[Job], upscalers: Upscalers) -> Iterator[Outcome | str]:
+    """Describe each picture or video that can be opened in one line: target, sizes, plan, memory, time."""
     speeds: dict[int, float] = {}
     for job in jobs:
+        target = job.target
         try:
-            found = open_source(job, upscalers)
-            upscaler = upscaler_for(found, upscalers)
-            target = target_of(job, found, upscaler)
-            speed = speeds.get(upscaler.scale) or upscaler.seconds_per_pixel()
-            speeds[upscaler.scale] = speed
-            if isinstance(found, Picture):
-                about = _about_picture(found, target, upscaler, speed)
+            opened = open_job(job, upscalers)
+            target, scale = opened.target, opened.upscaler.scale
+            if scale not in speeds:
+                speeds[scale] = opened.upscaler.seconds_per_pixel()
+            if isinstance(opened.source, Picture):
+                about = _about_picture(opened, opened.source, speeds[scale])
             else:
-                about = _about_clip(found, target, upscaler, speed)
+                about = _about_clip(opened, opened.source, speeds[scale])
             yield f"{job.source} -> {target}: {about}"
-        except LamnetError as error:
-            yield Outcome(job.source, job.target, naming(job.source, error))
+        except Exception as error:
+            yield failed(job.source, target, error)
 
 
-def _about_picture(picture: Picture, target: Path, upscaler: Upscaler, speed: float) -> str:
-    width, height = shown_size(picture)
-    size, plan = upscaler.result_size(width, height), upscaler.plan(height, width)
-    saving.check_target(picture, target, size)
+def _about_picture(opened: Opened, picture: Picture, speed: float) -> str:
+    width, height = opened.shown_size
+    size, plan = opened.upscaler.result_size(width, height), opened.upscaler.plan(height, width)
+    saving.check_target(picture, opened.target, size)
     pages = len(picture.pages)
     passes = pages * (1 + (picture.pages[0].bands in (2, 4)))
     return (
@@ -50,9 +65,9 @@ def _about_picture(picture: Picture, target: Path, upscaler: Upscaler, speed: fl
     )
 
 
-def _about_clip(clip: Clip, target: Path, upscaler: Upscaler, speed: float) -> str:
-    encoding = video.encoding_for(upscaler, clip, target)
-    plan = video.beside_encoder(upscaler, encoding).plan(clip.height, clip.width)
+def _about_clip(opened: Opened, clip: Clip, speed: float) -> str:
+    encoding = video.encoding_for(opened.upscaler.planner, clip, opened.target)
+    plan = video.plan_of(opened.upscaler.planner, clip, encoding)
     return (
         f"{clip.width} x {clip.height} -> {encoding.width} x {encoding.height}, {clip.packets} frames, "
         f"{encoding.codec} {encoding.pixels}, {_about_plan(plan, clip.packets, speed)}"

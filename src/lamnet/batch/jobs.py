@@ -1,4 +1,4 @@
-"""Which pictures and videos a call is about, and where each one's result goes."""
+"""Jobs: the pictures and videos that a call is about, and the file for the result of each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path, PurePath
 
 from lamnet.base.errors import BadArgumentError
@@ -16,7 +16,8 @@ from lamnet.media import formats
 from lamnet.upscale import video
 
 SUFFIXES = formats.SUFFIXES | video.SUFFIXES
-_MARK = re.compile(r"_(x\d+(\.\d+)?|\d+x\d*)$")  # after the names of results: of a factor, or of a size
+CHUNK = 10_000  # jobs known at a time: some 10 MB, and about a second of looking through folders
+_MARK = re.compile(r"_(x\d+(\.\d+)?|\d+x\d*)$")  # at the end of results' names: a factor, or a size
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,12 @@ class Job:
 
     Attributes:
         source: its file.
-        target: the result, or the result without the suffix that suits the picture.
-        needs_suffix: which of the two.
-        found: in a folder or by a pattern, so that a result that exists means work done already and not a mistake.
-        shared: others have this target, so that a result of another suffix than its source's says that one too.
-        problem: why it cannot be done, where that is known beforehand.
+        target: the file for the result; as a rule still without the suffix, which depends on the picture.
+        needs_suffix: the target has no suffix yet.
+        found: the source was found in a folder or by a pattern, so that a result that exists is work done before and not
+            a mistake.
+        shared: other jobs have the same target, so that a result with another suffix than its source's has both.
+        problem: why the job cannot be done, where that is known beforehand.
     """
 
     source: Path
@@ -40,46 +42,60 @@ class Job:
     problem: str | None = None
 
     def result(self, suffix: str) -> Path:
-        """The result, where it would have this suffix."""
+        """The file for a result with this suffix: a_x4.png; of a.gif, where there is an a.png too, a_x4.gif.png."""
         if not self.needs_suffix:
             return self.target
-        return self.target.with_name(self.target.name + ending(self.source, suffix, self.shared))
+        both = self.shared and suffix != self.source.suffix
+        return self.target.with_name(self.target.name + (self.source.suffix if both else "") + suffix)
 
 
-def ending(source: PurePath, suffix: str, shared: bool) -> str:
-    """What follows the mark in a result's name: a.gif beside a.png becomes a_x4.gif.png."""
-    return suffix if suffix == source.suffix or not shared else source.suffix + suffix
+def find(sources: Sequence[str], out: Path | str | None, mark: str) -> Iterator[Job]:
+    """Find the jobs of a call, one folder at a time, so that millions of files need no memory.
 
-
-def plan(inputs: Sequence[str], out: Path | str | None, mark: str) -> Iterator[Job]:
-    """Where each input's result goes: beside it with `mark` after its name (photo_x4.png), or into the file or folder `out`.
+    A missing source becomes a job too: it fails when its turn comes, and the others are done.
 
     Args:
-        out: with a slash at its end it is a folder, whatever its name.
-        inputs: files, folders (with all below them, which `out` then mirrors), or patterns such as "a/**/*.png" (what
-            lies below a/ is mirrored).
+        sources: files, folders with all below them, or patterns such as "a/**/*.png".
+        out: a folder for the results, in which folders below a source folder, or below a/ of the pattern, are mirrored;
+            or the file for one result; None puts each result into its source's folder. With a slash at its end it is a
+            folder, whatever its name.
+        mark: what results have after their sources' names: photo_x4.png.
 
-    Missing inputs become jobs too: they fail when their turn comes, and the others are done. One folder is looked
-    through at a time, so that millions of files need no memory. Raises BadArgumentError when `out` is one file and the
-    inputs are several, or one of them is empty, for the system takes that for the present folder.
+    Raises BadArgumentError where `out` is one file and the sources are several, or a source is the empty name, which the
+    system takes for the current folder.
     """
-    if "" in inputs:
+    if "" in sources:
         raise BadArgumentError("photos: expected names, got an empty one")
-    said = isinstance(out, str) and out.endswith(("/", os.sep))
+    ends_in_slash = isinstance(out, str) and out.endswith(("/", os.sep))
     out = None if out is None else Path(out)
-    if out is not None and out.suffix and not said and not _is_folder(out):
-        if len(inputs) == 1 and not _is_folder(Path(inputs[0])) and not _matches(inputs[0]):
-            return iter([Job(Path(inputs[0]), out, needs_suffix=False)])
+    if out is not None and out.suffix and not ends_in_slash and not _is_folder(out):
+        if len(sources) == 1 and not _is_folder(Path(sources[0])) and not _matches(sources[0]):
+            return iter([Job(Path(sources[0]), out, needs_suffix=False)])
         if out.suffix.lower() in SUFFIXES:
             raise BadArgumentError(f"out: expected a folder for the results of several pictures, got {out}")
-    jobs = (job for name in inputs for job in _jobs_of(name, out, mark))
-    return jobs if len(inputs) == 1 else apart(jobs)
+    jobs = (job for name in sources for job in _jobs_of(name, out, mark))
+    return jobs if len(sources) == 1 else without_clashes(jobs)
 
 
-def sources_among(names: Iterable[str], beside: bool) -> list[str]:
-    """Of the files of a folder those to upscale, sorted by stem: no hidden ones, no results of earlier calls `beside` them."""
+def in_chunks(jobs: Iterator[Job]) -> Iterator[tuple[str, list[Job]]]:
+    """The jobs in lists of up to CHUNK, each with its name for the progress: "all", or "1 to 10,000" where there are more.
+
+    Folders are looked through once and only as far as needed, so that the progress knows no other total.
+    """
+    before = 0
+    while chunk := list(islice(jobs, CHUNK)):
+        is_all = before == 0 and len(chunk) < CHUNK
+        yield ("all" if is_all else f"{before + 1:,} to {before + len(chunk):,}"), chunk
+        before += len(chunk)
+
+
+def sources_among(names: Iterable[str], with_results: bool) -> list[str]:
+    """The sources among the files of a folder, sorted by stem, without hidden ones.
+
+    In a folder `with_results`, the results of earlier calls are no sources: a_x4.png where there is an a.png.
+    """
     shown = [name for name in names if not name.startswith(".") and _split(name)[1].lower() in SUFFIXES]
-    if beside:
+    if with_results:
         stems = {_split(name)[0] for name in shown}
         shown = [name for name in shown if _original(_split(name)[0]) not in stems]
     return sorted(shown, key=_split)
@@ -91,6 +107,7 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _original(stem: str) -> str | None:
+    """The stem of the source of a result; None for a name that is no result's."""
     shorter = _MARK.sub("", PurePath(stem).stem if PurePath(stem).suffix in SUFFIXES else stem)
     return shorter if shorter != stem else None
 
@@ -108,23 +125,23 @@ def _jobs_of(name: str, out: Path | None, mark: str) -> Iterator[Job]:
     jobs: list[Job] = []
     for place, inside in groupby(sorted(found, key=lambda one: (one.parent, one)), key=lambda one: one.parent):
         target = _mirrored(place, root, out)
-        beside = _same(place, target)
-        if beside or not _is_within(place, root, out):
-            for source in sources_among([one.name for one in inside], beside):
+        with_results = _same(place, target)
+        if with_results or not _holds_results(place, root, out):
+            for source in sources_among([one.name for one in inside], with_results):
                 jobs.append(Job(place / source, target / (PurePath(source).stem + mark), found=True))
-    yield from apart(jobs)
+    yield from without_clashes(jobs)
 
 
 def _below(folder: Path, out: Path | None, mark: str) -> Iterator[Job]:
-    """The jobs of a folder and all below it, but for hidden ones and those in `out`; links to folders are not followed."""
-    beside = out is None or _same(folder, out)
+    """The jobs of a folder and all below it, without hidden folders, `out`, and links to folders."""
+    with_results = out is None or _same(folder, out)
     unread: list[OSError] = []
     for place, folders, names in os.walk(folder, onerror=unread.append):
         here = Path(place)
         folders[:] = sorted(
             name for name in folders if not name.startswith(".") and (out is None or not _same(here / name, out))
         )
-        sources = (here / name for name in sources_among(names, beside))
+        sources = (here / name for name in sources_among(names, with_results))
         target = _mirrored(here, folder, out)
         jobs = (Job(source, target / (source.stem + mark), found=True) for source in sources if _may_be_file(source))
         yield from of_folder(jobs)
@@ -134,14 +151,17 @@ def _below(folder: Path, out: Path | None, mark: str) -> Iterator[Job]:
 
 
 def of_folder(jobs: Iterable[Job]) -> Iterator[Job]:
-    """One folder's jobs in the order of `sources_among`, told whether others have the same target: `apart` for millions."""
+    """One folder's jobs, in the order of `sources_among`, with `shared` set: `without_clashes` for millions of files."""
     for _, group in groupby(jobs, key=lambda job: job.target):
         same = list(group)
         yield from (replace(job, shared=len(same) > 1) for job in same)
 
 
-def apart(jobs: Iterable[Job]) -> Iterator[Job]:
-    """The same jobs, each once, told whether others have the same target, where folders may meet."""
+def without_clashes(jobs: Iterable[Job]) -> Iterator[Job]:
+    """The same jobs, each once, with `shared` set, where results of several folders may meet in one.
+
+    A job whose result would take the place of another's, or of a source, gets a problem.
+    """
     once = {(job.source, job.target): job for job in jobs}
     count = Counter(target for _, target in once)
     owners: dict[tuple[Path, str], Path] = {}
@@ -156,7 +176,7 @@ def apart(jobs: Iterable[Job]) -> Iterator[Job]:
 
 
 def _matches(name: str) -> list[Path]:
-    """The pictures that a pattern stands for, hidden ones aside; none when it is no pattern or a file has that name."""
+    """The pictures that a pattern stands for, without hidden ones; none when it is no pattern or a file has that name."""
     if os.path.lexists(name) or not glob.has_magic(name):
         return []
     path = Path(name)
@@ -166,6 +186,7 @@ def _matches(name: str) -> list[Path]:
 
 
 def _before_magic(pattern: Path) -> list[str]:
+    """The parts of a pattern before the first one with a wildcard."""
     parts = list(pattern.parts)
     first = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     return parts[:first]
@@ -186,11 +207,12 @@ def _may_be_file(path: Path) -> bool:
 
 
 def _mirrored(place: Path, root: Path, out: Path | None) -> Path:
+    """The folder for the results of a folder `place` below the root."""
     return place if out is None else out / place.relative_to(root)
 
 
-def _is_within(place: Path, root: Path, out: Path | None) -> bool:
-    """Whether a folder holds results in a folder `out` below the root."""
+def _holds_results(place: Path, root: Path, out: Path | None) -> bool:
+    """Tell whether a folder below the root is `out` or in it."""
     if out is None or not out.resolve().is_relative_to(root.resolve()):
         return False
     return place.resolve().is_relative_to(out.resolve())

@@ -1,4 +1,4 @@
-"""`lamnet demo`: a photograph upscaled, beside bicubic."""
+"""The pictures of `lamnet demo`: a photograph, bicubic and LAMNet side by side."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lamnet.base.errors import MissingExtraError
+from lamnet.base import extras
 from lamnet.evaluation.resize import imresize
 from lamnet.media import arrays
 from lamnet.network.catalogue import load_best
@@ -20,9 +20,10 @@ CROP = (60, 140, 120, 160)  # top, left, height, width of the cat's face in chel
 
 
 def run(out: Path) -> dict[str, Path]:
-    """Write input, bicubic, result and all three side by side into a folder; returns their names and files.
+    """Write input, bicubic, result and all three side by side into a folder; return their names and files.
 
-    Raises MissingExtraError without scikit-image, whose photograph this uses; BadWeightsError without shipped weights.
+    Raises MissingExtraError without scikit-image, whose photograph this uses, or Pillow, whose font; BadWeightsError
+    without shipped weights.
     """
     small = _photograph()
     large = imresize(small, SCALE)
@@ -44,16 +45,15 @@ def run(out: Path) -> dict[str, Path]:
 
 
 def _photograph() -> NDArray[Any]:
-    try:
-        folder = files("skimage.data")
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("demo: needs scikit-image's photographs; pip install 'lamnet-sr[demo]'") from error
+    extras.require("skimage.data", "demo", "demo: the photograph")
+    folder = files("skimage.data")
     top, left, height, width = CROP
     return arrays.read_array(Path(str(folder / "chelsea.png")))[top : top + height, left : left + width]
 
 
 def _labelled(pixels: NDArray[Any], label: str) -> NDArray[Any]:
-    """The picture under a white line of text, in the font that Pillow brings: systems need not have any."""
+    """The picture under a white line of text, in the font that comes with Pillow: systems need not have any."""
+    extras.require("PIL.ImageFont", "demo", "demo: the text")
     from PIL import Image, ImageDraw, ImageFont
 
     line = Image.new("RGB", (pixels.shape[1], 40), "white")

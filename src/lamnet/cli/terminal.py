@@ -1,17 +1,21 @@
-"""What the verbs print with: results on stdout, progress and errors on stderr."""
+"""The terminal: results on stdout, progress and complaints on stderr. Alone with training.monitor in knowing rich."""
 
 from __future__ import annotations
 
+import os
 import sys
 import unicodedata
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from lamnet.base.progress import Progress, Result, Work
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
+
+Event = TypeVar("Event")
 
 
 def progress_bar() -> RichProgress:
@@ -36,17 +40,63 @@ def shown(work: Work[Result]) -> Result:
             show(display, bars, event)
 
 
+@contextmanager
+def without_progress(events: Iterable[Progress | Event]) -> Generator[Iterator[Event]]:
+    """The other events of some work, whose progress is shown in bars on stderr within."""
+    bars: dict[str, TaskID] = {}
+
+    def others(display: RichProgress) -> Iterator[Event]:
+        for event in events:
+            if isinstance(event, Progress):
+                show(display, bars, event)
+            else:
+                yield event
+
+    with progress_bar() as display:
+        yield others(display)
+
+
 def show(display: RichProgress, bars: dict[str, TaskID], event: Progress) -> None:
-    """Bring one task's bar up to date; a finished one vanishes."""
+    """Bring the bar of an event's task up to date: made when the task is new, removed when it is over.
+
+    Args:
+        bars: the tasks that have a bar now; updated.
+    """
+    if event.done >= 1:
+        if event.task in bars:
+            display.remove_task(bars.pop(event.task))
+        return
     if event.task not in bars:
         bars[event.task] = display.add_task(ascii(event.task)[1:-1], total=1.0)
     display.update(bars[event.task], completed=event.done)
-    if event.done >= 1:
-        display.remove_task(bars.pop(event.task))
+
+
+def say(result: object) -> None:
+    """Print one line of results on stdout, at once for whoever reads them as they come."""
+    _print(result, sys.stdout)
+
+
+def complain(problem: object) -> None:
+    """Print one line on stderr, in the name of the command."""
+    note(f"lamnet: {problem}")
+
+
+def note(line: object) -> None:
+    """Print one line on stderr."""
+    _print(line, sys.stderr)
+
+
+def _print(line: object, stream: TextIO) -> None:
+    """Print one line; when nobody reads on (`lamnet upscale a b c | head -1`), lines are lost and the work goes on."""
+    try:
+        print(one_line(line), file=stream, flush=True)
+    except BrokenPipeError:  # what is left in the buffer would raise again when Python ends
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on stdout; a terminal's width bounds it, a file's does not."""
+    """Print a table on stdout, as wide as the terminal; in a file, as wide as it needs."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -60,12 +110,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console.print(table)
 
 
-def complain(problem: object) -> None:
-    """One line on stderr."""
-    print(f"lamnet: {one_line(problem)}", file=sys.stderr)
-
-
 def one_line(text: object) -> str:
-    """One printable line, whatever bytes a file's name holds."""
-    known = str(text).encode(errors="backslashreplace").decode()
+    """One printable line, whatever bytes a file's name holds and whatever letters stdout can encode."""
+    encoding = sys.stdout.encoding or "utf-8"
+    known = str(text).encode(encoding, errors="backslashreplace").decode(encoding)
     return "".join(ascii(one)[1:-1] if unicodedata.category(one) in ("Cc", "Zl", "Zp") else one for one in known)

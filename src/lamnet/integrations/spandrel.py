@@ -26,7 +26,7 @@ from torch import Tensor
 
 from lamnet.base.errors import BadWeightsError
 from lamnet.base.extras import require
-from lamnet.network.checks import check_names, empty_state
+from lamnet.network.checks import check_names, check_shapes, empty_state
 from lamnet.network.config import SIZES, LAMNetConfig
 from lamnet.network.model import LAMNet
 from lamnet.network.published import translate
@@ -122,10 +122,7 @@ def network_of(state: Mapping[str, Tensor]) -> tuple[LAMNetConfig, dict[str, Ten
     config = _config(own, state.get(WINDOW))
     expected = empty_state(config)
     check_names(_WHAT, own.keys(), expected.keys())
-    for name, tensor in expected.items():
-        if own[name].shape != tensor.shape:
-            found, wanted = tuple(own[name].shape), tuple(tensor.shape)
-            raise BadWeightsError(f"{_WHAT}: expected {name} of shape {wanted}, found {found}")
+    check_shapes(_WHAT, own, expected)
     return config, own
 
 

@@ -9,40 +9,40 @@ import pyvips
 from numpy.typing import NDArray
 
 from lamnet.base.files import appearing
+from lamnet.media import vips
 from lamnet.media.formats import SUFFIXES, format_named
 from lamnet.media.opening import load
-from lamnet.media.vips import named, pixels_of, write
 
 
 def find(folder: Path) -> list[Path]:
-    """The picture files directly in a folder, sorted by name."""
+    """Return the picture files directly in a folder, sorted by name."""
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def open_image(path: Path) -> pyvips.Image:
-    """As `load`, the first page only, upright."""
+    """Open the first page of a picture, upright, its pixels not yet read. Raises BadImageError as `load` does."""
     image = load(path)
-    with named(path, "expected a picture"):
+    with vips.naming_errors(path, "expected a picture"):
         return image.autorot()
 
 
 def read_array(path: Path) -> NDArray[Any]:
-    """The pixels of a picture as its file holds them: (H, W, bands) uint8 or uint16, orientation applied.
+    """Read the pixels of a picture as its file holds them, (H, W, bands) uint8 or uint16, orientation applied.
 
     Raises BadImageError when the file is missing, empty, truncated or not a picture.
     """
     image = open_image(path)
-    with named(path, "expected a whole picture"):
-        return pixels_of(image)
+    with vips.naming_errors(path, "expected a whole picture"):
+        return vips.pixels_of(image)
 
 
 def write_array(path: Path, pixels: NDArray[Any]) -> None:
-    """Write (H, W, bands) to a file whose suffix names the format; the file appears whole or not at all."""
+    """Write (H, W, bands) to a file whose suffix names the format; an atomic write."""
     save(path, pyvips.Image.new_from_array(pixels))
 
 
-def save(path: Path, image: pyvips.Image, **options: Any) -> None:
-    """Write a libvips image to a file whose suffix names the format; the file appears whole or not at all."""
-    kind = format_named(path)
-    with appearing(path) as partial, named(path, "cannot be written"):
-        write(kind, partial, image, **options)
+def save(path: Path, image: pyvips.Image) -> None:
+    """Write a libvips image to a file whose suffix names the format; an atomic write."""
+    format = format_named(path)
+    with appearing(path) as partial, vips.naming_errors(path, "cannot be written"):
+        vips.write(format.name, partial, image, **format.options)

@@ -1,4 +1,4 @@
-"""Rows of a result on their way to its file, kept on disk so that memory does not grow with the picture."""
+"""A result's rows on their way to its file, kept on disk so that memory does not grow with the picture."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from lamnet.base import files
 from lamnet.media import vips
-
-_FORMATS = {"uint8": "uchar", "uint16": "ushort", "float32": "float"}
+from lamnet.media.depths import depth_named
 
 
 class Canvas:
-    """Rows of a result, kept on disk beside the target until all are there: memory does not grow with the picture."""
+    """A file of a result's rows that holds them until all are there, page after page."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -34,29 +33,29 @@ class Canvas:
         self._file.write(np.ascontiguousarray(rows).data)
 
     def pages(self) -> list[pyvips.Image]:
-        """The pages as images that read the file from top to bottom."""
+        """Return the pages as images that read the file from top to bottom."""
         self._file.flush()
         ends = [offset for offset, *_ in self._pages[1:]] + [self._file.tell()]
         return [self._page(*page, end) for page, end in zip(self._pages, ends, strict=True)]
 
     def _page(self, offset: int, width: int, bands: int, dtype: str, end: int) -> pyvips.Image:
-        height = (end - offset) // (width * bands * np.dtype(dtype).itemsize)
-        kind = _FORMATS[dtype]
+        depth = depth_named(dtype)
+        height = (end - offset) // (width * bands * depth.size)
         name: Any = os.fsencode(self._file.name)
         return pyvips.Image.rawload(
-            name, width, height, bands, offset=offset, format=kind, access="sequential", revalidate=True
+            name, width, height, bands, offset=offset, format=depth.band, access="sequential", revalidate=True
         )
 
 
 @contextmanager
 def canvas_for(target: Path) -> Generator[Canvas]:
-    """A canvas for this target, whose file is gone afterwards whatever happens.
+    """Make a canvas beside a target; its file is gone afterwards whatever happens.
 
-    Raises BadImageError when the disk is full, or whatever else the system says meanwhile.
+    Raises BadImageError when the disk is full, or for any other error of the system meanwhile.
     """
     path = files.partial_of(target, ".rows")
     try:
-        with vips.named(target, "cannot be written"):
+        with vips.naming_errors(target, "cannot be written"):
             path.unlink(missing_ok=True)  # it might be a link
             with path.open("xb") as file:
                 yield Canvas(file)

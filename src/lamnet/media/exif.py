@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
+from lamnet.media import ifd
+from lamnet.media.ifd import BrokenError, Layout
+
 _PREFIX = b"Exif\0\0"
-_ORIENTATION, _DETAILS = 0x0112, 0x8769
+_ORIENTATION, _DETAILS = 0x0112, ifd.EXIF
 _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 0x011A, 0x011B, 0x0128
 _WIDTHS, _HEIGHTS = (0x0100, 0xA002), (0x0101, 0xA003)
 _THUMBNAIL, _THUMBNAIL_BYTES = 0x0201, 0x0202
-_LYING = range(5, 9)  # orientations that exchange width and height
+_TRANSPOSED = range(5, 9)  # orientations that exchange width and height
 _SHORT, _LONG, _RATIONAL = 3, 4, 5
 _INCH = 2
 
@@ -33,11 +37,11 @@ def corrected(
     per_inch: tuple[float, float] | None,
     thumbnail: Thumbnail | None,
 ) -> bytes | None:
-    """An EXIF block true for a result: upright, of this (width, height), with this thumbnail; None where it is broken.
+    """Return an EXIF block true for a result: upright, of this (width, height), with this thumbnail; None where it is broken.
 
     Args:
         exif: with or without "Exif" and two zeros in front; the result has none.
-        factor: of the horizontal and vertical resolution that it states.
+        factor: multiplies the horizontal and vertical resolution that it states.
         per_inch: the result's resolution, where that is known, for a block that states none.
         thumbnail: in place of that in the block; None leaves none.
     """
@@ -49,65 +53,73 @@ def corrected(
             block.add_resolution(per_inch)
             main, factor = block.entries(block.first), (1, 1)
         details = block.entries(block.long(main[_DETAILS] + 8)) if _DETAILS in main else {}
-        for place in _at(main, [_ORIENTATION]):
-            if block.number(place) in _LYING and _X_RESOLUTION in main and _Y_RESOLUTION in main:
+        for place in _places(main, [_ORIENTATION]):
+            if block.number(place) in _TRANSPOSED and _X_RESOLUTION in main and _Y_RESOLUTION in main:
                 block.swap(main[_X_RESOLUTION], main[_Y_RESOLUTION])
             block.set_number(place, 1)
         for tags, number in ((_WIDTHS, size[0]), (_HEIGHTS, size[1])):
-            for place in (*_at(main, tags), *_at(details, tags)):
+            for place in (*_places(main, tags), *_places(details, tags)):
                 block.set_number(place, number)
         for tag, by in ((_X_RESOLUTION, factor[0]), (_Y_RESOLUTION, factor[1])):
-            for place in _at(main, [tag]):
+            for place in _places(main, [tag]):
                 block.scale(place, by)
-    except (struct.error, KeyError):
+    except BrokenError:
         return None
     return bytes(block.data)
 
 
-def _at(entries: dict[int, int], tags: Iterable[int]) -> list[int]:
+def _places(entries: dict[int, int], tags: Iterable[int]) -> list[int]:
     return [entries[tag] for tag in tags if tag in entries]
 
 
 class _Block:
-    """The bytes of a little TIFF. Raises struct.error and KeyError where it is broken."""
+    """The bytes of a little TIFF, changed in place. Its methods raise BrokenError where it is broken."""
 
     def __init__(self, data: bytes) -> None:
+        if data[:4] not in (b"II*\0", b"MM\0*"):
+            raise BrokenError("no header")
         self.data = bytearray(data)
-        self._order = {b"II*\0": "<", b"MM\0*": ">"}[data[:4]]
+        self._layout = Layout.of(io.BytesIO(data))
         self.first = self.long(4)
 
     def long(self, at: int) -> int:
-        return struct.unpack_from(self._order + "L", self.data, at)[0]
+        """Return the number of 32 bits at a place."""
+        return self._unpack("L", at)[0]
 
     def entries(self, directory: int) -> dict[int, int]:
-        """Where each tag's entry is."""
-        places = range(directory + 2, self._next(directory), 12)
-        return {struct.unpack_from(self._order + "H", self.data, place)[0]: place for place in places}
+        """Return where each tag's entry is."""
+        return {entry.tag: entry.place for entry in self._entries(directory)[0]}
 
     def number(self, entry: int) -> int:
-        """Of a field of short numbers the first."""
-        return struct.unpack_from(self._order + "H", self.data, entry + 8)[0]
+        """Return the first number of a field of short ones."""
+        return self._unpack("H", entry + 8)[0]
 
     def swap(self, one: int, other: int) -> None:
-        """The contents of two fields, their tags aside."""
+        """Exchange the contents of two fields, their tags aside."""
         first, second = self.data[one + 2 : one + 12], self.data[other + 2 : other + 12]
         self.data[one + 2 : one + 12], self.data[other + 2 : other + 12] = second, first
 
     def set_number(self, entry: int, number: int) -> None:
-        kind = _LONG if number >= 2**16 else struct.unpack_from(self._order + "H", self.data, entry + 2)[0]
-        layout = self._order + {_SHORT: "HLHxx", _LONG: "HLL"}[kind]
-        struct.pack_into(layout, self.data, entry + 2, kind, 1, number)
+        """Set a field of one short or long number, a long one if need be."""
+        kind = _LONG if number >= 2**16 else self._unpack("H", entry + 2)[0]
+        if kind not in (_SHORT, _LONG):
+            raise BrokenError(f"a number of type {kind}")
+        self._pack("HLHxx" if kind == _SHORT else "HLL", entry + 2, kind, 1, number)
 
     def scale(self, entry: int, by: float) -> None:
-        kind, count, place = struct.unpack_from(self._order + "HLL", self.data, entry + 2)
+        """Multiply a field of one rational number."""
+        kind, count, place = self._unpack("HLL", entry + 2)
         if (kind, count) == (_RATIONAL, 1):
-            number, unit = struct.unpack_from(self._order + "LL", self.data, place)
+            number, unit = self._unpack("LL", place)
             if unit:
-                struct.pack_into(self._order + "LL", self.data, place, *_ratio(Fraction(number, unit) * Fraction(by)))
+                self._pack("LL", place, *_ratio(Fraction(number, unit) * Fraction(by)))
 
     def set_thumbnail(self, thumbnail: Thumbnail | None) -> None:
-        """In the second directory, whose old one goes where it is the last thing in the block, as it is nearly always."""
-        link = self._next(self.first)
+        """Set the thumbnail of the second directory, if there is one.
+
+        The old one goes where it is the last thing in the block, as it is nearly always.
+        """
+        link = self._entries(self.first)[1]
         second = self.long(link)
         if not second:
             return
@@ -122,36 +134,45 @@ class _Block:
                 for tag in numbers.keys() & entries.keys():
                     self.set_number(entries[tag], numbers[tag])
                 return
-        struct.pack_into(self._order + "L", self.data, link, 0)
+        self._pack("L", link, 0)
 
     def add_resolution(self, per_inch: tuple[float, float]) -> None:
-        """To a copy of the first directory behind all else."""
-        count, end = self._next(self.first) - self.first - 2, self._next(self.first) + 4
-        old = bytes(self.data[self.first + 2 : end - 4])
-        new = [old[at : at + 12] for at in range(0, count, 12)]
+        """Add fields of a resolution, to a copy of the first directory behind all else."""
+        entries, link = self._entries(self.first)
+        order = self._layout.order
+        new = [bytes(self.data[entry.place : entry.place + 12]) for entry in entries]
         for tag, number in ((_X_RESOLUTION, per_inch[0]), (_Y_RESOLUTION, per_inch[1])):
-            at = self._append(struct.pack(self._order + "LL", *_ratio(Fraction(number))))
-            new.append(struct.pack(self._order + "HHLL", tag, _RATIONAL, 1, at))
-        new.append(struct.pack(self._order + "HHLHxx", _UNIT, _SHORT, 1, _INCH))
-        new.sort(key=lambda entry: struct.unpack_from(self._order + "H", entry))
-        directory = struct.pack(self._order + "H", len(new)) + b"".join(new) + bytes(self.data[end - 4 : end])
-        self.first = self._append(directory)
-        struct.pack_into(self._order + "L", self.data, 4, self.first)
+            at = self._append(struct.pack(order + "LL", *_ratio(Fraction(number))))
+            new.append(struct.pack(order + "HHLL", tag, _RATIONAL, 1, at))
+        new.append(struct.pack(order + "HHLHxx", _UNIT, _SHORT, 1, _INCH))
+        new.sort(key=lambda entry: struct.unpack_from(order + "H", entry))
+        count, following = struct.pack(order + "H", len(new)), bytes(self.data[link : link + 4])
+        self.first = self._append(count + b"".join(new) + following)
+        self._pack("L", 4, self.first)
 
-    def _next(self, directory: int) -> int:
-        """Where a directory says where the next one is."""
-        (count,) = struct.unpack_from(self._order + "H", self.data, directory)
-        if directory + 2 + count * 12 > len(self.data):
-            raise struct.error("a directory beyond the end")
-        return directory + 2 + count * 12
+    def _entries(self, directory: int) -> tuple[list[ifd.Entry], int]:
+        return ifd.entries(io.BytesIO(self.data), self._layout, directory)
+
+    def _unpack(self, layout: str, at: int) -> tuple[int, ...]:
+        try:
+            return struct.unpack_from(self._layout.order + layout, self.data, at)
+        except struct.error as error:
+            raise BrokenError(str(error)) from error
+
+    def _pack(self, layout: str, at: int, *numbers: int) -> None:
+        try:
+            struct.pack_into(self._layout.order + layout, self.data, at, *numbers)
+        except struct.error as error:
+            raise BrokenError(str(error)) from error
 
     def _append(self, data: bytes) -> int:
+        """Add bytes at the end, made even; return where they are."""
         self.data += b"\0" * (len(self.data) % 2)
         self.data += data
         return len(self.data) - len(data)
 
 
 def _ratio(number: Fraction) -> tuple[int, int]:
-    """As EXIF holds it: two numbers of 32 bits."""
+    """Return a number as EXIF holds it, two numbers of 32 bits."""
     short = number.limit_denominator(10_000)
     return min(short.numerator, 2**32 - 1), short.denominator

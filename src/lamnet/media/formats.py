@@ -1,99 +1,91 @@
-"""The picture formats: their names, signatures, and what each can hold."""
+"""The picture formats: one tuple of codecs, and the one for a file or a name."""
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Protocol, runtime_checkable
 
+import pyvips
+
+from lamnet.base import files
 from lamnet.base.errors import BadImageError
-from lamnet.base.files import named
+from lamnet.media.codecs import avif, gif, jpeg, jxl, pillow, png, tiff, webp
+from lamnet.media.contract import Extras, Format
+from lamnet.media.picture import Picture
 
-if sys.platform != "win32":
-    pass
-
-
-@dataclass(frozen=True)
-class Format:
-    """A file format and what it can hold.
-
-    Attributes:
-        name: begins libvips' operations for it.
-        side: the largest width or height.
-        dtypes: the deepest last.
-        profiled: numbers of colours, 1 for grey, for which there can be a profile.
-    """
-
-    name: str
-    suffixes: tuple[str, ...]
-    options: tuple[tuple[str, Any], ...]
-    side: int = 2**31 - 1
-    alpha: bool = True
-    pages: bool = False
-    written: bool = True
-    dtypes: tuple[str, ...] = ("uint8",)
-    profiled: tuple[int, ...] = (1, 3)
+_START = 32  # bytes that signatures are looked for in
 
 
-FORMATS = (
-    Format("png", (".png",), (), dtypes=("uint8", "uint16")),
-    Format(
-        "jpeg", (".jpg", ".jpeg", ".jpe", ".jfif"), (("Q", 95), ("subsample_mode", "off")), side=65_500, alpha=False
-    ),
-    Format("webp", (".webp",), (("Q", 95), ("smart_subsample", True)), side=16_383, pages=True, profiled=(3,)),
-    Format(
-        "heif",
-        (".avif",),
-        (("Q", 90), ("compression", "av1"), ("subsample_mode", "off")),
-        side=16_384,
-        dtypes=("uint8", "uint16"),
-        profiled=(3,),
-    ),
-    Format(
-        "tiff",
-        (".tif", ".tiff"),
-        (("compression", "deflate"), ("predictor", "horizontal")),
-        pages=True,
-        dtypes=("uint8", "uint16", "float32"),
-    ),
-    Format("gif", (".gif",), (), side=65_500, pages=True, profiled=()),
-    Format("bmp", (".bmp", ".dib"), (), written=False),
-    Format("jxl", (".jxl",), (), written=False),
-)
-SUFFIXES = frozenset(suffix for kind in FORMATS for suffix in kind.suffixes)
+@runtime_checkable
+class Codec(Protocol):
+    """A module that reads a format."""
 
-_SIGNATURES = (
-    ("png", 0, (b"\x89PNG\r\n\x1a\n",)),
-    ("jpeg", 0, (b"\xff\xd8\xff",)),
-    ("webp", 8, (b"WEBP",)),
-    ("tiff", 0, (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
-    ("gif", 0, (b"GIF87a", b"GIF89a")),
-    ("bmp", 0, (b"BM",)),
-    ("jxl", 0, (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")),
-    ("heif", 4, (b"ftypavif", b"ftypavis", b"ftypmif1", b"ftypmsf1", b"ftypheic", b"ftypheix")),
-)
+    FORMAT: Format
+
+    def load(self, path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
+        """Open `n` pages from `page` on, all for -1; pixels need not be read yet. Raises BadImageError, OSError, pyvips.Error."""
+        ...
+
+    def extras(self, path: Path) -> Extras:
+        """Learn what libvips does not see, of a broken file as much as can be. Raises OSError."""
+        ...
+
+
+@runtime_checkable
+class Writer(Codec, Protocol):
+    """A codec that writes its format too."""
+
+    def save(self, path: Path, results: Sequence[pyvips.Image], picture: Picture, target: Path) -> None:
+        """Write the results of a picture's pages, one for all frames of an animation, with what the picture carries.
+
+        Args:
+            path: where to write, whatever its suffix.
+            results: in depths and colours that the format holds, with libvips' share of the metadata.
+            target: the name that the file will have, for messages.
+
+        Raises BadImageError, OSError, pyvips.Error.
+        """
+        ...
+
+
+# A format more is a module more and its place here. Results whose own format cannot hold them try them in this order,
+# and a file is of the first whose signature it has: pillow's for TGA is the weakest.
+CODECS: tuple[Codec, ...] = (png, jpeg, webp, avif, tiff, gif, pillow, jxl)
+WRITERS: tuple[Writer, ...] = tuple(codec for codec in CODECS if isinstance(codec, Writer))
+FORMATS = tuple(codec.FORMAT for codec in CODECS)
+SUFFIXES = frozenset(suffix for format in FORMATS for suffix in format.suffixes)
+
+
+def writer_named(path: Path) -> Writer:
+    """Return the codec that a result's name asks for. Raises BadImageError for a name that asks for none that writes."""
+    by_suffix = {suffix: writer for writer in WRITERS for suffix in writer.FORMAT.suffixes}
+    if path.suffix.lower() not in by_suffix:
+        raise BadImageError(f"{path}: expected a name that ends in one of {', '.join(sorted(by_suffix))}")
+    return by_suffix[path.suffix.lower()]
 
 
 def format_named(path: Path) -> Format:
-    """The format that a result's name asks for. Raises BadImageError for a name that asks for none that is written."""
-    kinds = {suffix: kind for kind in FORMATS if kind.written for suffix in kind.suffixes}
-    if path.suffix.lower() not in kinds:
-        raise BadImageError(f"{path}: expected a name that ends in one of {', '.join(sorted(kinds))}")
-    return kinds[path.suffix.lower()]
+    """Return the format that a result's name asks for. Raises BadImageError for a name that asks for none that is written."""
+    return writer_named(path).FORMAT
 
 
-def format_of(path: Path) -> Format:
-    """The format of an existing file, from its first bytes: names lie. Raises BadImageError when it is none of ours."""
-    with named(path, "cannot be read"):
+def codec_of(path: Path) -> Codec:
+    """Return the codec of an existing file by its first bytes, since names lie. Raises BadImageError where none fits."""
+    with files.named(path, "cannot be read"):
         if not path.is_file():
             raise BadImageError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
         with path.open("rb") as file:
-            start = file.read(16)
-    for name, at, signatures in _SIGNATURES:
-        if start[at:].startswith(signatures):
-            return next(kind for kind in FORMATS if kind.name == name)
-    names = ", ".join(kind.suffixes[0][1:] for kind in FORMATS)
+            start = file.read(_START)
+    for codec in CODECS:
+        if codec.FORMAT.signature.match(start):
+            return codec
+    names = ", ".join(format.suffixes[0][1:] for format in FORMATS)
     raise BadImageError(
         f"{path}: expected a picture ({names}), found {'a file of another kind' if start else 'an empty file'}"
     )
+
+
+def format_of(path: Path) -> Format:
+    """Return the format of an existing file by its first bytes. Raises BadImageError where none fits."""
+    return codec_of(path).FORMAT

@@ -1,4 +1,4 @@
-"""Black and white: which numbers of a picture stand for them."""
+"""Levels: the numbers of a picture that stand for black, white and opaque."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lamnet.base.errors import BadArgumentError, BadImageError
 from lamnet.media import vips
 from lamnet.media.picture import Picture, dtype_of
 
-_WIDEST = float(np.finfo(np.float32).max)  # between the least and the most of a picture in floats
+_WIDEST_RANGE = float(np.finfo(np.float32).max)  # of a float picture
 
 
 @dataclass(frozen=True)
 class Levels:
-    """The numbers that stand for black, white and opaque; `beyond`: whether some lie beyond black or white."""
+    """Numbers that stand for black, white and opaque; `beyond` tells whether some numbers lie beyond black or white."""
 
     black: float
     white: float
@@ -25,20 +25,21 @@ class Levels:
 
 
 def levels(picture: Picture, page: int) -> Levels:
-    """What the numbers of a page mean, as `levels_of`. Raises BadImageError."""
+    """Return the levels of a page, as `levels_of` does. Raises BadImageError."""
     try:
-        with vips.named(picture.path, "expected a whole picture"):
+        with vips.naming_errors(picture.path, "expected a whole picture"):
             return levels_of(picture.pages[page])
     except BadArgumentError as error:
         raise BadImageError(f"{picture.path}: {error}") from error
 
 
 def levels_of(image: Any) -> Levels:
-    """What an image's numbers mean.
+    """Return the levels of an image.
 
-    Of 8 bits the type's; of 16 those of the bits that are used, at least 8. Floats reach from 0 to 1, or as far as they
-    go: but for outliers, fewer than one in a hundred, which lie beyond. Raises BadArgumentError when floats are further
-    apart than float32 reaches, pyvips.Error when they cannot be read.
+    White of 8 bits is 255. White of 16 bits is the largest number of the bits in use, at least 8. Floats range from 0 to
+    1, or from their minimum to their maximum where these lie outside; outliers, fewer than one in a hundred, are left
+    beyond. Raises BadArgumentError when floats are further apart than float32 reaches, pyvips.Error when they cannot
+    be read.
     """
     if dtype_of(image) == "uint8":
         return Levels(0, 255, 255)
@@ -46,22 +47,22 @@ def levels_of(image: Any) -> Levels:
     colour, alpha = image.extract_band(0, n=colours), image[colours] if image.bands > colours else None
     if dtype_of(image) == "uint16":
         return Levels(0, 2 ** max(8, int(colour.max()).bit_length()) - 1, 65535)
-    least, most = colour.min(), colour.max()
-    if max(0.0, most) - min(0.0, least) > _WIDEST:
-        raise BadArgumentError(f"expected numbers at most {_WIDEST:.3g} apart, found {least:g} to {most:g}")
-    white = 1.0 if most <= 1 else max(1.0, _upper(colour, least, most))
-    black = 0.0 if least >= 0 else min(0.0, -_upper(-colour, -most, -least))
+    lowest, highest = colour.min(), colour.max()
+    if max(0.0, highest) - min(0.0, lowest) > _WIDEST_RANGE:
+        raise BadArgumentError(f"expected numbers at most {_WIDEST_RANGE:.3g} apart, found {lowest:g} to {highest:g}")
+    white = 1.0 if highest <= 1 else max(1.0, _white_level(colour, lowest, highest))
+    black = 0.0 if lowest >= 0 else min(0.0, -_white_level(-colour, -highest, -lowest))
     opaque = 1.0 if alpha is None else max(1.0, alpha.max())
-    return Levels(black, white, opaque, beyond=least < black or most > white)
+    return Levels(black, white, opaque, beyond=lowest < black or highest > white)
 
 
-def _upper(colour: Any, least: float, most: float) -> float:
-    """What an image in floats reaches: the most, unless that is more than twice what all but one in 200 numbers stay below."""
-    numbers, level = colour.bandunfold(), most
+def _white_level(colour: Any, lowest: float, highest: float) -> float:
+    """Return the white level of a float image: its maximum, or the 99.5th percentile where the maximum is more than twice that."""
+    numbers, level = colour.bandunfold(), highest
     while level > 1:  # each time as finely as histograms of 16 bits tell
-        step = (level - min(0.0, least)) / 65535
-        finer = min(0.0, least) + step * (1 + ((numbers - min(0.0, least)) / step).cast("ushort").percent(99.5))
+        step = (level - min(0.0, lowest)) / 65535
+        finer = min(0.0, lowest) + step * (1 + ((numbers - min(0.0, lowest)) / step).cast("ushort").percent(99.5))
         if finer > level / 100:
-            return most if most <= 2 * finer else finer
+            return highest if highest <= 2 * finer else finer
         level = finer
     return level

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from lamnet.base.errors import BadImageError
 from lamnet.media import vips
-from lamnet.media.formats import Format
-
-DTYPES = {"uchar": "uint8", "ushort": "uint16", "float": "float32", "double": "float32"}
+from lamnet.media.contract import Extras, Format
+from lamnet.media.depths import DEPTHS, depth_of
 
 
 @dataclass(frozen=True)
@@ -23,30 +22,38 @@ class Picture:
 
     The numbers stay in the file's own colour space: a network trained on sRGB works on any gamma-coded RGB, and what a
     wider gamut holds survives. CMYK and Lab alone are converted, to sRGB.
+
+    Attributes:
+        colours: primaries and transfer characteristics by number (ITU-T H.273), where no profile states them.
+        orientation: of the first page in the file, 1 to 8 as in EXIF; the pages here have been turned by it.
+        extras: what else was learned of the file, so that saving a result need not open it again.
     """
 
     path: Path
     format: Format
     pages: tuple[pyvips.Image, ...]
     animated: bool
-    colours: tuple[int, int] | None = (
-        None  # primaries and transfer characteristics by number, where no profile says them
-    )
+    colours: tuple[int, int] | None = None
+    orientation: int = 1
+    extras: Extras = field(default_factory=Extras)
 
     @property
     def dtype(self) -> str:
-        """Of the pixels: uint8, uint16 or float32; the deepest of all pages."""
-        return max((dtype_of(page) for page in self.pages), key=["uint8", "uint16", "float32"].index)
+        """NumPy's name of the pixels' type: uint8, uint16 or float32; the deepest of all pages."""
+        return max((depth_of(page) for page in self.pages), key=DEPTHS.index).dtype
 
 
 def dtype_of(page: pyvips.Image) -> str:
-    """Of a page's pixels: uint8, uint16 or float32."""
-    return DTYPES[str(page.format)]
+    """Return NumPy's name of the type of a page's pixels: uint8, uint16 or float32."""
+    return depth_of(page).dtype
 
 
 def read(picture: Picture, page: int, top: int, left: int, height: int, width: int) -> NDArray[Any]:
-    """(height, width, bands) of a page. Raises BadImageError when the file is truncated or holds NaN or infinity."""
-    with vips.named(picture.path, "expected a whole picture"):
+    """Read a rectangle of a page, (height, width, bands).
+
+    Raises BadImageError when the file is truncated or holds NaN or infinity.
+    """
+    with vips.naming_errors(picture.path, "expected a whole picture"):
         pixels = vips.pixels_of(picture.pages[page].crop(left, top, width, height))
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise BadImageError(f"{picture.path}: expected finite numbers, found NaN or infinity")

@@ -1,4 +1,4 @@
-"""What libvips is told and what it says: writing, pixels, its errors, its threads after a fork."""
+"""libvips: pixels, reading and writing a format, its errors as ours, its threads after a fork."""
 
 from __future__ import annotations
 
@@ -14,38 +14,53 @@ from numpy.typing import NDArray
 
 from lamnet.base import files
 from lamnet.base.errors import BadImageError
-from lamnet.media.codecs import webp
-from lamnet.media.formats import Format
 
 
 @cache
 def first_reader() -> int:
-    """The process that first read a picture: libvips' threads are its own, and in forked ones it would wait for them for ever."""
+    """Return the process that first read a picture.
+
+    libvips' threads belong to it: a process forked from it would wait for them for ever.
+    """
     return os.getpid()
 
 
+def check_not_forked(path: Path) -> None:
+    """Raise BadImageError in a process forked from one that has read pictures."""
+    if first_reader() != os.getpid():
+        raise BadImageError(f"{path}: expected a spawned process, found one forked from one that has read pictures")
+
+
 @contextmanager
-def named(path: Path, what: str) -> Generator[None]:
-    """Turn what libvips and the system say about a file into one BadImageError that names it."""
+def naming_errors(path: Path, problem: str) -> Generator[None]:
+    """Turn errors of libvips and of the system into one BadImageError that names a file: "PATH: PROBLEM: reason"."""
     try:
-        with files.named(path, what):
+        with files.named(path, problem):
             yield
     except pyvips.Error as error:
         lines = dict.fromkeys(str(error.detail or error.message).splitlines())  # each once: libraries repeat themselves
         reason = " ".join(" ".join(lines).split())
-        raise BadImageError(f"{path}: {what}: {reason}") from error
+        raise BadImageError(f"{path}: {problem}: {reason}") from error
     except UnicodeDecodeError as error:  # libvips quotes the file's name, whose bytes need not be UTF-8
-        raise BadImageError(f"{path}: {what}") from error
+        raise BadImageError(f"{path}: {problem}") from error
 
 
 def pixels_of(image: pyvips.Image) -> NDArray[Any]:
-    """(H, W, bands) of a libvips image."""
-    pixels: NDArray[Any] = image.numpy()
-    return pixels if pixels.ndim == 3 else pixels[..., None]
+    """Return the pixels of a libvips image, (H, W, bands)."""
+    pixels: NDArray[Any] = image.numpy()  # which leaves out dimensions of length 1
+    return pixels.reshape(image.height, image.width, image.bands)
 
 
-def write(kind: Format, path: Path, image: pyvips.Image, **options: Any) -> None:
-    """Write a libvips image in a format, whatever the file's name. Raises pyvips.Error."""
-    pyvips.Operation.call(f"{kind.name}save", image, os.fsencode(path), **dict(kind.options), **options)
-    if kind.name == "webp" and image.hasalpha():
-        webp.say_alpha(path)
+def load(name: str, path: Path, **options: Any) -> pyvips.Image:
+    """Open a file with the loader of a format, such as "png", whatever the file's name says. Raises pyvips.Error.
+
+    Unlike libvips' own opening by name, it never reads options in the name, nor an earlier file from the cache.
+    """
+    return pyvips.Operation.call(
+        f"{name}load", os.fsencode(path), **({"fail_on": "truncated", "revalidate": True} | options)
+    )
+
+
+def write(name: str, path: Path, image: pyvips.Image, **options: Any) -> None:
+    """Write an image with the saver of a format, whatever the file's name says. Raises pyvips.Error."""
+    pyvips.Operation.call(f"{name}save", image, os.fsencode(path), **options)

@@ -53,7 +53,7 @@ def export(network: LAMNet, path: Path, half: bool = False, facts: Mapping[str, 
 
 def _write_program(network: LAMNet, path: Path) -> None:
     if not path.parent.is_dir():
-        raise BadArgumentError(f"{path}: cannot be written, there is no folder {path.parent}")
+        raise BadArgumentError(f"{path}: cannot be written: there is no folder {path.parent}")
     content = io.BytesIO()  # PyTorch's own writer ends the process when the disk is full
     torch.export.save(_plain(copy.deepcopy(network).eval().float().cpu()), content)
     with appearing(path, BadArgumentError) as partial:

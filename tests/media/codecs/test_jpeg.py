@@ -7,10 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pyvips
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from lamnet import Upscaler
+from lamnet.base.errors import BadImageError
+from lamnet.media import arrays, opening, saving
+from lamnet.media.codecs.jpeg import JpegExtras
 from support.pictures import gradient
 
 FILM = b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 4
@@ -115,3 +119,30 @@ def test_a_spoilt_index_spoils_nothing_else(upscaler: Upscaler, tmp_path: Path) 
         with Image.open(tmp_path / "b.jpg") as image:
             assert image.size == (48, 72)
             image.load()
+
+
+def test_comments_of_a_jpeg(upscaler: Upscaler, tmp_path: Path) -> None:
+    Image.fromarray(gradient(3)).save(tmp_path / "a.jpg", comment="gr\xfcn", exif=b"Exif\0\0no EXIF", dpi=(300, 300))
+    data = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(data[:2] + b"\xff\xff\xfe\x00\x08second" + data[2:])
+    upscaler.file(tmp_path / "a.jpg", tmp_path / "b.jpg")
+    out = Image.open(tmp_path / "b.jpg")
+    assert [text for kind, text in out.applist if kind == "COM"] == [b"second", "gr\xfcn".encode()]
+    assert out.info["dpi"] == (600, 600)
+    assert arrays.read_array(tmp_path / "b.jpg").shape == (48, 72, 3)
+
+
+def test_what_follows_is_read_from_the_source_when_saving(tmp_path: Path) -> None:
+    """It may be too big to hold; a source that has gone meanwhile is named."""
+    Image.fromarray(gradient(3)).save(tmp_path / "a.jpg")
+    data = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(data + FILM)
+    picture = opening.open_picture(tmp_path / "a.jpg")
+    assert isinstance(picture.extras, JpegExtras)
+    assert picture.extras.trailer == (len(data), len(data) + len(FILM))
+    (tmp_path / "a.jpg").unlink()
+    result = pyvips.Image.new_from_array(gradient(3))
+    with pytest.raises(BadImageError, match=r"a\.jpg: cannot be read: No such file"):
+        saving.save(picture, [result], tmp_path / "b.jpg")
+    assert not list(tmp_path.iterdir())
+    saving.save(picture, [result], tmp_path / "b.png")

@@ -15,6 +15,8 @@ from PIL.PngImagePlugin import PngImageFile, PngInfo
 from lamnet.base import files as embed
 from lamnet.media import arrays, opening, saving
 from lamnet.media.codecs import png
+from lamnet.media.codecs.png import PngExtras
+from lamnet.media.contract import PageExtras
 from lamnet.media.picture import Picture
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" tiff:Orientation="6" note="kept"/>'
@@ -106,12 +108,11 @@ def test_chunks_move_what_is_behind_them(tmp_path: Path, monkeypatch: pytest.Mon
     arrays.write_array(tmp_path / "a.png", pixels)
     before = (tmp_path / "a.png").stat().st_size
     chunk = png.xmp_chunk(XMP * 10)
-    png.add(tmp_path / "a.png", chunk)
+    embed.insert(tmp_path / "a.png", 33, chunk)
     assert (tmp_path / "a.png").stat().st_size == before + len(chunk)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), pixels)
 
 
 def test_a_chunk_that_claims_too_much_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 2**31) + b"tEXtComment\0cut")
-    assert png.described(tmp_path / "a.png") == b""
-    assert not png.is_animated(tmp_path / "a.png")
+    assert png.extras(tmp_path / "a.png") == PngExtras((PageExtras(),))

@@ -1,41 +1,76 @@
-"""What libvips does not say of AVIF files: colours stated by number, colours times alpha, frames."""
+"""AVIF. libvips does not say which colours are stated by number, whether they are times alpha, or that there are frames.
+
+libvips 8.19 reads and writes colours by number: then `_numbered_colours` can go (tests/media/test_libraries.py).
+"""
 
 from __future__ import annotations
 
+import re
 import struct
+from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
-_SEQUENCES = (b"avis", b"msf1")  # how files with frames begin
-_MOST = 2**24  # bytes of a description: more is none
+import pyvips
+
+from lamnet.media import metadata, vips
+from lamnet.media.contract import Extras, Format, PageExtras
+from lamnet.media.picture import Picture
+
+FORMAT = Format(
+    "heif",
+    (".avif",),
+    re.compile(rb".{4}ftyp(avi[fs]|mif1|msf1|hei[cx])", re.DOTALL),
+    {"Q": 90, "compression": "av1", "subsample_mode": "off"},
+    side=16_384,
+    dtypes=("uint8", "uint16"),
+    profiled=(3,),
+)
+
+_SEQUENCES = (b"avis", b"msf1")  # brands of files with frames
+_LIMIT = 2**24  # bytes of a description: more is none
 
 
-def is_animated(path: Path) -> bool:
-    """Whether there are frames, of which libvips would give the first alone. Raises OSError."""
+def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
+    """Open the picture, of several the main one."""
+    return vips.load("heif", path)
+
+
+def extras(path: Path) -> Extras:
+    """Learn whether there are frames, and what the colours are. Raises OSError."""
     with path.open("rb") as file:
-        return file.read(12)[8:] in _SEQUENCES
+        animated = file.read(12)[8:] in _SEQUENCES
+        description = _description(file)
+    return Extras(
+        (PageExtras(oriented=True),),  # libvips has turned the picture itself
+        hidden_frames=animated,
+        colours=_numbered_colours(description),
+        premultiplied=b"prem" in description.partition(b"iref")[2],
+    )
 
 
-def colours(path: Path) -> tuple[int, int] | None:
-    """The primaries and transfer characteristics of ITU-T H.273 that the file states. Raises OSError."""
-    _, found, said = _description(path).partition(b"colrnclx")
-    return struct.unpack_from(">HH", said) if found and len(said) >= 4 else None
+def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: Path) -> None:
+    """Write a result, of 16 bits the upper 12."""
+    bits = 8 if results[0].format == "uchar" else 12
+    keep = metadata.kept(picture.pages[0])
+    vips.write(FORMAT.name, path, results[0], bitdepth=bits, keep=keep, **FORMAT.options)
 
 
-def is_premultiplied(path: Path) -> bool:
-    """Whether colours have been multiplied by their alpha. Raises OSError."""
-    return b"prem" in _description(path).partition(b"iref")[2]
+def _numbered_colours(description: bytes) -> tuple[int, int] | None:
+    """Return the primaries and transfer characteristics of ITU-T H.273 that a description states."""
+    _, found, numbers = description.partition(b"colrnclx")
+    return struct.unpack_from(">HH", numbers) if found and len(numbers) >= 4 else None
 
 
-def _description(path: Path) -> bytes:
-    """What is in the box that describes the pictures."""
-    with path.open("rb") as file:
-        at = 0
-        while len(start := file.read(8)) == 8:
-            size, kind = int.from_bytes(start[:4], "big"), start[4:]
-            if kind == b"meta":
-                return file.read(min(size, _MOST))
-            at += int.from_bytes(file.read(8), "big") if size == 1 else size
-            if size in (0, *range(2, 8)):
-                break
-            file.seek(min(at, 2**62))
+def _description(file: IO[bytes]) -> bytes:
+    """Return the contents of the box that describes the pictures; nothing where there is none."""
+    at = file.seek(0)
+    while len(start := file.read(8)) == 8:
+        size, kind = int.from_bytes(start[:4], "big"), start[4:]
+        if kind == b"meta":
+            return file.read(min(size, _LIMIT))
+        at += int.from_bytes(file.read(8), "big") if size == 1 else size
+        if size in (0, *range(2, 8)):
+            break
+        file.seek(min(at, 2**62))
     return b""

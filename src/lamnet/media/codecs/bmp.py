@@ -1,166 +1,95 @@
-"""BMP files as images of libvips, which has no loader for them: headers of all kinds; only run lengths are held in memory."""
+"""BMP files where Pillow gives less than they hold: run lengths that leave rows out, 16 bits, alpha in unused bytes, profiles.
+
+Seen in Pillow 13.0 (tests/media/test_libraries.py).
+"""
 
 from __future__ import annotations
 
-import os
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
-import pyvips
 from numpy.typing import NDArray
+from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
 
 from lamnet.base.errors import BadImageError
 
-_RAW, _RLE8, _RLE4, _MASKS, _ALPHA_MASKS = 0, 1, 2, 3, 6
-_DEPTHS = {_RAW: (1, 2, 4, 8, 16, 24, 32), _RLE8: (8,), _RLE4: (4,), _MASKS: (16, 32), _ALPHA_MASKS: (16, 32)}
-_DEFAULT_MASKS = {16: (0x7C00, 0x03E0, 0x001F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
-_BYTES = (0xFF, 0xFF00, 0xFF0000, 0xFF000000)
-_MOST_HELD = 2**28  # pixels in run lengths
-_EMBEDDED_PROFILE = 0x4D424544
+_RAW, _RUNS_OF_8, _RUNS_OF_4 = 0, 1, 2  # codings
+_EMBEDDED_PROFILE, _PROFILED_HEADER = 0x4D424544, 124
+_INCHES_A_METRE = 39.3701  # in Pillow
 
 
-@dataclass(frozen=True)
-class _Header:
-    width: int
-    height: int
-    upside_down: bool  # rows from bottom to top, as usual
-    depth: int  # bits a pixel
-    coding: int
-    masks: tuple[int, ...]
-    palette: NDArray[np.uint8]  # (colours, 3)
-    pixels: int  # where they begin
-    pixels_per_metre: tuple[int, int]
-    profile: tuple[int, int]  # where it begins, its length
-
-    @property
-    def stride(self) -> int:
-        """Bytes of a row."""
-        return (self.width * self.depth + 31) // 32 * 4
-
-
-def load(path: Path) -> pyvips.Image:
-    """A BMP file upright, in grey, RGB or RGBA; pixels not yet read unless they are coded in run lengths.
-
-    A fourth byte of which the header says nothing is alpha where it varies. Raises BadImageError, OSError, pyvips.Error.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
+def decoded(path: Path, image: BmpImageFile, file: IO[bytes]) -> NDArray[Any] | Image.Image:
+    """Return (H, W, 3 or 4), or an image of Pillow's. Raises BadImageError when run lengths end early, or as Pillow does."""
+    (tile,) = image.tile
+    coding = image.info["compression"]
+    if coding in (_RUNS_OF_8, _RUNS_OF_4):
+        file.seek(tile.offset)
         try:
-            header = _header(file.read(2**16))
-        except (struct.error, ValueError) as error:
-            raise BadImageError(f"{path}: expected a picture: broken BMP header") from error
-        file.seek(header.profile[0])
-        profile: Any = file.read(header.profile[1])
-    if header.coding in (_RLE8, _RLE4):
-        if header.width * header.height > _MOST_HELD:
-            raise BadImageError(f"{path}: expected at most {_MOST_HELD:,} pixels in run lengths")
-        with path.open("rb") as file:
-            file.seek(header.pixels)
-            try:
-                indices = pyvips.Image.new_from_array(_run_lengths(file.read(), header))
-            except EOFError as error:
-                raise BadImageError(f"{path}: expected a whole picture, found the end of its runs") from error
-        image = _coloured(indices, header.palette)
-    else:
-        if header.pixels + header.stride * header.height > size:
-            raise BadImageError(f"{path}: expected a whole picture, found {size:,} bytes of it")
-        image = _decoded(path, header)
-    if header.upside_down:
-        image = image.flipver()
-    across, down = header.pixels_per_metre
-    image = image.copy(
-        interpretation="srgb" if image.bands > 2 else "b-w",
-        xres=across / 1000 if across > 0 else 1.0,
-        yres=down / 1000 if down > 0 else 1.0,
-    )
-    if profile:
-        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+            return _with_indices(image, _run_lengths(file.read(), image.size, two=coding == _RUNS_OF_4))
+        except EOFError as error:
+            raise BadImageError(f"{path}: expected a whole picture, found the end of its runs") from error
+    arguments: Any = tile.args
+    raw_mode, stride, direction = arguments
+    if raw_mode in ("BGR;15", "BGR;16"):
+        return _rounded(np.asarray(image), green=6 if raw_mode == "BGR;16" else 5)
+    if raw_mode == "BGRX" and coding == _RAW:
+        file.seek(tile.offset)
+        rows = np.frombuffer(file.read(stride * image.height), np.uint8).reshape(image.height, image.width, 4)
+        fourth = rows[::direction, :, 3:]
+        if fourth.min() != fourth.max():
+            return np.concatenate([np.asarray(image), fourth], -1)
     return image
 
 
-def _header(start: bytes) -> _Header:
-    (pixels, size) = struct.unpack_from("<II", start, 10)
-    if size == 12:
-        width, height, _, depth = struct.unpack_from("<HHHH", start, 18)
-        coding, per_metre, colours, entry = _RAW, (0, 0), 0, 3
-    else:
-        width, height, _, depth, coding, _, *resolution, colours = struct.unpack_from("<iiHHIIiiI", start, 18)
-        per_metre, entry = (resolution[0], resolution[1]), 4
-    if width <= 0 or height == 0 or depth not in _DEPTHS.get(coding, ()):
-        raise ValueError
-    masks, after = _DEFAULT_MASKS.get(depth, (0, 0, 0, 0)), 14 + size
-    if coding in (_MASKS, _ALPHA_MASKS):
-        number = 4 if coding == _ALPHA_MASKS or size >= 56 else 3
-        masks = (*struct.unpack_from(f"<{number}I", start, 54), 0)[:4]
-        after += 4 * number if size == 40 else 0
-    if depth in (16, 32) and not (all(masks[:3]) and (depth != 32 or set(masks) <= {0, *_BYTES})):
-        raise ValueError
-    palette = np.empty((0, 3), np.uint8)
-    if depth <= 8:
-        number = max(0, min(colours or 2**depth, 256, (pixels - after) // entry))
-        entries = np.frombuffer(start, np.uint8, number * entry, after).reshape(number, entry)
-        palette = entries[:, 2::-1]
-    profile = (0, 0)
-    if size >= 124 and struct.unpack_from("<I", start, 70) == (_EMBEDDED_PROFILE,):
-        at, length = struct.unpack_from("<II", start, 126)
-        profile = 14 + at, length
-    return _Header(width, abs(height), height > 0, depth, coding, masks, palette, pixels, per_metre, profile)
+def profile_of(file: IO[bytes]) -> bytes | None:
+    """Return the embedded profile, where the header is of the kind that has one."""
+    file.seek(0)
+    start = file.read(14 + _PROFILED_HEADER)
+    if len(start) < 14 + _PROFILED_HEADER or struct.unpack_from("<I", start, 14)[0] < _PROFILED_HEADER:
+        return None
+    if struct.unpack_from("<I", start, 70) != (_EMBEDDED_PROFILE,):
+        return None
+    at, length = struct.unpack_from("<II", start, 126)
+    file.seek(14 + at)
+    return file.read(length) or None
 
 
-def _decoded(path: Path, header: _Header) -> pyvips.Image:
-    def raw(width: int, kind: str) -> pyvips.Image:
-        name: Any = os.fsencode(path)
-        return pyvips.Image.rawload(name, width, header.height, 1, offset=header.pixels, format=kind, revalidate=True)
-
-    if header.depth <= 8:
-        packed = raw(header.stride, "uchar")
-        shifts = range(8 - header.depth, -1, -header.depth)
-        indices = [(packed >> shift) & (2**header.depth - 1) for shift in shifts]
-        unpacked = _joined(indices).bandunfold() if len(indices) > 1 else packed
-        return _coloured(unpacked.crop(0, 0, header.width, header.height).cast("uchar"), header.palette)
-    if header.depth == 16:
-        words = raw(header.stride // 2, "ushort").crop(0, 0, header.width, header.height)
-        bands = [_by_mask(words, mask) for mask in header.masks if mask]
-        return _joined(bands)
-    count = header.depth // 8
-    stored = raw(header.stride, "uchar").crop(0, 0, header.width * count, header.height).bandfold(factor=count)
-    if count == 3:
-        return _joined([stored[2], stored[1], stored[0]])
-    places = [_BYTES.index(mask) for mask in header.masks[:3]]
-    colours = _joined([stored[place] for place in places])
-    rest = stored[6 - sum(places)]
-    alpha = header.masks[3] or (header.coding == _RAW and rest.min() != rest.max())
-    return colours.bandjoin(rest) if alpha else colours
+def resolution_of(image: BmpImageFile) -> tuple[float, float]:
+    """Return pixels per millimetre; 1 where none is stated."""
+    per_metre = [round(per_inch * _INCHES_A_METRE) for per_inch in image.info.get("dpi", (0, 0))]
+    across, down = (number / 1000 if 0 < number < 2**31 else 1.0 for number in per_metre)
+    return across, down
 
 
-def _joined(bands: Sequence[Any]) -> pyvips.Image:
-    return bands[0].bandjoin(list(bands[1:]))
+def _rounded(pixels: NDArray[np.uint8], green: int) -> NDArray[np.uint8]:
+    """Return numbers of 5 bits, or so many of `green`, stretched to 255 and rounded, where Pillow has cut them off."""
+    out = pixels.copy()
+    for band, white in enumerate((31, 2**green - 1, 31)):
+        table = np.arange(256, dtype=np.uint8)
+        numbers = np.arange(white + 1)
+        table[numbers * 255 // white] = np.floor(numbers * (255 / white) + 0.5)
+        out[..., band] = table[pixels[..., band]]
+    return out
 
 
-def _coloured(indices: pyvips.Image, palette: NDArray[np.uint8]) -> pyvips.Image:
-    """Grey where the palette is, else RGB; colours beyond its end are black."""
-    grey = bool((palette == palette[:, :1]).all())
-    table = np.zeros((1, 256, 1 if grey else 3), np.uint8)
-    table[0, : len(palette)] = palette[:, : table.shape[2]]
-    return indices.maplut(pyvips.Image.new_from_array(table))
+def _with_indices(image: BmpImageFile, indices: NDArray[np.uint8]) -> Image.Image:
+    """Return an image of these numbers, of the colours that the header gives them."""
+    made = Image.fromarray(indices.clip(max=1) * np.uint8(255) if image.mode == "1" else indices)
+    if image.mode == "P":
+        assert image.palette is not None
+        made.putpalette(image.palette.palette, image.palette.rawmode or "RGB")
+    return made
 
 
-def _by_mask(words: pyvips.Image, mask: int) -> pyvips.Image:
-    """The bits of a mask, stretched to 0 to 255."""
-    shift = (mask & -mask).bit_length() - 1
-    return (((words & mask) >> shift) * (255 / (mask >> shift)) + 0.5).floor().cast("uchar")
-
-
-def _run_lengths(data: bytes, header: _Header) -> NDArray[np.uint8]:
-    """(H, W) of palette indices; what the runs leave out is 0. Raises EOFError when they end before the picture."""
-    out = np.zeros((header.height, header.width), np.uint8)
-    two = header.coding == _RLE4  # pixels a byte
+def _run_lengths(data: bytes, size: tuple[int, int], two: bool) -> NDArray[np.uint8]:
+    """Return (H, W) of palette indices, 0 where the runs leave them out; `two` to a byte, or one."""
+    width, height = size
+    out = np.zeros((height, width), np.uint8)
     x = y = at = 0
-    while y < header.height and (y, x) < (header.height - 1, header.width):
+    while y < height and (y, x) < (height - 1, width):
         if at + 1 >= len(data):
             raise EOFError
         count, value = data[at], data[at + 1]
@@ -182,6 +111,6 @@ def _run_lengths(data: bytes, header: _Header) -> NDArray[np.uint8]:
                 raise EOFError
             at += length + length % 2 if literal else 0
             run = np.stack([codes >> 4, codes & 15], 1).ravel()[:count] if two else codes
-            out[y, x : x + count] = run[: max(0, header.width - x)]
+            out[y, x : x + count] = run[: max(0, width - x)]
             x += count
-    return out
+    return out[::-1]

@@ -1,112 +1,186 @@
-"""What libvips does not see to in JPEG files: EXIF as it was, comments, makers' segments, pictures and films behind the picture."""
+"""JPEG. libvips does not see to EXIF as it was, comments, makers' segments, pictures and films behind the picture."""
 
 from __future__ import annotations
 
+import io
 import mmap
 import re
 import struct
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyvips
 
+from lamnet.base.errors import BadImageError
 from lamnet.base.files import insert
+from lamnet.media import iptc, metadata, vips, xmp
+from lamnet.media.blobs import with_blobs, xmp_of
 from lamnet.media.codecs import mpf
+from lamnet.media.contract import Extras, Format
+from lamnet.media.picture import Picture
 
-_MOST = 65_533  # bytes of a segment
+FORMAT = Format(
+    "jpeg",
+    (".jpg", ".jpeg", ".jpe", ".jfif"),
+    re.compile(rb"\xff\xd8\xff"),
+    {"Q": 95, "subsample_mode": "off"},
+    side=65_500,
+    alpha=False,
+)
+
+_SEGMENT_LIMIT = 65_533  # bytes
 _EXIF, _XMP, _MPF = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"MPF\0"
-MOST_EXIF = _MOST - len(_EXIF)
-MOST_XMP = _MOST - len(_XMP)
+EXIF_LIMIT = _SEGMENT_LIMIT - len(_EXIF)
+_XMP_LIMIT = _SEGMENT_LIMIT - len(_XMP)
 _END, _SCAN, _APP0, _APP1, _APP2, _COMMENT = 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xFE
-_ALONE = (0x01, *range(0xD0, 0xD9))  # markers without a segment
+_WITHOUT_SEGMENT = (0x01, *range(0xD0, 0xD9))  # markers
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # that ends a scan's data
 _OF_THE_CODING = (_APP0, 0xE8, 0xEB, 0xEC, 0xED, 0xEE)  # JFIF, SPIFF, JPEG XT and seals, Ducky, Photoshop, Adobe
 _CARRIED_ELSEWHERE = (_EXIF, _XMP, b"ICC_PROFILE\0", _MPF)
 _LARGEST_TURNED = 100_000_000  # pixels
+_BLOCK = 2**24  # bytes copied at a time
 
 
 @dataclass(frozen=True)
-class Beside:
-    """What a file holds beside its picture and the picture's EXIF, XMP, profile and IPTC.
+class JpegExtras(Extras):
+    """Attachments of a JPEG that a result in JPEG keeps; EXIF, XMP, profile and IPTC go other ways.
 
     Attributes:
         segments: (marker, contents) of comments, makers' notes, the rest of long XMP.
         index: of the pictures behind the picture: stereo's other view, a phone's gain map.
-        end: where the picture ends in the file; what follows it goes with a result.
+        trailer: (start, end) in the file of all that follows the picture, such pictures or a film. It may be too big to
+            hold: the bytes are read from the file when a result is saved.
+    """
+
+    segments: tuple[tuple[int, bytes], ...] = ()
+    index: mpf.Index | None = None
+    trailer: tuple[int, int] = (0, 0)
+
+
+def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
+    """Open the picture, of several the first."""
+    return vips.load("jpeg", path)
+
+
+def extras(path: Path) -> JpegExtras:
+    """Learn the attachments: segments, further pictures, a film. Raises OSError."""
+    segments: list[tuple[int, bytes]] = []
+    index = None
+    with _mapped(path) as data:
+        picture_end = file_end = len(data)
+        for kind, start, stop in _segments(data):
+            contents = data[start:stop]
+            if kind == _END:
+                picture_end = stop
+            elif kind == _APP2 and contents.startswith(_MPF):
+                index = mpf.Index.read(contents[len(_MPF) :], start + len(_MPF))
+            elif _is_carried(kind, contents):
+                segments.append((kind, contents))
+    if index and not all(picture_end <= start < stop <= file_end for start, stop in index.places):
+        index = None
+    return JpegExtras(segments=tuple(segments), index=index, trailer=(picture_end, file_end))
+
+
+def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: Path) -> None:
+    """Write a result; with the segments, and behind it the pictures and films, of a source that is a JPEG.
+
+    Raises BadImageError when metadata are longer than a segment, where libvips would leave them out.
+    """
+    image, source = results[0], picture.pages[0]
+    exif = metadata.corrected_exif(source, (image.width, image.height), EXIF_LIMIT)
+    own = picture.extras if isinstance(picture.extras, JpegExtras) else JpegExtras()
+    with _trailer_of(picture, own) as trailer:
+        if trailer.lengths and (packet := xmp_of(image)):
+            image = with_blobs(image, {"xmp-data": xmp.with_item_lengths(packet, trailer.lengths)})
+        if records := iptc.iptc_of(source):
+            image = iptc.with_iptc(image, records)
+        for name, data, limit in (("EXIF", exif, EXIF_LIMIT), ("XMP", xmp_of(image), _XMP_LIMIT)):
+            if data and len(data) > limit:
+                raise BadImageError(
+                    f"{target}: expected a format that holds {len(data):,} bytes of {name}, found {target.suffix}"
+                )
+        vips.write(FORMAT.name, path, image, keep=metadata.kept(source, with_exif=exif is None), **FORMAT.options)
+        _insert_segments(path, exif, own, trailer)
+        trailer.append_to(path)
+
+
+@dataclass(frozen=True)
+class _Trailer:
+    """The bytes that follow a picture in its file, from `start` to `end`.
+
+    Attributes:
         changed: what stands in place of (start, end) there: pictures turned as the picture was.
     """
 
-    path: Path
-    segments: tuple[tuple[int, bytes], ...]
-    index: mpf.Index | None
+    file: IO[bytes]
+    start: int
     end: int
     changed: Mapping[tuple[int, int], bytes]
 
     @property
     def lengths(self) -> dict[int, int]:
-        """The lengths of changed pictures, before and now."""
+        """The lengths of changed pictures, now by before."""
         return {end - start: len(data) for (start, end), data in self.changed.items()}
 
     def moved(self, at: int) -> int:
-        """How far behind a result's picture a place of the file comes to lie."""
-        return at - self.end + sum(len(data) - end + start for (start, end), data in self.changed.items() if end <= at)
+        """Return how far behind a result's picture a place of the source comes to lie."""
+        grown = sum(len(data) - end + start for (start, end), data in self.changed.items() if end <= at)
+        return at - self.start + grown
+
+    def append_to(self, path: Path) -> None:
+        """Write the bytes for a result at the end of its file."""
+        at = self.start
+        with path.open("ab") as out:
+            for (start, end), changed in sorted(self.changed.items()):
+                self._copy(out, at, start)
+                out.write(changed)
+                at = end
+            self._copy(out, at, self.end)
+
+    def _copy(self, out: IO[bytes], start: int, end: int) -> None:
+        self.file.seek(start)
+        while start < end and (block := self.file.read(min(_BLOCK, end - start))):
+            out.write(block)
+            start += len(block)
 
 
-def beside(path: Path, orientation: int) -> Beside:
-    """What a file whose picture is turned as this EXIF orientation says holds beside it. Raises OSError."""
-    segments: list[tuple[int, bytes]] = []
-    index = None
-    with _mapped(path) as data:
-        end = len(data)
-        for kind, start, stop in _segments(data):
-            contents = data[start:stop]
-            if kind == _END:
-                end = stop
-            elif kind == _APP2 and contents.startswith(_MPF):
-                index = mpf.Index.read(contents[len(_MPF) :], start + len(_MPF))
-            elif _is_carried(kind, contents):
-                segments.append((kind, contents))
-        places = index.places if index else []
-        if not all(end <= start < stop <= len(data) for start, stop in places):
-            index, places = None, []
-        changed = {(a, b): _turned(data[a:b], orientation) for a, b in places if orientation > 1}
-    return Beside(path, tuple(segments), index, end, changed)
+@contextmanager
+def _trailer_of(picture: Picture, own: JpegExtras) -> Generator[_Trailer]:
+    """Open the source where something follows its picture; turn the pictures there as the picture has been."""
+    start, end = own.trailer
+    if start == end:
+        yield _Trailer(io.BytesIO(), 0, 0, {})
+        return
+    changed: dict[tuple[int, int], bytes] = {}
+    with ExitStack() as stack:
+        with vips.naming_errors(picture.path, "cannot be read"):
+            file = stack.enter_context(picture.path.open("rb"))
+            for first, last in own.index.places if own.index and picture.orientation > 1 else ():
+                file.seek(first)
+                changed[first, last] = _turned(file.read(last - first), picture.orientation)
+        yield _Trailer(file, start, end, changed)
 
 
-def put(path: Path, exif: bytes | None, source: Beside | None) -> None:
-    """An EXIF block of at most MOST_EXIF bytes, and what stood beside another picture, into a file that has neither."""
+def _insert_segments(path: Path, exif: bytes | None, own: JpegExtras, trailer: _Trailer) -> None:
+    """Put EXIF, segments and an index true for the result into a file that has none of them."""
     with path.open("rb") as file:
         at = _behind_header(file.read(6))
-        before = file.seek(0, 2)
+        length = file.seek(0, 2)
     segments = [_segment(_APP1, _EXIF + exif)] if exif else []
-    if source:
-        segments += [_segment(kind, contents) for kind, contents in source.segments]
-    if source and source.index:
+    segments += [_segment(kind, contents) for kind, contents in own.segments]
+    if own.index:
         base = at + sum(map(len, segments)) + len(_segment(_APP2, _MPF))
-        end = before + base - at + len(source.index.block)
-        block = source.index.rewritten(base, end, lambda place: end + source.moved(place))
-        segments.append(_segment(_APP2, _MPF + block))
+        end = length + base - at + len(own.index.block)
+        places = [(end + trailer.moved(start), end + trailer.moved(stop)) for start, stop in own.index.places]
+        segments.append(_segment(_APP2, _MPF + own.index.rewritten(base, end, places)))
     insert(path, at, b"".join(segments))
-    if source:
-        _follow(path, source)
-
-
-def _follow(path: Path, source: Beside) -> None:
-    """Put behind the picture what followed another."""
-    with path.open("ab") as file, _mapped(source.path) as data:
-        at = source.end
-        for (start, end), changed in sorted(source.changed.items()):
-            file.write(memoryview(data)[at:start])
-            file.write(changed)
-            at = end
-        file.write(memoryview(data)[at:])
 
 
 def _turned(data: bytes, orientation: int) -> bytes:
-    """A picture turned as the one that it belongs to, with its own metadata; as it is where that cannot be done."""
+    """Return a picture turned as the one that it belongs to, with its own metadata; as it is where that cannot be done."""
     try:
         image: Any = pyvips.Image.jpegload_buffer(data)
         if (
@@ -124,7 +198,7 @@ def _turned(data: bytes, orientation: int) -> bytes:
 
 
 def _segments(data: Any) -> Generator[tuple[int, int, int]]:
-    """(marker, start, end) of each segment's contents, to the end of the picture."""
+    """Yield (marker, start, end) of each segment's contents, to the end of the picture."""
     at = 2
     while data[at : at + 1] == b"\xff" and at + 1 < len(data):
         kind = data[at + 1]
@@ -132,7 +206,7 @@ def _segments(data: Any) -> Generator[tuple[int, int, int]]:
         if kind == _END:
             yield kind, at, at
             return
-        if kind == 0xFF or kind in _ALONE:
+        if kind == 0xFF or kind in _WITHOUT_SEGMENT:
             continue
         end = at + int.from_bytes(data[at : at + 2], "big")
         yield kind, at + 2, end

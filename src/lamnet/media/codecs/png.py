@@ -1,80 +1,119 @@
-"""Chunks of PNG files that libvips does not see to: texts as they were, XMP where readers look for it, colours, frames."""
+"""PNG. libvips does not see to texts as they were, XMP where readers look for it, colours by number, frames, late EXIF.
+
+libvips 8.19 reads and writes cICP and reads EXIF among zipped texts: then `colours_chunk` and half of `_raw_exif` can go
+(tests/media/test_libraries.py).
+"""
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+import pyvips
 
 from lamnet.base.files import insert
+from lamnet.media import metadata, vips
+from lamnet.media.blobs import xmp_of
+from lamnet.media.contract import Extras, Format, PageExtras
+from lamnet.media.picture import Picture
 
-_COLOURS = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"})  # said without a profile
+FORMAT = Format(
+    "png",
+    (".png",),
+    re.compile(rb"\x89PNG\r\n\x1a\n"),
+    dtypes=("uint8", "uint16"),
+    numbered_colours=True,
+    substitute=True,
+)
+
+_COLOURS = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"})  # stated without a profile
 _TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _XMP = b"XML:com.adobe.xmp\0"
-_MOST = 2**26  # bytes of a chunk: more is no description
-_AFTER_HEADER = 8 + 25
+_LIMIT = 2**26  # bytes of a chunk: more is no description
+_BEHIND_HEADER = 8 + 25
 
 
-def is_animated(path: Path) -> bool:
-    """Whether there is a chunk that says so: libvips would give the first frame alone."""
-    with path.open("rb") as file:
-        for kind, _ in _chunks(file):
-            if kind in (b"acTL", b"IDAT"):
-                return kind == b"acTL"
-    return False
+@dataclass(frozen=True)
+class PngExtras(Extras):
+    """Chunks of a PNG that a result in PNG keeps as they were: texts but for XMP and EXIF, and colours."""
+
+    chunks: bytes = b""
 
 
-def described(path: Path) -> bytes:
-    """The chunks that say what the colours are, and the texts but for XMP, as they are in a file."""
-    found: list[bytes] = []
-    with path.open("rb") as file:
-        for kind, size in _chunks(file):
-            if (kind in _COLOURS or kind in _TEXTS) and size <= _MOST:
-                data = file.read(size)
-                if not data.startswith(_XMP) and not _raw_exif(kind, data):
-                    found.append(_chunk(kind, data))
-    return b"".join(found)
+def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
+    """Open the picture, of an animated one the first frame."""
+    return vips.load("png", path)
 
 
-def colours(path: Path) -> tuple[int, int] | None:
-    """The primaries and transfer characteristics of ITU-T H.273 that the file states."""
+def extras(path: Path) -> PngExtras:
+    """Learn texts, colours, EXIF and XMP wherever they are, and whether there are frames, in one pass. Raises OSError."""
+    kept: list[bytes] = []
+    blobs: dict[str, bytes] = {}
+    colours, animated, behind_pixels = None, False, False
     with path.open("rb") as file:
         for kind, size in _chunks(file):
-            if kind == b"IDAT":
-                break
-            if kind == b"cICP" and size == 4:
-                primaries, transfer, _, _ = file.read(4).ljust(4, b"\0")
-                return primaries, transfer
-    return None
-
-
-def metadata_of(path: Path) -> dict[str, bytes]:
-    """EXIF and XMP by libvips' names for them, wherever they are: libvips sees none behind the pixels."""
-    found: dict[str, bytes] = {}
-    with path.open("rb") as file:
-        for kind, size in _chunks(file):
-            if kind == b"eXIf" and size <= _MOST:
-                found["exif-data"] = b"Exif\0\0" + file.read(size)
-            elif kind in (b"tEXt", b"zTXt") and size <= _MOST:
-                if (raw := _raw_exif(kind, file.read(size))) and "exif-data" not in found:
-                    found["exif-data"] = raw
-            elif kind == b"iTXt" and size <= _MOST and file.read(len(_XMP)) == _XMP:
+            animated |= kind == b"acTL" and not behind_pixels
+            behind_pixels |= kind == b"IDAT"
+            if size > _LIMIT or kind not in _COLOURS | _TEXTS | {b"eXIf"}:
+                continue
+            data = file.read(size)
+            if kind == b"eXIf":
+                blobs["exif-data"] = b"Exif\0\0" + data
+            elif raw := _raw_exif(kind, data):
+                blobs.setdefault("exif-data", raw)
+            elif kind == b"iTXt" and data.startswith(_XMP):
                 with suppress(ValueError, zlib.error):
-                    found["xmp-data"] = _text(file.read(size - len(_XMP)))
-    return found
+                    blobs["xmp-data"] = _text(data[len(_XMP) :])
+            elif not data.startswith(_XMP):
+                kept.append(_chunk(kind, data))
+            if kind == b"cICP" and size == 4 and not (behind_pixels or colours):
+                primaries, transfer, _, _ = data.ljust(4, b"\0")
+                colours = primaries, transfer
+    page = PageExtras(blobs)
+    return PngExtras((page,), hidden_frames=animated, colours=colours, chunks=b"".join(kept))
+
+
+def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: Path) -> None:
+    """Write a result; XMP, EXIF and texts as chunks of our own, since libvips packs XMP and spoils texts beyond ASCII."""
+    image: Any = results[0]
+    exif = metadata.corrected_exif(picture.pages[0], (image.width, image.height))
+    chunks = picture.extras.chunks if isinstance(picture.extras, PngExtras) else b""
+    if xmp := xmp_of(image):
+        chunks += xmp_chunk(xmp)
+        image.remove("xmp-data")
+    if exif:
+        chunks += _chunk(b"eXIf", exif)
+    if picture.colours and not isinstance(picture.extras, PngExtras):
+        chunks += colours_chunk(*picture.colours)
+    keep = metadata.kept(picture.pages[0], with_exif=exif is None)
+    vips.write(FORMAT.name, path, image, keep=keep, **FORMAT.options)
+    insert(path, _BEHIND_HEADER, chunks)
+
+
+def xmp_chunk(packet: bytes) -> bytes:
+    """Return an XMP packet as its specification puts it into a PNG."""
+    return _chunk(b"iTXt", _XMP + b"\0\0\0\0" + packet)
+
+
+def colours_chunk(primaries: int, transfer: int) -> bytes:
+    """Return the chunk for primaries and transfer characteristics of ITU-T H.273, of RGB of the full range."""
+    return _chunk(b"cICP", bytes([primaries, transfer, 0, 1]))
 
 
 def _raw_exif(kind: bytes, data: bytes) -> bytes | None:
-    """EXIF as ImageMagick and others wrote it before PNG had a chunk for it: a text of its kind, length and hex digits."""
+    """Return EXIF as ImageMagick and others wrote it before PNG had a chunk for it: a text of its kind, length, hex digits."""
     keyword, _, text = data.partition(b"\0")
     if kind not in (b"tEXt", b"zTXt") or keyword not in (b"Raw profile type exif", b"Raw profile type APP1"):
         return None
     with suppress(ValueError, zlib.error):
         if kind == b"zTXt":
-            text = zlib.decompressobj().decompress(text[1:], _MOST)
+            text = zlib.decompressobj().decompress(text[1:], _LIMIT)
         _, _, digits = text.split(maxsplit=2)
         exif = bytes.fromhex(digits.decode("ascii"))
         return exif if exif.startswith(b"Exif\0\0") else None
@@ -82,35 +121,15 @@ def _raw_exif(kind: bytes, data: bytes) -> bytes | None:
 
 
 def _text(data: bytes) -> bytes:
-    """Of an iTXt what follows its keyword: whether it is compressed and how, language and translated keyword, the text."""
+    """Return the text of an iTXt without its keyword: it follows two flags of its compression and two names of its language."""
     _, _, text = data[2:].split(b"\0", 2)
     if not data[0]:
         return text
-    return zlib.decompressobj().decompress(text, _MOST)
-
-
-def xmp_chunk(packet: bytes) -> bytes:
-    """An XMP packet as its specification puts it into a PNG."""
-    return _chunk(b"iTXt", _XMP + b"\0\0\0\0" + packet)
-
-
-def colours_chunk(primaries: int, transfer: int) -> bytes:
-    """The primaries and transfer characteristics of ITU-T H.273, of RGB of the full range."""
-    return _chunk(b"cICP", bytes([primaries, transfer, 0, 1]))
-
-
-def exif_chunk(exif: bytes) -> bytes:
-    """An EXIF block as it stands in a PNG."""
-    return _chunk(b"eXIf", exif)
-
-
-def add(path: Path, chunks: bytes) -> None:
-    """Put chunks behind the header of a PNG file."""
-    insert(path, _AFTER_HEADER, chunks)
+    return zlib.decompressobj().decompress(text, _LIMIT)
 
 
 def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Kind and size of each, the file standing at its data."""
+    """Yield kind and size of each chunk, the file standing at its data."""
     at = file.seek(8)
     while len(start := file.read(8)) == 8 and start[4:] != b"IEND":
         size = int.from_bytes(start[:4], "big")

@@ -1,37 +1,79 @@
-"""What libvips neither says of WebP files nor puts into them: whether they are lossless, EXIF as it was, transparency of frames."""
+"""WebP. libvips neither says whether a file is lossless nor writes EXIF as it was, short delays, transparency of frames."""
 
 from __future__ import annotations
 
+import re
 import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+import pyvips
 
 from lamnet.base.files import insert
+from lamnet.media import metadata, vips
+from lamnet.media.contract import Extras, Format
+from lamnet.media.picture import Picture
+
+FORMAT = Format(
+    "webp",
+    (".webp",),
+    re.compile(rb".{8}WEBP", re.DOTALL),
+    {"Q": 95, "smart_subsample": True},
+    side=16_383,
+    frames=True,
+    profiled=(3,),
+    substitute=True,
+)
 
 _ALPHA, _EXIF = 0x10, 0x08  # flags of the extended header
 _FLAGS_AT = 20
 _FRAME_HEADER, _FRAME_DELAY = 16, 12  # bytes; where in it
 
 
-def is_lossless(path: Path) -> bool:
-    """Whether the first frame is. Raises OSError."""
+@dataclass(frozen=True)
+class WebpExtras(Extras):
+    """The coding that a result in WebP keeps: whether the first frame is `lossless`."""
+
+    lossless: bool = False
+
+
+def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
+    """Open frames, one below the other."""
+    return vips.load("webp", path, page=page, n=n)
+
+
+def extras(path: Path) -> WebpExtras:
+    """Learn whether the file is lossless. Raises OSError."""
     with path.open("rb") as file:
         at = 12
         while len(start := _chunk_at(file, at)) == 8:
             kind, size = start[:4], int.from_bytes(start[4:], "little")
             if kind in (b"VP8L", b"VP8 "):
-                return kind == b"VP8L"
+                return WebpExtras(lossless=kind == b"VP8L")
             at += 8 + (_FRAME_HEADER if kind == b"ANMF" else size + size % 2)
-    return False
+    return WebpExtras()
 
 
-def say_alpha(path: Path) -> None:
-    """In the header, where libwebp says none if each frame is opaque in a part of the canvas."""
-    _say(path, _ALPHA)
+def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: Path) -> None:
+    """Write a result or all frames, lossless where the source is a lossless WebP."""
+    image: Any = results[0]
+    size = image.width, image.get_page_height()
+    exif = metadata.corrected_exif(picture.pages[0], size)
+    lossless = isinstance(picture.extras, WebpExtras) and picture.extras.lossless
+    keep = metadata.kept(picture.pages[0], with_exif=exif is None)
+    vips.write(FORMAT.name, path, image, lossless=lossless, keep=keep, **FORMAT.options)
+    if image.hasalpha():
+        _set_flag(path, _ALPHA)  # libwebp sets none if each frame is opaque in a part of the canvas
+    if image.get_typeof("delay"):
+        _put_delays(path, image.get("delay"))
+    if exif:
+        _put_exif(path, exif, size, image.hasalpha())
 
 
-def put_exif(path: Path, exif: bytes, size: tuple[int, int], alpha: bool) -> None:
-    """An EXIF block at the end of a file of this (width, height), with the extended header that this wants."""
+def _put_exif(path: Path, exif: bytes, size: tuple[int, int], alpha: bool) -> None:
+    """Put an EXIF block at the end of a file of this (width, height), with the extended header that it needs."""
     with path.open("r+b") as file:
         file.seek(0, 2)
         file.write(b"EXIF" + struct.pack("<L", len(exif)) + exif + b"\0" * (len(exif) % 2))
@@ -44,11 +86,11 @@ def put_exif(path: Path, exif: bytes, size: tuple[int, int], alpha: bool) -> Non
         end = file.seek(0, 2)
         file.seek(4)
         file.write(struct.pack("<L", end - 8))
-    _say(path, _EXIF)
+    _set_flag(path, _EXIF)
 
 
-def put_delays(path: Path, delays: list[int]) -> None:
-    """How many milliseconds frames stay, where libvips makes 100 of 10 and less; where equal frames are one, that stays."""
+def _put_delays(path: Path, delays: list[int]) -> None:
+    """Set how many milliseconds frames stay, unless equal frames have become one: libvips makes 100 of 10 and less."""
     places: list[int] = []
     with path.open("r+b") as file:
         at = 12
@@ -67,7 +109,7 @@ def _chunk_at(file: IO[bytes], at: int) -> bytes:
     return file.read(8)
 
 
-def _say(path: Path, flag: int) -> None:
+def _set_flag(path: Path, flag: int) -> None:
     """Set a flag of the extended header, where there is one."""
     with path.open("r+b") as file:
         start = file.read(_FLAGS_AT + 1)

@@ -1,0 +1,243 @@
+/* What enters the mixer's two branches: u = linear(norm(x)), in halves u1, u2; then c = linear(relu(linear(u1))) and
+   u2 itself. Tile by tile of pixels; the backward computes u1 and what follows again, so only x is kept. */
+#include "fold.h"
+#include "pixel.h"
+
+enum { TILE = 96, MIN_CHUNK = 480, MAX_CHUNKS = 64 }; /* pixels, pixels, chunks */
+
+typedef struct { int64_t channels, half, narrow; } padded_sizes;
+
+static padded_sizes padded_of(const branches_sizes *g) {
+    return (padded_sizes){padded(g->channels), padded(g->half), padded(g->narrow)};
+}
+
+typedef struct { float_layer project_in[2], channel_in, channel_out; } float_layers; /* project_in: halves of outputs */
+
+static float_layers take_layers(arena *a, padded_sizes p) {
+    float_layers l;
+    for (int half = 0; half < 2; half++) l.project_in[half] = take_layer(a, p.channels, p.half);
+    l.channel_in = take_layer(a, p.half, p.narrow);
+    l.channel_out = take_layer(a, p.narrow, p.half);
+    return l;
+}
+
+static layer half_of(layer l, int half, const branches_sizes *g) {
+    int64_t first = half * g->half;
+    return (layer){at(l.weight, first * g->channels, g->dtype), at(l.bias, first, g->dtype)};
+}
+
+static void load_layers(float_layers to, const branches_weights *w, const branches_sizes *g) {
+    for (int half = 0; half < 2; half++) {
+        transpose(to.project_in[half], half_of(w->project_in, half, g), g->half, g->channels, g->dtype);
+        fold_norm(to.project_in[half], padded(g->half), w->norm, g->half, g->channels, g->dtype);
+    }
+    transpose(to.channel_in, w->channel_in, g->narrow, g->half, g->dtype);
+    transpose(to.channel_out, w->channel_out, g->half, g->narrow, g->dtype);
+}
+
+static int is_dense(const branches_sizes *g) { return g->dtype == FLOAT32 && padded(g->half) == g->half; }
+
+static void relu(float *x, int64_t n) {
+    for (int64_t i = 0; i < n; i++) x[i] = x[i] < 0 ? 0 : x[i];
+}
+
+/* The gradient in front of relu, from what is behind it. */
+static void relu_backward(float *restrict grad, const float *restrict h, int64_t n) {
+    for (int64_t i = 0; i < n; i++) grad[i] = h[i] > 0 ? grad[i] : 0;
+}
+
+typedef struct {
+    const branches_arguments *a;
+    float_layers layers;
+} forward_job;
+
+typedef struct { float *x, *u, *h, *out; } forward_scratch;
+
+static forward_scratch take_forward(arena *a, padded_sizes p) {
+    forward_scratch s;
+    s.x = take(a, TILE * p.channels);
+    s.u = take(a, TILE * p.half);
+    s.h = take(a, TILE * p.narrow);
+    s.out = take(a, TILE * p.half);
+    return s;
+}
+
+static void forward_tile(const void *argument, int64_t item, arena scratch) {
+    const forward_job *j = argument;
+    const branches_sizes *g = &j->a->sizes;
+    const float_layers *l = &j->layers;
+    padded_sizes p = padded_of(g);
+    forward_scratch s = take_forward(&scratch, p);
+    int64_t first = item * TILE, rows = min(TILE, g->pixels - first);
+    load_rows(s.x, p.channels, j->a->x, first, rows, g->channels, g->dtype);
+    for (int64_t r = 0; r < rows; r++) normalise(s.x + r * p.channels, g->channels);
+    rows_of x = operand(s.x, rows, p.channels, g->dtype);
+    gemm(s.u, p.half, x, l->project_in[0].weight, p.half, l->project_in[0].bias, rows, g->channels);
+    gemm(s.h, p.narrow, operand(s.u, rows, p.half, g->dtype), l->channel_in.weight, p.narrow, l->channel_in.bias, rows, g->half);
+    relu(s.h, rows * p.narrow);
+    rows_of h = operand(s.h, rows, p.narrow, g->dtype);
+    float *c = is_dense(g) ? (float *)j->a->c + first * p.half : s.out, *u2 = is_dense(g) ? (float *)j->a->u + first * p.half : s.out;
+    gemm(c, p.half, h, l->channel_out.weight, p.half, l->channel_out.bias, rows, g->narrow);
+    if (c == s.out) store_rows(j->a->c, c, first, rows, p.half, g->half, g->dtype);
+    gemm(u2, p.half, x, l->project_in[1].weight, p.half, l->project_in[1].bias, rows, g->channels);
+    if (u2 == s.out) store_rows(j->a->u, u2, first, rows, p.half, g->half, g->dtype);
+}
+
+int lamnet_branches(const branches_arguments *a) {
+    const branches_sizes *g = &a->sizes;
+    padded_sizes p = padded_of(g);
+    arena layers = {0}, scratch = {0};
+    take_layers(&layers, p);
+    take_forward(&scratch, p);
+    if (!reserve(&layers)) return 1;
+    forward_job j = {a, take_layers(&layers, p)};
+    load_layers(j.layers, &a->weights, g);
+    for (int half = 0; half < 2; half++) pair_rows(j.layers.project_in[half].weight, p.half, g->channels, g->dtype);
+    pair_rows(j.layers.channel_in.weight, p.narrow, g->half, g->dtype);
+    pair_rows(j.layers.channel_out.weight, p.half, g->narrow, g->dtype);
+    int failed = parallel(forward_tile, &j, ceil_div(g->pixels, TILE), scratch, g->threads);
+    return release(&layers), failed;
+}
+
+/* What all chunks of the backward read: layers as the forward takes them and, padded, as they are stored. */
+typedef struct {
+    float_layers layers;
+    float *project_in[2], *channel_in, *channel_out, *zeros;
+    float_layer grad_norm; /* written at the end */
+} backward_weights;
+
+static backward_weights take_backward_weights(arena *a, const branches_sizes *g) {
+    padded_sizes p = padded_of(g);
+    backward_weights w;
+    w.layers = take_layers(a, p);
+    for (int half = 0; half < 2; half++) w.project_in[half] = take(a, g->half * p.channels);
+    w.channel_in = take(a, g->narrow * p.half);
+    w.channel_out = take(a, g->half * p.narrow);
+    w.zeros = take(a, max(p.channels, p.narrow));
+    w.grad_norm = take_layer(a, 1, p.channels);
+    return w;
+}
+
+static void load_backward_weights(const backward_weights *to, const branches_weights *w, const branches_sizes *g) {
+    padded_sizes p = padded_of(g);
+    load_layers(to->layers, w, g);
+    for (int half = 0; half < 2; half++) {
+        load_stored(to->project_in[half], half_of(w->project_in, half, g).weight, g->half, g->channels, p.channels, g->dtype);
+        scale_columns(to->project_in[half], w->norm.weight, g->half, g->channels, p.channels, g->dtype);
+    }
+    load_stored(to->channel_in, w->channel_in.weight, g->narrow, g->half, p.half, g->dtype);
+    load_stored(to->channel_out, w->channel_out.weight, g->half, g->narrow, p.narrow, g->dtype);
+}
+
+typedef struct {
+    const branches_backward_arguments *a;
+    backward_weights weights;
+    partial_sums sums;
+    int64_t chunk; /* pixels of one */
+} backward_job;
+
+typedef struct { float *x, *grad_x, *u, *h, *grad_h, *grad_u1, *room; } backward_scratch;
+
+static backward_scratch take_backward(arena *a, padded_sizes p) {
+    backward_scratch s;
+    s.x = take(a, TILE * p.channels);
+    s.grad_x = take(a, TILE * p.channels);
+    s.u = take(a, TILE * p.half);
+    s.h = take(a, TILE * p.narrow);
+    s.grad_h = take(a, TILE * p.narrow);
+    s.grad_u1 = take(a, TILE * p.half);
+    s.room = take(a, TILE * p.half);
+    return s;
+}
+
+/* The pixels' rows of a gradient: where they lie, or loaded to `room`. */
+static float *grad_rows(float *room, const void *grad, int64_t first, int64_t rows, const branches_sizes *g) {
+    int64_t pitch = padded(g->half);
+    if (is_dense(g)) return (float *)grad + first * pitch;
+    load_rows(room, pitch, grad, first, rows, g->half, g->dtype);
+    return room;
+}
+
+static void backward_tile(const backward_job *j, backward_scratch s, int64_t first, int64_t rows, float_layers sums) {
+    const branches_sizes *g = &j->a->sizes;
+    const backward_weights *w = &j->weights;
+    const float_layers *l = &w->layers;
+    padded_sizes p = padded_of(g);
+    float scale[TILE];
+    load_rows(s.x, p.channels, j->a->x, first, rows, g->channels, g->dtype);
+    for (int64_t r = 0; r < rows; r++) scale[r] = normalise(s.x + r * p.channels, g->channels);
+    gemm(s.u, p.half, (rows_of){s.x, p.channels, 1}, l->project_in[0].weight, p.half, l->project_in[0].bias, rows, g->channels);
+    gemm(s.h, p.narrow, (rows_of){s.u, p.half, 1}, l->channel_in.weight, p.narrow, l->channel_in.bias, rows, g->half);
+    relu(s.h, rows * p.narrow);
+
+    float *grad_c = grad_rows(s.room, j->a->grad_c, first, rows, g);
+    gemm(sums.channel_out.weight, p.half, (rows_of){s.h, 1, p.narrow}, grad_c, p.half, NULL, p.narrow, rows);
+    add_rows(sums.channel_out.bias, grad_c, rows, p.half);
+    gemm(s.grad_h, p.narrow, (rows_of){grad_c, p.half, 1}, w->channel_out, p.narrow, w->zeros, rows, g->half);
+    relu_backward(s.grad_h, s.h, rows * p.narrow);
+    gemm(sums.channel_in.weight, p.narrow, (rows_of){s.u, 1, p.half}, s.grad_h, p.narrow, NULL, p.half, rows);
+    add_rows(sums.channel_in.bias, s.grad_h, rows, p.narrow);
+    gemm(s.grad_u1, p.half, (rows_of){s.grad_h, p.narrow, 1}, w->channel_in, p.half, w->zeros, rows, g->narrow);
+
+    float *grad_u[2] = {s.grad_u1, grad_rows(s.room, j->a->grad_u, first, rows, g)};
+    for (int half = 0; half < 2; half++) {
+        gemm(sums.project_in[half].weight, p.half, (rows_of){s.x, 1, p.channels}, grad_u[half], p.half, NULL, p.channels, rows);
+        add_rows(sums.project_in[half].bias, grad_u[half], rows, p.half);
+        gemm(s.grad_x, p.channels, (rows_of){grad_u[half], p.half, 1}, w->project_in[half], p.channels, half ? NULL : w->zeros,
+             rows, g->half);
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        normalise_backward(s.grad_x + r * p.channels, s.x + r * p.channels, scale[r], g->channels);
+        prefetch(at(j->a->grad_residual, (first + r + AHEAD) * g->channels, g->dtype), g->channels, g->dtype);
+        add(s.grad_x + r * p.channels, at(j->a->grad_residual, (first + r) * g->channels, g->dtype), g->channels, g->dtype);
+    }
+    store_rows(j->a->grad_x, s.grad_x, first, rows, p.channels, g->channels, g->dtype);
+}
+
+static void backward_chunk(const void *argument, int64_t item, arena scratch) {
+    const backward_job *j = argument;
+    padded_sizes p = padded_of(&j->a->sizes);
+    backward_scratch s = take_backward(&scratch, p);
+    arena own = chunk_of(&j->sums, item);
+    float_layers sums = take_layers(&own, p);
+    int64_t last = min((item + 1) * j->chunk, j->a->sizes.pixels);
+    for (int64_t first = item * j->chunk; first < last; first += TILE)
+        backward_tile(j, s, first, min(TILE, last - first), sums);
+}
+
+static void store_grads(const backward_job *j) {
+    const branches_sizes *g = &j->a->sizes;
+    const branches_weights *w = &j->a->weights, *grads = &j->a->grads;
+    padded_sizes p = padded_of(g);
+    arena all = chunk_of(&j->sums, 0);
+    float_layers sums = take_layers(&all, p);
+    float_layer norm = j->weights.grad_norm;
+    for (int half = 0; half < 2; half++) {
+        unfold_norm(sums.project_in[half], p.half, norm, half_of(w->project_in, half, g), w->norm, g->half, g->channels, g->dtype);
+        store_transposed(half_of(grads->project_in, half, g), sums.project_in[half], g->half, g->channels, p.half, g->dtype);
+    }
+    store(grads->norm.weight, norm.weight, g->channels, g->dtype);
+    store(grads->norm.bias, norm.bias, g->channels, g->dtype);
+    store_transposed(grads->channel_in, sums.channel_in, g->narrow, g->half, p.narrow, g->dtype);
+    store_transposed(grads->channel_out, sums.channel_out, g->half, g->narrow, p.half, g->dtype);
+}
+
+int lamnet_branches_backward(const branches_backward_arguments *a) {
+    const branches_sizes *g = &a->sizes;
+    padded_sizes p = padded_of(g);
+    arena weights = {0}, scratch = {0}, sums = {0};
+    take_backward_weights(&weights, g);
+    take_backward(&scratch, p);
+    take_layers(&sums, p);
+    backward_job j = {.a = a, .chunk = ceil_div(ceil_div(g->pixels, MAX_CHUNKS) + MIN_CHUNK, TILE) * TILE};
+    int64_t chunks = ceil_div(g->pixels, j.chunk);
+    int failed = !reserve(&weights) | !reserve_chunks(&j.sums, sums, chunks);
+    if (!failed) {
+        j.weights = take_backward_weights(&weights, g);
+        load_backward_weights(&j.weights, &a->weights, g);
+        failed = parallel(backward_chunk, &j, chunks, scratch, g->threads);
+        sum_chunks(&j.sums);
+        store_grads(&j);
+    }
+    return release(&weights), release(&j.sums.all), failed;
+}

@@ -1,0 +1,81 @@
+/* What every kernel shares: storage types, copies between them and float32, small arithmetic. */
+#pragma once
+#include "arguments.h"
+#include <string.h>
+
+#define LANES 16 /* floats of a vector; every row that is computed on is padded to a multiple of it */
+
+static inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static inline int64_t padded(int64_t n) { return ceil_div(n, LANES) * LANES; }
+
+static inline int64_t size_of(int64_t dtype) { return dtype == FLOAT32 ? 4 : 2; }
+
+static inline void *at(const void *tensor, int64_t index, int64_t dtype) {
+    return (char *)tensor + index * size_of(dtype);
+}
+
+static inline float float_of(uint32_t bits) {
+    float value;
+    __builtin_memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline uint32_t bits_of(float value) {
+    uint32_t bits;
+    __builtin_memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+/* Rounded to the nearest, as its upper half. */
+static inline uint16_t bfloat16_of(float value) {
+    uint32_t bits = bits_of(value), rounded = bits + 0x7fff + (bits >> 16 & 1);
+    return (uint16_t)((value == value ? rounded : bits | 0x400000) >> 16);
+}
+
+enum { AHEAD = 8 }; /* rows that are prefetched before they are read */
+
+/* Of n elements that will be read soon; addresses need not exist. */
+static inline void prefetch(const void *from, int64_t n, int64_t dtype) {
+    for (int64_t i = 0; i < n * size_of(dtype); i += 64) __builtin_prefetch((const char *)from + i);
+}
+
+static inline void load(float *restrict to, const void *restrict from, int64_t n, int64_t dtype) {
+    if (dtype == FLOAT32) {
+        const float *x = from;
+        for (int64_t i = 0; i < n; i++) to[i] = x[i];
+    } else if (dtype == BFLOAT16) {
+        const uint16_t *x = from;
+        for (int64_t i = 0; i < n; i++) to[i] = float_of((uint32_t)x[i] << 16);
+    } else {
+        const _Float16 *x = from;
+        for (int64_t i = 0; i < n; i++) to[i] = (float)x[i];
+    }
+}
+
+static inline void add(float *restrict to, const void *restrict from, int64_t n, int64_t dtype) {
+    if (dtype == FLOAT32) {
+        const float *x = from;
+        for (int64_t i = 0; i < n; i++) to[i] += x[i];
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        float value;
+        load(&value, at(from, i, dtype), 1, dtype);
+        to[i] += value;
+    }
+}
+
+static inline void store(void *restrict to, const float *restrict from, int64_t n, int64_t dtype) {
+    if (dtype == FLOAT32) {
+        float *y = to;
+        for (int64_t i = 0; i < n; i++) y[i] = from[i];
+    } else if (dtype == BFLOAT16) {
+        uint16_t *y = to;
+        for (int64_t i = 0; i < n; i++) y[i] = bfloat16_of(from[i]);
+    } else {
+        _Float16 *y = to;
+        for (int64_t i = 0; i < n; i++) y[i] = (_Float16)from[i];
+    }
+}

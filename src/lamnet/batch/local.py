@@ -1,0 +1,36 @@
+"""A request on this machine: one picture or video after another."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from lamnet.base.progress import Progress
+from lamnet.batch.jobs import in_chunks
+from lamnet.batch.manifest import recorded
+from lamnet.batch.outcome import Event
+from lamnet.batch.places import place_of
+from lamnet.batch.request import Request
+from lamnet.batch.upscalers import Upscalers
+
+
+def run(request: Request) -> Generator[Event]:
+    """Upscale what a request asks for; a problem with one picture is its Outcome and leaves the others alone.
+
+    Raises at the first event what Upscaler refuses, and what the names are refused for: BadArgumentError,
+    BadWeightsError, BackendError, MissingExtraError, and BadImageError for buckets that cannot be listed.
+    """
+    return recorded(_events(request), request.manifest)
+
+
+def _events(request: Request) -> Generator[Event]:
+    upscalers = Upscalers.of(request)
+    place = place_of(request, upscalers.goal)
+    for label, chunk in in_chunks(place.jobs()):
+        for number, job in enumerate(chunk):
+            if len(chunk) > 1:
+                yield Progress(label, number / len(chunk))
+            yield Progress(job.source.name, 0.0)
+            outcome = yield from place.upscale(job, upscalers)
+            yield Progress(job.source.name, 1.0)
+            yield outcome
+        yield Progress(label, 1.0)

@@ -1,0 +1,32 @@
+"""A record of what failed, for the next call or for a person."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from contextlib import closing
+from pathlib import Path
+
+from lamnet.base import files
+from lamnet.base.errors import BadImageError
+from lamnet.batch.outcome import Event, Outcome
+
+
+def recorded(events: Generator[Event], manifest: Path | None) -> Generator[Event]:
+    """The same events; the outcomes that failed also go into a file, one JSON object a line, at the end.
+
+    An interrupted call leaves those so far; one that ends before the first outcome leaves the file that was there.
+    """
+    failures: list[str] = []
+    tried = False
+    try:
+        with closing(events):
+            for event in events:
+                tried = tried or isinstance(event, Outcome)
+                if isinstance(event, Outcome) and event.problem is not None:
+                    failures.append(json.dumps({"source": str(event.source), "problem": event.problem}) + "\n")
+                yield event
+        tried = True
+    finally:
+        if tried and manifest is not None:
+            files.write_text(manifest, "".join(failures), BadImageError)

@@ -1,0 +1,42 @@
+"""The request of one call, in plain values: the command makes it, and workers on other machines get it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lamnet.media import opening
+from lamnet.upscale.goal import Goal
+
+if TYPE_CHECKING:
+    from lamnet.upscale.upscaler import Precision
+
+
+@dataclass(frozen=True)
+class Request:
+    """A call of `lamnet upscale`.
+
+    Attributes:
+        sources: files, folders, patterns, or the address of one bucket.
+        out: the file, folder or bucket for the results; None puts each one next to its source.
+        goal: the size of the results; None is the scale of a weights file, else 4.
+        model: a size that ships, or a weights file; None is the best that ships.
+        device, precision, memory, tile, exact, ensemble, max_pixels: as Upscaler takes them; without a `tile`, "auto".
+        overwrite: replace results that exist.
+        manifest: a file for what failed.
+    """
+
+    sources: tuple[str, ...]
+    out: str | None = None
+    goal: Goal | None = None
+    model: str | None = None
+    device: str | None = None
+    precision: Precision = "auto"
+    memory: int | None = None
+    tile: int | None = None
+    exact: bool = False
+    ensemble: bool = False
+    max_pixels: int = opening.MAX_PIXELS
+    overwrite: bool = False
+    manifest: Path | None = None

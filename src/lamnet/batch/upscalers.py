@@ -1,0 +1,62 @@
+"""The networks of one call, made ready: a picture of each size gets the smallest that reaches the goal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from lamnet.batch.request import Request
+from lamnet.network import catalogue
+from lamnet.network.model import LAMNet
+from lamnet.upscale.goal import Goal
+from lamnet.upscale.upscaler import Upscaler
+
+
+class Upscalers:
+    """For a picture of any size the Upscaler whose network has the least scale that reaches the goal.
+
+    Args:
+        upscalers: by scale, with this goal.
+        max_pixels: of one file; more in its header is refused.
+    """
+
+    def __init__(self, upscalers: Sequence[Upscaler], goal: Goal, max_pixels: int) -> None:
+        self.goal = goal
+        self.max_pixels = max_pixels
+        self._upscalers = upscalers
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """Load the networks that a request needs and make them ready on its device. Raises as `load_networks` and Upscaler."""
+        networks, goal = load_networks(request)
+        upscalers = [
+            Upscaler(
+                network,
+                device=request.device,
+                precision=request.precision,
+                tile="auto" if request.tile is None else request.tile,
+                memory=request.memory,
+                exact=request.exact,
+                ensemble=request.ensemble,
+                goal=goal,
+                max_pixels=request.max_pixels,
+            )
+            for network in networks
+        ]
+        return cls(upscalers, goal, request.max_pixels)
+
+    def for_size(self, width: int, height: int) -> Upscaler:
+        """The Upscaler for a picture of this size, the one of the largest scale where none reaches the goal."""
+        factor = self.goal.factor_for(width, height)
+        return next((one for one in self._upscalers if one.scale >= factor), self._upscalers[-1])
+
+
+def load_networks(request: Request) -> tuple[Sequence[LAMNet], Goal]:
+    """The networks that a request needs, by scale, and its goal, or what they give where it has none.
+
+    Raises BadWeightsError where there are no such weights, BadArgumentError for a goal beyond every network.
+    """
+    goal = request.goal
+    factor, any_factor = (None, False) if goal is None else (goal.factor, goal.factor is None)
+    found = catalogue.select(request.model, factor, any_factor=any_factor)
+    return found.networks, goal or Goal(factor=found.factor)

@@ -1,0 +1,83 @@
+"""`lamnet evaluate`: how good models are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from lamnet.cli import terminal
+
+
+def evaluate(
+    *models: str,
+    data: Path,
+    scale: int = 4,
+    sets: str | None = None,
+    results: list[Path] | None = None,
+    compare: list[Path] | None = None,
+    metrics: str = "psnr_y,ssim_y",
+    convention: Literal["float", "matlab"] = "float",
+    border: int | None = None,
+    ensemble: bool = False,
+    times: bool = False,
+    json: Path | None = None,
+    csv: Path | None = None,
+    markdown: Path | None = None,
+    save: Path | None = None,
+    device: str | None = None,
+) -> None:
+    """Measure models on benchmark pictures: PSNR and SSIM on Y, per image and mean.
+
+    Parameters
+    ----------
+    models
+        tiny, base, large, weights files, bicubic, or spandrel:FILE for a network of others.
+    data
+        A folder of sets (HR and LR_bicubic/X4, LRBICX4, DIV2K_valid_HR, img_001_SRF_4_HR.png, ...), or one set; where
+        there are only HR pictures, LR is made.
+    scale
+        Factor of width and height.
+    sets
+        Names with commas between, such as Set5,Set14; all when left out.
+    results
+        A folder of pictures that somebody made, measured like a model; may be repeated.
+    compare
+        An earlier --json file whose figures join the table; may be repeated.
+    metrics
+        Some of psnr_y, ssim_y, psnr_rgb, ssim_rgb, lpips, dists, with commas between.
+    convention
+        float: Y is not rounded, grey counts as RGB. matlab: Y is rounded, grey stays grey.
+    border
+        Pixels left out on each side; the scale when left out.
+    ensemble
+        Take the mean over eight flips and rotations (x8).
+    times
+        Record the seconds that each image took too.
+    json
+        A file for the figures: of one model an object, of several a list.
+    csv
+        A file for the figures, a row for each image and each mean.
+    markdown
+        A file for the table.
+    save
+        A folder for the models' results, MODEL/SET/NAMEx4.png.
+    device
+        cpu, cuda, cuda:1, mps; the best there is when left out.
+    """
+    from lamnet.evaluation import report
+    from lamnet.evaluation.comparison import comparing
+    from lamnet.evaluation.protocol import Protocol
+
+    earlier = [evaluation for path in compare or () for evaluation in report.from_json(path)]
+    protocol = Protocol(tuple(name.strip() for name in metrics.split(",")), convention, border, ensemble, times)
+    chosen = [name.strip() for name in sets.split(",")] if sets else None
+    work = comparing(models, scale, data, chosen, protocol, results=results or (), device=device, save=save)
+    found = terminal.shown(work)
+    for path, text in ((json, report.to_json), (csv, report.to_csv)):
+        if path is not None:
+            report.write(path, text(found))
+    table = report.to_markdown([*earlier, *found])
+    for line in table.splitlines():
+        terminal.say(line)
+    if markdown is not None:
+        report.write(markdown, table)

@@ -1,0 +1,132 @@
+"""`lamnet models`, `info`, `bench`, `export` and `demo`: the networks that ship, and what this machine does with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from lamnet.cli import terminal
+
+
+def models() -> None:
+    """List the networks whose weights ship, what they were trained on and what they reach."""
+    from lamnet.network import catalogue
+
+    found = catalogue.models()
+    sets = list(dict.fromkeys(name for one in found for name in one.psnr_y))
+    rows = [
+        [one.size, f"x{one.scale}", f"{one.parameters:,}", f"{one.bytes / 1e6:.1f} MB", one.data]
+        + [f"{one.psnr_y[name]:.2f}" if name in one.psnr_y else "" for name in sets]
+        for one in found
+    ]
+    terminal.print_table(
+        ["size", "scale", "parameters", "file", "trained on", *(f"{name}, PSNR-Y dB" for name in sets)], rows
+    )
+
+
+def info() -> None:
+    """Show versions, the machine, which backend runs where or why not, and the weights that ship."""
+    from lamnet.evaluation.machine import machine
+    from lamnet.network import shipped
+    from lamnet.ops.backend import backends
+
+    for name, value in machine().items():
+        terminal.say(f"{name:12} {value}")
+    for backend, device, reason in backends():
+        terminal.say(f"{f'{backend} on {device}':20} {'cannot run: ' + reason if reason else 'runs'}")
+    terminal.say("weights      " + (", ".join(f"{size} x{scale}" for size, scale in shipped.shipped()) or "none ship"))
+
+
+def bench(
+    networks: str = "",
+    *,
+    scale: Literal[2, 3, 4] = 4,
+    output: tuple[int, int] = (1280, 720),
+    device: str = "cpu",
+    threads: int | None = None,
+    rounds: int = 7,
+    training: bool = False,
+    memory: Annotated[bool, Parameter(negative="--no-memory")] = True,
+    json: Path | None = None,
+    markdown: Path | None = None,
+) -> None:
+    """Time our networks, the operator alone, and networks of others with random weights, in turns.
+
+    Parameters
+    ----------
+    networks
+        Some of tiny, base, large, swinir-light, span, safmn, omni-sr, fsa-width, fsa-height, with commas; all when left out.
+        Speeds are relative to the first.
+    scale
+        Factor of width and height.
+    output
+        Width and height of the output.
+    device
+        cpu, cuda, cuda:1: on a GPU with device events, torch.compile and CUDA graphs too.
+    threads
+        Number of threads on a processor; PyTorch's choice when left out.
+    rounds
+        Number of times that each is timed.
+    training
+        Time forward, and forward with backward, of 8 patches of 48x48 instead.
+    memory
+        Measure peak memory too, on a processor in a process for each row.
+    json
+        A file for the figures, in JSON.
+    markdown
+        A file for the table.
+    """
+    import torch
+
+    from lamnet.evaluation import report
+    from lamnet.evaluation.speed import candidate, table
+    from lamnet.evaluation.speed.run import timing
+
+    chosen = [name.strip() for name in networks.split(",")] if networks else candidate.MODELS
+    setting = candidate.Setting(scale, (output[1], output[0]), device, threads or torch.get_num_threads())
+    found = terminal.shown(timing(candidate.plan(chosen, device, training), setting, rounds, memory))
+    terminal.say(table.caption(found))
+    terminal.print_table(table.COLUMNS, [table.cells(row) for row in found.rows])
+    for path, text in ((json, table.to_json), (markdown, table.to_markdown)):
+        if path is not None:
+            report.write(path, text(found))
+
+
+def export(model: str, out: Path, /, *, scale: Literal[2, 3, 4] | None = None, half: bool = False) -> None:
+    """Write a network for other programs, for images of any size: ONNX, ncnn (Upscayl), or PyTorch's exported program.
+
+    Parameters
+    ----------
+    model
+        tiny, base, large, or a weights file.
+    out
+        A name that ends in .onnx, .param (its .bin goes beside it) or .pt2.
+    scale
+        Scale of a network that ships, 4 when left out; a weights file has its own.
+    half
+        Keep the weights in float16, in half the space; the arithmetic stays float32. Not for .pt2.
+    """
+    from lamnet.network import shipped, weights
+    from lamnet.network.export import export
+
+    ships = shipped.is_name(model)
+    export(weights.load(model, scale or (4 if ships else None)), out, half, shipped.TERMS if ships else None)
+    terminal.say(out)
+    if out.suffix == ".param":
+        terminal.say(out.with_suffix(".bin"))
+
+
+def demo(out: Path = Path("lamnet-demo")) -> None:
+    """Upscale a photograph and put input, bicubic and LAMNet side by side.
+
+    Parameters
+    ----------
+    out
+        The folder for the four pictures.
+    """
+    from lamnet.cli.demo import run
+
+    for name, path in run(out).items():
+        terminal.say(f"{name:12} {path}")

@@ -1,0 +1,37 @@
+"""Metadata in libvips images: blocks of bytes such as "exif-data" and "xmp-data", and single numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyvips
+
+
+def blob(image: Any, name: str) -> bytes | None:
+    """Return a block of metadata by libvips' name, None where the image has none."""
+    return image.get(name) if image.get_typeof(name) else None
+
+
+def with_blobs(image: pyvips.Image, blobs: Mapping[str, bytes]) -> pyvips.Image:
+    """Return the image with blocks of metadata, as if libvips had read them from the image's file."""
+    described = image.copy()
+    for name, data in blobs.items():
+        value: Any = data
+        described.set_type(pyvips.GValue.blob_type, name, value)
+    return described
+
+
+def exif_of(image: Any) -> bytes | None:
+    """Return the EXIF block as the file held it."""
+    return blob(image, "exif-data")
+
+
+def xmp_of(image: Any) -> bytes | None:
+    """Return the XMP packet."""
+    return blob(image, "xmp-data")
+
+
+def has_profile(image: Any) -> bool:
+    """Tell whether the image has a colour profile."""
+    return bool(image.get_typeof("icc-profile-data"))

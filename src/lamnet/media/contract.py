@@ -1,0 +1,80 @@
+"""Data of the contract that each picture format keeps: what a format can hold, and what is learned of a file at its opening."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format and what it can hold.
+
+    Attributes:
+        name: begins the names of libvips' operations for it.
+        suffixes: the usual one first.
+        signature: what the first bytes of a file match.
+        options: of libvips' saver.
+        side: the largest width or height.
+        frames: whether it holds animations.
+        pages: whether it holds pages of any size and depth.
+        dtypes: NumPy's names of its depths, the deepest last.
+        profiled: numbers of colours, 1 for grey, for which there can be a profile.
+        numbered_colours: whether it states colours by number (ITU-T H.273).
+        substitute: whether a result becomes one where its source's format cannot hold it.
+        palette: whether it holds few colours only, so that no result is put into it unasked.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    signature: re.Pattern[bytes]
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    side: int = 2**31 - 1
+    alpha: bool = True
+    frames: bool = False
+    pages: bool = False
+    dtypes: tuple[str, ...] = ("uint8",)
+    profiled: tuple[int, ...] = (1, 3)
+    numbered_colours: bool = False
+    substitute: bool = False
+    palette: bool = False
+
+
+@dataclass(frozen=True)
+class PageExtras:
+    """Facts of a page that libvips does not see.
+
+    Attributes:
+        blobs: EXIF, XMP by libvips' names, used where libvips has found none.
+        oriented: whether an orientation is stated outside XMP; None where libvips knows.
+        reduced: whether the page is another one in a smaller size.
+    """
+
+    blobs: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    oriented: bool | None = None
+    reduced: bool = False
+
+
+@dataclass(frozen=True)
+class Extras:
+    """Facts of a file, learned once at its opening, that libvips' image lacks; formats that carry more of their own extend it.
+
+    Attributes:
+        known: of the first pages, as many as are known.
+        size: (width, height) by the header, of formats whose pixels are decoded at opening.
+        hidden_frames: whether there are frames of which libvips would give the first alone.
+        colours: primaries and transfer characteristics by number (ITU-T H.273).
+        premultiplied: whether colours have been multiplied by their alpha.
+    """
+
+    known: tuple[PageExtras, ...] = ()
+    size: tuple[int, int] | None = None
+    hidden_frames: bool = False
+    colours: tuple[int, int] | None = None
+    premultiplied: bool = False
+
+    def page(self, number: int) -> PageExtras:
+        """Return what is known of a page."""
+        return self.known[number] if number < len(self.known) else PageExtras()

@@ -1,0 +1,224 @@
+"""What libraries still cannot do, so that we do it: a test that fails here after an upgrade names code to delete.
+
+Seen in libvips 8.18 and Pillow 13.0. Versions are those that are known to end a work-around; "none known" otherwise.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pyvips
+import tifffile
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from support.pictures import gradient
+
+EXIF = Image.Exif()
+EXIF[0x010F], EXIF[0xFDE8] = "Maker", "Owner's"  # the second unknown to libexif
+
+
+def opened(path: Path, **options: Any) -> Any:
+    return pyvips.Image.new_from_file(str(path), **options)
+
+
+def picture() -> Image.Image:
+    return Image.fromarray(gradient(3))
+
+
+def test_libvips_still_reads_no_exif_of_a_tiff(tmp_path: Path) -> None:
+    """None known. codecs/tiff.py: `extras`."""
+    picture().save(tmp_path / "a.tif", exif=EXIF)
+    assert not opened(tmp_path / "a.tif").get_typeof("exif-data")
+
+
+def test_libvips_still_writes_no_exif_into_a_tiff(tmp_path: Path) -> None:
+    """None known. codecs/tiff.py: `add_page`."""
+    picture().save(tmp_path / "a.jpg", exif=EXIF)
+    opened(tmp_path / "a.jpg").tiffsave(str(tmp_path / "a.tif"))
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert "Make" not in file.pages[0].tags
+
+
+def test_libvips_still_writes_no_pages_of_several_sizes(tmp_path: Path) -> None:
+    """None known. codecs/tiff.py: `add_page`."""
+    pages = [pyvips.Image.new_from_array(gradient(3, size=(4, side))) for side in (4, 8)]
+    joined: Any = pyvips.Image.arrayjoin(pages, across=1)
+    joined.set_type(pyvips.GValue.gint_type, "page-height", 4)
+    joined.tiffsave(str(tmp_path / "a.tif"))
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert {page.shape[1] for page in file.pages} == {8}
+
+
+def test_libvips_still_refuses_an_orientation_that_does_not_exist(tmp_path: Path) -> None:
+    """None known. codecs/tiff.py: `_mended`."""
+    tifffile.imwrite(tmp_path / "a.tif", gradient(3), extratags=[(274, 3, 1, 9, True)], metadata=None)
+    with pytest.raises(pyvips.Error):
+        opened(tmp_path / "a.tif", fail_on="error").avg()
+
+
+def test_libvips_still_takes_floats_with_white_at_0_for_black_at_0(tmp_path: Path) -> None:
+    """None known. codecs/spaces.py: "white at 0"."""
+    tifffile.imwrite(tmp_path / "a.tif", gradient(1, np.float32)[..., 0], photometric="miniswhite")
+    np.testing.assert_array_equal(opened(tmp_path / "a.tif").numpy(), gradient(1, np.float32)[..., 0])
+
+
+def test_libvips_still_takes_ycbcr_without_jpeg_for_rgb(tmp_path: Path) -> None:
+    """None known. codecs/spaces.py: "YCbCr"."""
+    picture().convert("YCbCr").save(tmp_path / "a.tif", compression="tiff_lzw")
+    assert np.abs(opened(tmp_path / "a.tif").numpy().astype(int) - gradient(3)).mean() > 10
+
+
+def png_with(path: Path, *chunks: tuple[bytes, bytes], behind: bool = False) -> None:
+    picture().save(path)
+    data = path.read_bytes()
+    at = len(data) - 12 if behind else 33
+    made = b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+    path.write_bytes(data[:at] + made + data[at:])
+
+
+def test_libvips_still_sees_no_colours_by_number_in_a_png(tmp_path: Path) -> None:
+    """libvips 8.19. codecs/png.py: `colours` in `extras`, `colours_chunk`."""
+    png_with(tmp_path / "a.png", (b"cICP", bytes((9, 16, 0, 1))))
+    picture().save(tmp_path / "b.png")
+    assert set(opened(tmp_path / "a.png").get_fields()) == set(opened(tmp_path / "b.png").get_fields())
+
+
+def test_libvips_still_reads_no_exif_among_packed_texts(tmp_path: Path) -> None:
+    """libvips 8.19. codecs/png.py: `_raw_exif`."""
+    block, info = EXIF.tobytes(), PngInfo()
+    info.add_text("Raw profile type exif", f"\nexif\n{len(block):8}\n{block.hex()}\n", zip=True)
+    picture().save(tmp_path / "a.png", pnginfo=info)
+    assert not opened(tmp_path / "a.png").get_typeof("exif-data")
+
+
+def test_libvips_still_sees_no_exif_behind_the_pixels_of_a_png(tmp_path: Path) -> None:
+    """None known. codecs/png.py: `blobs` in `extras`."""
+    png_with(tmp_path / "a.png", (b"eXIf", EXIF.tobytes().removeprefix(b"Exif\0\0")), behind=True)
+    assert not opened(tmp_path / "a.png").get_typeof("exif-data")
+
+
+def test_libvips_still_packs_xmp_in_a_png(tmp_path: Path) -> None:
+    """None known. codecs/png.py: `xmp_chunk`."""
+    packet = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
+    picture().save(tmp_path / "a.webp", xmp=packet)
+    opened(tmp_path / "a.webp").pngsave(str(tmp_path / "a.png"))
+    assert packet not in (tmp_path / "a.png").read_bytes()
+
+
+def test_libvips_still_gives_the_first_frame_of_a_png_alone(tmp_path: Path) -> None:
+    """libvips 8.19 writes animated PNGs; reading none known. codecs/png.py: `hidden_frames`."""
+    picture().save(tmp_path / "a.png", save_all=True, append_images=[Image.fromarray(255 - gradient(3))])
+    assert opened(tmp_path / "a.png").get_n_pages() == 1
+
+
+def test_libvips_still_sees_no_colours_by_number_in_an_avif(tmp_path: Path) -> None:
+    """libvips 8.19. codecs/avif.py: `_numbered_colours`."""
+    picture().save(tmp_path / "a.avif")
+    assert b"colrnclx" in (tmp_path / "a.avif").read_bytes()
+    assert not [name for name in opened(tmp_path / "a.avif").get_fields() if "cicp" in name or "nclx" in name]
+
+
+def test_libvips_still_gives_the_first_frame_of_an_avif_alone(tmp_path: Path) -> None:
+    """None known. codecs/avif.py: `hidden_frames`."""
+    picture().save(tmp_path / "a.avif", save_all=True, append_images=[Image.fromarray(255 - gradient(3))])
+    image: Any = pyvips.Image.heifload(str(tmp_path / "a.avif"))
+    assert image.get_n_pages() == 1
+
+
+def test_libvips_still_does_not_divide_colours_by_alpha(tmp_path: Path) -> None:
+    """None known. codecs/avif.py: `premultiplied`."""
+    pixels = np.full((32, 32, 4), (200, 100, 50, 128), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.avif", quality=100, subsampling="4:4:4", alpha_premultiplied=True)
+    assert opened(tmp_path / "a.avif").numpy()[..., 0].max() < 150
+
+
+def test_libvips_still_lengthens_short_delays(tmp_path: Path) -> None:
+    """None known. codecs/webp.py: `_put_delays`."""
+    frames = [Image.fromarray(np.roll(gradient(3), i, 1)) for i in range(3)]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], duration=[5, 10, 20])
+    opened(tmp_path / "a.webp", n=-1).webpsave(str(tmp_path / "b.webp"))
+    assert opened(tmp_path / "b.webp", n=-1).get("delay") == [100, 100, 20]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_libvips_still_loses_exif_that_it_does_not_know(tmp_path: Path, suffix: str) -> None:
+    """None known. metadata.py: `corrected_exif`, exif.py."""
+    picture().save(tmp_path / "a.jpg", exif=EXIF)
+    opened(tmp_path / "a.jpg").write_to_file(str(tmp_path / f"b{suffix}"))
+    found = Image.open(tmp_path / f"b{suffix}").getexif()
+    assert found[0x010F] == "Maker"
+    assert 0xFDE8 not in found
+
+
+def test_libvips_still_loses_comments_and_films_of_a_jpeg(tmp_path: Path) -> None:
+    """None known. codecs/jpeg.py: `extras`, `_insert_segments`, `_Trailer`."""
+    picture().save(tmp_path / "a.jpg", comment="kept")
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes() + b"a film")
+    opened(tmp_path / "a.jpg").jpegsave(str(tmp_path / "b.jpg"))
+    data = (tmp_path / "b.jpg").read_bytes()
+    assert b"kept" not in data
+    assert b"a film" not in data
+
+
+def test_libvips_still_takes_a_cut_gif_for_a_whole_one(tmp_path: Path) -> None:
+    """None known. codecs/gif.py: `is_whole`."""
+    file = io.BytesIO()
+    frames = [Image.fromarray(np.random.default_rng(i).integers(0, 256, (64, 80, 3), np.uint8)) for i in range(3)]
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    (tmp_path / "a.gif").write_bytes(file.getvalue()[: len(file.getvalue()) // 2])
+    cut = opened(tmp_path / "a.gif", n=-1, fail_on="truncated")
+    assert (cut.get_n_pages(), cut.numpy().shape[0]) == (2, 128)  # the second is not whole
+
+
+@pytest.mark.parametrize("name", ["bmpload", "jp2kload", "ppmload"])
+def test_the_binary_libvips_still_lacks(name: str) -> None:
+    """None known. codecs/pillow.py."""
+    assert not pyvips.type_find("VipsOperation", name)
+
+
+def bmp(depth: int, coding: int, pixels: bytes, palette: bytes = b"") -> Image.Image:
+    header = struct.pack("<IiiHHIIiiII", 40, 4, 4, 1, depth, coding, len(pixels), 0, 0, 0, 0) + palette
+    start = 14 + len(header)
+    return Image.open(io.BytesIO(b"BM" + struct.pack("<IHHI", start + len(pixels), 0, 0, start) + header + pixels))
+
+
+def test_pillow_still_refuses_run_lengths_that_end_early() -> None:
+    """None known. codecs/bmp.py: `_run_lengths`."""
+    image = bmp(8, 1, b"\x04\x01\0\0\0\1", palette=bytes(1024))
+    with pytest.raises(ValueError, match="not enough image data"):
+        image.load()
+
+
+def test_pillow_still_cuts_5_bits_off() -> None:
+    """None known. codecs/bmp.py: `_rounded`."""
+    image = bmp(16, 0, struct.pack("<16H", *[2 << 10] * 16))
+    assert image.getpixel((0, 0)) == (16, 0, 0)  # of 16.45; and 3 of 31 are 24.68
+    assert bmp(16, 0, struct.pack("<16H", *[3 << 10] * 16)).getpixel((0, 0)) == (24, 0, 0)
+
+
+def test_pillow_still_drops_the_fourth_byte() -> None:
+    """None known. codecs/bmp.py: `decoded`."""
+    assert bmp(32, 0, bytes(range(64))).mode == "RGB"
+
+
+def test_pillow_still_reads_no_profile_of_a_bmp() -> None:
+    """None known. codecs/bmp.py: `profile_of`."""
+    header = bytearray(struct.pack("<IiiHHIIiiII", 124, 1, 1, 1, 24, 0, 4, 0, 0, 0, 0).ljust(124, b"\0"))
+    header[56:60], header[112:120] = b"DEBM", struct.pack("<II", 128, 4)
+    image = Image.open(io.BytesIO(b"BM" + struct.pack("<IHHI", 146, 0, 0, 138) + header + bytes(4) + b"icc!"))
+    assert "icc_profile" not in image.info
+
+
+def test_pillow_still_gives_8_bits_of_a_ppm_of_16() -> None:
+    """None known. codecs/pillow.py: `_deep_colours`."""
+    image = Image.open(io.BytesIO(b"P6 1 1 65535\n" + bytes(6)))
+    assert np.asarray(image).dtype == np.uint8

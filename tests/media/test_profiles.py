@@ -1,0 +1,84 @@
+"""Colours: profiles kept, used or dropped."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pyvips
+from PIL import Image, ImageCms
+
+from lamnet import Upscaler
+from lamnet.media import arrays
+from support.pictures import doubled, gradient
+
+
+def test_cmyk_becomes_rgb_through_its_profile(upscaler: Upscaler, tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 8, 4), (0, 255, 255, 0), np.uint8), mode="CMYK").save(tmp_path / "red.tif")
+    upscaler.file(tmp_path / "red.tif", tmp_path / "b.tif")
+    red, green, blue = arrays.read_array(tmp_path / "b.tif")[4, 4]
+    assert red > 200
+    assert max(green, blue) < 90
+    assert "icc_profile" in Image.open(tmp_path / "b.tif").info
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_a_profile_that_nobody_can_read_does_not_stay(upscaler: Upscaler, tmp_path: Path, suffix: str) -> None:
+    good = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    for profile in (good[:300], good[:100], lab):
+        Image.fromarray(gradient(3)).save(tmp_path / "a.jpg", icc_profile=profile)
+        upscaler.file(tmp_path / "a.jpg", tmp_path / f"b{suffix}")
+        assert "icc_profile" not in Image.open(tmp_path / f"b{suffix}").info
+
+
+def test_wide_gamut_numbers_and_profile_are_kept(upscaler: Upscaler, tmp_path: Path) -> None:
+    pixels = gradient(3)
+    image = pyvips.Image.new_from_array(pixels, interpretation="srgb").icc_transform("p3", input_profile="srgb")
+    for suffix in (".png", ".tif", ".webp", ".avif", ".jpg"):
+        source = tmp_path / f"a{suffix}"
+        image.write_to_file(str(source))
+        upscaler.file(source, tmp_path / f"b{suffix}")
+        before, after = (pyvips.Image.new_from_file(str(path)) for path in (source, tmp_path / f"b{suffix}"))
+        assert after.get("icc-profile-data") == before.get("icc-profile-data")
+        lab = [picture.icc_import(embedded=True, pcs="lab").numpy() for picture in (before, after)]
+        assert np.abs(doubled(lab[0]) - lab[1]).mean() < (0.01 if suffix in (".png", ".tif") else 1.5), suffix
+
+
+def _linear_grey() -> bytes:
+    """A grey profile whose numbers are proportional to light, by the ICC's specification."""
+    white = struct.pack(">3i", 63190, 65536, 54061)
+    tags = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", 5) + b"grey\0" + bytes(79),
+        b"wtpt": b"XYZ \0\0\0\0" + white,
+        b"kTRC": b"curv\0\0\0\0" + struct.pack(">IHxx", 1, 256),
+    }
+    table, body = struct.pack(">I", len(tags)), b""
+    for name, data in tags.items():
+        table += name + struct.pack(">II", 128 + 4 + 12 * len(tags) + len(body), len(data))
+        body += data
+    size = 128 + len(table) + len(body)
+    head = struct.pack(">I4xI4s4s4s12x4s28x", size, 0x02400000, b"mntr", b"GRAY", b"XYZ ", b"acsp")
+    return head + white + bytes(48) + table + body
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", ".avif", ".gif"])
+@pytest.mark.parametrize("bands", [1, 3])
+def test_colours_where_the_profile_cannot_go_along(upscaler: Upscaler, tmp_path: Path, bands: int, suffix: str) -> None:
+    """Seen through the profiles they look the same, be it the source's or sRGB."""
+    colour = pyvips.Image.new_from_array(np.full((16, 16, 3), (180, 90, 100), np.uint8), interpretation="srgb")
+    image = colour[0].copy() if bands == 1 else colour.icc_transform("p3", input_profile="srgb")
+    if bands == 1:
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", _linear_grey())
+    image.write_to_file(str(tmp_path / "a.png"))
+    upscaler.file(tmp_path / "a.png", tmp_path / f"b{suffix}")
+    before, after = (pyvips.Image.new_from_file(str(tmp_path / name)) for name in ("a.png", f"b{suffix}"))
+    seen = [
+        picture.icc_import(embedded=True, pcs="lab")
+        if picture.get_typeof("icc-profile-data")
+        else picture.colourspace("lab")
+        for picture in (before, after)
+    ]
+    np.testing.assert_allclose(seen[0](8, 8), seen[1](8, 8)[:3], atol=1.5)

@@ -1,0 +1,45 @@
+"""One step of a training, and what it starts from."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lamnet.training.distributed import Workers
+from lamnet.training.learner import Learner
+from support.sets import recipe
+
+
+def test_the_last_part_lowers_the_squared_error_and_still_reports_the_absolute_one() -> None:
+    torch.manual_seed(3)
+    lr, hr = (torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8) for side in (8, 32))
+    for progress, lowered in ((0.49, F.l1_loss), (0.5, F.mse_loss)):
+        learner = Learner(recipe(mse_from=0.5), Workers(0, 1, torch.device("cpu")))
+        fresh = copy.deepcopy(learner.network)
+        gradients: list[torch.Tensor] = []
+        learner.network.head.bias.register_hook(gradients.append)
+        learner.advance(lr, hr, progress)
+        out = fresh(lr / 255)
+        lowered(out, hr / 255).backward()
+        assert fresh.head.bias.grad is not None
+        torch.testing.assert_close(gradients[0], fresh.head.bias.grad, rtol=1e-4, atol=1e-6)
+        assert learner.loss.item() == pytest.approx(F.l1_loss(out, hr / 255).item(), rel=1e-5)
+
+
+def test_a_restored_learner_takes_the_same_steps() -> None:
+    """Momentum, moving average and step included."""
+    torch.manual_seed(3)
+    lr, hr = (torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8) for side in (8, 32))
+    alone = Workers(0, 1, torch.device("cpu"))
+    one, other = Learner(recipe(), alone), Learner(recipe(seed=1), alone)
+    one.advance(lr, hr, 0.1)
+    other.restore(copy.deepcopy(one.state()))
+    for learner in (one, other):
+        learner.advance(lr, hr, 0.2)
+    assert other.step == 2
+    for network in ("network", "average"):
+        ours, theirs = one.state()[network], other.state()[network]
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)

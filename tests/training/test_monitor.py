@@ -1,0 +1,48 @@
+"""The record of a training."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from lamnet.base.errors import BadDataError, MissingExtraError
+from lamnet.training.monitor import Monitor
+
+METRICS = {"loss": 0.5, "images_per_s": 2.0}
+
+
+def test_lines_of_steps_that_were_not_saved_are_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 2}\n{"step": 4}\n{"step": 6}\n{"st')
+    with Monitor(tmp_path, 4) as monitor:
+        monitor.show(5, 0.5, METRICS)
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+        {"step": 2},
+        {"step": 4},
+        {"step": 5, **METRICS},
+    ]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_other_content_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"step": 2}\n[]\n')
+    with pytest.raises(BadDataError, match=r"metrics\.jsonl: expected an object with a step in line 2, found '\[\]"):
+        Monitor(tmp_path, 4)
+
+
+def test_all_workers_but_the_first_do_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with Monitor(tmp_path, 0, active=False, tensorboard=True) as monitor:
+        monitor.say("a line")
+        monitor.show(1, 0.5, METRICS)
+        assert not monitor.wants_pictures
+    assert capfd.readouterr() == ("", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_tensorboard_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(MissingExtraError, match=r"lamnet-sr\[tensorboard\]"):
+        Monitor(tmp_path, 0, tensorboard=True)
