@@ -8,6 +8,13 @@ from pathlib import Path
 from lamnet.base.errors import BadWeightsError
 from lamnet.network.config import SIZES
 
+TERMS = {
+    "license": "Apache-2.0",
+    "training data": "photographs under many licences, listed in the model card; "
+    "some are DIV2K's and BSDS500's, whose terms allow research only",
+}
+"""Under what terms the weights that ship come, for files made of them."""
+
 
 def is_name(model: str | Path) -> bool:
     """Whether `model` is the name of a size and not that of a file here."""
