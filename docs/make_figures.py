@@ -18,7 +18,7 @@ import pyvips
 from cyclopts import Parameter, run
 from skimage import data
 
-from lamnet.cli.terminal import progress_bar
+from lamnet.cli.terminal import shown
 from lamnet.figures import attribution, compare, curve, layout, performance, receptive_field
 from lamnet.figures.region import Region
 from lamnet.media import arrays
@@ -38,16 +38,16 @@ def main(*runs: Path, model: Annotated[list[str] | None, Parameter(negative=())]
     models = model or [size for size, scale in shipped.shipped() if scale == SCALE]
     FIGURES.mkdir(exist_ok=True)
     began = time.time()
-    with TemporaryDirectory() as folder, progress_bar() as progress:
+    with TemporaryDirectory() as folder:
         photos = Path(folder) / "photos"
         photos.mkdir()
         for name in ("astronaut", "chelsea", "coffee"):
             arrays.write_array(photos / f"{name}.png", getattr(data, name)())
-        compare.create(photos / "coffee.png", models, SCALE, None, FIGURES / "compare.png", progress)
+        shown(compare.creating(photos / "coffee.png", models, SCALE, None, FIGURES / "compare.png"))
         cat = Path(folder) / "cat.png"
         arrays.write_array(cat, np.ascontiguousarray(CAT.of(data.chelsea())))
-        attribution.create(cat, models, SCALE, EYE, FIGURES / "attribution.png", progress)
-        receptive_field.create(photos, models, SCALE, FIGURES / "receptive_field.png", 65, progress)
+        shown(attribution.creating(cat, models, SCALE, EYE, FIGURES / "attribution.png"))
+        shown(receptive_field.creating(photos, models, SCALE, FIGURES / "receptive_field.png", 65))
     layout.save(performance.draw(_published()), FIGURES / "performance.png")
     if runs:
         curve.create(runs, FIGURES / "curve.png")

@@ -28,7 +28,7 @@ PSNR (dB) / SSIM on Y, LR by MATLAB's bicubic. Written by `python docs/make_resu
 **Ours** are measured as `lamnet evaluate` does by default: Y unrounded, a border of as many pixels as the scale left out.
 `BENCHMARKS` is a folder with Set5, Set14 and B100; the models that ship are in [src/lamnet/pretrained](src/lamnet/pretrained),
 each with a card that says what it was trained on. Multiply-adds are those of a 1280x720 output, counted as
-[complexity.py](src/lamnet/complexity.py) says.
+[complexity.py](src/lamnet/network/complexity.py) says.
 
 **Published** rows are what papers and repositories print, not measured here; their protocols differ in details (the
 bicubic rows show by how much), and so do their ways of counting multiply-adds. Marks: **I** from the authors' own table in

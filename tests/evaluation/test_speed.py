@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from lamnet.base.errors import BackendError, BadArgumentError, MissingExtraError
+from lamnet.base.progress import finish
 from lamnet.evaluation.speed import peers, table, work
 from lamnet.evaluation.speed.candidate import MODELS, Candidate, Setting, plan
 from lamnet.evaluation.speed.measure import Timed
-from lamnet.evaluation.speed.run import Report, Row, peak_of, run
+from lamnet.evaluation.speed.run import Report, Row, peak_of, timing
 from lamnet.network.complexity import complexity
 from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import LAMNet
@@ -35,7 +36,7 @@ def report() -> Report:
     with pytest.MonkeyPatch.context() as patch:
         for module in ("run", "work"):
             patch.setattr(f"lamnet.evaluation.speed.{module}.PATCHES", (1, 8))
-        return run(candidates, SMALL, rounds=3, memory=False)
+        return finish(timing(candidates, SMALL, rounds=3, memory=False))
 
 
 def test_figures_follow_from_the_times_and_the_ceilings(report: Report) -> None:
@@ -82,7 +83,7 @@ def test_candidates_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lamnet.evaluation.speed.run.work", fake)
     for name in ("product", "copy"):
         monkeypatch.setattr(f"lamnet.evaluation.speed.run.{name}", lambda *_: Timed(lambda: None, CPU, amount=1))
-    found = run([Candidate("fsa-width", name, "float32") for name in "ab"], SMALL, rounds=2, memory=False)
+    found = finish(timing([Candidate("fsa-width", name, "float32") for name in "ab"], SMALL, rounds=2, memory=False))
     assert order == ["a", "a", "b", "b", "a", "b", "a", "b"]  # warmed up each by itself, then round by round
     assert isinstance(found.rows[0], Row)
 
@@ -119,7 +120,7 @@ def built(name: str, scale: int) -> torch.nn.Module:
 
 def test_a_peer_says_which_extra_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "spandrel.architectures.SPAN", None)
-    with pytest.raises(MissingExtraError, match=r"span: needs spandrel .* pip install 'lamnet-sr\[peers\]'"):
+    with pytest.raises(MissingExtraError, match=r'span needs spandrel.* pip install "lamnet-sr\[peers\]"'):
         peers.build("span", 4)
 
 
@@ -139,7 +140,7 @@ def test_bad_requests_are_refused_by_name() -> None:
     with pytest.raises(BadArgumentError, match=r"models: expected some of tiny, .* got tinny"):
         plan(["tinny"], "cpu")
     with pytest.raises(BadArgumentError, match="rounds"):
-        run(plan(["tiny"], "cpu"), SMALL, rounds=0)
+        finish(timing(plan(["tiny"], "cpu"), SMALL, rounds=0))
     with pytest.raises(BadArgumentError, match="peer"):
         peers.build("bicubic", 4)
     with pytest.raises(BackendError, match="triton: it runs on cuda"):

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from rich.progress import Progress
 from torch import Tensor, nn
 
 from lamnet import LAMNet, LAMNetConfig
 from lamnet.base.errors import BadArgumentError, BadImageError
+from lamnet.base.progress import finish
 from lamnet.evaluation.contenders import load
 from lamnet.figures import attribution, receptive_field
 from lamnet.figures.attribution import attribute, detector, diffusion_index
@@ -22,8 +22,6 @@ from lamnet.figures.region import Region
 from lamnet.media import arrays
 from lamnet.network import weights
 from support.figures import assert_readable, captions, pixels, small_network
-
-QUIET = Progress(disable=True)
 
 
 class Enlarged(nn.Module):
@@ -112,7 +110,7 @@ def test_attribution_figure_shows_map_and_output(tmp_path: Path) -> None:
     arrays.write_array(tmp_path / "noise.png", noise(48, 64))
     models = [small_network(tmp_path / f"{name}.safetensors", 2, seed) for seed, name in enumerate("abcd")]
     region = Region(20, 10, 16, 12)
-    found = attribution.create(tmp_path / "noise.png", models, 2, region, tmp_path / "figure.png", QUIET)
+    found = finish(attribution.creating(tmp_path / "noise.png", models, 2, region, tmp_path / "figure.png"))
     assert list(found) == ["a", "b", "c", "d"]
     hr, lr = read_pair(tmp_path / "noise.png", 2)
     np.testing.assert_array_equal(found["b"].crop, region.of(load(models[1], 2).upscale(lr)))
@@ -135,7 +133,7 @@ def test_receptive_field_figure_shows_every_network(tmp_path: Path) -> None:
     for name in ("one.png", "two.png"):
         arrays.write_array(tmp_path / name, noise(64, 80))
     models = [small_network(tmp_path / f"{name}.safetensors", 2, seed) for seed, name in enumerate("abcd")]
-    fields = receptive_field.create(tmp_path, models, 2, tmp_path / "figure.pdf", 21, QUIET)
+    fields = finish(receptive_field.creating(tmp_path, models, 2, tmp_path / "figure.pdf", 21))
     figure = receptive_field.draw(fields)
     assert len(figure.axes) == 4 + 1  # the networks and the colour scale
     panels = [axes for axes in figure.axes if axes.texts]
@@ -153,7 +151,7 @@ def test_receptive_field_figure_shows_every_network(tmp_path: Path) -> None:
     assert pixels(figure, 0)[10, 10] == pytest.approx(np.log10(fields["a"].map[10, 10] / fields["a"].map.max()))
     assert_readable(figure)
     with pytest.raises(BadImageError, match=r"one.png: expected at least 202 pixels"):
-        receptive_field.create(tmp_path, models, 2, tmp_path / "figure.pdf", 101, QUIET)
+        finish(receptive_field.creating(tmp_path, models, 2, tmp_path / "figure.pdf", 101))
 
 
 def test_peers_are_padded_to_the_sizes_that_they_take() -> None:

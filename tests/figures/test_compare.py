@@ -5,21 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from rich.progress import Progress
 from skimage import data
 from skimage.metrics import structural_similarity
 
 from lamnet.base.errors import BadArgumentError, BadImageError
+from lamnet.base.progress import finish
 from lamnet.evaluation.comparison import compare as measure
 from lamnet.evaluation.protocol import Protocol
 from lamnet.evaluation.resize import imresize
-from lamnet.figures.compare import Comparison, compare, create, draw
+from lamnet.figures.compare import Comparison, compare, creating, draw
 from lamnet.figures.inputs import by_label, output_of, read_pair
 from lamnet.figures.region import Region, most_different
 from lamnet.media import arrays
 from support.figures import assert_readable, captions, pixels, small_network
-
-QUIET = Progress(disable=True)
 
 
 def astronaut() -> NDArray[np.uint8]:
@@ -108,7 +106,7 @@ def test_create_writes_the_figure_of_a_file(tmp_path: Path) -> None:
     other = tmp_path / "other.png"
     arrays.write_array(other, astronaut())
     models = [network, f"Perfect={other}"]
-    found = create(tmp_path / "astronaut.png", models, 2, Region(8, 8, 40, 40), tmp_path / "figure.pdf", QUIET)
+    found = finish(creating(tmp_path / "astronaut.png", models, 2, Region(8, 8, 40, 40), tmp_path / "figure.pdf"))
     assert [crop.name for crop in found.crops] == ["Bicubic", "small", "Perfect"]
     assert found.crops[2].psnr == np.inf
     assert (tmp_path / "figure.pdf").read_bytes().startswith(b"%PDF")

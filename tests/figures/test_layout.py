@@ -52,7 +52,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(figure, "savefig", full)
-    with pytest.raises(BadArgumentError, match=r"figure.png: cannot be written, No space left"):
+    with pytest.raises(BadArgumentError, match=r"figure.png: cannot be written: No space left"):
         layout.save(figure, path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["figure.png"]
     assert path.read_text() == "old"

@@ -79,7 +79,7 @@ def test_file_that_cannot_be_written_is_one_line_and_keeps_the_old_one(
 
     before = saved.read_bytes()
     monkeypatch.setattr("os.replace", full)
-    with pytest.raises(BadWeightsError, match="cannot be written, No space left"):
+    with pytest.raises(BadWeightsError, match="cannot be written: No space left"):
         weights.save(saved, small)
     assert saved.read_bytes() == before
     assert list(saved.parent.iterdir()) == [saved]

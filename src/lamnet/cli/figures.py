@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from lamnet.cli.terminal import one_line, progress_bar
+from lamnet.cli.terminal import one_line, shown
 
 app = App(name="figures", help="Draw the figures of a paper, one column wide: PNG or PDF.")
 
@@ -47,8 +47,7 @@ def compare(
     from lamnet.figures import compare as figure
     from lamnet.figures.region import Region
 
-    with progress_bar() as progress:
-        found = figure.create(picture, models, scale, Region(*region) if region else None, out, progress, device)
+    found = shown(figure.creating(picture, models, scale, Region(*region) if region else None, out, device))
     box = found.region
     print(f"{'region':24} {box.left} {box.top} {box.width} {box.height}")
     for crop in found.crops:
@@ -81,8 +80,7 @@ def attribution(
     from lamnet.figures import attribution as figure
     from lamnet.figures.region import Region
 
-    with progress_bar() as progress:
-        found = figure.create(picture, models, scale, Region(*region), out, progress, device)
+    found = shown(figure.creating(picture, models, scale, Region(*region), out, device))
     for label, one in found.items():
         print(f"{one_line(label):24} {one.diffusion_index:.3f}")
 
@@ -113,8 +111,7 @@ def receptive_field(
     """
     from lamnet.figures import receptive_field as figure
 
-    with progress_bar() as progress:
-        found = figure.create(pictures, models, scale, out, size, progress, device)
+    found = shown(figure.creating(pictures, models, scale, out, size, device))
     for label, field in found.items():
         squares = (
             f"{share:.0%} {side}x{side} {ratio:.2%}"

@@ -16,7 +16,7 @@ from lamnet import __version__
 from lamnet.base import interrupts
 from lamnet.base.errors import BadArgumentError, LamnetError
 from lamnet.cli import figures
-from lamnet.cli.terminal import complain, one_line, print_table, progress_bar
+from lamnet.cli.terminal import complain, one_line, print_table, progress_bar, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -233,16 +233,13 @@ def evaluate(
         cpu, cuda, cuda:1, mps; the best there is when left out.
     """
     from lamnet.evaluation import report
-    from lamnet.evaluation.comparison import compare as measure
+    from lamnet.evaluation.comparison import comparing
     from lamnet.evaluation.protocol import Protocol
 
     earlier = [evaluation for path in compare or () for evaluation in report.from_json(path)]
     protocol = Protocol(tuple(name.strip() for name in metrics.split(",")), convention, border, ensemble, times)
     chosen = [name.strip() for name in sets.split(",")] if sets else None
-    with progress_bar() as progress:
-        found = measure(
-            models, scale, data, chosen, protocol, results=results or (), device=device, save=save, progress=progress
-        )
+    found = shown(comparing(models, scale, data, chosen, protocol, results=results or (), device=device, save=save))
     for path, text in ((json, report.to_json), (csv, report.to_csv)):
         if path is not None:
             report.write(path, text(found))
@@ -270,9 +267,9 @@ def prepare(
     scales
         For which LR is made.
     """
-    from lamnet.training.preparation import prepare as run
+    from lamnet.training.preparation import preparing
 
-    prepared = run(photos, out, scales)
+    prepared = shown(preparing(photos, out, scales))
     for photo in prepared.skipped:
         print(f"skipped {photo.name}: {photo.reason}", file=sys.stderr)
     print(f"{out}: {len(prepared.photos)} photographs, {len(prepared.skipped)} skipped")
@@ -436,12 +433,11 @@ def bench(
 
     from lamnet.evaluation import report
     from lamnet.evaluation.speed import candidate, table
-    from lamnet.evaluation.speed.run import run
+    from lamnet.evaluation.speed.run import timing
 
     chosen = [name.strip() for name in networks.split(",")] if networks else candidate.MODELS
     setting = candidate.Setting(scale, (output[1], output[0]), device, threads or torch.get_num_threads())
-    with progress_bar() as progress:
-        found = run(candidate.plan(chosen, device, training), setting, rounds, memory, progress)
+    found = shown(timing(candidate.plan(chosen, device, training), setting, rounds, memory))
     print(table.caption(found))
     print_table(table.COLUMNS, [table.cells(row) for row in found.rows])
     for path, text in ((json, table.to_json), (markdown, table.to_markdown)):

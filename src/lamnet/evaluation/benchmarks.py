@@ -1,4 +1,4 @@
-"""Benchmark folders -> pairs of HR and LR files that fit; `data.layouts` knows where they lie."""
+"""Benchmark folders to pairs of HR and LR files that fit; `layouts` knows where they lie."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lamnet.base.errors import BadArgumentError, BadDataError, BadImageError
-from lamnet.evaluation.layouts import Layout, choose, listed, pictures, srf_folders
+from lamnet.evaluation.layouts import Layout, choose, listed, picture_files, srf_folders
 from lamnet.media import arrays
 
 # What follows a picture's name, the scale for {}; longer endings before those that they end in.
@@ -38,7 +38,7 @@ def find_sets(data: Path, scale: int, names: Sequence[str] | None = None, smalle
 
     Args:
         names: which sets, whatever their case; all when left out.
-        smallest: the least width and height of an HR picture that can be measured.
+        smallest: the smallest width and height of an HR picture that can be measured.
 
     Raises:
         BadDataError: names every missing file and every picture that does not fit, over all sets.
@@ -98,7 +98,7 @@ _Files = tuple[dict[str, Path], dict[str, Path] | None, list[str]]
 
 def _srf_files(layout: Layout, scale: int) -> _Files | None:
     """HR and LR side by side, the scale in their names; None when the folder holds no such files."""
-    found = [path for place in (layout.path, *srf_folders(layout.path)) for path in pictures(place)]
+    found = [path for place in (layout.path, *srf_folders(layout.path)) for path in picture_files(place)]
     scales = {int(each[1]) for path in found if (each := re.search(r"_srf_(\d)_hr$", path.stem, re.IGNORECASE))}
     if not scales:
         return None
@@ -111,23 +111,23 @@ def _srf_files(layout: Layout, scale: int) -> _Files | None:
 
 def _folder_files(layout: Layout, scale: int) -> _Files:
     """HR and LR in folders of their own; no LR folder at any scale: LR is made."""
-    hr_pictures, lr_folder = pictures(layout.hr_folder(scale)), layout.lr_folder(scale)
+    hr_pictures, lr_folder = picture_files(layout.hr_folder(scale)), layout.lr_folder(scale)
     endings = (ending.format(scale) for ending in _HR_ENDINGS)
     hr, doubles = by_stem(
         hr_pictures, next(ending for ending in endings if all(p.stem.lower().endswith(ending) for p in hr_pictures))
     )
     if lr_folder is None:
         return hr, None, doubles
-    lr_pictures = pictures(lr_folder)
+    lr_pictures = picture_files(lr_folder)
     lr, lr_doubles = max(
         (by_stem(lr_pictures, ending.format(scale)) for ending in _LR_ENDINGS),
-        key=lambda named: len(named[0].keys() & hr.keys()),
+        key=lambda files: len(files[0].keys() & hr.keys()),
     )
     return hr, lr, doubles + lr_doubles
 
 
 def _misfits(pair: Pair, scale: int, smallest: int) -> Iterator[str]:
-    """What keeps a pair from being measured."""
+    """The reasons why a pair cannot be measured."""
     try:
         height, width, *_ = header(pair.hr)
         expected = (height // scale, width // scale)
@@ -144,7 +144,7 @@ def _misfits(pair: Pair, scale: int, smallest: int) -> Iterator[str]:
 
 
 def unmeasurable(path: Path) -> Iterator[str]:
-    """What a picture has that the protocol does not know: depths other than 8 bits, alpha, CMYK."""
+    """The traits of a picture that the protocol does not know: depths other than 8 bits, alpha, CMYK."""
     _, _, bands, number = header(path)
     if number != "uchar":
         yield f"{path.name} has {number} values, expected 8 bits"

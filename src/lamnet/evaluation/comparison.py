@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import Progress
 
 from lamnet.base.errors import BadArgumentError
+from lamnet.base.progress import Progress, Work, finish
 from lamnet.evaluation import contenders
 from lamnet.evaluation.benchmarks import BenchmarkSet, Pair, find_sets
 from lamnet.evaluation.contenders import Contender
@@ -24,15 +24,6 @@ from lamnet.media import arrays
 from lamnet.network.model import LAMNet
 
 DEFAULT = Protocol()
-
-
-@dataclass(frozen=True)
-class _Entrant:
-    """One row of the table; `picture` gives a pair's result and the seconds it took, None when it was only read."""
-
-    name: str
-    params: int | None
-    picture: Callable[[Pair], tuple[NDArray[np.uint8], float | None]]
 
 
 def evaluate(
@@ -46,7 +37,7 @@ def evaluate(
 
     Args:
         model: as for `contenders.load`: a network, a name, a file, "bicubic" or "spandrel:FILE".
-        data: a folder of sets in a layout that `data.benchmarks` knows, or one set.
+        data: a folder of sets in a layout that `layouts` knows, or one set.
         sets: their names, all when None.
 
     Returns:
@@ -70,24 +61,39 @@ def compare(
     results: Sequence[Path] = (),
     device: str | None = None,
     save: Path | None = None,
-    progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
     """Measure models and folders of results alike, one dict as from `evaluate` for each.
 
     Args:
-        results: folders of pictures that somebody made, as `data.results` finds them.
+        results: folders of pictures that somebody made, as `results.find_results` finds them.
         save: a folder for the models' results, MODEL/SET/NAMEx4.png; none of the files may exist.
     """
+    return finish(comparing(models, scale, data, sets, protocol, results=results, device=device, save=save))
+
+
+def comparing(
+    models: Sequence[LAMNet | str | Path],
+    scale: int,
+    data: Path,
+    sets: Sequence[str] | None = None,
+    protocol: Protocol = DEFAULT,
+    *,
+    results: Sequence[Path] = (),
+    device: str | None = None,
+    save: Path | None = None,
+) -> Work[list[dict[str, Any]]]:
+    """Measure as `compare` does, with progress after each picture: a task for each model and set."""
     if not models and not results:
         raise BadArgumentError("models: expected at least one model or folder of results, got none")
     benchmark = find_sets(data, scale, sets, protocol.smallest_at(scale))
-    found = [find_results(folder, benchmark, scale) for folder in results]
+    found = [_Found(str(folder), find_results(folder, benchmark, scale)) for folder in results]
     meter = Meter(protocol, scale, device)
     loaded = [contenders.load(model, scale, protocol.ensemble, device) for model in models]
-    targets = [_targets(save, contender.name, benchmark, scale) for contender in loaded]
-    entrants = [_of_contender(*both, scale) for both in zip(loaded, targets, strict=True)]
-    entrants += [_of_results(str(folder), files) for folder, files in zip(results, found, strict=True)]
-    return [_measure(entrant, benchmark, scale, meter, progress) for entrant in entrants]
+    made = [_Made(one, scale, _targets(save, one.name, benchmark, scale)) for one in loaded]
+    figures: list[dict[str, Any]] = []
+    for entrant in [*made, *found]:
+        figures.append((yield from _measuring(entrant, benchmark, scale, meter)))
+    return figures
 
 
 def low_resolution(pair: Pair, scale: int) -> NDArray[np.uint8]:
@@ -97,22 +103,45 @@ def low_resolution(pair: Pair, scale: int) -> NDArray[np.uint8]:
     return imresize(crop_to_multiple(arrays.read_array(pair.hr), scale), 1 / scale)
 
 
-def _of_contender(contender: Contender, targets: Mapping[Pair, Path], scale: int) -> _Entrant:
-    def picture(pair: Pair) -> tuple[NDArray[np.uint8], float]:
-        lr = low_resolution(pair, scale)
+@dataclass(frozen=True)
+class _Made:
+    """A row of the table whose pictures a contender makes, and saves under `targets` where there are any."""
+
+    contender: Contender
+    scale: int
+    targets: Mapping[Pair, Path]
+
+    @property
+    def name(self) -> str:
+        return self.contender.name
+
+    @property
+    def params(self) -> int | None:
+        return self.contender.params
+
+    def picture(self, pair: Pair) -> tuple[NDArray[np.uint8], float]:
+        """The result for a pair, and the seconds that it took."""
+        lr = low_resolution(pair, self.scale)
         start = perf_counter()
-        sr = contender.upscale(lr)
+        sr = self.contender.upscale(lr)
         seconds = perf_counter() - start
-        if pair in targets:
-            targets[pair].parent.mkdir(parents=True, exist_ok=True)
-            arrays.write_array(targets[pair], sr)
+        if pair in self.targets:
+            self.targets[pair].parent.mkdir(parents=True, exist_ok=True)
+            arrays.write_array(self.targets[pair], sr)
         return sr, seconds
 
-    return _Entrant(contender.name, contender.params, picture)
 
+@dataclass(frozen=True)
+class _Found:
+    """A row of the table whose pictures lie in files."""
 
-def _of_results(name: str, files: Mapping[Pair, Path]) -> _Entrant:
-    return _Entrant(name, None, lambda pair: (arrays.read_array(files[pair]), None))
+    name: str
+    files: Mapping[Pair, Path]
+    params: None = None
+
+    def picture(self, pair: Pair) -> tuple[NDArray[np.uint8], None]:
+        """The result for a pair; nothing is known of the time it took."""
+        return arrays.read_array(self.files[pair]), None
 
 
 def _targets(save: Path | None, name: str, benchmark: Sequence[BenchmarkSet], scale: int) -> dict[Pair, Path]:
@@ -126,21 +155,14 @@ def _targets(save: Path | None, name: str, benchmark: Sequence[BenchmarkSet], sc
     return targets
 
 
-def _measure(
-    entrant: _Entrant, benchmark: Sequence[BenchmarkSet], scale: int, meter: Meter, progress: Progress | None
-) -> dict[str, Any]:
+def _measuring(
+    entrant: _Made | _Found, benchmark: Sequence[BenchmarkSet], scale: int, meter: Meter
+) -> Work[dict[str, Any]]:
     if meter.protocol.times:  # the first run of a network also prepares kernels and memory
         entrant.picture(benchmark[0].pairs[0])
     scores: dict[str, Any] = {}
     for one in benchmark:
-        per_image: dict[str, dict[str, float]] = {}
-        for pair in _shown(one, entrant.name, progress):
-            sr, seconds = entrant.picture(pair)
-            per_image[pair.name] = meter.scores(crop_to_multiple(arrays.read_array(pair.hr), scale), sr)
-            if meter.protocol.times and seconds is not None:
-                per_image[pair.name]["seconds"] = seconds
-        rounded = {name: _rounded(image) for name, image in per_image.items()}
-        scores[one.name] = {**_rounded(means(list(per_image.values()))), "images": rounded}
+        scores[one.name] = yield from _measuring_set(entrant, one, scale, meter)
     return {
         "model": entrant.name,
         "scale": scale,
@@ -154,11 +176,19 @@ def _measure(
     }
 
 
-def _shown(one: BenchmarkSet, name: str, progress: Progress | None) -> Iterator[Pair]:
-    if progress is None:
-        yield from one.pairs
-    else:
-        yield from progress.track(one.pairs, description=f"{name} {one.name}")
+def _measuring_set(entrant: _Made | _Found, one: BenchmarkSet, scale: int, meter: Meter) -> Work[dict[str, Any]]:
+    """A set's means, and the figures of each picture under "images"."""
+    task = f"{entrant.name} {one.name}"
+    yield Progress(task, 0)
+    per_image: dict[str, dict[str, float]] = {}
+    for index, pair in enumerate(one.pairs, 1):
+        sr, seconds = entrant.picture(pair)
+        per_image[pair.name] = meter.scores(crop_to_multiple(arrays.read_array(pair.hr), scale), sr)
+        if meter.protocol.times and seconds is not None:
+            per_image[pair.name]["seconds"] = seconds
+        yield Progress(task, index / len(one.pairs))
+    rounded = {name: _rounded(image) for name, image in per_image.items()}
+    return {**_rounded(means(list(per_image.values()))), "images": rounded}
 
 
 def _rounded(values: Mapping[str, float]) -> dict[str, float]:

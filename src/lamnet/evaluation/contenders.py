@@ -1,10 +1,8 @@
-"""Whatever turns LR pictures into HR ones and can be measured: our networks, bicubic, networks of others."""
+"""Everything that turns LR pictures into HR ones and can be measured: our networks, bicubic, networks of others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lamnet.base.errors import BadWeightsError, MissingExtraError
+from lamnet.base.errors import BadWeightsError
+from lamnet.base.extras import require
 from lamnet.evaluation.resize import imresize
 from lamnet.network import devices, weights
 from lamnet.network.ensemble import self_ensemble
@@ -24,19 +23,50 @@ PEER = "spandrel:"
 
 
 @dataclass(frozen=True)
-class Contender:
-    """A name, its number of parameters (None where there is nothing to count), and what it does.
+class Bicubic:
+    """MATLAB's bicubic, which has no parameters to count."""
 
-    `upscale` takes (H, W, 1 or 3) uint8 and gives (scale*H, scale*W, 1 or 3) uint8.
+    scale: int
+    name: str = BICUBIC
+    params: None = None
+
+    def upscale(self, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 1 or 3) -> (scale*H, scale*W, 1 or 3)."""
+        return imresize(lr, self.scale)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network, ours or a peer's.
+
+    Attributes:
+        name: in tables; ends in "+" with the ensemble.
+        params: number of its parameters.
+        network: a LAMNet or a spandrel descriptor: (1, 3, H, W) in [0, 1] -> (1, 3, scale*H, scale*W).
+        parameter: one of its parameters, for device and type.
+        ensemble: give the mean over the eight flips and rotations.
     """
 
     name: str
-    params: int | None
-    upscale: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+    params: int
+    network: Any
+    parameter: Tensor
+    ensemble: bool
+
+    def upscale(self, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 1 or 3) -> (scale*H, scale*W, 3); grey goes in as three equal channels."""
+        rgb = np.broadcast_to(lr, (*lr.shape[:2], 3))
+        x = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].to(self.parameter) / 255  # (1, 3, H, W)
+        with torch.inference_mode():
+            out: Tensor = self_ensemble(self.network, x) if self.ensemble else self.network(x)
+        return (out[0].float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+
+
+Contender = Bicubic | Network
 
 
 def load(model: LAMNet | str | Path, scale: int, ensemble: bool = False, device: str | None = None) -> Contender:
-    """The contender that a network, a name or a file stands for.
+    """Load the contender that a network, a name or a file stands for.
 
     Args:
         model: "bicubic", whatever `weights.load` takes, "spandrel:FILE" for another network's weights file, or a network.
@@ -48,40 +78,22 @@ def load(model: LAMNet | str | Path, scale: int, ensemble: bool = False, device:
         MissingExtraError: a peer without spandrel installed.
     """
     if model == BICUBIC:
-        return Contender(BICUBIC, None, lambda lr: imresize(lr, scale))
+        return Bicubic(scale)
     if isinstance(model, str) and model.startswith(PEER):
         path = Path(model.removeprefix(PEER))
         descriptor = peer(path, scale).to(devices.pick(device))
-        return _of_network(str(path), descriptor.model.parameters(), descriptor, ensemble)
+        return _network(str(path), descriptor, list(descriptor.model.parameters()), ensemble)
     network = model if isinstance(model, LAMNet) else weights.load(model, scale)
     if network.config.scale != scale:
         raise BadWeightsError(f"model: expected a network for x{scale}, found one for x{network.config.scale}")
     if device is not None or network is not model:
         network.to(devices.pick(device))
-    return _of_network("LAMNet" if network is model else str(model), network.parameters(), network, ensemble)
-
-
-def _of_network(name: str, parameters: Any, network: Callable[[Tensor], Tensor], ensemble: bool) -> Contender:
-    tensors: list[Tensor] = list(parameters)
-
-    def upscale(lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        rgb = np.broadcast_to(lr, (*lr.shape[:2], 3))
-        x = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].to(tensors[0]) / 255  # (1, 3, H, W)
-        with torch.inference_mode():
-            out = self_ensemble(network, x) if ensemble else network(x)
-        return (out[0].float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-
-    return Contender(name + "+" * ensemble, sum(tensor.numel() for tensor in tensors), upscale)
+    return _network("LAMNet" if network is model else str(model), network, list(network.parameters()), ensemble)
 
 
 def peer(path: Path, scale: int) -> Any:
-    """The spandrel descriptor of another network's weights file, in eval mode on the CPU; errors as of `load`."""
-    try:
-        loader: Any = import_module("spandrel").ModelLoader()
-    except ImportError as error:
-        raise MissingExtraError(
-            f'{path}: networks of others need spandrel, which is not here ({error}); pip install "lamnet-sr[peers]"'
-        ) from error
+    """Load the spandrel descriptor of another network's weights file, in eval mode on the CPU; errors as of `load`."""
+    loader = require("spandrel", "peers", f"{path}: a network of others").ModelLoader()
     if not path.is_file():
         raise BadWeightsError(f"{path}: no such file")
     try:
@@ -95,3 +107,8 @@ def peer(path: Path, scale: int) -> Any:
             f"{path}: expected an RGB network for x{scale}, found x{descriptor.scale} of {descriptor.input_channels} channels"
         )
     return descriptor.eval()
+
+
+def _network(name: str, network: Any, parameters: list[Tensor], ensemble: bool) -> Network:
+    count = sum(parameter.numel() for parameter in parameters)
+    return Network(name + "+" * ensemble, count, network, parameters[0], ensemble)

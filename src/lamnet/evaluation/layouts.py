@@ -1,11 +1,45 @@
-"""Where benchmark sets have their HR and LR pictures, in the layouts in which they are downloaded.
+"""The folders in which benchmark sets have their HR and LR pictures, in the layouts in which they are downloaded.
 
-Set5/HR|GT|GTmod12|original/baby.png with Set5/LR_bicubic/X4/babyx4.png, LRBICX4/baby.png, LRbicx4/..., LR/x4/..., LR/...
-Set5/HR/x4/baby.png or Set5/HR_x4/baby.png with the same
-HR/Set5/x4/baby_HR_x4.png with LRBI/Set5/x4/baby_LRBI_x4.png
-DIV2K_valid_HR/0801.png with DIV2K_valid_LR_bicubic/X4/0801x4.png: the set DIV2K_valid
-img_001_SRF_4_HR.png with img_001_SRF_4_LR.png, both in the set's folder or in its image_SRF_4
-baby.png alone: LR pictures are made
+>>> from tempfile import TemporaryDirectory
+>>> def show(*files: str) -> None:
+...     with TemporaryDirectory() as data:
+...         for path in (Path(data, file) for file in files):
+...             path.parent.mkdir(parents=True, exist_ok=True)
+...             path.touch()
+...         for one in choose(Path(data), None):
+...             hr, lr = one.hr_folder(4), one.lr_folder(4)
+...             print(f"{one.name}: {hr.relative_to(data)}, {lr and lr.relative_to(data)}")
+
+`show` makes files and prints the sets of their folder with the places of HR and LR for x4. A set with folders for HR (HR, GT, GTmod12 or original) and LR (LR_bicubic/X4, LRBICX4, LRbicx4, LR/x4 or LR):
+
+>>> show("Set5/HR/baby.png", "Set5/LR_bicubic/X4/babyx4.png")
+Set5: Set5/HR, Set5/LR_bicubic/X4
+
+HR for each scale, as HR/x4 or HR_x4:
+
+>>> show("Set5/HR_x4/baby.png", "Set5/HR_x3/baby.png", "Set5/LR_x4/baby.png")
+Set5: Set5/HR_x4, Set5/LR_x4
+
+HR and LR above the sets:
+
+>>> show("HR/Set5/x4/baby_HR_x4.png", "LRBI/Set5/x4/baby_LRBI_x4.png")
+Set5: HR/Set5/x4, LRBI/Set5/x4
+
+DIV2K's, whose folders begin with the name of the set:
+
+>>> show("DIV2K_valid_HR/0801.png", "DIV2K_valid_LR_bicubic/X4/0801x4.png")
+DIV2K_valid: DIV2K_valid_HR, DIV2K_valid_LR_bicubic/X4
+
+HR and LR side by side, told apart by `benchmarks`: img_001_SRF_4_HR.png, in the set's folder or in its image_SRF_4:
+
+>>> show("Set5/image_SRF_4/img_001_SRF_4_HR.png", "Set5/image_SRF_4/img_001_SRF_4_LR.png")
+Set5: Set5, None
+
+Pictures alone, of which LR is made:
+
+>>> show("Set5/baby.png", "Set14/zebra.png")
+Set14: Set14, None
+Set5: Set5, None
 """
 
 from __future__ import annotations
@@ -36,7 +70,7 @@ class Layout:
         named = [(found, place) for key, place in self.parts if (found := re.fullmatch(_HR, key))]
         if not named:
             return self.path
-        filled = [(found, place) for found, place in named if pictures(place)]
+        filled = [(found, place) for found, place in named if picture_files(place)]
         if not filled:
             raise BadDataError(
                 f"{self.name}: no pictures in {named[0][1].name} (of the kinds {', '.join(sorted(formats.SUFFIXES))})"
@@ -54,7 +88,7 @@ class Layout:
             return None
         found: dict[int | None, list[Path]] = {}
         for key, place in self.parts:
-            if (matched := re.fullmatch(_LR, key)) and (matched[1] or pictures(place)):
+            if (matched := re.fullmatch(_LR, key)) and (matched[1] or picture_files(place)):
                 found.setdefault(int(matched[1]) if matched[1] else None, []).append(place)
         if not found:
             return None
@@ -68,28 +102,16 @@ class Layout:
 
 
 def choose(data: Path, names: Sequence[str] | None) -> list[Layout]:
-    """The sets that a folder is or holds, those that are asked for in that order.
+    """The sets that a folder is or holds; those that are asked for, in that order.
 
     Raises:
-        BadDataError: there are none, or not those.
+        BadDataError: there are none, or not those, or two of one name.
     """
     if not data.is_dir():
         raise BadDataError(f"{data}: expected a folder of benchmark sets, found no such folder")
     own = list(_sets_in(data))
     below = [layout for child in _children(data) if not _is_half(child) for layout in _sets_in(child)]
-    if names is None:
-        chosen = own or below
-    else:
-        pool = [*own, *below]
-        asked = [
-            (name, [each for each in pool if name.lower() in (each.name.lower(), each.path.name.lower())])
-            for name in names
-        ]
-        missing = [name for name, layouts in asked if not layouts]
-        if missing:
-            has = ", ".join(layout.name for layout in pool) or "none"
-            raise BadDataError(f"{data}: expected the sets {', '.join(missing)}, found {has}")
-        chosen = [layout for _, layouts in asked for layout in layouts]
+    chosen = own or below if names is None else _asked_for(data, names, [*own, *below])
     if not chosen:
         raise BadDataError(f"{data}: expected pictures or benchmark sets with a folder HR, found none")
     called = [layout.name for layout in chosen]
@@ -98,7 +120,19 @@ def choose(data: Path, names: Sequence[str] | None) -> list[Layout]:
     return chosen
 
 
-def pictures(folder: Path) -> list[Path]:
+def _asked_for(data: Path, names: Sequence[str], found: Sequence[Layout]) -> list[Layout]:
+    """The sets of these names, whatever their case; one is also called as its folder is."""
+    asked = {
+        name: [layout for layout in found if name.lower() in (layout.name.lower(), layout.path.name.lower())]
+        for name in names
+    }
+    if missing := [name for name, layouts in asked.items() if not layouts]:
+        has = ", ".join(layout.name for layout in found) or "none"
+        raise BadDataError(f"{data}: expected the sets {', '.join(missing)}, found {has}")
+    return [layout for name in names for layout in asked[name]]
+
+
+def picture_files(folder: Path) -> list[Path]:
     """The picture files in a folder, without hidden ones: macOS leaves ._baby.png beside baby.png."""
     return [path for path in arrays.find(folder) if not path.name.startswith(".")]
 
@@ -119,9 +153,9 @@ def _sets_in(path: Path) -> list[Layout]:
     own = Layout(path.name, path, tuple(part for child in children for part in _parts(child)))
     halves = [child for child in children if re.fullmatch(_HR, _key(child.name))]
     if halves:
-        filled = any(re.fullmatch(_HR, key) and pictures(place) for key, place in own.parts)
+        filled = any(re.fullmatch(_HR, key) and picture_files(place) for key, place in own.parts)
         return [own] if filled else list(_nested(path, halves)) or [own]
-    if pictures(path) or srf_folders(path):
+    if picture_files(path) or srf_folders(path):
         return [Layout(path.name, path)]
     return list(_prefixed(path))
 
@@ -135,7 +169,7 @@ def _nested(path: Path, halves: Sequence[Path]) -> Iterator[Layout]:
             for top, half in places
             for below, place in [("", half), *((child.name, child) for child in _children(half))]
         ]
-        if any(re.fullmatch(_HR, key) and pictures(place) for key, place in parts):
+        if any(re.fullmatch(_HR, key) and picture_files(place) for key, place in parts):
             yield Layout(name, path, tuple(parts))
 
 

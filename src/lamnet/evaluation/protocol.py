@@ -1,17 +1,17 @@
-"""What is measured of a picture, and how."""
+"""The options that figures depend on, and the measuring of a picture by them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lamnet.base.errors import BackendError, BadArgumentError, MissingExtraError
+from lamnet.base.errors import BackendError, BadArgumentError
+from lamnet.base.extras import require
 from lamnet.evaluation.metrics import Convention, psnr, ssim, to_y
 from lamnet.network import devices
 
@@ -46,11 +46,11 @@ class Protocol:
             raise BadArgumentError(f"border: expected at least 0, got {self.border}")
 
     def border_at(self, scale: int) -> int:
-        """The border in pixels."""
+        """The border in pixels at a scale."""
         return scale if self.border is None else self.border
 
     def smallest_at(self, scale: int) -> int:
-        """The least width and height that all the metrics take: SSIM's window, the perceptual networks' strides."""
+        """The smallest width and height that all the metrics take: SSIM's window, the perceptual networks' strides."""
         window = 11 if {"ssim_y", "ssim_rgb"} & set(self.metrics) else 1
         return max(2 * self.border_at(scale) + window, 32 if set(PERCEPTUAL) & set(self.metrics) else 1)
 
@@ -69,7 +69,7 @@ class Meter:
         values: dict[str, float] = {}
         for name in self.protocol.metrics:
             if name in self.perceptual:
-                values[name] = self.perceptual[name](_rgb(sr), _rgb(hr))
+                values[name] = self.perceptual[name].score(_rgb(sr), _rgb(hr))
             else:
                 metric = psnr if name.startswith("psnr") else ssim
                 first, second = self._y_planes(hr, sr) if name.endswith("_y") else (_rgb(hr), _rgb(sr))
@@ -99,21 +99,23 @@ def _grey(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.floor((to_y(rgb) - 16) * (255 / 219) + 0.5).clip(0, 255).astype(np.uint8)[..., None]
 
 
-def _perceptual(name: str, device: torch.device) -> Callable[[NDArray[np.uint8], NDArray[np.uint8]], float]:
+@dataclass(frozen=True)
+class _Perceptual:
+    """A metric of pyiqa on its device."""
+
+    metric: Any
+    device: torch.device
+
+    def score(self, sr: NDArray[np.uint8], hr: NDArray[np.uint8]) -> float:
+        """The metric of two pictures (H, W, 3)."""
+        first, second = (torch.from_numpy(p.copy()).permute(2, 0, 1)[None].to(self.device) / 255 for p in (sr, hr))
+        with torch.inference_mode():
+            return float(self.metric(first, second))
+
+
+def _perceptual(name: str, device: torch.device) -> _Perceptual:
+    pyiqa = require("pyiqa", "perceptual", f"metrics: {name}")
     try:
-        pyiqa: Any = import_module("pyiqa")
-    except ImportError as error:
-        raise MissingExtraError(
-            f'metrics: {name} needs pyiqa, which is not here ({error}); pip install "lamnet-sr[perceptual]"'
-        ) from error
-    try:
-        metric = pyiqa.create_metric(name, device=device)
+        return _Perceptual(pyiqa.create_metric(name, device=device), device)
     except Exception as error:  # pyiqa fetches its weights: anything from no network to a full disk
         raise BackendError(f"metrics: {name} cannot run here, pyiqa says {error}") from error
-
-    def measure(sr: NDArray[np.uint8], hr: NDArray[np.uint8]) -> float:
-        first, second = (torch.from_numpy(p.copy()).permute(2, 0, 1)[None].to(device) / 255 for p in (sr, hr))
-        with torch.inference_mode():
-            return float(metric(first, second))
-
-    return measure

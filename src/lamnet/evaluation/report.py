@@ -6,12 +6,13 @@ import csv
 import io
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from lamnet.base.errors import BadArgumentError, BadDataError
+from lamnet.base.files import named, write_text
+from lamnet.evaluation.markdown import markdown_table
 
 Evaluation = Mapping[str, Any]
 
@@ -74,14 +75,10 @@ def to_markdown(evaluations: Sequence[Evaluation]) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a text file; it appears whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    """Write a text file atomically, and the folders above it. Raises BadArgumentError where it cannot be written."""
+    with named(path, "cannot be written", BadArgumentError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise BadArgumentError(f"{path}: cannot be written, {error.strerror}") from error
+    write_text(path, text, BadArgumentError)
 
 
 def _finite(content: Any) -> Any:
@@ -102,15 +99,12 @@ def _table(evaluations: Sequence[Evaluation]) -> str:
     names = _metrics(evaluations)
     sets = list(dict.fromkeys(name for evaluation in evaluations for name in evaluation["sets"]))
     cells = {one: _columns(evaluations, one, names) for one in sets}
-    rows = [["model", "parameters", *sets]]
+    rows: list[list[str]] = []
     for index, evaluation in enumerate(evaluations):
         params = "" if evaluation["params"] is None else f"{evaluation['params']:,}"
-        rows.append([str(evaluation["model"]).replace("|", r"\|"), params, *(cells[one][index] for one in sets)])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    lines.insert(1, " | ".join("-" * max(width, 3) for width in widths))
+        rows.append([str(evaluation["model"]), params, *(cells[one][index] for one in sets)])
     caption = f"x{evaluations[0]['scale']}: {' / '.join(_TITLES[name] for name in names)}{_protocol(evaluations)}"
-    return "\n".join([caption, "", *(f"| {line} |" for line in lines), ""])
+    return f"{caption}\n\n{markdown_table(['model', 'parameters', *sets], rows, aligned=True)}"
 
 
 def _columns(evaluations: Sequence[Evaluation], one: str, names: Sequence[str]) -> list[str]:
@@ -120,13 +114,18 @@ def _columns(evaluations: Sequence[Evaluation], one: str, names: Sequence[str]) 
         values = [evaluation["sets"].get(one, {}).get(name) for evaluation in evaluations]
         shown = ["-" if value is None else f"{value:.{_DECIMALS.get(name, 4)}f}" for value in values]
         ranked = sorted({float(text) for text in shown if text != "-"}, reverse=name not in _LESS_IS_BETTER)
-        marks = dict(zip(ranked, ("**{}**", "<u>{}</u>"), strict=False)) if len(evaluations) > 1 else {}
-        columns.append([text if text == "-" else marks.get(float(text), "{}").format(text) for text in shown])
+        alone = len(evaluations) == 1
+        columns.append([text if alone or text == "-" else _marked(text, ranked.index(float(text))) for text in shown])
     return [" / ".join(cells) for cells in zip(*columns, strict=True)]
 
 
+def _marked(text: str, rank: int) -> str:
+    """The best figure (rank 0) bold, the second underlined."""
+    return (f"**{text}**", f"<u>{text}</u>", text)[min(rank, 2)]
+
+
 def _protocol(evaluations: Sequence[Evaluation]) -> str:
-    """How the figures were measured; rows from papers do not say."""
+    """Text on how the figures were measured; rows from papers do not say."""
     known = [(e["model"], e["protocol"]["convention"], e["protocol"]["border"]) for e in evaluations if "protocol" in e]
     if not known:
         return ""

@@ -27,12 +27,18 @@ def imresize(image: NDArray[Pixel], scale: float | Fraction, border: Border = "e
     Args:
         image: (H, W) or (H, W, C), uint8, uint16 or floating.
         scale: the factor, a ratio of whole numbers up to 256 such as 4 or 1 / 3.
-        border: what lies outside: "edge" repeats the last pixel (the LR files of Set5, Set14, B100, ...), "mirror" reflects
+        border: the pixels beyond the border: "edge" repeats the last pixel (the LR files of Set5, Set14, B100, ...), "mirror" reflects
             with the last pixel repeated (newer MATLAB, DIV2K's LR files).
 
     Returns:
         (ceil(H * scale), ceil(W * scale)[, C]) of the same type. Integers are rounded half up and clipped after each of
         the two passes, as MATLAB does; floating values are neither.
+
+    Raises BadArgumentError for another border, shape, type or scale.
+
+    >>> edge = np.array([[0, 0, 0, 0, 200, 200, 200, 200]], np.uint8)
+    >>> imresize(edge, 1 / 2)
+    array([[  0,  13, 187, 202]], dtype=uint8)
     """
     if border not in _PAD_MODES:
         raise BadArgumentError(f'border: expected "edge" or "mirror", got {border!r}')

@@ -1,4 +1,4 @@
-"""A folder of somebody's results -> the file for each picture of the benchmark sets."""
+"""A folder of somebody's results to the file for each picture of the benchmark sets."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from lamnet.base.errors import BadDataError, BadImageError
 from lamnet.evaluation.benchmarks import BenchmarkSet, Pair, header, unmeasurable
-from lamnet.evaluation.layouts import pictures
+from lamnet.evaluation.layouts import picture_files
 
 
 def find_results(folder: Path, sets: Sequence[BenchmarkSet], scale: int) -> dict[Pair, Path]:
-    """The result for each pair, checked to be scale times its LR picture.
+    """Find the result for each pair, checked to be scale times its LR picture.
 
     Results lie in DIR/Set5, DIR/Set5/x4, DIR/x4/Set5, DIR/visualization/Set5 or, for a single set, in DIR itself; they are
     called like the HR picture, with anything after it that begins with the scale, with SR or not with a letter or digit:
@@ -26,7 +26,7 @@ def find_results(folder: Path, sets: Sequence[BenchmarkSet], scale: int) -> dict
     problems: list[str] = []
     found: dict[Pair, Path] = {}
     for one in sets:
-        candidates = _assign(pictures(_place(folder, one.name, scale, alone=len(sets) == 1)), one)
+        candidates = _assign(picture_files(_place(folder, one.name, scale, alone=len(sets) == 1)), one)
         for pair in one.pairs:
             files = _of_scale(candidates[pair], pair, scale)
             if len(files) == 1:

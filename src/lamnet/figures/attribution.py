@@ -1,4 +1,4 @@
-"""Local attribution maps: which LR pixels a part of the output depends on.
+"""Local attribution maps: the LR pixels that a part of the output depends on.
 
 Gu and Dong, "Interpreting Super-Resolution Networks with Local Attribution Maps", CVPR 2021 (arXiv 2011.11036).
 """
@@ -15,10 +15,10 @@ import numpy as np
 import pyvips
 import torch
 from numpy.typing import NDArray
-from rich.progress import Progress
 from torch import Tensor, nn
 
 from lamnet.base.errors import BadArgumentError
+from lamnet.base.progress import Progress, Work
 from lamnet.figures import inputs, layout
 from lamnet.figures.region import Region
 
@@ -43,24 +43,27 @@ class Attribution:
     crop: NDArray[np.uint8]
 
 
-def create(
+def creating(
     picture: Path,
     models: Sequence[str],
     scale: int,
     region: Region,
     out: Path,
-    progress: Progress,
     device: str | None = None,
-) -> dict[str, Attribution]:
-    """Write the figure of a region of an HR picture file to `out`; the maps by label."""
+) -> Work[dict[str, Attribution]]:
+    """Write the figure of a region of an HR picture file to `out`; returns the maps by label.
+
+    Progress is after each network.
+    """
     layout.check_target(out)
     hr, lr = inputs.read_pair(picture, scale)
     region.check_inside(hr.shape)
     networks = {label: inputs.network_of(model, scale, device) for label, model in inputs.by_label(models).items()}
-    found = {
-        label: attribute(network, scale, lr, region)
-        for label, network in progress.track(networks.items(), description="attribution")
-    }
+    found: dict[str, Attribution] = {}
+    for label, network in networks.items():
+        yield Progress("attribution", len(found) / len(networks))
+        found[label] = attribute(network, scale, lr, region)
+    yield Progress("attribution", 1)
     layout.save(draw(hr, lr, region, found), out)
     return found
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import Progress
 
 from lamnet.base.errors import BadArgumentError
+from lamnet.base.progress import Progress, Work
 from lamnet.evaluation import contenders
 from lamnet.evaluation.metrics import psnr, ssim, to_y
 from lamnet.figures import inputs, layout
@@ -41,30 +41,30 @@ class Crop:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is drawn: HR (H, W, 3), the region in it, and a crop of each output, in the order given."""
+    """The contents of the figure: HR (H, W, 3), the region in it, and a crop of each output, in the order given."""
 
     hr: NDArray[np.uint8]
     region: Region
     crops: tuple[Crop, ...]
 
 
-def create(
+def creating(
     picture: Path,
     models: Sequence[str],
     scale: int,
     region: Region | None,
     out: Path,
-    progress: Progress,
     device: str | None = None,
-) -> Comparison:
-    """Write the figure of an HR picture file, bicubic and the models to `out`."""
+) -> Work[Comparison]:
+    """Write the figure of an HR picture file, bicubic and the models to `out`, with progress after each model."""
     layout.check_target(out)
     hr, lr = inputs.read_pair(picture, scale)
     labelled = {_BICUBIC: contenders.BICUBIC, **inputs.by_label(models)}
-    outputs = {
-        label: inputs.output_of(model, scale, lr, device)
-        for label, model in progress.track(labelled.items(), description="upscaling")
-    }
+    outputs: dict[str, NDArray[np.uint8]] = {}
+    for label, model in labelled.items():
+        yield Progress("upscaling", len(outputs) / len(labelled))
+        outputs[label] = inputs.output_of(model, scale, lr, device)
+    yield Progress("upscaling", 1)
     comparison = compare(hr, outputs, region)
     layout.save(draw(comparison, f"{picture.stem} (x{scale})"), out)
     return comparison
@@ -106,12 +106,12 @@ def draw(comparison: Comparison, title: str) -> Figure:
     region, hr = comparison.region, comparison.hr
     panels: list[tuple[NDArray[Any], str, str]] = [(region.of(hr), "HR", "PSNR/SSIM")]
     panels += [(crop.pixels, crop.name, f"{crop.psnr:.2f}/{crop.ssim:.4f}") for crop in comparison.crops]
-    plan = _plan(len(panels), hr.shape[1] / hr.shape[0], region.width / region.height)
-    figure = layout.new_figure(plan.height)
-    whole = layout.add_picture(figure, hr, *plan.whole)
+    places = _placement(len(panels), hr.shape[1] / hr.shape[0], region.width / region.height)
+    figure = layout.new_figure(places.height)
+    whole = layout.add_picture(figure, hr, *places.whole)
     layout.add_box(whole, region.left, region.top, region.width, region.height)
     layout.add_caption(whole, title)
-    for (pixels, *caption), place in zip(panels, plan.panels, strict=True):
+    for (pixels, *caption), place in zip(panels, places.panels, strict=True):
         layout.add_caption(layout.add_picture(figure, pixels, *place), *caption)
     return figure
 
@@ -132,19 +132,19 @@ Place = tuple[float, float, float, float]  # left, top, width, height in inches
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _Placement:
     height: float
     whole: Place
     panels: tuple[Place, ...]
 
 
-def _plan(count: int, whole_aspect: float, crop_aspect: float) -> _Plan:
+def _placement(count: int, whole_aspect: float, crop_aspect: float) -> _Placement:
     """Rows of crops beside a whole picture that is as high as they are; below it where crops would be too narrow."""
     margin, gap = layout.GAP / 2, layout.GAP
     best, columns = 0.0, 0
     for candidate in range(1, count + 1):
         rows = math.ceil(count / candidate)
-        width = _beside_width(rows, candidate, whole_aspect, crop_aspect)
+        width = _crop_width(rows, candidate, whole_aspect, crop_aspect)
         whole_width = layout.COLUMN - 2 * margin - candidate * (width + gap)
         fitness = min(width / _NARROWEST, whole_width / 1.0)
         if width >= _NARROWEST and fitness > best:
@@ -152,20 +152,20 @@ def _plan(count: int, whole_aspect: float, crop_aspect: float) -> _Plan:
     if not columns:
         return _stacked(count, whole_aspect, crop_aspect)
     rows = math.ceil(count / columns)
-    width = _beside_width(rows, columns, whole_aspect, crop_aspect)
+    width = _crop_width(rows, columns, whole_aspect, crop_aspect)
     left = layout.COLUMN - margin - columns * (width + gap) + gap
     height = rows * (width / crop_aspect + _CAPTION)
     whole = (margin, margin, left - gap - margin, height - _CAPTION)
-    return _Plan(height + 2 * margin, whole, _grid(count, columns, left, margin, width, crop_aspect))
+    return _Placement(height + 2 * margin, whole, _grid(count, columns, left, margin, width, crop_aspect))
 
 
-def _beside_width(rows: int, columns: int, whole_aspect: float, crop_aspect: float) -> float:
+def _crop_width(rows: int, columns: int, whole_aspect: float, crop_aspect: float) -> float:
     """The width of a crop with which crops and the whole picture beside them fill the column and end level."""
     free = layout.COLUMN - layout.GAP - columns * layout.GAP - whole_aspect * (rows - 1) * _CAPTION
     return free / (whole_aspect * rows / crop_aspect + columns)
 
 
-def _stacked(count: int, whole_aspect: float, crop_aspect: float) -> _Plan:
+def _stacked(count: int, whole_aspect: float, crop_aspect: float) -> _Placement:
     margin, gap = layout.GAP / 2, layout.GAP
     columns = layout.balanced_columns(count, _MOST_STACKED)
     width = (layout.COLUMN - 2 * margin + gap) / columns - gap
@@ -173,7 +173,7 @@ def _stacked(count: int, whole_aspect: float, crop_aspect: float) -> _Plan:
     whole_width = whole_height * whole_aspect
     top = margin + whole_height + layout.LINE + 0.08
     rows = math.ceil(count / columns)
-    return _Plan(
+    return _Placement(
         top + rows * (width / crop_aspect + _CAPTION) + margin,
         ((layout.COLUMN - whole_width) / 2, margin, whole_width, whole_height),
         _grid(count, columns, margin, top, width, crop_aspect),

@@ -1,4 +1,4 @@
-"""How trainings went: validation PSNR, loss and learning rate, from their metrics.jsonl."""
+"""Training curves: validation PSNR, loss and learning rate of runs, from their metrics.jsonl."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lamnet.base.errors import BadArgumentError, BadDataError
 from lamnet.figures import layout
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Against = Literal["step", "time"]
@@ -38,7 +39,7 @@ _PLOTS = (
 
 
 def create(runs: Sequence[Path], out: Path, against: Against = "step") -> dict[str, Lines]:
-    """Write the curves of runs (their folders) to `out`; what was read, by label, the shortest end of a path that differs."""
+    """Write the curves of runs (their folders) to `out`; returns their lines by label, the shortest end of a path that differs."""
     layout.check_target(out)
     labels = _labels(runs)
     curves = {label: read(run) for label, run in zip(labels, runs, strict=True)}
@@ -47,7 +48,7 @@ def create(runs: Sequence[Path], out: Path, against: Against = "step") -> dict[s
 
 
 def read(run: Path) -> Lines:
-    """The lines of a run's metrics.jsonl; one that is being written is left out.
+    """Read the lines of a run's metrics.jsonl; one that is being written is left out.
 
     Raises BadDataError when there is no such file, or it holds something else.
     """
@@ -76,25 +77,32 @@ def draw(curves: Mapping[str, Lines], against: Against = "step") -> Figure:
     for row, plot in enumerate(plots):
         axes = layout.add_axes(figure, layout.COLUMN - _WIDTH - 0.14, legend + row * _PITCH, _WIDTH, _HEIGHT)
         for index, (label, lines) in enumerate(curves.items()):
-            points = [
-                (_abscissa(line, against), plot.factor * line[plot.metric]) for line in lines if plot.metric in line
-            ]
-            style: dict[str, Any] = layout.line_style(index)
-            if plot.metric == "psnr_y":
-                style |= {"marker": layout.MARKERS[index % len(layout.MARKERS)], "markersize": 2.5}
-            axes.plot(*zip(*points, strict=True) if points else ((), ()), label=label, linewidth=1.0, **style)
+            _add_line(axes, plot, index, label, [line for line in lines if plot.metric in line], against)
         axes.set_xlim(0, 1.02 * end)
-        if plot.logarithmic:
-            axes.set_yscale("log")
-            layout.round_log_ticks(axes.yaxis)
-        axes.grid(linewidth=0.3, alpha=0.6)
-        last = row == len(plots) - 1
-        layout.label_axes(axes, ("step" if against == "step" else "hours") if last else "", plot.title)
-        axes.tick_params(labelbottom=last)
-        axes.yaxis.set_label_coords(_LABELS / _WIDTH, 0.5)
+        _finish_axes(axes, plot, against, last=row == len(plots) - 1)
         if row == 0:
             layout.add_legend(axes)
     return figure
+
+
+def _add_line(axes: Axes, plot: _Plot, index: int, label: str, lines: Lines, against: Against) -> None:
+    """A run's line in a plot, validation with markers; a run without the metric still gets its place in the legend."""
+    style: dict[str, Any] = layout.line_style(index)
+    if plot.metric == "psnr_y":
+        style |= {"marker": layout.MARKERS[index % len(layout.MARKERS)], "markersize": 2.5}
+    across = [_abscissa(line, against) for line in lines]
+    axes.plot(across, [plot.factor * line[plot.metric] for line in lines], label=label, linewidth=1.0, **style)
+
+
+def _finish_axes(axes: Axes, plot: _Plot, against: Against, *, last: bool) -> None:
+    """Scale, grid and labels; the last plot has the labels of the abscissa for all."""
+    if plot.logarithmic:
+        axes.set_yscale("log")
+        layout.round_log_ticks(axes.yaxis)
+    axes.grid(linewidth=0.3, alpha=0.6)
+    layout.label_axes(axes, ("step" if against == "step" else "hours") if last else "", plot.title)
+    axes.tick_params(labelbottom=last)
+    axes.yaxis.set_label_coords(_LABELS / _WIDTH, 0.5)
 
 
 def _abscissa(line: Mapping[str, float], against: Against) -> float:

@@ -1,4 +1,4 @@
-"""What figures are made from: HR pictures, and the models that a command line names."""
+"""The inputs of figures: HR pictures, and the models that a command line names."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_pair(picture: Path, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.
 
 
 def by_label(models: Sequence[str]) -> dict[str, str]:
-    """Models by what a figure calls them: MODEL, or LABEL=MODEL."""
+    """Models by their label in a figure: MODEL, or LABEL=MODEL."""
     labelled: dict[str, str] = {}
     for argument in models:
         label, given, model = argument.partition("=")
@@ -46,7 +46,7 @@ def by_label(models: Sequence[str]) -> dict[str, str]:
 
 
 def label_of(model: str) -> str:
-    """What a model is called without a label: tiny is LAMNet-tiny, a file goes by its name."""
+    """The label of a model that was given none: tiny is LAMNet-tiny, a file goes by its name."""
     if model == contenders.BICUBIC:
         return "Bicubic"
     return f"LAMNet-{model}" if model in config.SIZES else Path(model.removeprefix(contenders.PEER)).stem

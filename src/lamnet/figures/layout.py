@@ -1,16 +1,16 @@
-"""What every figure shares: one column of a paper, 7 pt text, colours that the colour-blind tell apart, atomic files."""
+"""The style of all figures: one column of a paper, 7 pt text, colours that the colour-blind tell apart, atomic files."""
 
 from __future__ import annotations
 
 import math
-import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from numpy.typing import NDArray
 
-from lamnet.base.errors import BadArgumentError, MissingExtraError
+from lamnet.base.errors import BadArgumentError
+from lamnet.base.extras import require
+from lamnet.base.files import appearing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,13 +43,10 @@ def new_figure(height: float) -> Figure:
 
     Raises MissingExtraError without matplotlib.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError(
-            'figures: expected matplotlib; install it with pip install "lamnet-sr[figures]"'
-        ) from error
+    _require_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(COLUMN, height), dpi=_DPI)
     FigureCanvasAgg(figure)
     return figure
@@ -157,7 +154,7 @@ def add_box(axes: Axes, left: float, top: float, width: float, height: float, *,
 
 
 def balanced_columns(count: int, most: int) -> int:
-    """How many columns of at most `most` leave `count` panels in as few rows, the last as full as can be."""
+    """The number of columns, at most `most`, that gives the fewest rows and then the fullest last row of `count` panels."""
     return math.ceil(count / math.ceil(count / most))
 
 
@@ -171,21 +168,17 @@ def check_target(path: Path) -> None:
 
 
 def _require_matplotlib() -> None:
-    if find_spec("matplotlib") is None:
-        raise MissingExtraError('figures: expected matplotlib, found none; pip install "lamnet-sr[figures]"')
+    require("matplotlib", "figures", "a figure")
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG (300 dots an inch) or PDF (text as text), whole or not at all."""
+    """Write a figure atomically as PNG (300 dots an inch) or PDF (text as text).
+
+    Raises BadArgumentError where it cannot be written, MissingExtraError without matplotlib.
+    """
+    check_target(path)
     from matplotlib import rc_context  # pyright: ignore[reportUnknownVariableType] (partial stub)
 
-    check_target(path)
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
-        with rc_context({"pdf.fonttype": 42}):
-            figure.savefig(partial, metadata=_METADATA[path.suffix.lower()])
-        os.replace(partial, path)
-    except OSError as error:
-        raise BadArgumentError(f"{path}: cannot be written, {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    suffix = path.suffix.lower()
+    with appearing(path, BadArgumentError) as partial, rc_context({"pdf.fonttype": 42}):
+        figure.savefig(partial, format=suffix.removeprefix("."), metadata=_METADATA[suffix])

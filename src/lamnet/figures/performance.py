@@ -1,4 +1,4 @@
-"""Quality against time, with multiply-adds as area: what evaluate and bench measured, in one picture."""
+"""Quality against time, with multiply-adds as area: the figures of evaluate and bench in one picture."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Performance:
-    """The points, most multiply-adds first, and what they are of: `set_name` at `scale`, timed as `timing` says."""
+    """The points, most multiply-adds first: PSNR on `set_name` at `scale`, timed as `timing` says."""
 
     points: tuple[Point, ...]
     set_name: str

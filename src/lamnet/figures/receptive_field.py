@@ -1,4 +1,4 @@
-"""Effective receptive fields: how far the LR pixels are that reach an output pixel.
+"""Effective receptive fields: the LR pixels that an output pixel depends on.
 
 Luo et al., "Understanding the Effective Receptive Field in Deep Convolutional Neural Networks", NIPS 2016; the area
 ratios as in Ding et al., "Scaling Up Your Kernels to 31x31", CVPR 2022.
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import Progress
 from torch import nn
 
 from lamnet.base.errors import BadArgumentError, BadImageError
+from lamnet.base.progress import Progress, Work
 from lamnet.figures import inputs, layout
 from lamnet.media import arrays
 
@@ -44,27 +44,31 @@ class ReceptiveField:
         return tuple(side**2 / self.map.size for side in self.sides)
 
 
-def create(
+def creating(
     pictures: Path,
     models: Sequence[str],
     scale: int,
     out: Path,
     size: int,
-    progress: Progress,
     device: str | None = None,
-) -> dict[str, ReceptiveField]:
-    """Write the figure to `out`, averaged over the centres, `size` LR pixels wide and high, of HR pictures; fields by label.
+) -> Work[dict[str, ReceptiveField]]:
+    """Write the figure to `out`, averaged over the centres of HR pictures; returns the fields by label.
 
-    `pictures` is a file or a folder; LR is made of them as the benchmarks' is.
+    Progress is after each network.
+
+    Args:
+        pictures: a file or a folder; LR is made of them as the benchmarks' is.
+        size: width and height of the centres, LR pixels, odd.
     """
     layout.check_target(out)
     files = arrays.find(pictures) if pictures.is_dir() else [pictures]
     networks = {label: inputs.network_of(model, scale, device) for label, model in inputs.by_label(models).items()}
     crops = [_centre_crop(path, scale, size) for path in files]
-    fields = {
-        label: measure(network, scale, crops)
-        for label, network in progress.track(networks.items(), description="receptive fields")
-    }
+    fields: dict[str, ReceptiveField] = {}
+    for label, network in networks.items():
+        yield Progress("receptive fields", len(fields) / len(networks))
+        fields[label] = measure(network, scale, crops)
+    yield Progress("receptive fields", 1)
     layout.save(draw(fields), out)
     return fields
 

@@ -13,11 +13,50 @@ from lamnet.network import shipped, weights
 from lamnet.network.model import LAMNet
 
 BEST_FIRST = ("large", "base", "tiny")
-DEFAULT_SCALE = 4  # and the largest there is
+DEFAULT_SCALE = 4  # and the largest that there is
+# Beside the weights: what those were trained on whose header does not record it, by the name of their file.
+TRAINED_ON = "trained_on.json"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The networks that a call needs.
+
+    Attributes:
+        networks: by scale, smallest first; at least one.
+        factor: how many times as wide and high results are; None where it follows from each picture's size.
+    """
+
+    networks: tuple[LAMNet, ...]
+    factor: float | None
+
+
+def select(model: str | None, factor: float | None = None, *, any_factor: bool = False) -> Selection:
+    """Choose and load the networks that pictures of any size may need; a weights file is read once.
+
+    Args:
+        model: a name, a weights file, or None for the best that ships at each scale.
+        factor: how many times as wide and high results are; when left out, a weights file's own scale, else 4.
+        any_factor: each picture needs a factor of its own, as where a size is given to fit into; `factor` is left out.
+
+    Raises:
+        BadWeightsError: no such model, or nothing ships for it.
+        BadArgumentError: a factor beyond every network.
+    """
+    if model is not None and not shipped.is_name(model):
+        networks = [weights.load(model)]
+        factor = networks[0].config.scale if factor is None and not any_factor else factor
+    else:
+        factor = DEFAULT_SCALE if factor is None and not any_factor else factor
+        networks = [load_best(model, scale) for scale in _scales(model, factor)]
+    largest = networks[-1].config.scale
+    if factor is not None and factor > largest:
+        raise BadArgumentError(f"scale: expected at most {largest} with this model, got {factor:g}")
+    return Selection(tuple(networks), factor)
 
 
 def load_best(model: str | None, scale: int | None) -> LAMNet:
-    """The network that a name or file stands for, or the best that ships for the scale; a file may keep its own.
+    """Load what a name or file stands for, or the best that ships for the scale; a file may keep its own.
 
     Raises BadWeightsError when there is none.
     """
@@ -30,27 +69,14 @@ def load_best(model: str | None, scale: int | None) -> LAMNet:
 
 
 def default_factor(model: str | None) -> int:
-    """A weights file's own scale, else 4. Raises BadWeightsError for a file that is none."""
+    """A weights file's own scale, else 4; `select` says it without reading the file a second time."""
     own = None if model is None or shipped.is_name(model) else weights.load(model).config.scale
     return own or DEFAULT_SCALE
 
 
 def networks_for(model: str | None, factor: float | None) -> list[LAMNet]:
-    """The networks that pictures of any size may need for a factor, or for any factor if it is None, by scale.
-
-    Raises BadWeightsError as `load_best`, BadArgumentError for a factor beyond every network.
-    """
-    if model is not None and not shipped.is_name(model):
-        networks = [weights.load(model)]
-    else:
-        scales = sorted({scale for size, scale in shipped.shipped() if model in (None, size)})
-        if factor is not None:
-            scales = [scale for scale in scales if scale >= factor][:1] or scales[-1:]
-        networks = [load_best(model, scale) for scale in scales or [DEFAULT_SCALE]]
-    most = networks[-1].config.scale
-    if factor is not None and factor > most:
-        raise BadArgumentError(f"scale: expected at most {most} with this model, got {factor:g}")
-    return networks
+    """The networks of `select`, for any factor where it is None."""
+    return list(select(model, factor, any_factor=factor is None).networks)
 
 
 @dataclass(frozen=True)
@@ -59,8 +85,8 @@ class Shipped:
 
     Attributes:
         bytes: of its file.
-        data: what it was trained on, from its model card; "not recorded" without one.
-        psnr_y: per benchmark, dB; empty where it was not evaluated.
+        data: what it was trained on; "not recorded" where nothing says so.
+        psnr_y: dB by benchmark set; empty where it was not evaluated.
     """
 
     size: str
@@ -73,32 +99,41 @@ class Shipped:
 
 def models() -> list[Shipped]:
     """Every network that ships, smallest first."""
-    found: list[Shipped] = []
-    for size, scale in shipped.shipped():
-        path = shipped.shipped_path(size, scale)
-        network = weights.load(size, scale)
-        found.append(
-            Shipped(
-                size=size,
-                scale=scale,
-                parameters=sum(parameter.numel() for parameter in network.parameters()),
-                bytes=path.stat().st_size,
-                data=_card_row(path.with_suffix(".md"), "photographs"),
-                psnr_y=_psnr(path.with_suffix(".json")),
-            )
-        )
+    found = [_described(size, scale) for size, scale in shipped.shipped()]
     return sorted(found, key=lambda one: (one.parameters, one.scale))
 
 
-def _card_row(card: Path, name: str) -> str:
-    """A row of the table in a model card."""
-    lines = card.read_text(encoding="utf-8").splitlines() if card.is_file() else []
-    prefix = f"| {name} | "
-    return next((line.removeprefix(prefix).rstrip(" |") for line in lines if line.startswith(prefix)), "not recorded")
+def _described(size: str, scale: int) -> Shipped:
+    path = shipped.shipped_path(size, scale)
+    contents = weights.read(path)
+    evaluation: Mapping[str, Any] = _json(path.with_suffix(".json"))
+    return Shipped(
+        size=size,
+        scale=scale,
+        parameters=sum(tensor.numel() for tensor in contents.state.values()),
+        bytes=path.stat().st_size,
+        data=_trained_on(path, contents.record),
+        psnr_y={name: float(scores["psnr_y"]) for name, scores in evaluation.get("sets", {}).items()},
+    )
 
 
-def _psnr(evaluation: Path) -> dict[str, float]:
-    if not evaluation.is_file():
-        return {}
-    content: dict[str, Any] = json.loads(evaluation.read_text(encoding="utf-8"))
-    return {name: float(scores["psnr_y"]) for name, scores in content["sets"].items()}
+def _trained_on(path: Path, record: Mapping[str, Any]) -> str:
+    facts: Mapping[str, Any] = record
+    if "photographs" not in facts:
+        facts = _json(path.with_name(TRAINED_ON)).get(path.stem, {})
+    if "photographs" not in facts:
+        return "not recorded"
+    return f"{facts['photographs']} ({facts['megapixels']} megapixels), set {facts['set']}"
+
+
+def _scales(model: str | None, factor: float | None) -> list[int]:
+    """The scales to load: the smallest that reaches the factor, or else the largest; all of them for None."""
+    scales = sorted({scale for size, scale in shipped.shipped() if model in (None, size)})
+    if factor is not None:
+        scales = [scale for scale in scales if scale >= factor][:1] or scales[-1:]
+    return scales or [DEFAULT_SCALE]
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """The object in a file of ours, {} where there is none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

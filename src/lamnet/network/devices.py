@@ -8,7 +8,7 @@ from lamnet.base.errors import BackendError
 
 
 def pick(name: str | torch.device | None) -> torch.device:
-    """The device called "cpu", "cuda", "cuda:1", "mps", ...; the best there is for None.
+    """The device called "cpu", "cuda", "cuda:1", "mps", ...; for None the best one here.
 
     Raises BackendError when it cannot be used here.
     """

@@ -1,4 +1,4 @@
-"""The mean over the eight flips and rotations."""
+"""Geometric self-ensemble (x8): the mean over the eight symmetries of the square."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from torch import Tensor
 
 
 def self_ensemble(network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """The mean of a network's outputs over the eight flips and rotations of (B, C, H, W), each turned back."""
+    """The mean of a network's outputs over the eight flips and rotations of (B, C, H, W), each turned back.
+
+    The output keeps the type of the network's.
+    """
     total: Tensor | None = None
     for mirrored in (False, True):
         for quarter in range(4):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lamnet.base.errors import BadArgumentError, MissingExtraError
+from lamnet.base.errors import BadArgumentError
+from lamnet.base.extras import require
+from lamnet.base.files import appearing
 from lamnet.network.model import LAMNet
 from lamnet.ops.backend import use_backend
 from lamnet.ops.reference import fsa_reference
@@ -29,28 +29,27 @@ def export(network: LAMNet, path: Path) -> None:
 
     Raises:
         BadArgumentError: the path ends otherwise, or cannot be written.
-        MissingExtraError: onnx or onnxscript is not installed.
+        MissingExtraError: onnx or onnxscript does not import here.
     """
     if path.suffix not in (".onnx", ".pt2"):
         raise BadArgumentError(f"{path}: expected a name that ends in .onnx or .pt2")
-    if path.suffix == ".onnx" and not (find_spec("onnx") and find_spec("onnxscript")):
-        raise MissingExtraError(f"{path}: ONNX needs onnx and onnxscript; pip install 'lamnet-sr[onnx]'")
+    if path.suffix == ".onnx":
+        for module in ("onnx", "onnxscript"):
+            require(module, "onnx", f"{path}: ONNX")
     if not path.parent.is_dir():
-        raise BadArgumentError(f"{path}: cannot be written, there is no folder {path.parent}")
+        raise BadArgumentError(f"{path}: cannot be written: there is no folder {path.parent}")
     program = _plain(network)
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
-        if path.suffix == ".pt2":
-            torch.export.save(program, partial)
-        else:
-            torch.onnx.export(
-                program, f=partial, input_names=["lr"], output_names=["hr"], external_data=False, verbose=False
-            )
-        os.replace(partial, path)
-    except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError for a file it cannot write
-        raise BadArgumentError(f"{path}: cannot be written, {str(error).splitlines()[0]}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+        with appearing(path, BadArgumentError) as partial:
+            if path.suffix == ".pt2":
+                with partial.open("wb") as file:  # by name it would have to end in .pt2
+                    torch.export.save(program, file)
+            else:
+                torch.onnx.export(
+                    program, f=partial, input_names=["lr"], output_names=["hr"], external_data=False, verbose=False
+                )
+    except RuntimeError as error:  # what torch's writer raises for a file that it cannot write
+        raise BadArgumentError(f"{path}: cannot be written: {str(error).splitlines()[0]}") from error
 
 
 def _plain(network: LAMNet) -> torch.export.ExportedProgram:

@@ -1,4 +1,4 @@
-"""Published checkpoints: their layout, names and shapes, turned into ours."""
+"""Published checkpoints (.pth): read without running code, and turned into our names and shapes."""
 
 from __future__ import annotations
 
@@ -17,33 +17,7 @@ from lamnet.network.checks import check_floating, check_names, empty_state
 from lamnet.network.config import LAMNetConfig
 from lamnet.ops.window import Window
 
-
-def read_published(path: Path) -> dict[str, Tensor]:
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load does not say which errors a malformed file may raise
-        unsafe = isinstance(error, pickle.UnpicklingError)
-        found = "something other than plain tensors, refused" if unsafe else f"a damaged file ({type(error).__name__})"
-        raise BadWeightsError(f"{path}: expected a PyTorch checkpoint, found {found}") from error
-    state = _only_tensors(content)
-    if state is None:
-        raise BadWeightsError(f"{path}: expected a state dict of tensors, found {type(content).__name__}")
-    return state
-
-
-def _only_tensors(content: object) -> dict[str, Tensor] | None:
-    """The state dict in a checkpoint: under `params_ema`, under `params`, or bare."""
-    if not isinstance(content, dict):
-        return None
-    entries = cast("dict[object, object]", content)
-    for key in ("params_ema", "params"):
-        if key in entries:
-            return _only_tensors(entries[key])
-    plain = all(isinstance(name, str) and isinstance(value, Tensor) for name, value in entries.items())
-    return cast("dict[str, Tensor]", entries) if plain else None
-
-
-# Published names of the parts of a block; `fn` is what stands behind the norm.
+# Published names of the parts of a network and of a block; `fn` is what stands behind the norm.
 _PUBLISHED_PARTS = {
     "head": "shallow_feature_extraction",
     "tail": "upsample.0",
@@ -65,13 +39,47 @@ _PUBLISHED_PARTS = {
     "ffn.depthwise": "fn.dwconv",
     "ffn.project_out": "fn.project_out",
 }
+_FIRST_MIXER = "deep_feature_extraction.0.mixers.0.fn."
+_KERNEL_MAP = "kernel_map"  # the window, which every mixer repeats
 
 
-_FIRST = "deep_feature_extraction.0.mixers.0.fn."
+def read_published(path: Path) -> dict[str, Tensor]:
+    """Read a checkpoint's state dict, which lies under `params_ema`, under `params`, or bare.
+
+    Raises BadWeightsError for a damaged file, one that would run code, or one that holds anything but tensors.
+    """
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load does not say which errors a malformed file may raise
+        unsafe = isinstance(error, pickle.UnpicklingError)
+        found = "something other than plain tensors, refused" if unsafe else f"a damaged file ({type(error).__name__})"
+        raise BadWeightsError(f"{path}: expected a PyTorch checkpoint, found {found}") from error
+    state = _only_tensors(content)
+    if state is None:
+        raise BadWeightsError(f"{path}: expected a state dict of tensors, found {type(content).__name__}")
+    return state
+
+
+def translate(path: Path, published: Mapping[str, Tensor]) -> tuple[LAMNetConfig, dict[str, Tensor]]:
+    """Turn a published state dict into our configuration, read off the shapes, and our tensors by name.
+
+    Raises BadWeightsError, which names `path`, when the tensors are not those of one LAMNet.
+    """
+    config = _inferred_config(path, published)
+    maps = {name: tensor for name, tensor in published.items() if name.endswith(_KERNEL_MAP)}
+    check_floating(path, {name: tensor for name, tensor in published.items() if name not in maps})
+    for name, tensor in maps.items():
+        if not torch.equal(tensor, published[_FIRST_MIXER + _KERNEL_MAP]):
+            raise BadWeightsError(f"{path}: expected one window for all blocks, found another in {name}")
+    expected = empty_state(config)
+    names = {name: published_name(name, config.groups) for name in expected}
+    check_names(path, published.keys() - maps.keys(), set(names.values()))
+    state = {name: _reshaped(path, names[name], published[names[name]], one) for name, one in expected.items()}
+    return config, state
 
 
 def published_name(name: str, groups: int) -> str:
-    """The name that a published checkpoint gives to our tensor `name`."""
+    """The name that a published checkpoint of `groups` groups gives to our tensor `name`."""
     if name == "fuse_scale":
         return "alpha"
     if name.startswith("fuse."):
@@ -87,51 +95,51 @@ def published_name(name: str, groups: int) -> str:
     return prefix + _PUBLISHED_PARTS[part] + name.removeprefix(part)
 
 
+def _only_tensors(content: object) -> dict[str, Tensor] | None:
+    if not isinstance(content, dict):
+        return None
+    entries = cast("dict[object, object]", content)
+    for key in ("params_ema", "params"):
+        if key in entries:
+            return _only_tensors(entries[key])
+    plain = all(isinstance(name, str) and isinstance(value, Tensor) for name, value in entries.items())
+    return cast("dict[str, Tensor]", entries) if plain else None
+
+
+def _inferred_config(path: Path, published: Mapping[str, Tensor]) -> LAMNetConfig:
+    try:
+        return _config_of_shapes(published)
+    except KeyError as error:
+        raise BadWeightsError(f"{path}: expected a LAMNet checkpoint, found it without {error.args[0]}") from error
+    except (ValueError, IndexError, ZeroDivisionError, StopIteration, LamnetError) as error:
+        raise BadWeightsError(f"{path}: expected a LAMNet checkpoint, found {error}") from error
+
+
+def _config_of_shapes(published: Mapping[str, Tensor]) -> LAMNetConfig:
+    groups = next(g for g in range(len(published)) if f"deep_feature_extraction.{g}.mixers.0.alpha" not in published)
+    halves = next(b for b in range(len(published)) if f"deep_feature_extraction.0.mixers.{b}.alpha" not in published)
+    channels = published["shallow_feature_extraction.weight"].shape[0]
+    hidden = published["deep_feature_extraction.0.mixers.1.fn.dwconv.weight"].shape[0] // 2
+    window = _window(published[_FIRST_MIXER + _KERNEL_MAP])
+    return LAMNetConfig(
+        scale=math.isqrt(published["upsample.0.weight"].shape[0] // 3),
+        channels=channels,
+        groups=groups,
+        blocks=halves // 2,
+        heads=published[_FIRST_MIXER + "h_kernel.1.weight"].shape[0] // window.taps,
+        expansion=hidden / channels,
+        window=window,
+    )
+
+
 def _window(kernel_map: Tensor) -> Window:
     if kernel_map.dim() != 2:
         raise ValueError(f"a kernel_map of shape {tuple(kernel_map.shape)}")
     return Window.from_kernel_map(cast("list[list[int]]", kernel_map.tolist()))
 
 
-def _infer_config(published: Mapping[str, Tensor]) -> LAMNetConfig:
-    groups = next(g for g in range(len(published)) if f"deep_feature_extraction.{g}.mixers.0.alpha" not in published)
-    halves = next(b for b in range(len(published)) if f"deep_feature_extraction.0.mixers.{b}.alpha" not in published)
-    channels = published["shallow_feature_extraction.weight"].shape[0]
-    hidden = published["deep_feature_extraction.0.mixers.1.fn.dwconv.weight"].shape[0] // 2
-    window = _window(published[_FIRST + "kernel_map"])
-    return LAMNetConfig(
-        scale=math.isqrt(published["upsample.0.weight"].shape[0] // 3),
-        channels=channels,
-        groups=groups,
-        blocks=halves // 2,
-        heads=published[_FIRST + "h_kernel.1.weight"].shape[0] // window.taps,
-        expansion=hidden / channels,
-        window=window,
-    )
-
-
-def translate(path: Path, published: Mapping[str, Tensor]) -> tuple[LAMNetConfig, dict[str, Tensor]]:
-    """A published state dict -> our configuration and names; the configuration is read off the shapes."""
-    try:
-        config = _infer_config(published)
-    except KeyError as error:
-        raise BadWeightsError(f"{path}: expected a LAMNet checkpoint, found it without {error.args[0]}") from error
-    except (ValueError, IndexError, ZeroDivisionError, StopIteration, LamnetError) as error:
-        raise BadWeightsError(f"{path}: expected a LAMNet checkpoint, found {error}") from error
-    maps = {name: tensor for name, tensor in published.items() if name.endswith("kernel_map")}
-    check_floating(path, {name: tensor for name, tensor in published.items() if name not in maps})
-    for name, tensor in maps.items():
-        if not torch.equal(tensor, published[_FIRST + "kernel_map"]):
-            raise BadWeightsError(f"{path}: expected one window for all blocks, found another in {name}")
-    ours = empty_state(config)
-    names = {name: published_name(name, config.groups) for name in ours}
-    check_names(path, published.keys() - maps.keys(), set(names.values()))
-    state: dict[str, Tensor] = {}
-    for name, tensor in ours.items():
-        found = published[names[name]]
-        if [n for n in found.shape if n > 1] != [n for n in tensor.shape if n > 1]:
-            raise BadWeightsError(
-                f"{path}: expected {names[name]} to hold {tuple(tensor.shape)}, found {tuple(found.shape)}"
-            )
-        state[name] = found.reshape(tensor.shape)
-    return config, state
+def _reshaped(path: Path, name: str, found: Tensor, expected: Tensor) -> Tensor:
+    """A published tensor in our shape; sides of 1 may come and go."""
+    if [n for n in found.shape if n > 1] != [n for n in expected.shape if n > 1]:
+        raise BadWeightsError(f"{path}: expected {name} to hold {tuple(expected.shape)}, found {tuple(found.shape)}")
+    return found.reshape(expected.shape)

@@ -1,4 +1,4 @@
-"""The weights that come with the package: names and files."""
+"""The weights that come with the package: their names and files."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from lamnet.network.config import SIZES
 
 
 def is_name(model: str | Path) -> bool:
-    """Whether it is the name of a size, and no file's."""
+    """Whether `model` is the name of a size and not that of a file here."""
     return str(model) in SIZES and not Path(model).is_file()
 
 
 def path_of(model: str | Path, scale: int | None) -> Path:
-    """The file that a name or path stands for. Raises BadWeightsError for a name whose weights do not ship at this scale."""
+    """The file that a name or path stands for.
+
+    Raises BadWeightsError for a name whose weights do not ship at this scale, or the folder of a training.
+    """
     if is_name(model):
         return shipped_path(str(model), scale)
     path = Path(model)
@@ -25,23 +28,20 @@ def path_of(model: str | Path, scale: int | None) -> Path:
 
 
 def called(path: Path) -> str:
-    """What a file is called in records: by its name where it ships, whose place differs, else by its path."""
+    """The name of a weights file in records: that of the shipped weights, whose folder differs, or else its path."""
     return f"{path.stem}, which ships" if path.parent == _shipped_folder() else str(path)
 
 
 def shipped() -> list[tuple[str, int]]:
-    """The (size, scale) pairs whose weights come with the package."""
-    stems = [entry.name.removesuffix(".safetensors") for entry in _shipped_folder().iterdir()]
+    """The (size, scale) pairs whose weights come with the package, in order."""
+    stems = [path.stem for path in _shipped_folder().iterdir() if path.suffix == ".safetensors"]
     found = [stem.split("_x") for stem in stems if "_x" in stem and stem.split("_x")[1].isdigit()]
     return sorted((size, int(scale)) for size, scale in found)
 
 
 def shipped_names() -> str:
+    """The weights that ship, as text for a message."""
     return ", ".join(f"{size} (x{scale})" for size, scale in shipped()) or "none shipped"
-
-
-def _shipped_folder() -> Path:
-    return Path(str(files("lamnet") / "pretrained"))
 
 
 def shipped_path(size: str, scale: int | None) -> Path:
@@ -54,3 +54,7 @@ def shipped_path(size: str, scale: int | None) -> Path:
         wanted = "a scale with it" if scale is None else f"a scale that ships, got {scale}"
         raise BadWeightsError(f"{size}: expected {wanted}; there are {shipped_names()}")
     return path
+
+
+def _shipped_folder() -> Path:
+    return Path(str(files("lamnet") / "pretrained"))

@@ -1,9 +1,11 @@
-"""Weights files: a name or a path to a LAMNet, and a LAMNet to a file. Own format: safetensors with the configuration in its header."""
+"""Weights files: a name or path to a LAMNet, and a LAMNet to a file.
+
+Our own format is safetensors, with the configuration and a record of the training in its header.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,25 +17,40 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 from lamnet.base.errors import BadWeightsError, LamnetError
-from lamnet.network.checks import check_floating, check_names, empty_state
+from lamnet.base.files import appearing
+from lamnet.network.checks import check_floating, check_names, check_shapes, empty_state
 from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import LAMNet
 from lamnet.network.published import read_published, translate
 from lamnet.network.shipped import path_of, shipped_names
 from lamnet.ops.window import Window
 
+FORMAT = "lamnet"  # what the header of our own files says under "format"
+
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """The contents of a weights file: `record` is what training left there (recipe, seed, ...), {} without any."""
+    """The contents of a weights file.
+
+    Attributes:
+        config: of the network.
+        state: its tensors by name, float of any width.
+        record: what the training left in the header (recipe, steps, photographs, ...); {} for a file without one.
+    """
 
     config: LAMNetConfig
     state: dict[str, Tensor]
     record: dict[str, Any]
 
+    def network(self) -> LAMNet:
+        """Build the network with these weights in float32, in eval mode on the CPU."""
+        network = LAMNet(self.config)
+        network.load_state_dict(self.state)
+        return network.eval()
+
 
 def load(model: str | Path, scale: int | None = None) -> LAMNet:
-    """A network with its weights, in eval mode on the CPU.
+    """Load a network with its weights, in eval mode on the CPU.
 
     Args:
         model: a name that ships ("tiny", "base", "large"; then `scale` is needed), a .safetensors file of ours, or a
@@ -47,13 +64,14 @@ def load(model: str | Path, scale: int | None = None) -> LAMNet:
     contents = read(path)
     if scale is not None and contents.config.scale != scale:
         raise BadWeightsError(f"{path}: expected a network for x{scale}, found one for x{contents.config.scale}")
-    network = LAMNet(contents.config)
-    network.load_state_dict(contents.state)
-    return network.eval()
+    return contents.network()
 
 
 def read(path: Path) -> WeightsFile:
-    """Read and check a weights file of ours (.safetensors) or a published checkpoint."""
+    """Read and check a weights file of ours (.safetensors) or a published checkpoint.
+
+    Raises BadWeightsError when there is no such file, or its contents are not a whole, safe LAMNet.
+    """
     if not path.is_file():
         raise BadWeightsError(f"{path}: no such model; expected a file or one of {shipped_names()}")
     if path.suffix == ".safetensors":
@@ -64,23 +82,22 @@ def read(path: Path) -> WeightsFile:
 def save(
     path: Path, network: LAMNet, record: Mapping[str, Any] | None = None, dtype: torch.dtype | None = None
 ) -> None:
-    """Write a safetensors file atomically; `record` (recipe, seed, ...) goes into its header as JSON.
+    """Write a safetensors file atomically.
 
-    Raises BadWeightsError when the file cannot be written; one that was there stays.
+    Args:
+        record: recipe, seed, ...: goes into the header as JSON.
+        dtype: of the tensors in the file; the network's own when left out.
+
+    Raises BadWeightsError when the file cannot be written; an earlier one stays.
     """
     state = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in network.state_dict().items()}
     header = {
-        "format": "lamnet",
+        "format": FORMAT,
         "config": json.dumps(asdict(network.config)),
         "record": json.dumps(dict(record or {})),
     }
-    partial = path.with_name(path.name + ".partial")
-    try:
+    with appearing(path, BadWeightsError) as partial:
         partial.write_bytes(safetensors_bytes(state, header))
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise BadWeightsError(f"{path}: cannot be written, {error.strerror}") from error
 
 
 def _read_own(path: Path) -> WeightsFile:
@@ -90,22 +107,24 @@ def _read_own(path: Path) -> WeightsFile:
         state = {name: cast(Tensor, opened.get_tensor(name)) for name in cast("list[str]", opened.keys())}
     except (safetensors.SafetensorError, OSError) as error:
         raise BadWeightsError(f"{path}: expected a safetensors file, found {error}") from error
-    if header.get("format") != "lamnet":
+    config, record = _parsed_header(path, header, len(state))
+    expected = empty_state(config)
+    check_floating(path, state)
+    check_names(path, state.keys(), expected.keys())
+    check_shapes(path, state, expected)
+    return WeightsFile(config, state, record)
+
+
+def _parsed_header(path: Path, header: Mapping[str, str], tensors: int) -> tuple[LAMNetConfig, dict[str, Any]]:
+    """The configuration and record in a header; `tensors` bounds the blocks that it may claim."""
+    if header.get("format") != FORMAT:
         raise BadWeightsError(f"{path}: expected a header with format lamnet and a config, found {sorted(header)}")
     try:
         fields = json.loads(header["config"])
         fields["window"] = Window(*(tuple(fields["window"][key]) for key in ("starts", "lengths")))
         config, record = LAMNetConfig(**fields), json.loads(header.get("record", "{}"))
-        if config.groups * config.blocks > len(state):
-            raise ValueError(f"{config.groups} groups of {config.blocks} blocks beside {len(state)} tensors")
+        if config.groups * config.blocks > tensors:
+            raise ValueError(f"{config.groups} groups of {config.blocks} blocks beside {tensors} tensors")
     except (ValueError, KeyError, TypeError, LamnetError) as error:
         raise BadWeightsError(f"{path}: expected a LAMNet configuration in the header, found {error}") from error
-    check_floating(path, state)
-    expected = empty_state(config)
-    check_names(path, state.keys(), expected.keys())
-    for name, tensor in expected.items():
-        if state[name].shape != tensor.shape:
-            raise BadWeightsError(
-                f"{path}: expected {name} of shape {tuple(tensor.shape)}, found {tuple(state[name].shape)}"
-            )
-    return WeightsFile(config, state, record)
+    return config, record

@@ -13,45 +13,57 @@ from typing import Any
 
 import torch
 
+from lamnet.evaluation.markdown import markdown_table
 from lamnet.network.model import LAMNet
 from lamnet.training.prepared import PreparedSet
+
+_DEGRADATIONS: dict[str, str] = {
+    "clean": "bicubic (MATLAB's imresize, mirrored borders)",
+    "photo": "blur, downscaling by several filters, noise, JPEG and WebP, drawn for every patch",
+}
 
 
 def write(
     record: Mapping[str, Any], data: PreparedSet, network: LAMNet, evaluation: Mapping[str, Any] | None, workers: int
 ) -> str:
-    """Markdown: what the network is, what it was trained on, how, where, and what it reaches.
+    """Markdown that says what the network is, what it was trained on, how, where, and what it reaches.
 
-    `record` is what the weights' header holds: recipe, steps, seconds, start.
+    Args:
+        record: what the header of the weights holds, see `folder.RunFolder.write_results`.
+        evaluation: as from `evaluate`; None where nothing was measured.
+        workers: processes that trained together.
     """
     recipe = record["recipe"]
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    facts = {
-        "network": f"LAMNet, size {recipe['size']}, x{recipe['scale']}, {parameters:,} parameters",
+    degradation: str = recipe["degradation"]
+    licences = Counter(photo.licence for photo in data.photos if photo.licence).most_common()
+    facts: dict[str, str] = {
+        "network": f"LAMNet, size {recipe['size']}, x{recipe['scale']}, {_parameters(network):,} parameters",
         "made by": f"lamnet {version('lamnet-sr')}, PyTorch {torch.__version__}",
         "command": f"`lamnet {shlex.join(sys.argv[1:])}`",
-        "photographs": f"{len(data.photos)} ({data.megapixels:.0f} megapixels), set {data.folder.name}",
-        "licences": "; ".join(f"{licence} ({count})" for licence, count in _licences(data)) or "not recorded",
-        "degradation": "bicubic (MATLAB's imresize, mirrored borders)",
+        "photographs": f"{record['photographs']} ({record['megapixels']} megapixels), set {record['set']}",
+        "licences": f"{len(licences)}, in the table below" if licences else "not recorded",
+        "degradation": _DEGRADATIONS.get(degradation, degradation),
         "started from": record["start"],
         "time": f"{record['steps']:,} steps in {record['seconds'] / 60:.0f} minutes",
         "hardware": f"{workers} x {_hardware()}",
         "recipe": ", ".join(f"{name} {value}" for name, value in recipe.items() if name not in ("size", "scale")),
     }
-    rows = "".join(f"| {name} | {value} |\n" for name, value in facts.items())
-    text = f"# {recipe['size']} x{recipe['scale']}\n\n| | |\n|---|---|\n{rows}"
-    return text if evaluation is None else f"{text}\n{_results(evaluation)}"
+    tables = [markdown_table(["", ""], list(facts.items()))]
+    if evaluation is not None:
+        tables.append(_results(evaluation))
+    if licences:
+        rows = [[licence, str(count)] for licence, count in licences]
+        tables.append(markdown_table(["licence of the photographs", "photographs"], rows))
+    return "\n".join([f"# {recipe['size']} x{recipe['scale']}\n", *tables])
+
+
+def _parameters(network: LAMNet) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _results(evaluation: Mapping[str, Any]) -> str:
-    rows = "".join(
-        f"| {name} | {one['psnr_y']:.2f} | {one['ssim_y']:.4f} |\n" for name, one in evaluation["sets"].items()
-    )
-    return f"| set | PSNR-Y, dB | SSIM-Y |\n|---|---|---|\n{rows}"
-
-
-def _licences(data: PreparedSet) -> list[tuple[str, int]]:
-    return Counter(photo.licence for photo in data.photos if photo.licence).most_common()
+    rows = [[name, f"{scores['psnr_y']:.2f}", f"{scores['ssim_y']:.4f}"] for name, scores in evaluation["sets"].items()]
+    return markdown_table(["set", "PSNR-Y, dB", "SSIM-Y"], rows)
 
 
 def _hardware() -> str:

@@ -1,8 +1,7 @@
-"""The state of a training on disk: written whole or not at all, read without running code."""
+"""The state of a training on disk: written atomically, read without running code."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -10,21 +9,21 @@ from typing import Any, cast
 import torch
 
 from lamnet.base.errors import BadDataError, BadWeightsError
+from lamnet.base.files import appearing
 from lamnet.training.recipes import Recipe
 
 
 def save(path: Path, recipe: Recipe, state: dict[str, Any]) -> None:
-    """Replace the checkpoint; when the disk is full the one before stays and BadDataError says so."""
-    partial = path.with_name(path.name + ".partial")
+    """Replace the checkpoint by a state of tensors and numbers, its "step" among them.
+
+    It reaches the disk before it takes its name. Raises BadDataError when the disk is full: the one before stays.
+    """
     try:
-        with partial.open("wb") as file:
+        with appearing(path, BadDataError, durable=True) as partial, partial.open("wb") as file:
             torch.save({"recipe": asdict(recipe), **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
-        partial.unlink(missing_ok=True)
-        reason = " ".join(str(error).split("\n", 1)[0].split())
+    except (BadDataError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
+        cause = error.__cause__ or error
+        reason = " ".join(str(cause).split("\n", 1)[0].split())
         kept = "the one before is kept" if path.exists() else "there is none before"
         raise BadDataError(
             f"{path}: the checkpoint of step {state['step']} cannot be written ({reason}); {kept}"
@@ -32,7 +31,7 @@ def save(path: Path, recipe: Recipe, state: dict[str, Any]) -> None:
 
 
 def load(path: Path, recipe: Recipe) -> dict[str, Any]:
-    """The state as it was given to `save`, on the CPU.
+    """Read the state that was given to `save`, on the CPU.
 
     Raises BadWeightsError when it is not a checkpoint, or one of another recipe: the difference is named.
     """

@@ -95,7 +95,7 @@ def join(patches: int) -> Generator[Workers]:
         if _LOST.search(str(error)):
             reason = str(error).split("\n", 1)[0]
             raise LostWorkerError(
-                f"worker {rank} of {world}: another one is gone ({reason}); the same command goes on from the last checkpoint"
+                f"worker {rank} of {world}: another one is gone ({reason}); the same command continues from the last checkpoint"
             ) from error
         raise
     finally:

@@ -9,13 +9,14 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from lamnet.training.degraded import DegradedSampler
 from lamnet.training.pairs import PatchSampler
 
 
 class Loader:
     """Draws a worker's part of the next step's batch in a thread while the current step computes."""
 
-    def __init__(self, sampler: PatchSampler, part: int, parts: int, device: torch.device) -> None:
+    def __init__(self, sampler: PatchSampler | DegradedSampler, part: int, parts: int, device: torch.device) -> None:
         self._sampler, self._part, self._parts, self._device = sampler, part, parts, device
         self._pool = ThreadPoolExecutor(1)
         self._upcoming: tuple[int, Future[tuple[Tensor, Tensor]]] | None = None

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from lamnet.base.errors import BadWeightsError
 from lamnet.evaluation import contenders
 from lamnet.evaluation.benchmarks import find_sets
 from lamnet.evaluation.comparison import DEFAULT, evaluate, low_resolution
-from lamnet.network import shipped, weights
-from lamnet.training import card, checkpoint
+from lamnet.network import shipped
+from lamnet.training import degradation
+from lamnet.training.degraded import DegradedSampler
 from lamnet.training.distributed import Workers, join
+from lamnet.training.folder import RunFolder
 from lamnet.training.learner import DivergedError, Learner
 from lamnet.training.loader import Loader
 from lamnet.training.monitor import Monitor
@@ -23,8 +22,6 @@ from lamnet.training.pairs import PatchSampler
 from lamnet.training.prepared import PreparedSet
 from lamnet.training.recipes import Recipe
 
-RECIPE, CHECKPOINT, WEIGHTS = "recipe.json", "checkpoint.pt", "weights.safetensors"
-CARD, EVALUATION = "card.md", "evaluation.json"
 _FEW_PHOTOS = 20
 _SAVED_AFTER_S = 300  # at the latest, however many steps that are
 
@@ -39,10 +36,10 @@ def train(
     tensorboard: bool = False,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Path:
-    """Train a network, or go on where the last checkpoint in `out` was; gives the path of the finished weights.
+    """Train a network, or continue from the checkpoint in `out`; returns the path of the finished weights.
 
-    The batch of a step depends on the seed and the step alone, and a checkpoint holds everything else, so on the CPU a
-    training that was cut off ends with the same bits as one that was not (with a time budget: given the same times).
+    The batch of a step depends on the seed and the step alone, and a checkpoint holds everything else. On the CPU an
+    interrupted training therefore ends with the same bits as one in one go (with a time budget: given the same times).
     Under torchrun the workers share each batch.
 
     Args:
@@ -55,122 +52,141 @@ def train(
         clock: seconds, for tests.
 
     Raises:
-        BadDataError: the set or `valid` does not fit, or a checkpoint cannot be written.
+        BadDataError: the set or `valid` does not fit, or a file cannot be written.
         BadWeightsError: `out` has a checkpoint of another recipe, set or start, or `start` is another network.
         DivergedError: the gradient is not finite; the last checkpoint is from before.
         LostWorkerError: another worker is gone.
     """
     prepared = PreparedSet.open(data)
-    sampler = PatchSampler(prepared, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
+    sampler = _sampler(prepared, recipe)
     if valid is not None:
         find_sets(valid, recipe.scale, None, DEFAULT.smallest_at(recipe.scale))
-    saved = out / CHECKPOINT
+    origin = {"photographs": prepared.fingerprint, "start": shipped.called(start) if start else "scratch"}
     with join(recipe.batch // recipe.accumulate) as workers:
-        origin = {"photographs": prepared.fingerprint, "start": shipped.called(start) if start else "scratch"}
-        goes_on = workers.first and saved.exists()
-        learner = Learner(recipe, workers, start if workers.first and not goes_on else None)
-        if goes_on:
-            learner.restore(_state_of(saved, recipe, origin))
-        elif workers.first:
-            out.mkdir(parents=True, exist_ok=True)
-            (out / RECIPE).write_text(json.dumps(asdict(recipe), indent=1))
-        if workers.world > 1:  # other machines need not see the first one's files
-            learner.restore(workers.shared(learner.state()))
-        with (
-            Monitor(out, learner.step, workers.first, tensorboard) as monitor,
-            Loader(sampler, workers.rank, workers.world, workers.device) as loader,
-        ):
-            if goes_on:
-                monitor.say(f"{saved}: goes on from step {learner.step}")
-            if learner.step == 0 and len(prepared.photos) < _FEW_PHOTOS:
-                monitor.say(f"{data}: {len(prepared.photos)} photographs; a network for other pictures needs hundreds")
-            _Run(learner, loader, workers, monitor, saved, origin, valid, clock).loop()
-        if workers.first:
-            _finish(learner, prepared, out, valid, origin["start"], workers.world)
-        workers.wait()
-    return out / WEIGHTS
+        run = Run.open(recipe, RunFolder(out, origin), workers, valid, start, clock)
+        loader = Loader(sampler, workers.rank, workers.world, workers.device)
+        with Monitor(out, run.learner.step, workers.first, tensorboard) as monitor, loader:
+            _greet(run, prepared, monitor)
+            run.loop(loader, monitor)
+        run.finish(prepared)
+    return run.folder.weights
 
 
-@dataclass
-class _Run:
-    """The parts of a training under way."""
+@dataclass(frozen=True)
+class Run:
+    """One worker's part of a training: opened from its folder, looped to the end, finished.
+
+    Attributes:
+        learner: the network as far as it is trained.
+        folder: which the first worker alone reads and writes.
+        valid: benchmark folder or folder of HR pictures, None for no validation.
+        clock: seconds.
+    """
 
     learner: Learner
-    loader: Loader
+    folder: RunFolder
     workers: Workers
-    monitor: Monitor
-    saved: Path
-    origin: dict[str, str]
     valid: Path | None
     clock: Callable[[], float]
 
-    def loop(self) -> None:
+    @classmethod
+    def open(
+        cls,
+        recipe: Recipe,
+        folder: RunFolder,
+        workers: Workers,
+        valid: Path | None,
+        start: Path | None,
+        clock: Callable[[], float],
+    ) -> Run:
+        """Continue from the folder's checkpoint, or begin; all workers get the first one's state.
+
+        Raises BadWeightsError for a checkpoint of another training, or a start that is another network.
+        """
+        resumes = workers.first and folder.checkpoint.exists()
+        learner = Learner(recipe, workers, start if workers.first and not resumes else None)
+        if resumes:
+            learner.restore(folder.saved_state(recipe))
+        elif workers.first:
+            folder.begin(recipe)
+        if workers.world > 1:  # other machines need not see the first one's files
+            learner.restore(workers.shared(learner.state()))
+        return cls(learner, folder, workers, valid, clock)
+
+    def loop(self, loader: Loader, monitor: Monitor) -> None:
+        """Train until the recipe's steps or its time are over; the last step is recorded and saved.
+
+        Raises DivergedError, which names the last good checkpoint, and BadDataError where a file cannot be written.
+        """
         learner, recipe = self.learner, self.learner.recipe
         begun = self.clock() - learner.elapsed
-        last_step, last_time, last_saved = learner.step, learner.elapsed, learner.elapsed
+        logged_step, logged_at, saved_at = learner.step, learner.elapsed, learner.elapsed
         while (done := recipe.progress(learner.step, learner.elapsed)) < 1:
             rate = recipe.rate(learner.step, done)
-            try:
-                learner.advance(*self.loader.take(learner.step), done)
-            except DivergedError as error:
-                raise DivergedError(f"{error}; {self._last_good()}") from None
+            self._advance(loader, done)
             learner.elapsed = self.workers.agreed(self.clock() - begun)
             done = recipe.progress(learner.step, learner.elapsed)
             if learner.step % recipe.log_every == 0 or done == 1:
-                speed = recipe.batch * (learner.step - last_step) / max(learner.elapsed - last_time, 1e-9)
-                self.monitor.show(learner.step, done, self._metrics(rate, speed, done == 1))
-                last_step, last_time = learner.step, self.clock() - begun
-            due = learner.step % recipe.save_every == 0 or learner.elapsed - last_saved >= _SAVED_AFTER_S
+                images = recipe.batch * (learner.step - logged_step)
+                speeds = {
+                    "images_per_s": round(images / max(learner.elapsed - logged_at, 1e-9), 2),
+                    "loader_images_per_s": round(loader.images_per_s * self.workers.world, 1),
+                }
+                metrics = {"loss": self._mean_loss(), "lr": rate, **speeds, "elapsed_s": round(learner.elapsed, 3)}
+                monitor.show(learner.step, done, metrics | self._validate(monitor, last=done == 1))
+                logged_step, logged_at = learner.step, self.clock() - begun
+            due = learner.step % recipe.save_every == 0 or learner.elapsed - saved_at >= _SAVED_AFTER_S
             if self.workers.first and (due or done == 1):
-                checkpoint.save(self.saved, recipe, {"origin": self.origin, **learner.state()})
-                last_saved = learner.elapsed
+                self.folder.save(learner)
+                saved_at = learner.elapsed
 
-    def _metrics(self, rate: float, speed: float, last: bool) -> dict[str, float]:
-        learner, recipe = self.learner, self.learner.recipe
-        metrics = {
-            "loss": self.workers.mean(learner.loss).item() / (learner.step % recipe.log_every or recipe.log_every),
-            "lr": rate,
-            "images_per_s": round(speed, 2),
-            "loader_images_per_s": round(self.loader.images_per_s * self.workers.world, 1),
-            "elapsed_s": round(learner.elapsed, 3),
-        }
-        learner.loss.zero_()
-        if self.valid is not None and self.workers.first and (learner.step % recipe.valid_every == 0 or last):
-            sets = evaluate(learner.average, recipe.scale, self.valid)["sets"].values()
-            metrics["psnr_y"] = sum(one["psnr_y"] for one in sets) / len(sets)
-            if self.monitor.wants_pictures:
-                self._show_picture(self.valid)
-        return metrics
+    def finish(self, data: PreparedSet) -> None:
+        """Write the results of a training whose loop is over; returns when they are there, on all workers."""
+        learner = self.learner
+        if self.workers.first:
+            evaluation = None if self.valid is None else evaluate(learner.average, learner.recipe.scale, self.valid)
+            self.folder.write_results(learner, data, evaluation, self.workers.world)
+        self.workers.wait()
 
-    def _show_picture(self, valid: Path) -> None:
-        scale = self.learner.recipe.scale
-        pair = find_sets(valid, scale)[0].pairs[0]
-        upscaled = contenders.load(self.learner.average, scale).upscale(low_resolution(pair, scale))
-        self.monitor.picture(self.learner.step, pair.name, upscaled)
+    def _advance(self, loader: Loader, done: float) -> None:
+        try:
+            self.learner.advance(*loader.take(self.learner.step), done)
+        except DivergedError as error:
+            raise DivergedError(f"{error}; {self.folder.last_saved(self.learner.recipe)}") from None
 
-    def _last_good(self) -> str:
-        if not self.saved.exists():
-            return "there is no checkpoint yet"
-        state = checkpoint.load(self.saved, self.learner.recipe)
-        return f"the last good checkpoint is {self.saved}, of step {state['step']}"
+    def _mean_loss(self) -> float:
+        """The mean absolute error of a step since the last line, over all workers."""
+        step, log_every = self.learner.step, self.learner.recipe.log_every
+        steps_summed = step % log_every or log_every  # the sum starts at the last line, also across a restart
+        mean = self.workers.mean(self.learner.loss).item() / steps_summed
+        self.learner.loss.zero_()
+        return mean
 
-
-def _state_of(path: Path, recipe: Recipe, origin: dict[str, str]) -> dict[str, Any]:
-    """The learner's state in a checkpoint of this training. Raises BadWeightsError for one of another."""
-    state = checkpoint.load(path, recipe)
-    recorded: dict[str, str] = state.pop("origin", origin)
-    if others := [f"{name}: {origin[name]}, {recorded[name]}" for name in origin if origin[name] != recorded[name]]:
-        raise BadWeightsError(
-            f"{path}: expected a checkpoint of this training, found one of another (here, there): {'; '.join(others)}"
-        )
-    return state
+    def _validate(self, monitor: Monitor, *, last: bool) -> dict[str, float]:
+        """PSNR-Y of the moving average over the validation sets where one is due, else nothing."""
+        learner, scale = self.learner, self.learner.recipe.scale
+        due = last or learner.step % learner.recipe.valid_every == 0
+        if self.valid is None or not self.workers.first or not due:
+            return {}
+        sets = evaluate(learner.average, scale, self.valid)["sets"].values()
+        if monitor.wants_pictures:
+            pair = find_sets(self.valid, scale)[0].pairs[0]
+            upscaled = contenders.load(learner.average, scale).upscale(low_resolution(pair, scale))
+            monitor.picture(learner.step, pair.name, upscaled)
+        return {"psnr_y": sum(one["psnr_y"] for one in sets) / len(sets)}
 
 
-def _finish(learner: Learner, data: PreparedSet, out: Path, valid: Path | None, start: str, workers: int) -> None:
-    recipe, average = learner.recipe, learner.average
-    record = {"recipe": asdict(recipe), "steps": learner.step, "seconds": round(learner.elapsed), "start": start}
-    weights.save(out / WEIGHTS, average, record)
-    evaluation = None if valid is None else evaluate(average, recipe.scale, valid)
-    if evaluation is not None:
-        (out / EVALUATION).write_text(json.dumps(evaluation, indent=1))
-    (out / CARD).write_text(card.write(record, data, average, evaluation, workers))
+def _sampler(data: PreparedSet, recipe: Recipe) -> PatchSampler | DegradedSampler:
+    if recipe.degradation == "clean":
+        return PatchSampler(data, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
+    how = degradation.named(recipe.degradation)
+    return DegradedSampler(data, how, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
+
+
+def _greet(run: Run, data: PreparedSet, monitor: Monitor) -> None:
+    """Say where the training continues, or that its set is small."""
+    step = run.learner.step
+    if step:
+        monitor.say(f"{run.folder.checkpoint}: continues from step {step}")
+    elif len(data.photos) < _FEW_PHOTOS:
+        monitor.say(f"{data.folder}: {len(data.photos)} photographs; a network for other pictures needs hundreds")

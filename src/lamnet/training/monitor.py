@@ -1,9 +1,8 @@
-"""What a training says of itself: the terminal, metrics.jsonl, TensorBoard."""
+"""A training watched: progress on the terminal, metrics.jsonl, TensorBoard."""
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,14 +11,23 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from lamnet.base.errors import BadDataError, MissingExtraError
+from lamnet.base.errors import BadDataError
+from lamnet.base.extras import require
+from lamnet.base.files import write_text
 
 
 class Monitor:
     """Progress on stderr, one JSON line per measurement in `out`/metrics.jsonl, on demand TensorBoard's files.
 
-    `step` is where the training goes on: later lines, of steps that a cut-off run did but did not save, are dropped.
-    One that is not `active` (of all workers but the first) does nothing.
+    Args:
+        out: the training's folder.
+        step: at which the training continues; lines of later steps, which an interrupted run did not save, are dropped.
+        active: false for all workers but the first, whose monitor alone does anything.
+        tensorboard: write curves and pictures for TensorBoard, too.
+
+    Raises:
+        BadDataError: metrics.jsonl holds something else, or cannot be written.
+        MissingExtraError: TensorBoard does not import here.
     """
 
     def __init__(self, out: Path, step: int, active: bool = True, tensorboard: bool = False) -> None:
@@ -43,11 +51,11 @@ class Monitor:
             self._board.close()
 
     def say(self, line: str) -> None:
-        """A line on the terminal."""
+        """Print a line on the terminal."""
         self._console.print(line, highlight=False)
 
     def show(self, step: int, done: float, metrics: dict[str, float]) -> None:
-        """Record a line of metrics; `done` is the part of the training that lies behind, 0..1."""
+        """Record the metrics of a step; `done` is the share of the training that is over, 0..1."""
         if self._path is None:
             return
         try:
@@ -71,20 +79,18 @@ class Monitor:
         return self._board is not None
 
     def picture(self, step: int, name: str, pixels: NDArray[np.uint8]) -> None:
-        """A validation picture, (H, W, 3)."""
+        """Record a validation picture, (H, W, 3)."""
         if self._board is not None:
             self._board.add_image(name, pixels, step, dataformats="HWC")
 
 
 def _board(out: Path, step: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise MissingExtraError('tensorboard: not installed; pip install "lamnet-sr[tensorboard]"') from error
-    return SummaryWriter(out / "tensorboard", purge_step=step)  # pyright: ignore[reportUnknownVariableType]
+    board = require("torch.utils.tensorboard", "tensorboard", "TensorBoard's record")
+    return board.SummaryWriter(out / "tensorboard", purge_step=step)
 
 
 def _drop_after(path: Path, step: int) -> None:
+    """Leave out the lines after a step, and one that was cut off."""
     if not path.exists():
         return
     lines = [line for line in path.read_text(errors="replace").splitlines(keepends=True) if line.endswith("\n")]
@@ -97,6 +103,4 @@ def _drop_after(path: Path, step: int) -> None:
             raise BadDataError(
                 f"{path}: expected an object with a step in line {number}, found {line[:40]!r}"
             ) from error
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text("".join(kept))
-    os.replace(partial, path)
+    write_text(path, "".join(kept))

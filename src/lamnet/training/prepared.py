@@ -1,4 +1,4 @@
-"""A prepared set on disk: its index, photographs and pixel files."""
+"""A prepared set on disk, read: its index, photographs and pixel files."""
 
 from __future__ import annotations
 
@@ -12,14 +12,19 @@ from numpy.typing import NDArray
 
 from lamnet.base.errors import BadDataError
 
-INDEX, JOURNAL = "index.json", "journal.jsonl"
+INDEX = "index.json"
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph of a set, named by its path below the set's folder; sizes are of its HR.
+    """A photograph of a set.
 
-    `reason` says why it was skipped, None when its pixels are there; `bytes` is its file's length, 0 where not recorded.
+    Attributes:
+        name: its path below the folder of the photographs.
+        height, width: of its HR, pixels; 0 when it was skipped.
+        reason: why it was skipped; None when its pixels are there.
+        licence: as a manifest says; "" where none does.
+        bytes: length of its file; 0 where an older set does not record it.
     """
 
     name: str
@@ -32,7 +37,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class PreparedSet:
-    """The index of a prepared set; `photos` are those whose pixels are there, in file order."""
+    """The index of a prepared set; `photos` are those whose pixels are there, in the order of the pixel files."""
 
     folder: Path
     scales: tuple[int, ...]
@@ -41,7 +46,10 @@ class PreparedSet:
 
     @classmethod
     def open(cls, folder: Path) -> PreparedSet:
-        """Read the index of a finished set; raises BadDataError where there is none, or files of another size."""
+        """Read the index of a finished set.
+
+        Raises BadDataError where there is none, or a pixel file has another size than the index says.
+        """
         path = folder / INDEX
         if not path.is_file():
             raise BadDataError(f"{folder}: expected a prepared set, found no {INDEX}; `lamnet prepare` makes one")
@@ -52,19 +60,17 @@ class PreparedSet:
         except (ValueError, KeyError, TypeError) as error:
             raise BadDataError(f"{path}: expected the index of a prepared set, found {error}") from error
         for scale in (1, *opened.scales):
-            file, size = opened.file(scale), int(opened.offsets(scale)[-1])
-            if not file.is_file() or file.stat().st_size != size:
-                raise BadDataError(f"{file}: expected {size} bytes, found {found_size(file)}")
+            _check_size(opened.file(scale), int(opened.offsets(scale)[-1]))
         return opened
 
     @property
     def megapixels(self) -> float:
-        """Of all HR."""
+        """Millions of HR pixels in all photographs."""
         return sum(photo.height * photo.width for photo in self.photos) / 1e6
 
     @property
     def fingerprint(self) -> str:
-        """What tells this set from another: how many photographs, and a hash of their names and sizes."""
+        """The number of photographs and a hash of their names and sizes, which tell this set from another."""
         listed = json.dumps([[photo.name, photo.height, photo.width, photo.bytes] for photo in self.photos])
         return f"{len(self.photos)} ({hashlib.sha256(listed.encode()).hexdigest()[:12]})"
 
@@ -73,10 +79,12 @@ class PreparedSet:
         return self.folder / ("hr.u8" if scale == 1 else f"lr_x{scale}.u8")
 
     def offsets(self, scale: int) -> NDArray[np.int64]:
-        """Where each picture starts in the pixel file, and where the last one ends: (N + 1,)."""
+        """The byte at which each picture starts in the pixel file, and at which the last one ends: (N + 1,)."""
         sizes = [3 * (photo.height // scale) * (photo.width // scale) for photo in self.photos]
         return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
 
 
-def found_size(file: Path) -> str:
-    return f"{file.stat().st_size}" if file.is_file() else "no file"
+def _check_size(file: Path, expected: int) -> None:
+    found = file.stat().st_size if file.is_file() else "no file"
+    if found != expected:
+        raise BadDataError(f"{file}: expected {expected} bytes, found {found}")

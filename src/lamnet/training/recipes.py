@@ -6,11 +6,12 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.network.config import SIZES, LAMNetConfig
+from lamnet.training import degradation
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Recipe:
         mse_from: share of the training after which the squared error replaces the absolute one (1: never).
         ema: decay of the weights' moving average, which is what is validated and shipped.
         precision: of the forward pass; parameters are always float32.
+        degradation: how LR is made; "clean" reads the set's LR, any other name of `training.degradation` draws it anew.
         accumulate: micro-batches a step, for a batch that does not fit into memory at once.
         log_every, valid_every, save_every: steps between metrics lines, validations and checkpoints.
     """
@@ -49,6 +51,7 @@ class Recipe:
     mse_from: float = 1.0
     ema: float = 0.999
     precision: Literal["float32", "bfloat16"] = "float32"
+    degradation: str = "clean"
     accumulate: int = 1
     seed: int = 0
     log_every: int = 100
@@ -79,6 +82,7 @@ class Recipe:
                 raise BadArgumentError(f"{name}: expected {what}, got {getattr(self, name)}")
         if self.batch % self.accumulate:
             raise BadArgumentError(f"accumulate: expected a divisor of the batch {self.batch}, got {self.accumulate}")
+        degradation.named(self.degradation)
 
     @property
     def config(self) -> LAMNetConfig:
@@ -137,15 +141,22 @@ def short(size: str, scale: int) -> Recipe:
     )
 
 
+def photo(size: str, scale: int) -> Recipe:
+    """For photographs as people have them, degraded on the fly: `short` from weights that know clean pictures."""
+    return replace(short(size, scale), patch=48, batch=8, lr=1.5e-3, degradation="photo")
+
+
 def named(name: str) -> Recipe:
-    """The recipe of a name: SIZE_xSCALE is the paper's, SIZE_xSCALE_short the one for a small budget.
+    """The recipe of a name: SIZE_xSCALE is the paper's, with _short for a small budget, with _photo for photographs.
 
     Raises BadArgumentError for any other name.
     """
-    found = re.fullmatch(rf"({'|'.join(SIZES)})_x([234])(_short)?", name)
+    found = re.fullmatch(rf"({'|'.join(SIZES)})_x([234])(_short|_photo)?", name)
     if found is None:
         raise BadArgumentError(
-            f"recipe: expected SIZE_xSCALE or SIZE_xSCALE_short with a SIZE of {', '.join(SIZES)}, got {name}"
+            f"recipe: expected SIZE_xSCALE, SIZE_xSCALE_short or SIZE_xSCALE_photo with a SIZE of {', '.join(SIZES)}, "
+            f"got {name}"
         )
     size, scale = found[1], int(found[2])
-    return short(size, scale) if found[3] else paper(size, scale)
+    make = {"_short": short, "_photo": photo}.get(found[3], paper)
+    return make(size, scale)

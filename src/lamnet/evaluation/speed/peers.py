@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 from torch import nn
 
-from lamnet.base.errors import BadArgumentError, MissingExtraError
+from lamnet.base.errors import BadArgumentError
+from lamnet.base.extras import require
 
 _SWINIR_LIGHT: dict[str, Any] = {
     "embed_dim": 60,
@@ -28,7 +28,7 @@ NAMES = tuple(_PEERS)
 
 
 def build(name: str, scale: int) -> nn.Module:
-    """A peer in eval mode: (B, 3, H, W) -> (B, 3, scale*H, scale*W).
+    """Build a peer in eval mode: (B, 3, H, W) -> (B, 3, scale*H, scale*W).
 
     Raises:
         BadArgumentError: no peer of that name.
@@ -37,10 +37,5 @@ def build(name: str, scale: int) -> nn.Module:
     if name not in _PEERS:
         raise BadArgumentError(f"peer: expected one of {', '.join(NAMES)}, got {name}")
     architecture, scale_name, arguments = _PEERS[name]
-    try:
-        module = import_module(f"spandrel.architectures.{architecture}")
-    except Exception as error:  # a torchvision of another build raises RuntimeError while it is imported
-        raise MissingExtraError(
-            f"{name}: needs spandrel and a torchvision that fits this torch ({error}); pip install 'lamnet-sr[peers]'"
-        ) from error
+    module = require(f"spandrel.architectures.{architecture}", "peers", name)
     return getattr(module, architecture)(**{scale_name: scale}, **arguments).eval()

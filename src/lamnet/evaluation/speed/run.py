@@ -1,4 +1,4 @@
-"""The run: every candidate warmed up, then timed in turns, its memory taken apart.
+"""The timing: every candidate warmed up, then timed in turns, its memory taken apart.
 
 Times are medians over rounds; in a round every row runs once, so that drift hits all alike. The ceilings (a large
 matrix product and a large copy) are timed in the same rounds. A row's floor is the time that its multiply-adds take at
@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
 import torch
-from rich.progress import Progress
 
 from lamnet.base.errors import BadArgumentError, LamnetError
+from lamnet.base.progress import Progress, Work
 from lamnet.evaluation.machine import machine
 from lamnet.evaluation.speed.candidate import OPERATORS, PATCHES, Candidate, Setting
 from lamnet.evaluation.speed.measure import Timed, peak_bytes
@@ -57,14 +57,8 @@ class Report:
     rows: tuple[Row, ...]
 
 
-def run(
-    candidates: Sequence[Candidate],
-    setting: Setting,
-    rounds: int = 7,
-    memory: bool = True,
-    progress: Progress | None = None,
-) -> Report:
-    """Time the candidates in turns. One that fails becomes a row with its reason.
+def timing(candidates: Sequence[Candidate], setting: Setting, rounds: int = 7, memory: bool = True) -> Work[Report]:
+    """Time the candidates in turns, with progress after each sample. One that fails becomes a row with its reason.
 
     Args:
         memory: measure peak memory too; on a CPU each row then runs once more in a process of its own.
@@ -79,31 +73,45 @@ def run(
         )
     device = devices.pick(setting.device)
     torch.set_num_threads(setting.threads)
-    works: list[Timed | str] = [_started(candidate, setting, device) for candidate in candidates]
+    works = [_started(candidate, setting, device) for candidate in candidates]
     products = {p: product(p, device) for p in sorted({candidate.precision for candidate in candidates})}
     copied = copy(device)
-    timed = [copied, *products.values(), *(one for one in works if isinstance(one, Timed))]
-    bar = progress.add_task("rounds", total=rounds * len(timed)) if progress else None
-    for _ in range(rounds):
-        for one in timed:
-            one.sample()
-            if progress and bar is not None:
-                progress.advance(bar)
+    yield from _sampling([copied, *products.values(), *(one for one in works if isinstance(one, Timed))], rounds)
     ceilings = {precision: one.rate for precision, one in products.items()}
     rows = [
         Row(one, problem=found) if isinstance(found, str) else _row(one, setting, found, ceilings, copied.rate)
         for one, found in zip(candidates, works, strict=True)
     ]
     if memory:
-        rows = [row if row.problem else replace(row, peak_bytes=peak_of(row.candidate, setting)) for row in rows]
+        rows = yield from _measuring_memory(rows, setting)
+    return Report(machine(), setting, rounds, ceilings, copied.rate, tuple(_compared(rows)))
+
+
+def _sampling(timed: Sequence[Timed], rounds: int) -> Work[None]:
+    """Time everything once a round."""
+    for done in range(rounds * len(timed)):
+        yield Progress("rounds", done / (rounds * len(timed)))
+        timed[done % len(timed)].sample()
+    yield Progress("rounds", 1)
+
+
+def _measuring_memory(rows: Sequence[Row], setting: Setting) -> Work[list[Row]]:
+    measured: list[Row] = []
+    for row in rows:
+        yield Progress("memory", len(measured) / len(rows))
+        measured.append(row if row.problem else replace(row, peak_bytes=peak_of(row.candidate, setting)))
+    yield Progress("memory", 1)
+    return measured
+
+
+def _compared(rows: Sequence[Row]) -> list[Row]:
+    """The rows with their speed relative to the first's."""
     first = rows[0].median_s
-    ratios = [first / row.median_s if first and row.median_s else None for row in rows]
-    rows = [replace(row, ratio=ratio) for row, ratio in zip(rows, ratios, strict=True)]
-    return Report(machine(), setting, rounds, ceilings, copied.rate, tuple(rows))
+    return [replace(row, ratio=first / row.median_s if first and row.median_s else None) for row in rows]
 
 
 def _started(candidate: Candidate, setting: Setting, device: torch.device) -> Timed | str:
-    """The work, warmed up, or why it cannot be done."""
+    """The work of a candidate, warmed up, or the reason why it cannot be done."""
     try:
         timed = Timed(work(candidate, setting), device)
         timed.warm_up()
@@ -122,8 +130,10 @@ def _row(candidate: Candidate, setting: Setting, timed: Timed, products: dict[st
         return replace(row, floor_s=numbers * getattr(torch, candidate.precision).itemsize / copied)
     network = network_of(candidate.model, setting.scale)
     row = replace(row, parameters=sum(parameter.numel() for parameter in network.parameters()))
-    images, side = (1, None) if candidate.task == "image" else PATCHES
-    output_size = setting.output_size if side is None else (setting.scale * side, setting.scale * side)
+    images, output_size = 1, setting.output_size
+    if candidate.task != "image":
+        images, side = PATCHES
+        output_size = (setting.scale * side, setting.scale * side)
     try:
         counted = complexity(network, setting.scale, output_size)
     except Exception:  # a peer may do what cannot be done on shapes alone; its time stands all the same
@@ -135,7 +145,7 @@ def _row(candidate: Candidate, setting: Setting, timed: Timed, products: dict[st
 
 
 def peak_of(candidate: Candidate, setting: Setting) -> int | None:
-    """Beyond what the loaded network holds; None where it cannot be told."""
+    """The most bytes held beyond the loaded network's; None where it cannot be told."""
     if "graph" in candidate.how:
         return None  # a graph's memory is taken when it is captured
     if torch.device(setting.device).type == "cuda":

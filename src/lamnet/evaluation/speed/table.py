@@ -1,10 +1,11 @@
-"""A benchmark's report as text: the cells that the terminal and Markdown show, and JSON."""
+"""A report of the speed as text: the cells that the terminal and Markdown show, and JSON."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
 
+from lamnet.evaluation.markdown import markdown_table
 from lamnet.evaluation.speed.candidate import PATCHES
 from lamnet.evaluation.speed.run import Report, Row
 
@@ -26,7 +27,7 @@ COLUMNS = (
 
 
 def caption(report: Report) -> str:
-    """What the table was measured with, one fact a line."""
+    """The setting, the ceilings and the machine, a line each."""
     setting = report.setting
     (height, width), (lr_height, lr_width) = setting.output_size, setting.lr_size
     products = ", ".join(f"{2 * rate / 1e9:,.0f} GFLOP/s {name}" for name, rate in report.multiply_adds_per_s.items())
@@ -40,7 +41,7 @@ def caption(report: Report) -> str:
 
 
 def cells(row: Row) -> list[str]:
-    """A row's text, in the order of COLUMNS; what failed says why instead of a time."""
+    """The text of a row, in the order of COLUMNS; a row that failed says why instead of a time."""
     one = row.candidate
     low_high = "" if row.quartiles_s is None else " - ".join(_seconds(value) for value in row.quartiles_s)
     far = row.median_s / row.floor_s if row.median_s and row.floor_s else None
@@ -59,9 +60,7 @@ def cells(row: Row) -> list[str]:
 
 def to_markdown(report: Report) -> str:
     """The caption and a table."""
-    rows = [list(COLUMNS), ["---"] * len(COLUMNS), *(cells(row) for row in report.rows)]
-    table = [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
-    return "\n".join([*caption(report).splitlines(), "", *table, ""])
+    return f"{caption(report)}\n\n{markdown_table(COLUMNS, [cells(row) for row in report.rows])}"
 
 
 def to_json(report: Report) -> str:

@@ -1,0 +1,104 @@
+"""Named degradations of benchmark pictures: how LR is made from HR where it is not bicubic alone."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from lamnet.base.errors import BadArgumentError
+from lamnet.evaluation import lossy
+from lamnet.evaluation.resize import crop_to_multiple, imresize
+
+
+@dataclass(frozen=True)
+class Step:
+    """One degradation and its strength.
+
+    Attributes:
+        kind: "blur" acts on HR before it is made smaller, "noise", "jpeg" and "webp" on LR.
+        strength: standard deviation in LR pixels for "blur" (above 0 to 4), in 8-bit levels for "noise" (above 0 to 100),
+            the quality for "jpeg" (1 to 100) and "webp" (0 to 100), a whole number.
+    """
+
+    kind: str
+    strength: float
+
+    def __post_init__(self) -> None:
+        if self.kind not in _STRENGTHS:
+            raise BadArgumentError(f"degrade: expected one of {', '.join(_STRENGTHS)}, got {self.kind}")
+        least, most, what = _STRENGTHS[self.kind]
+        if not least <= self.strength <= most or (what == "quality" and self.strength % 1):
+            number = "a whole number" if what == "quality" else "a number"
+            raise BadArgumentError(
+                f"degrade: {self.kind}: expected {number} from {least:g} to {most:g} as {what}, got {self.strength:g}"
+            )
+
+
+# The least and the greatest strength, and what it is.
+_STRENGTHS = {
+    "blur": (0.01, 4.0, "standard deviation in LR pixels"),
+    "noise": (0.01, 100.0, "standard deviation"),
+    "jpeg": (1.0, 100.0, "quality"),
+    "webp": (0.0, 100.0, "quality"),
+}
+
+
+def parse(text: str) -> tuple[Step, ...]:
+    """Read a condition such as "jpeg75" or "blur0.6,noise4,jpeg75": steps in the order in which they are applied.
+
+    Raises BadArgumentError for unknown steps, strengths out of range, and blur after a step that acts on LR.
+    """
+    steps: list[Step] = []
+    for part in text.split(","):
+        found = re.fullmatch(r"([a-z]+)(\d+(?:\.\d+)?)", part.strip())
+        if found is None:
+            raise BadArgumentError(
+                f'degrade: expected steps such as blur0.6, noise5, jpeg75 or webp80 with commas between, got "{part}"'
+            )
+        steps.append(Step(found[1], float(found[2])))
+    if any(late.kind == "blur" and early.kind != "blur" for early, late in itertools.pairwise(steps)):
+        raise BadArgumentError(f'degrade: expected blur, which acts on HR, before what acts on LR, got "{text}"')
+    return tuple(steps)
+
+
+def low_resolution(
+    hr: NDArray[np.uint8], scale: int, condition: tuple[Step, ...] = (), name: str = ""
+) -> NDArray[np.uint8]:
+    """Make LR (h, w, 1 or 3) from HR (H, W, 1 or 3) by MATLAB's bicubic and the steps of a condition.
+
+    HR is cropped to a multiple of the scale first, then blurred; borders are repeated. Every step gives 8-bit values,
+    rounded and clipped. Blur is Pillow's, which on Set14 lies 0.03 (x2) and 0.06 dB (x4) below an exact Gaussian of the
+    same deviation; JPEG is Pillow's with 4:2:0 chroma. Noise is Gaussian, white and independent in each channel, a
+    function of `name` and the shape: equal names give equal pictures. No step is MATLAB's bicubic alone.
+    """
+    generator = np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]))
+    pixels = crop_to_multiple(hr, scale)
+    late = [step for step in condition if step.kind != "blur"]
+    for step in condition[: len(condition) - len(late)]:
+        pixels = gaussian_blur(pixels, step.strength * scale)
+    pixels = imresize(pixels, 1 / scale)
+    for step in late:
+        if step.kind == "noise":
+            pixels = rounded(pixels + generator.normal(0, step.strength, pixels.shape))
+        elif step.kind == "jpeg":
+            pixels = lossy.jpeg(pixels, int(step.strength))
+        else:
+            pixels = lossy.webp(pixels, int(step.strength))
+    return pixels
+
+
+def gaussian_blur(pixels: NDArray[np.uint8], deviation: float) -> NDArray[np.uint8]:
+    """Blur (H, W, 1 or 3) by Pillow's GaussianBlur of a standard deviation in pixels: three box blurs that come close."""
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    return np.atleast_3d(np.asarray(image.filter(ImageFilter.GaussianBlur(deviation))))
+
+
+def rounded(values: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Round values in 0..255 half up and clip them to 8 bits."""
+    return np.floor(values + 0.5).clip(0, 255).astype(np.uint8)

@@ -1,0 +1,91 @@
+"""The files of a training: recipe, checkpoint, weights, evaluation, card. All appear whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lamnet.base.errors import BadWeightsError
+from lamnet.base.files import write_text
+from lamnet.network import weights
+from lamnet.training import card, checkpoint
+from lamnet.training.learner import Learner
+from lamnet.training.prepared import PreparedSet
+from lamnet.training.recipes import Recipe
+
+RECIPE, CHECKPOINT, WEIGHTS = "recipe.json", "checkpoint.pt", "weights.safetensors"
+CARD, EVALUATION = "card.md", "evaluation.json"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A training's folder.
+
+    Attributes:
+        path: of the folder.
+        origin: what the training comes from, "photographs" (a set's fingerprint) and "start" (weights, or "scratch"); a
+            checkpoint of another origin is refused.
+    """
+
+    path: Path
+    origin: Mapping[str, str]
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / CHECKPOINT
+
+    @property
+    def weights(self) -> Path:
+        return self.path / WEIGHTS
+
+    def begin(self, recipe: Recipe) -> None:
+        """Make the folder and write the recipe into it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_text(self.path / RECIPE, json.dumps(asdict(recipe), indent=1))
+
+    def save(self, learner: Learner) -> None:
+        """Replace the checkpoint by the learner's state. Raises BadDataError where it cannot be written."""
+        checkpoint.save(self.checkpoint, learner.recipe, {"origin": dict(self.origin), **learner.state()})
+
+    def saved_state(self, recipe: Recipe) -> dict[str, Any]:
+        """The learner's state in the checkpoint. Raises BadWeightsError for a checkpoint of another training."""
+        state = checkpoint.load(self.checkpoint, recipe)
+        recorded: Mapping[str, str] = state.pop("origin", self.origin)
+        if others := [f"{key}: {here}, {recorded[key]}" for key, here in self.origin.items() if here != recorded[key]]:
+            raise BadWeightsError(
+                f"{self.checkpoint}: expected a checkpoint of this training, found one of another (here, there): "
+                f"{'; '.join(others)}"
+            )
+        return state
+
+    def last_saved(self, recipe: Recipe) -> str:
+        """The checkpoint and its step, as text for a message."""
+        if not self.checkpoint.exists():
+            return "there is no checkpoint yet"
+        step = checkpoint.load(self.checkpoint, recipe)["step"]
+        return f"the last good checkpoint is {self.checkpoint}, of step {step}"
+
+    def write_results(
+        self, learner: Learner, data: PreparedSet, evaluation: Mapping[str, Any] | None, workers: int
+    ) -> None:
+        """Write the moving average as weights with a record of the training, the evaluation and the card.
+
+        The record has recipe, steps, seconds and start of the training, and photographs, megapixels and set (its name)
+        of its data.
+        """
+        record = {
+            "recipe": asdict(learner.recipe),
+            "steps": learner.step,
+            "seconds": round(learner.elapsed),
+            "start": self.origin["start"],
+            "photographs": len(data.photos),
+            "megapixels": round(data.megapixels),
+            "set": data.folder.name,
+        }
+        weights.save(self.weights, learner.average, record)
+        if evaluation is not None:
+            write_text(self.path / EVALUATION, json.dumps(evaluation, indent=1))
+        write_text(self.path / CARD, card.write(record, data, learner.average, evaluation, workers))
