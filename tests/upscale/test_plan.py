@@ -20,9 +20,11 @@ from lamnet.base.errors import BackendError, BadArgumentError
 from lamnet.media import arrays, vips
 from lamnet.network import shipped, weights
 from lamnet.upscale.exact import Exact, means_matter
-from lamnet.upscale.plan import choose, fixed
+from lamnet.upscale.plan import Footprint, choose, fixed
+from lamnet.upscale.raster import Plane, raster_of_array
 
 CONFIG = LAMNetConfig(scale=2, channels=8, groups=2, blocks=2, heads=2)
+FOOTPRINT = Footprint(base=500_000_000, images=36)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,7 @@ def pixels() -> np.ndarray:
 
 @given(height=st.integers(1, 300), width=st.integers(1, 300), tile=st.integers(1, 400))
 def test_parts_cover_every_pixel_once(height: int, width: int, tile: int) -> None:
-    plan = fixed(CONFIG, height, width, tile)
+    plan = fixed(CONFIG, height, width, tile, FOOTPRINT)
     seen = np.zeros((height, width), int)
     boxes = [box for row in plan.rows() for box in row]
     for box in boxes:
@@ -64,19 +66,19 @@ def test_parts_cover_every_pixel_once(height: int, width: int, tile: int) -> Non
 
 @given(height=st.integers(1, 20_000), width=st.integers(1, 20_000), memory=st.integers(10**6, 10**10))
 def test_a_plan_stays_within_its_memory_or_says_what_it_needs(height: int, width: int, memory: int) -> None:
-    least = fixed(LAMNetConfig.tiny(2), height, width, 64).memory
+    least = fixed(LAMNetConfig.tiny(2), height, width, 64, FOOTPRINT).memory
     if least > memory:
         with pytest.raises(BadArgumentError, match=f"at least {math.ceil(least / 1e6)} MB"):
-            choose(LAMNetConfig.tiny(2), height, width, memory)
+            choose(LAMNetConfig.tiny(2), height, width, memory, FOOTPRINT)
         return
-    plan = choose(LAMNetConfig.tiny(2), height, width, memory)
+    plan = choose(LAMNetConfig.tiny(2), height, width, memory, FOOTPRINT)
     assert plan.memory <= memory
-    assert choose(LAMNetConfig.tiny(2), height, width, plan.memory).tile == plan.tile
+    assert choose(LAMNetConfig.tiny(2), height, width, plan.memory, FOOTPRINT).tile == plan.tile
 
 
 def test_memory_decides_between_whole_and_tiles() -> None:
-    assert choose(LAMNetConfig.tiny(4), 50, 50, 2 * 10**9).tile is None
-    assert choose(LAMNetConfig.tiny(4), 4000, 6000, 3 * 10**9).tile is not None
+    assert choose(LAMNetConfig.tiny(4), 50, 50, 2 * 10**9, FOOTPRINT).tile is None
+    assert choose(LAMNetConfig.tiny(4), 4000, 6000, 3 * 10**9, FOOTPRINT).tile is not None
 
 
 @pytest.mark.parametrize("tile", [16, 37, 64])
@@ -142,7 +144,7 @@ def test_shipped_weights_tile_a_photograph(photograph: np.ndarray, size: str, sc
     psnr = -10 * np.log10(np.square(whole - tiles).mean())
     print(f"{size} x{scale}, {photograph.shape}: {psnr:.1f} dB")  # noqa: T201 (a figure for LOG.md)
     assert psnr >= 60
-    plan = fixed(network.config, *photograph.shape[:2], 512)
+    plan = fixed(network.config, *photograph.shape[:2], 512, FOOTPRINT)
     for axis, edges in ((0, {row[0].top for row in plan.rows()}), (1, {box.left for box in next(plan.rows())})):
         borders = [scale * edge - 1 for edge in sorted(edges) if edge]
         error, steps = (np.abs(np.diff(one, axis=axis)).mean((1 - axis, 2)) for one in (whole - tiles, tiles))
@@ -152,9 +154,9 @@ def test_shipped_weights_tile_a_photograph(photograph: np.ndarray, size: str, sc
 
 
 def test_a_small_disk_is_said_beforehand(tame: LAMNet, tmp_path: Path) -> None:
-    plan = fixed(CONFIG, 10**7, 10**7, 512, exact=True)
+    plan = fixed(CONFIG, 10**7, 10**7, 512, FOOTPRINT, exact=True)
     with pytest.raises(BackendError, match="GB free"):
-        Exact(tame, plan, lambda box: torch.zeros(1, 3, box.height, box.width), tmp_path)
+        Exact(tame, plan, Plane(raster_of_array(np.zeros((1, 1, 3), np.uint8)), 0), tmp_path)
 
 
 def test_a_full_gpu_gets_smaller_parts(tame: LAMNet, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import torch
 from lamnet import LAMNet, LAMNetConfig, Upscaler
 from lamnet.base.errors import BackendError, BadArgumentError, BadImageError
 from lamnet.media import arrays
+from lamnet.upscale.goal import Goal
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,14 @@ def test_a_png_file_holds_what_the_array_gives(network: LAMNet, pixels: np.ndarr
     upscaler = Upscaler(network, "cpu")
     upscaler.file(tmp_path / "a.png", tmp_path / "b.png")
     np.testing.assert_array_equal(arrays.read_array(tmp_path / "b.png"), upscaler(pixels))
+
+
+@pytest.mark.parametrize("bands", [1, 2, 3])
+def test_a_single_pixel_is_a_picture(network: LAMNet, tmp_path: Path, bands: int) -> None:
+    arrays.write_array(tmp_path / "a.png", np.full((1, 1, bands), 99, np.uint8))
+    Upscaler(network, "cpu").file(tmp_path / "a.png", tmp_path / "b.png")
+    assert arrays.read_array(tmp_path / "b.png").shape == (2, 2, bands)
+    assert Upscaler(network, "cpu", goal=Goal(1))(np.full((1, 1, bands), 99, np.uint8)).shape == (1, 1, bands)
 
 
 def test_a_truncated_file_leaves_nothing_behind(network: LAMNet, pixels: np.ndarray, tmp_path: Path) -> None:
@@ -258,6 +267,6 @@ def test_too_little_memory_is_one_line(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(upscaler.network, "forward", fail)
+    monkeypatch.setattr(upscaler.engine.network, "forward", fail)
     with pytest.raises(BackendError, match=r"memory: expected enough for .* pixels at once, found less free"):
         upscaler(pixels)

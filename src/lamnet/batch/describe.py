@@ -51,8 +51,8 @@ def _about_picture(picture: Picture, target: Path, upscaler: Upscaler, speed: fl
 
 
 def _about_clip(clip: Clip, target: Path, upscaler: Upscaler, speed: float) -> str:
-    encoding = video.encoding_for(upscaler, clip, target)
-    plan = video.beside_encoder(upscaler, encoding).plan(clip.height, clip.width)
+    encoding = video.encoding_for(upscaler.planner, clip, target)
+    plan = video.plan_of(upscaler.planner, clip, encoding)
     return (
         f"{clip.width} x {clip.height} -> {encoding.width} x {encoding.height}, {clip.packets} frames, "
         f"{encoding.codec} {encoding.pixels}, {_about_plan(plan, clip.packets, speed)}"

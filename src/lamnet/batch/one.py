@@ -80,10 +80,9 @@ def upscale_one(
             return Outcome(job.source, target, kept=True)
         _check_free(job, target, overwrite)
         target.parent.mkdir(parents=True, exist_ok=True)
-        picture = isinstance(found, Picture)
         with (
             files.alone(target),
-            closing(upscaler.steps(found, target) if picture else video.steps(upscaler, found, target)) as steps,
+            closing(upscaler.steps(found, target)) as steps,
         ):
             if keep and exists(target):  # another call was at it
                 return Outcome(job.source, target, kept=True)

@@ -40,8 +40,8 @@ def named(path: Path, what: str) -> Generator[None]:
 
 def pixels_of(image: pyvips.Image) -> NDArray[Any]:
     """(H, W, bands) of a libvips image."""
-    pixels: NDArray[Any] = image.numpy()
-    return pixels if pixels.ndim == 3 else pixels[..., None]
+    pixels: NDArray[Any] = image.numpy()  # which leaves out dimensions of length 1
+    return pixels.reshape(image.height, image.width, image.bands)
 
 
 def write(kind: Format, path: Path, image: pyvips.Image, **options: Any) -> None:

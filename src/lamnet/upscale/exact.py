@@ -1,7 +1,7 @@
-"""A picture through the network part by part, layer by layer, with the exchange means of the whole picture.
+"""A plane through the PyTorch network part by part, layer by layer, with the exchange means of the whole picture.
 
 Between layers the features of all pixels lie in files, so memory holds one part only, and the result is that of the
-whole picture but for the order of sums.
+whole picture but for the order of sums. Part of the engine: `engine.py` alone uses it.
 """
 
 from __future__ import annotations
@@ -9,21 +9,22 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lamnet.base.errors import BackendError
 from lamnet.network.model import Block, Group, LAMNet, exchange_means
 from lamnet.upscale.plan import Box, Plan
+from lamnet.upscale.raster import Plane
 
 VISIBLE = 66.0  # dB of PSNR below which tiles by themselves are not good enough: a margin over the 60 promised
-ReadPlane = Callable[[Box], Tensor]  # a box of the picture as (1, 3, height, width)
 
 
 class Features:
@@ -34,14 +35,14 @@ class Features:
         self._width, self._channels = plan.width, channels
 
     def read(self, box: Box) -> Tensor:
-        """(1, height, width, C)."""
+        """Read a box, (1, height, width, C)."""
         rows = np.empty((box.height, box.width, self._channels), np.float32)
         for i, row in enumerate(rows):
             os.preadv(self._file.fileno(), [row.data.cast("B")], self._offset(box.top + i, box.left))
         return torch.from_numpy(rows)[None]
 
     def write(self, box: Box, values: Tensor) -> None:
-        """`values` as `read` gives them."""
+        """Write a box, `values` as `read` gives them."""
         for i, row in enumerate(values[0].contiguous().numpy()):
             data, offset = row.data.cast("B"), self._offset(box.top + i, box.left)
             while len(data):
@@ -62,15 +63,15 @@ class Exact:
     Args:
         network: on its device, in its precision.
         plan: the parts; they see `reach(network)` pixels more than they own.
-        read: the plane.
+        plane: what goes through.
         folder: where the features lie, 3 * 4 * C bytes a pixel.
 
     Raises:
         BackendError: the folder's disk has not that much space.
     """
 
-    def __init__(self, network: LAMNet, plan: Plan, read: ReadPlane, folder: Path) -> None:
-        self._network, self._plan, self._read = network, plan, read
+    def __init__(self, network: LAMNet, plan: Plan, plane: Plane, folder: Path) -> None:
+        self._network, self._plan, self._plane = network, plan, plane
         channels = network.config.channels
         need, free = 12 * channels * plan.height * plan.width, shutil.disk_usage(folder).free
         if need > free:
@@ -92,20 +93,15 @@ class Exact:
             yield number / steps
 
     @torch.inference_mode()
-    def run(self, box: Box, plane: Tensor) -> Tensor:
-        """The network's output for a box, (1, 3, scale*height, scale*width), once `prepare` has run.
-
-        `plane` is what a network without layers in files would look at; here the features know more.
-        """
+    def run(self, box: Box) -> NDArray[np.float32]:
+        """Compute the network's output for a box, (3, scale*height, scale*width), once `prepare` has run."""
         outer = self._outer(box, 2)
         deep, shallow = self._load(self._deep, outer), self._shallow(outer)
         out = self._network.reconstruct(shallow, deep).float().cpu()
-        scale = self._network.config.scale
-        top, left = (box.top - outer.top) * scale, (box.left - outer.left) * scale
-        return out[..., top : top + box.height * scale, left : left + box.width * scale]
+        return out[0][:, *box.within(outer, self._network.config.scale)].numpy()
 
     def _all_layers(self) -> Iterator[None]:
-        for box in self._boxes():
+        for box in self._plan.boxes():
             self._store(self._deep, box, box, self._shallow(box))
             yield
         for group in cast("list[Group]", self._network.groups):
@@ -113,16 +109,16 @@ class Exact:
             for block in cast("list[Block]", group.blocks):
                 yield from self._block(block, source, target)
                 source, target = target, self._other if target is self._one else self._one
-            for box in self._boxes():
+            for box in self._plan.boxes():
                 with torch.inference_mode():
                     deep = torch.addcmul(self._load(self._deep, box), self._load(source, box), group.scale)
                 self._store(self._deep, box, box, deep)
                 yield
 
     def _block(self, block: Block, source: Features, target: Features) -> Iterator[None]:
-        """One block on all parts: its means first, then its output with them."""
+        """Run one block on all parts: its means first, then its output with them."""
         total: Tensor | float = 0.0
-        for box in self._boxes():
+        for box in self._plan.boxes():
             with torch.inference_mode():
                 outer = self._outer(box, self._network.config.window.reach)
                 c, s = block.branches(self._load(source, outer))
@@ -130,7 +126,7 @@ class Exact:
                 total = total + own.double().cpu() * (box.height * box.width)
             yield
         means = cast(Tensor, total).div(self._plan.height * self._plan.width).float().to(self._network.mean.device)
-        for box in self._boxes():
+        for box in self._plan.boxes():
             with torch.inference_mode():
                 outer = self._outer(box, reach(self._network))
                 out, _ = block(self._load(source, outer), means)
@@ -140,12 +136,8 @@ class Exact:
     @torch.inference_mode()
     def _shallow(self, box: Box) -> Tensor:
         outer = self._outer(box, 1)
-        x = self._read(outer).to(self._network.mean.device, self._network.mean.dtype)
+        x = torch.from_numpy(self._plane.read(outer))[None].to(self._network.mean.device, self._network.mean.dtype)
         return _inner(self._network.shallow(x), box, outer)
-
-    def _boxes(self) -> Iterator[Box]:
-        for row in self._plan.rows():
-            yield from row
 
     def _outer(self, box: Box, by: int) -> Box:
         return box.grown(by, self._plan.height, self._plan.width)
@@ -164,7 +156,7 @@ def reach(network: LAMNet) -> int:
 
 @torch.inference_mode()
 def means_matter(network: LAMNet, pieces: Sequence[Tensor]) -> bool:
-    """Whether pieces of a picture (1, 3, H, W) come out visibly different with each other's exchange means.
+    """Tell whether pieces of a picture (1, 3, H, W) come out visibly different with each other's exchange means.
 
     They do not with networks trained so far; with others each tile by itself would not be a part of the whole.
     """
@@ -177,5 +169,4 @@ def means_matter(network: LAMNet, pieces: Sequence[Tensor]) -> bool:
 
 def _inner(values: Tensor, box: Box, outer: Box) -> Tensor:
     """(B, H, W, C) of a box out of a larger one's."""
-    top, left = box.top - outer.top, box.left - outer.left
-    return values[:, top : top + box.height, left : left + box.width].contiguous()
+    return values[:, *box.within(outer)].contiguous()

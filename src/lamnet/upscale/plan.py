@@ -1,4 +1,7 @@
-"""The plan for a picture of any size: whole where it fits in the memory allowed, overlapping tiles where it does not."""
+"""The plan for a picture of any size: whole where it fits in the memory allowed, overlapping tiles where it does not.
+
+Geometry of pixels and sums of bytes; it knows no arrays and no PyTorch.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,6 @@ from lamnet.network.config import LAMNetConfig
 
 OVERLAP = 32  # LR pixels that a tile sees beyond those it owns
 TILES = (2048, 1024, 768, 512, 384, 256, 192, 128, 64)  # few steps: the plan does not follow every byte of free memory
-BASE = 500_000_000  # bytes of a process before its first picture: mostly PyTorch
-LEAN, PLAIN = 6, 36  # images of C channels that a network holds at once: on the C kernels, in plain PyTorch
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,24 @@ class Box:
         bottom, right = min(height, self.top + self.height + by), min(width, self.left + self.width + by)
         return Box(top, left, bottom - top, right - left)
 
+    def within(self, outer: Box, scale: int = 1) -> tuple[slice, slice]:
+        """Slice this box out of the rows and columns of a larger one, whose pixels are enlarged `scale` times."""
+        top, left = (self.top - outer.top) * scale, (self.left - outer.left) * scale
+        return slice(top, top + self.height * scale), slice(left, left + self.width * scale)
+
 
 @dataclass(frozen=True)
 class Footprint:
-    """What counts besides the plan: `images` of C channels that the network holds at once, bytes that others hold."""
+    """Memory of a process besides that of the plan's parts.
 
-    images: int = PLAIN
+    Attributes:
+        base: bytes before its first picture.
+        images: how many images of C channels the network holds at once.
+        held: bytes that something else holds, such as an encoder.
+    """
+
+    base: int
+    images: int
     held: int = 0
 
 
@@ -56,22 +69,29 @@ class Plan:
     memory: int
 
     def rows(self) -> Iterator[list[Box]]:
-        """The parts, row by row, left to right: they cover every pixel once."""
+        """Yield the parts, row by row, left to right: they cover every pixel once."""
         tops, lefts = _cuts(self.height, self.tile), _cuts(self.width, self.tile)
         for top, height in tops:
             yield [Box(top, left, height, width) for left, width in lefts]
 
+    def boxes(self) -> Iterator[Box]:
+        """Yield the same parts one by one."""
+        for row in self.rows():
+            yield from row
+
+    def seen(self, box: Box) -> Box:
+        """Grow a part to what the network sees of the picture for it."""
+        return box.grown(self.overlap, self.height, self.width)
+
     @property
     def parts(self) -> int:
-        """How many parts there are."""
+        """Number of parts."""
         return len(_cuts(self.height, self.tile)) * len(_cuts(self.width, self.tile))
 
     @property
     def pixels(self) -> int:
-        """How many pixels go through the network, those that parts share counted for each."""
-        boxes = (box for boxes in self.rows() for box in boxes)
-        outer = (box.grown(self.overlap, self.height, self.width) for box in boxes)
-        return sum(box.height * box.width for box in outer)
+        """Number of pixels that go through the network, those that parts share counted for each."""
+        return sum(seen.height * seen.width for seen in map(self.seen, self.boxes()))
 
     def __str__(self) -> str:
         if self.tile is None:
@@ -84,10 +104,13 @@ def fixed(
     height: int,
     width: int,
     tile: int | None,
+    footprint: Footprint,
     exact: bool = False,
-    footprint: Footprint = Footprint(),
 ) -> Plan:
-    """The plan with tiles of this size; those that hold the whole picture are no tiles."""
+    """Plan tiles of at most this many pixels a side; one that holds the whole picture is no tile.
+
+    Raises BadArgumentError for a tile below 1.
+    """
     if tile is not None and tile < 1:
         raise BadArgumentError(f"tile: expected at least 1 pixel, got {tile}")
     if tile is None or (height <= tile and width <= tile):
@@ -102,14 +125,14 @@ def choose(
     height: int,
     width: int,
     memory: int,
+    footprint: Footprint,
     exact: bool = False,
-    footprint: Footprint = Footprint(),
 ) -> Plan:
-    """The largest parts that keep the process within `memory` bytes.
+    """Plan the largest parts that keep the process within `memory` bytes.
 
     Raises BadArgumentError when not even the smallest tiles do.
     """
-    plans = [fixed(config, height, width, tile, exact, footprint) for tile in (None, *TILES)]
+    plans = [fixed(config, height, width, tile, footprint, exact) for tile in (None, *TILES)]
     for plan in plans:
         if plan.memory <= memory:
             return plan
@@ -120,13 +143,16 @@ def choose(
 
 
 def _memory(config: LAMNetConfig, footprint: Footprint, height: int, width: int, rows: int, row_width: int) -> int:
-    """Bytes of a process that runs (height, width) at once and holds a band of the result, measured and rounded up."""
+    """Estimate the bytes of a process that runs (height, width) at once and holds a band of the result.
+
+    Measured and rounded up.
+    """
     network = 4 * (footprint.images * config.channels + 16 * config.scale**2) * height * width
-    return BASE + footprint.held + network + 36 * config.scale**2 * rows * row_width
+    return footprint.base + footprint.held + network + 36 * config.scale**2 * rows * row_width
 
 
 def _cuts(size: int, tile: int | None) -> list[tuple[int, int]]:
-    """(start, length) of the fewest parts of at most `tile` pixels, as equal as can be."""
+    """Cut a length into (start, length) of the fewest parts of at most `tile` pixels, as equal as can be."""
     count = 1 if tile is None else -(-size // tile)
     edges = [size * i // count for i in range(count + 1)]
     return [(a, b - a) for a, b in pairwise(edges)]

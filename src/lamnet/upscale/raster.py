@@ -1,45 +1,114 @@
-"""Pixels of any depth and number of bands <-> the pictures in RGB that the network takes."""
+"""Pixels of any depth and number of bands <-> the planes in RGB that the network takes, all of them NumPy arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyvips
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lamnet.base.errors import BadArgumentError
-from lamnet.media import picture as pictures_
+from lamnet.media import picture as picture_files
 from lamnet.media.levels import Levels, levels_of
 from lamnet.media.levels import levels as levels_of_page
 from lamnet.media.picture import Picture, dtype_of
 from lamnet.upscale.plan import Box
 
 REACH = 20  # pixels from a transparent one within which colours of visible ones are looked for
+_NO_ALPHA = np.float32(1e-6)  # a mean of alpha up to here counts as none
+
+Pixels = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Raster:
-    """Pixels that can be read box by box: an array, or a page of a file of any size.
+class ArrayRaster:
+    """Pixels of an array (H, W, bands), whose numbers `levels` explains."""
 
-    `read` gives (height, width, bands) of the dtype (uint8, uint16, float32).
-    """
-
-    height: int
-    width: int
-    bands: int
-    dtype: np.dtype[Any]
+    pixels: NDArray[Any]
     levels: Levels
-    read: Callable[[Box], NDArray[Any]]
+
+    @property
+    def height(self) -> int:
+        """Number of rows."""
+        return self.pixels.shape[0]
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.pixels.shape[1]
+
+    @property
+    def bands(self) -> int:
+        """Number of bands, 1 to 4."""
+        return self.pixels.shape[2]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the numbers: uint8, uint16 or float32."""
+        return self.pixels.dtype
+
+    def read(self, box: Box) -> NDArray[Any]:
+        """Take a box, (height, width, bands)."""
+        return self.pixels[box.top : box.top + box.height, box.left : box.left + box.width]
 
 
-def raster_of_array(pixels: NDArray[Any], white: float | None = None) -> Raster:
-    """(H, W, bands) as a raster, its numbers as in `pictures.levels_of` unless it is said what is white.
+@dataclass(frozen=True)
+class PageRaster:
+    """Pixels of a page of a picture file, read box by box. Reading raises BadImageError for a truncated file."""
+
+    picture: Picture
+    number: int
+
+    @cached_property
+    def levels(self) -> Levels:
+        """Numbers that stand for black, white and opaque."""
+        return levels_of_page(self.picture, self.number)
+
+    @property
+    def height(self) -> int:
+        """Number of rows."""
+        return self.picture.pages[self.number].height
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.picture.pages[self.number].width
+
+    @property
+    def bands(self) -> int:
+        """Number of bands, 1 to 4."""
+        return self.picture.pages[self.number].bands
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the numbers: uint8, uint16 or float32."""
+        return np.dtype(dtype_of(self.picture.pages[self.number]))
+
+    def read(self, box: Box) -> NDArray[Any]:
+        """Read a box, (height, width, bands)."""
+        return picture_files.read(self.picture, self.number, box.top, box.left, box.height, box.width)
+
+
+Raster = ArrayRaster | PageRaster
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One of the pictures in RGB that a raster goes through the network as: 0 is its colours, 1 its alpha."""
+
+    raster: Raster
+    number: int
+
+    def read(self, box: Box) -> Pixels:
+        """Read a box, (3, height, width) in [0, 1]."""
+        return planes_at(self.raster, box)[self.number]
+
+
+def raster_of_array(pixels: NDArray[Any], white: float | None = None) -> ArrayRaster:
+    """Check (H, W, bands) and find its levels, as `media.levels.levels_of` does unless `white` is given.
 
     Raises BadArgumentError for another shape, dtype, NaN or infinity.
     """
@@ -54,95 +123,106 @@ def raster_of_array(pixels: NDArray[Any], white: float | None = None) -> Raster:
         levels = levels_of(pyvips.Image.new_from_array(pixels)) if white is None else Levels(0, white, white)
     except BadArgumentError as error:
         raise BadArgumentError(f"array: {error}") from error
-
-    def read(box: Box) -> NDArray[Any]:
-        return pixels[box.top : box.top + box.height, box.left : box.left + box.width]
-
-    height, width, bands = pixels.shape
-    return Raster(height, width, bands, pixels.dtype, levels, read)
+    return ArrayRaster(pixels, levels)
 
 
-def raster_of_page(picture: Picture, number: int) -> Raster:
-    """A page of a picture as a raster. Raises BadImageError for a truncated file."""
-    page = picture.pages[number]
-    levels = levels_of_page(picture, number)
-
-    def read(box: Box) -> NDArray[Any]:
-        return pictures_.read(picture, number, box.top, box.left, box.height, box.width)
-
-    return Raster(page.height, page.width, page.bands, np.dtype(dtype_of(page)), levels, read)
+def planes_of(raster: Raster) -> list[Plane]:
+    """List the planes of a raster: its colours, and its alpha where it has one."""
+    return [Plane(raster, number) for number in range(2 if has_alpha(raster) else 1)]
 
 
-def planes_at(raster: Raster, box: Box) -> list[Tensor]:
-    """A box of a raster for the network: colour, and alpha where there is one, (1, 3, H, W) float32 in [0, 1] each.
+def has_alpha(raster: Raster) -> bool:
+    """Tell whether the last band is an alpha."""
+    return raster.bands in (2, 4)
 
-    One band is repeated three times. What a box holds does not depend on where it ends: hidden colours are looked for
-    beyond its edges.
+
+def planes_at(raster: Raster, box: Box) -> list[Pixels]:
+    """Read a box for the network: colours, and alpha where there is one, (3, H, W) in [0, 1] each.
+
+    One band is repeated three times. What a box holds does not depend on where it ends: colours to take the place of
+    hidden ones are looked for beyond its edges.
     """
-    outer = box.grown(REACH, raster.height, raster.width) if raster.bands in (2, 4) else box
-    top, left = box.top - outer.top, box.left - outer.left
+    outer = box.grown(REACH, raster.height, raster.width) if has_alpha(raster) else box
     colour, alpha = _split(raster, outer)
-    colour = colour.clamp_(0, 1)
+    colour = colour.clip(0, 1)
     planes = [colour] if alpha is None else [_extended(colour, alpha), alpha]
-    return [plane[..., top : top + box.height, left : left + box.width].expand(-1, 3, -1, -1) for plane in planes]
+    inner = [plane[:, *box.within(outer)] for plane in planes]
+    return [plane if len(plane) == 3 else plane.repeat(3, 0) for plane in inner]
 
 
-def beyond_at(raster: Raster, box: Box) -> Tensor | None:
-    """By how much the visible colours of a box go beyond black and white, (1, 1 or 3, H, W), where any of a raster do."""
+def beyond_at(raster: Raster, box: Box) -> Pixels | None:
+    """By how much the visible colours of a box go beyond black and white, (1 or 3, H, W); None where none of a raster do."""
     if not raster.levels.beyond:
         return None
     colour, alpha = _split(raster, box)
-    rest = colour - colour.clamp(0, 1)
-    return rest if alpha is None else torch.where(alpha > 0, rest, 0)
+    rest = colour - colour.clip(0, 1)
+    return rest if alpha is None else np.where(alpha > 0, rest, np.float32(0))
 
 
-def _split(raster: Raster, box: Box) -> tuple[Tensor, Tensor | None]:
-    """Colour (1, 1 or 3, H, W), black at 0 and white at 1, and alpha (1, 1, H, W)."""
-    levels, colours = raster.levels, 1 if raster.bands < 3 else 3
-    wide = np.ascontiguousarray(np.moveaxis(raster.read(box), 2, 0).astype(np.float32))
-    planes = torch.from_numpy(wide)[None]
-    colour = planes[:, :colours].sub_(levels.black).div_(levels.white - levels.black)
-    return colour, planes[:, colours:].div_(levels.opaque) if raster.bands > colours else None
-
-
-def join(planes: list[Tensor], beyond: Tensor | None, raster: Raster) -> NDArray[Any]:
-    """Back from planes (1, 3, H, W) as `planes_at` gives them to (H, W, bands); a repeated band is the mean of its three.
+def join(planes: list[Pixels], beyond: Pixels | None, raster: Raster) -> NDArray[Any]:
+    """Turn planes (3, H, W) as `planes_at` gives them back into (H, W, bands); a repeated band is the mean of its three.
 
     `beyond`, of the same size, is what goes beyond black and white.
     """
     levels = raster.levels
-    colour = (planes[0] if raster.bands >= 3 else planes[0].mean(1, keepdim=True)).clamp(0, 1)
-    colour = (colour if beyond is None else colour + beyond).mul_(levels.white - levels.black).add_(levels.black)
-    alphas = [plane.mean(1, keepdim=True).clamp_(0, 1).mul_(levels.opaque) for plane in planes[1:]]
-    pixels = torch.cat([colour, *alphas], 1)[0].permute(1, 2, 0).contiguous().numpy()
+    colour = (planes[0] if raster.bands >= 3 else planes[0].mean(0, keepdims=True)).clip(0, 1)
+    if beyond is not None:
+        colour += beyond
+    colour *= np.float32(levels.white - levels.black)
+    colour += np.float32(levels.black)
+    alphas = [plane.mean(0, keepdims=True).clip(0, 1) * np.float32(levels.opaque) for plane in planes[1:]]
+    pixels = np.ascontiguousarray(np.moveaxis(np.concatenate([colour, *alphas]), 0, 2))
     return pixels if raster.dtype == np.float32 else np.floor(pixels + np.float32(0.5)).astype(raster.dtype)
 
 
-def within_neighbours(out: Tensor, alpha: Tensor, scale: int) -> Tensor:
-    """An upscaled alpha (1, 3, sH, sW) held between the least and the most of each LR pixel and its eight neighbours.
+def within_neighbours(out: Pixels, alpha: Pixels, scale: int) -> Pixels:
+    """Hold an upscaled alpha (3, sH, sW) between the minimum and the maximum of each LR pixel and its eight neighbours.
 
     What is opaque or empty all around stays exactly so.
     """
-    most = F.max_pool2d(alpha, 3, 1, 1)
-    least = -F.max_pool2d(-alpha, 3, 1, 1)
-    low, high = (F.interpolate(bound, scale_factor=scale, mode="nearest") for bound in (least, most))
-    return torch.minimum(torch.maximum(out, low), high)
+    low, high = (bound.repeat(scale, 1).repeat(scale, 2) for bound in (-_local_maximum(-alpha), _local_maximum(alpha)))
+    return np.minimum(np.maximum(out, low), high)
 
 
-def _extended(colour: Tensor, alpha: Tensor) -> Tensor:
-    """Colours with those of visible pixels spread into fully transparent ones, whose own nobody was meant to see."""
+def _split(raster: Raster, box: Box) -> tuple[Pixels, Pixels | None]:
+    """Read the colours (1 or 3, H, W), black at 0 and white at 1, and the alpha (1, H, W)."""
+    levels, colours = raster.levels, 1 if raster.bands < 3 else 3
+    planes = np.ascontiguousarray(np.moveaxis(raster.read(box), 2, 0), np.float32)
+    colour = (planes[:colours] - np.float32(levels.black)) / np.float32(levels.white - levels.black)
+    return colour, planes[colours:] / np.float32(levels.opaque) if raster.bands > colours else None
+
+
+def _extended(colour: Pixels, alpha: Pixels) -> Pixels:
+    """Spread the colours of visible pixels into fully transparent ones, whose own nobody was meant to see."""
     hidden = alpha <= 0
     if not hidden.any():
         return colour
     filled = colour
     for reach in (REACH, 2):  # the nearest last, so that it wins
         near = _box_mean(alpha, reach)
-        spread = _box_mean(colour * alpha, reach) / near.clamp_min(1e-6)
-        filled = torch.where(hidden & (near > 1e-6), spread, filled)
+        spread = _box_mean(colour * alpha, reach) / np.maximum(near, _NO_ALPHA)
+        filled = np.where(hidden & (near > _NO_ALPHA), spread, filled)
     return filled
 
 
-def _box_mean(x: Tensor, reach: int) -> Tensor:
-    side = 2 * reach + 1
-    rows = F.avg_pool2d(x, (side, 1), 1, (reach, 0))
-    return F.avg_pool2d(rows, (1, side), 1, (0, reach))
+def _box_mean(x: Pixels, reach: int) -> Pixels:
+    """Mean of the square of `reach` pixels around each one of (C, H, W), with zeros beyond the edges."""
+    for axis in (1, 2):
+        x = _moving_sum(x, reach, axis) / np.float32(2 * reach + 1)
+    return x
+
+
+def _moving_sum(x: Pixels, reach: int, axis: int) -> Pixels:
+    """Sum of the pixels from -reach to +reach along an axis, added in this order."""
+    x = np.moveaxis(x, axis, 0)
+    total, length = np.zeros_like(x), len(x)
+    for offset in range(max(-reach, 1 - length), min(reach, length - 1) + 1):
+        total[max(0, -offset) : length - max(0, offset)] += x[max(0, offset) : length - max(0, -offset)]
+    return np.moveaxis(total, 0, axis)
+
+
+def _local_maximum(x: Pixels) -> Pixels:
+    """Maximum of each pixel of (C, H, W) and its eight neighbours."""
+    x = np.pad(x, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
+    x = np.maximum(np.maximum(x[:, :-2], x[:, 1:-1]), x[:, 2:])
+    return np.maximum(np.maximum(x[:, :, :-2], x[:, :, 1:-1]), x[:, :, 2:])

@@ -49,7 +49,7 @@ class Clip:
 
     @property
     def alpha(self) -> bool:
-        """Whether its pixels have one."""
+        """Whether its pixels have an alpha."""
         return has_alpha(self.pixels)
 
     @property
@@ -75,12 +75,12 @@ class Clip:
 
 
 def has_alpha(pixels: str) -> bool:
-    """Whether a pixel format has an alpha."""
+    """Tell whether a pixel format has an alpha."""
     return any(component.is_alpha for component in av.VideoFormat(pixels).components)
 
 
 @contextmanager
-def named(path: Path, what: str) -> Generator[None]:
+def video_errors(path: Path, what: str) -> Generator[None]:
     """Turn what FFmpeg and the system say about a file into one BadImageError that names it."""
     try:
         yield
@@ -94,31 +94,24 @@ def named(path: Path, what: str) -> Generator[None]:
 def probe(path: Path, max_pixels: int) -> Clip:
     """Read a video file's header, the times of all its packets, and its first frame.
 
-    A file that does not say its matrix gets the one that players take for a video of its size: said in the result, for
-    they would take another one at the new size. Raises BadImageError when it is missing, cut off, or no video, or its
-    frames claim more pixels.
+    Raises BadImageError when it is missing, cut off, or no video, or its frames claim more pixels.
     """
-    with named(path, "expected a video"), av.open(path) as container:
+    with video_errors(path, "expected a video"), av.open(path) as container:
         if container.format.name.endswith("_pipe"):
             raise BadImageError(f"{path}: expected a video, found a picture")
         stream = _picture_stream(path, container)
-        if stream.width * stream.height > max_pixels:
-            raise BadImageError(
-                f"{path}: expected at most {max_pixels:,} pixels (--max-pixels), "
-                f"its header claims {stream.width} x {stream.height}"
-            )
+        _check_size(path, stream, max_pixels)
         packets = _count(path, container, stream)
         container.seek(0)
         first = next(container.decode(stream), None)
         if first is None or stream.time_base is None:
             raise BadImageError(f"{path}: expected a video, found no frame")
         if stream.metadata.get("alpha_mode") == "1":
-            raise BadImageError(f"{path}: expected alpha within the pixels or none, found VP8 or VP9 with alpha beside")
+            raise BadImageError(
+                f"{path}: expected alpha within the pixels or none, found VP8 or VP9 with alpha in another stream"
+            )
         context = stream.codec_context
-        pixels = first.format.name.replace("yuvj", "yuv")
-        matrix = context.colorspace
-        if matrix not in MATRICES and not first.format.is_rgb and len(first.format.components) > 2:
-            matrix = BT709 if first.height > 576 or first.width >= 1280 else SMPTE170M
+        pixels = _without_range(first.format.name)
         display = _side_data(first, Type.DISPLAYMATRIX)
         return Clip(
             path=path,
@@ -135,20 +128,20 @@ def probe(path: Path, max_pixels: int) -> Clip:
             range=context.color_range,
             primaries=context.color_primaries,
             transfer=context.color_trc,
-            matrix=matrix,
+            matrix=_matrix(context.colorspace, first),
             display=struct.unpack("=9i", display[:36]) if display else None,
             dolby=_side_data(first, Type.DOVI_RPU_BUFFER) is not None,
         )
 
 
 def frames_of(clip: Clip) -> Iterator[VideoFrame]:
-    """The frames in the order of time; none is held."""
-    with named(clip.path, "expected a whole video"), av.open(clip.path) as container:
+    """Yield the frames in the order of time; none is held. Raises BadImageError where the file is cut off or damaged."""
+    with video_errors(clip.path, "expected a whole video"), av.open(clip.path) as container:
         last: int | None = None
         stream = container.streams[clip.stream]
         assert isinstance(stream, VideoStream)
         for frame in container.decode(stream):
-            found = (frame.width, frame.height, frame.format.name.replace("yuvj", "yuv"))
+            found = (frame.width, frame.height, _without_range(frame.format.name))
             if found != (clip.width, clip.height, clip.pixels):
                 raise BadImageError(
                     f"{clip.path}: expected frames of one size and kind, found {found} at {frame.time} s"
@@ -166,6 +159,29 @@ def _picture_stream(path: Path, container: InputContainer) -> VideoStream:
     raise BadImageError(f"{path}: expected a video, found no stream of pictures")
 
 
+def _check_size(path: Path, stream: VideoStream, max_pixels: int) -> None:
+    if stream.width * stream.height > max_pixels:
+        raise BadImageError(
+            f"{path}: expected at most {max_pixels:,} pixels (--max-pixels), "
+            f"its header claims {stream.width} x {stream.height}"
+        )
+
+
+def _without_range(pixels: str) -> str:
+    """Name a pixel format without its range: yuvj420p is yuv420p in full range."""
+    return pixels.replace("yuvj", "yuv")
+
+
+def _matrix(said: int, first: VideoFrame) -> int:
+    """The stream's matrix; where it says none, the one that players take for a video of its size.
+
+    They would take another one at the new size, so the result has to say it.
+    """
+    if said in MATRICES or first.format.is_rgb or len(first.format.components) <= 2:
+        return said
+    return BT709 if first.height > 576 or first.width >= 1280 else SMPTE170M
+
+
 def _side_data(frame: VideoFrame, kind: Type) -> bytes | None:
     sides: Any = frame.side_data  # PyAV's annotation knows one kind only
     try:
@@ -175,7 +191,7 @@ def _side_data(frame: VideoFrame, kind: Type) -> bytes | None:
 
 
 def _count(path: Path, container: InputContainer, stream: VideoStream) -> int:
-    """The stream's packets. Raises BadImageError when the file ends before the time that its header claims."""
+    """Count the stream's packets. Raises BadImageError when the file ends before the time that its header claims."""
     count, end = 0, Fraction(0)
     for packet in container.demux():
         if packet.pts is not None:

@@ -47,9 +47,10 @@ class Encoding:
 
 
 def encoding_for(clip: Clip, target: Path, size: tuple[int, int]) -> Encoding:
-    """The source's codec and pixel format, or the nearest that its encoder and the target's container take.
+    """Choose the source's codec and pixel format, or the nearest that its encoder and the target's container take.
 
-    The result has this (width, height), or up to a chroma sample less where the codec wants whole ones.
+    The result has this (width, height), or up to a chroma sample less where the codec wants whole ones. Raises
+    BadImageError where none holds the clip's alpha or RGB.
     """
     with av.open(io.BytesIO(), "w", format=CONTAINERS[target.suffix.lower()]) as container:
         supported = container.supported_codecs
@@ -57,13 +58,18 @@ def encoding_for(clip: Clip, target: Path, size: tuple[int, int]) -> Encoding:
         if codec in ENCODERS and codec in supported:
             encoder, options = ENCODERS[codec]
             pixels = _nearest(encoder, clip)
-            if has_alpha(pixels) >= clip.alpha and av.VideoFormat(pixels).is_rgb >= clip.rgb:
+            keeps_alpha = has_alpha(pixels) or not clip.alpha
+            keeps_rgb = av.VideoFormat(pixels).is_rgb or not clip.rgb
+            if keeps_alpha and keeps_rgb:
                 return _sized(codec, encoder, options, pixels, size)
     raise BadImageError(f"{target}: expected a name that ends in .mkv, for transparency or RGB")
 
 
 def _nearest(encoder: str, clip: Clip) -> str:
-    """The clip's pixel format, or the one that loses least of those that the encoder takes: alpha and RGB stay so first."""
+    """Choose the clip's pixel format, or the one that loses least of those that the encoder takes.
+
+    To keep alpha counts most, then to keep RGB.
+    """
     kinds = av.Codec(encoder, "w").video_formats or ()
     if clip.pixels in [kind.name for kind in kinds]:
         return clip.pixels

@@ -14,27 +14,30 @@ SCALING = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
 
 
 class Colours:
-    """Frames of a clip to 16-bit RGB, with alpha where there is some, and results back to frames, both by its own tags."""
+    """Converts frames of a clip to 16-bit RGB, with alpha where there is some, and results back, by the clip's own tags.
+
+    `pixels`, `width` and `height` are those of the results' frames.
+    """
 
     def __init__(self, clip: Clip, pixels: str, width: int, height: int) -> None:
         self.clip = clip
         self.rgb = "rgba64le" if clip.alpha else "rgb48le"
         span = "full" if clip.full_range else "limited"
         yuv = {"color_matrix": MATRICES.get(clip.matrix, "bt709"), "range": span, "chroma_loc": clip.siting}
-        there = ":".join([*(f"in_{key}={value}" for key, value in yuv.items()), "out_range=full", SCALING])
-        back = ":".join([*(f"out_{key}={value}" for key, value in yuv.items()), "in_range=full", SCALING])
-        self.there = _graph(clip.width, clip.height, clip.pixels, there, self.rgb)
-        self.back = _graph(width, height, self.rgb, back, pixels)
+        decode = ":".join([*(f"in_{key}={value}" for key, value in yuv.items()), "out_range=full", SCALING])
+        encode = ":".join([*(f"out_{key}={value}" for key, value in yuv.items()), "in_range=full", SCALING])
+        self._to_rgb = _graph(clip.width, clip.height, clip.pixels, decode, self.rgb)
+        self._from_rgb = _graph(width, height, self.rgb, encode, pixels)
 
     def array(self, frame: VideoFrame) -> NDArray[Any]:
-        """(H, W, 3|4) uint16."""
-        self.there.vpush(frame)
-        return self.there.vpull().to_ndarray()
+        """Convert a frame to (H, W, 3 or 4) uint16."""
+        self._to_rgb.vpush(frame)
+        return self._to_rgb.vpull().to_ndarray()
 
     def frame(self, array: NDArray[Any]) -> VideoFrame:
-        """A frame in the result's pixel format."""
-        self.back.vpush(VideoFrame.from_ndarray(array, self.rgb))
-        frame = self.back.vpull()
+        """Convert (height, width, 3 or 4) uint16 to a frame of the result."""
+        self._from_rgb.vpush(VideoFrame.from_ndarray(array, self.rgb))
+        frame = self._from_rgb.vpull()
         frame.color_range, frame.colorspace = self.clip.range, self.clip.matrix
         frame.color_primaries, frame.color_trc = self.clip.primaries, self.clip.transfer
         return frame

@@ -1,11 +1,11 @@
-"""Writing video through PyAV: which encoder, parts of a clip on their own, and the parts joined with the other streams."""
+"""Writes video through PyAV: parts of a clip on their own, and the parts joined with the other streams."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from heapq import merge
 from pathlib import Path
@@ -18,53 +18,57 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from lamnet.media.video.clip import Clip, named
+from lamnet.base import files
+from lamnet.base.errors import BadImageError
+from lamnet.media.video.clip import Clip, video_errors
 from lamnet.media.video.encoding import CONTAINERS, OF_THE_SOURCE, Encoding
 
 
 def encode(clip: Clip, encoding: Encoding, frames: Iterable[VideoFrame], part: Path) -> Iterator[None]:
-    """Encode frames into a Matroska file, one a step. Last, their times and durations, unrounded, go beside it as JSON.
-
-    Without B-frames packets come in the order of time; the file numbers them by milliseconds, the only time it knows.
-    """
+    """Encode frames into a Matroska file, one a step. At the end their times and durations, unrounded, are written as JSON."""
     times: list[tuple[int, int]] = []
     with av.open(part, "w", format="matroska") as container:
         stream: Any = _add_encoder(clip, encoding, container)  # PyAV leaves the kind of its packets open
-
-        def write(packets: list[Any]) -> None:
-            for packet in packets:
-                packet.pts = packet.dts = next(i for i, (time, _) in enumerate(times) if time == packet.pts)
-                packet.time_base = Fraction(1, 1000)
-                container.mux(packet)
-
         for frame in frames:
             assert frame.pts is not None
             times.append((frame.pts, frame.duration))
-            write(stream.encode(frame))
+            _write(container, stream.encode(frame), times)
             yield
-        write(stream.encode(None))
-    partial = times_of(part).with_suffix(".partial")
-    partial.write_text(json.dumps(times))
-    partial.replace(times_of(part))
+        _write(container, stream.encode(None), times)
+    files.write_text(times_of(part), json.dumps(times), BadImageError)
+
+
+def _write(container: OutputContainer, packets: list[Any], times: list[tuple[int, int]]) -> None:
+    """Write packets at the times 0, 1, 2 ... ms: milliseconds are the only time that Matroska knows.
+
+    Without B-frames packets come in the order of time.
+    """
+    for packet in packets:
+        packet.pts = packet.dts = next(i for i, (time, _) in enumerate(times) if time == packet.pts)
+        packet.time_base = Fraction(1, 1000)
+        container.mux(packet)
 
 
 def times_of(part: Path) -> Path:
-    """The file with a part's times, (start, duration) of each frame in the clip's time base: it is there once the part is whole."""
+    """Name the file with a part's times, (start, duration) of each frame in the clip's time base.
+
+    It is there once the part is whole.
+    """
     return part.with_suffix(".json")
 
 
 def check(clip: Clip, encoding: Encoding, target: Path) -> None:
     """Raise BadImageError when the target's container cannot hold the result and all the other streams."""
     what = f"cannot hold the streams of {clip.path} (a name that ends in .mkv may)"
-    with named(target, what), av.open(clip.path) as source, _open(io.BytesIO(), clip, source, target) as result:
-        _add_streams(clip, source, result, lambda: _add_encoder(clip, encoding, result))
+    with video_errors(target, what), av.open(clip.path) as source, _open(io.BytesIO(), clip, source, target) as result:
+        _add_streams(clip, encoding, source, None, result)
         result.start_encoding()
 
 
 def join(clip: Clip, encoding: Encoding, parts: Sequence[Path], target: Path, result: Path) -> None:
     """Copy the parts' packets and all other streams of the clip's file into `result`, of the kind that `target` names."""
     with av.open(clip.path) as source, av.open(parts[0]) as first, _open(str(result), clip, source, target) as joined:
-        streams = _add_streams(clip, source, joined, lambda: _add_joined(clip, encoding, source, first, joined))
+        streams = _add_streams(clip, encoding, source, first, joined)
         packets = merge(_packets(clip, parts), _copied(clip, source, streams), key=_time)
         for packet in packets:
             packet.stream = streams[packet.stream.index if packet.stream.container is source else clip.stream]
@@ -84,13 +88,20 @@ def _open(file: str | io.BytesIO, clip: Clip, source: InputContainer, target: Pa
 
 
 def _add_streams(
-    clip: Clip, source: InputContainer, result: OutputContainer, add_video: Callable[[], VideoStream]
+    clip: Clip, encoding: Encoding, source: InputContainer, part: InputContainer | None, result: OutputContainer
 ) -> dict[int, Stream]:
-    """The result's streams by the index of the source's, in the same order; streams of bare data are left out."""
+    """Add the result's streams, by the index of the source's and in the same order; streams of bare data are left out.
+
+    The pictures are those of an encoded part, or still to be encoded where there is none.
+    """
     streams: dict[int, Stream] = {}
     for stream in source.streams:
         if stream.index == clip.stream:
-            added = add_video()
+            added = (
+                _add_encoder(clip, encoding, result)
+                if part is None
+                else _add_joined(clip, encoding, source, part, result)
+            )
             if clip.display:
                 added.set_display_matrix(clip.display)
         elif stream.type in ("video", "audio", "subtitle", "attachment"):
@@ -116,7 +127,10 @@ def _add_encoder(clip: Clip, encoding: Encoding, container: OutputContainer) -> 
 def _add_joined(
     clip: Clip, encoding: Encoding, source: InputContainer, part: InputContainer, result: OutputContainer
 ) -> VideoStream:
-    """Of the same codec, with what the source's container says of the light and the projection; Dolby's layers are gone."""
+    """Add the stream of a part's packets, with what the source's container says of the light and the projection.
+
+    Dolby's layers are gone.
+    """
     same = clip.codec == encoding.codec and not clip.dolby
     encoded = part.streams.video[0]
     stream = result.add_stream_from_template(source.streams[clip.stream] if same else encoded, opaque=True)
@@ -151,7 +165,7 @@ def _packets(clip: Clip, parts: Sequence[Path]) -> Iterator[Packet[Stream]]:
 
 
 def _copied(clip: Clip, source: InputContainer, streams: dict[int, Stream]) -> Iterator[Packet[Stream]]:
-    with named(clip.path, "expected a whole video"):
+    with video_errors(clip.path, "expected a whole video"):
         wanted = [source.streams[index] for index in streams if index != clip.stream]
         if wanted:
             yield from _whole(source.demux(*wanted))

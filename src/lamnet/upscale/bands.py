@@ -1,0 +1,76 @@
+"""The bands of a result: a raster through an engine by its plan, row by row of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyvips
+from numpy.typing import NDArray
+
+from lamnet.media import convert, vips
+from lamnet.upscale.plan import Box, Plan
+from lamnet.upscale.raster import Raster, beyond_at, has_alpha, join, planes_at, planes_of, within_neighbours
+
+if TYPE_CHECKING:  # an engine of another kind would not need PyTorch
+    from lamnet.upscale.engine import Engine
+    from lamnet.upscale.exact import Exact
+
+_SHARE_OF_LAYERS = 0.9  # of the work, where it is done layer by layer before the first band
+
+
+def bands(engine: Engine, plan: Plan, raster: Raster, scratch: Path) -> Iterator[tuple[float, NDArray[Any]]]:
+    """Yield the result from top to bottom: how much of the work is done, 0 to 1, and the next rows, possibly none yet.
+
+    `scratch` is a folder for what does not fit into memory. Raises BackendError where neither has room enough.
+    """
+    width, before = raster.width * engine.scale, _SHARE_OF_LAYERS if plan.exact else 0.0
+    with ExitStack() as stack:
+        layers: list[Exact] = []
+        if plan.exact:
+            layers = [stack.enter_context(engine.exact(plan, plane, scratch)) for plane in planes_of(raster)]
+            for done in _prepared(layers):
+                yield before * done, np.empty((0, width, raster.bands), raster.dtype)
+        for boxes in plan.rows():
+            rows = np.empty((boxes[0].height * engine.scale, width, raster.bands), raster.dtype)
+            for box in boxes:
+                columns = slice(box.left * engine.scale, (box.left + box.width) * engine.scale)
+                rows[:, columns] = _part(engine, plan, raster, box, layers)
+            if plan.tile is not None:
+                engine.release()
+            yield before + (1 - before) * (boxes[0].top + boxes[0].height) / raster.height, rows
+
+
+def in_memory(engine: Engine, plan: Plan, raster: Raster, size: tuple[int, int], scratch: Path) -> NDArray[Any]:
+    """Make the whole result as one array, (H, W, bands), reduced to this (width, height)."""
+    out = np.empty((raster.height * engine.scale, raster.width * engine.scale, raster.bands), raster.dtype)
+    filled = 0
+    for _, rows in bands(engine, plan, raster, scratch):
+        out[filled : filled + len(rows)] = rows
+        filled += len(rows)
+    if size == (out.shape[1], out.shape[0]):
+        return out
+    return vips.pixels_of(convert.resized(pyvips.Image.new_from_array(out), size))
+
+
+def _prepared(layers: Sequence[Exact]) -> Iterator[float]:
+    for number, one in enumerate(layers):
+        for done in one.prepare():
+            yield (number + done) / len(layers)
+
+
+def _part(engine: Engine, plan: Plan, raster: Raster, box: Box, layers: Sequence[Exact]) -> NDArray[Any]:
+    """Make (scale*height, scale*width, bands) of a box, from what the plan lets it see."""
+    seen = plan.seen(box)
+    planes = planes_at(raster, seen)
+    outputs = [one.run(seen) for one in layers] if layers else [engine.run(plane) for plane in planes]
+    if has_alpha(raster):
+        outputs[1] = within_neighbours(outputs[1], planes[1], engine.scale)
+    rows, columns = box.within(seen, engine.scale)
+    beyond = beyond_at(raster, seen)
+    if beyond is not None:  # which the network knows nothing of
+        beyond = engine.interpolate(beyond)[:, rows, columns]
+    return join([output[:, rows, columns] for output in outputs], beyond, raster)

@@ -1,0 +1,171 @@
+"""The engine: a network on a device, in a precision, one plane at a time.
+
+Planes go in and come out as NumPy arrays. With `exact.py`, which belongs to it, this is all of `upscale` that knows
+PyTorch: an engine of another kind needs the public names of `Engine` and `Exact`, and nothing else changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from copy import deepcopy
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lamnet.base.errors import BackendError
+from lamnet.network import devices
+from lamnet.network.ensemble import self_ensemble
+from lamnet.network.model import LAMNet
+from lamnet.ops.backend import backend_for
+from lamnet.ops.block import LANES
+from lamnet.ops.memory import trim
+from lamnet.upscale.exact import Exact, means_matter
+from lamnet.upscale.plan import TILES, Box, Footprint, Plan, fixed
+from lamnet.upscale.raster import Plane
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+_BASE = 500_000_000  # bytes of a process before its first picture: mostly PyTorch
+_ON_KERNELS, _IN_PYTORCH = 6, 36  # images of C channels that a network holds at once
+_MOST_MEMORY = 2_500_000_000  # taken unasked on a CPU: more gains nothing, and machines with less would differ
+
+OUT_OF_MEMORY = (
+    "DefaultCPUAllocator: can't allocate memory",  # PyTorch on Linux and macOS
+    "DefaultCPUAllocator: not enough memory",  # PyTorch on Windows
+    "MPS backend out of memory",  # PyTorch on a Mac's GPU
+    "std::bad_alloc",  # C++ within PyTorch, of GCC and Clang
+    "bad allocation",  # C++ within PyTorch, of MSVC
+    "Cannot allocate memory",  # the system (ENOMEM), handed through
+)
+"""What RuntimeErrors say where memory is short, beside those that have a type of their own."""
+
+
+class Engine:
+    """A network ready to run.
+
+    Args:
+        model: it is copied.
+        device: "cpu", "cuda", "cuda:1", "mps"; None takes the best there is.
+        precision: of the network's arithmetic; "auto" is float32.
+        ensemble: the mean over eight flips and rotations, for eight times the time.
+
+    Raises:
+        BackendError: the device cannot be used here.
+    """
+
+    def __init__(
+        self,
+        model: LAMNet,
+        device: str | torch.device | None = None,
+        precision: Precision = "auto",
+        ensemble: bool = False,
+    ) -> None:
+        self.device = devices.pick(device)
+        self.dtype: torch.dtype = torch.float32 if precision == "auto" else getattr(torch, precision)
+        self.network = deepcopy(model).to(self.device, self.dtype).eval()
+        self.config = model.config
+        self.scale = model.config.scale
+        self.ensemble = ensemble
+
+    @torch.inference_mode()
+    def run(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Upscale a plane, (3, H, W) in [0, 1] -> (3, scale*H, scale*W), not clamped.
+
+        Where a GPU's memory does not hold it, its quarters take turns. Raises BackendError where there is no memory.
+        """
+        return self._run(torch.from_numpy(plane)[None])[0].numpy()
+
+    def exact(self, plan: Plan, plane: Plane, scratch: Path) -> Exact:
+        """Make a plane ready to run layer by layer, with files in the folder `scratch`. Raises BackendError."""
+        return Exact(self.network, plan, plane, scratch)
+
+    @torch.inference_mode()
+    def means_matter(self, pieces: list[NDArray[np.float32]]) -> bool:
+        """Tell whether pieces of a plane (3, H, W) come out visibly different with each other's exchange means."""
+        on_device = [torch.from_numpy(piece)[None].to(self.device, self.dtype) for piece in pieces]
+        return means_matter(self.network, on_device)
+
+    def interpolate(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Upscale (C, H, W) of any numbers bilinearly.
+
+        Here and not in `raster.py` because PyTorch rounds its sums of products as no NumPy expression does.
+        """
+        return F.interpolate(torch.from_numpy(plane)[None], scale_factor=self.scale, mode="bilinear")[0].numpy()
+
+    def footprint(self) -> Footprint:
+        """Memory of this process besides that of a plan's parts."""
+        native = backend_for(self.device.type, self.dtype) == "native" and self.config.channels % (2 * LANES) == 0
+        return Footprint(_BASE, _ON_KERNELS if native else _IN_PYTORCH)
+
+    def free_memory(self) -> int:
+        """Bytes that a process may use unasked: half of what is free now on its device, on a CPU at most 2.5 GB."""
+        if self.device.type == "cuda":
+            return torch.cuda.mem_get_info(self.device)[0] // 2 + _BASE
+        if "SC_AVPHYS_PAGES" not in getattr(os, "sysconf_names", {}):  # macOS and Windows do not say
+            return _MOST_MEMORY
+        return min(_MOST_MEMORY, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+
+    def release(self) -> None:
+        """Give back to the system what the parts of a picture have left free."""
+        trim()
+
+    def seconds_per_pixel(self) -> float:
+        """Seconds per LR pixel, from the second run over 128x128 pixels of noise."""
+        noise = np.random.default_rng(0).random((3, 128, 128), np.float32)
+        self.run(noise)
+        start = time.perf_counter()
+        self.run(noise)
+        return (time.perf_counter() - start) / noise[0].size
+
+    def identity(self) -> dict[str, str | bool]:
+        """All that a plane's result follows from besides its pixels, its parts and the versions of programs."""
+        return {
+            "network": hashlib.sha256(safetensors.torch.save(self.network.state_dict())).hexdigest(),
+            "device": self.device.type,
+            "precision": str(self.dtype),
+            "ensemble": self.ensemble,
+        }
+
+    def _run(self, plane: Tensor) -> Tensor:
+        """Run (1, 3, H, W) as `run` does."""
+        try:
+            x = plane.to(self.device, self.dtype)
+            out = self_ensemble(self.network, x) if self.ensemble else self.network(x)
+            return out.float().cpu()
+        except torch.OutOfMemoryError as error:
+            if max(plane.shape[2:]) <= TILES[-1]:
+                raise BackendError(f"{self.device}: expected memory for {tuple(plane.shape[2:])} pixels") from error
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise BackendError(
+                f"memory: expected enough for {plane.shape[3]} x {plane.shape[2]} pixels at once, found less free; "
+                "a smaller --memory makes smaller parts"
+            ) from error
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return self._quarters(plane)
+
+    def _quarters(self, plane: Tensor) -> Tensor:
+        height, width = plane.shape[2:]
+        whole, tile = Box(0, 0, height, width), -(-max(height, width) // 2)
+        plan = fixed(self.config, height, width, tile, self.footprint())
+        out = torch.empty(1, 3, height * self.scale, width * self.scale)
+        for box in plan.boxes():
+            outer = box.grown(min(plan.overlap, tile // 4), height, width)
+            part = self._run(plane[:, :, *outer.within(whole)])
+            out[:, :, *box.within(whole, self.scale)] = part[:, :, *box.within(outer, self.scale)]
+        return out
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether an error means that a processor's memory was short."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)

@@ -1,0 +1,82 @@
+"""Finished parts of a video on disk, and the record of all that they follow from: what outlives an interruption."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, cast
+
+from lamnet.base import files
+from lamnet.base.errors import BadImageError
+from lamnet.upscale.plan import Plan
+
+RECORD = "plan.json"
+_LEFT = (  # all that may lie in the folder besides the record: parts, their times, and pieces of files cut short
+    *("[0-9]*.mkv", "[0-9]*.json", "[0-9]*.partial", ".[0-9]*.partial"),
+)
+
+
+class Parts:
+    """The folder of a video's parts, hidden beside its target.
+
+    Args:
+        folder: it need not exist.
+        origin: all that parts follow from besides their plan, as JSON has it; those of another origin are of no use.
+    """
+
+    def __init__(self, folder: Path, origin: dict[str, Any]) -> None:
+        self.folder = folder
+        self._record = folder / RECORD
+        self._origin: dict[str, Any] = json.loads(json.dumps(origin))
+
+    def recorded_plan(self) -> Plan | None:
+        """Read the plan of parts that are of use; None where a run has to start anew."""
+        try:
+            record: object = json.loads(self._record.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+        if not isinstance(record, dict):
+            return None
+        known = dict(cast("dict[str, Any]", record))
+        plan = _plan_of(known.pop("plan", None))  # which earlier versions did not record
+        return plan if known == self._origin else None
+
+    def begin(self, plan: Plan) -> None:
+        """Start anew with this plan. Raises BadImageError where the folder holds files that are not ours."""
+        partial = files.partial_of(self._record)
+        if self.folder.exists() and not self._record.exists() and set(self.folder.iterdir()) - {partial}:
+            raise BadImageError(f"{self.folder}: expected a folder for parts of the video, found other files in it")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._clear()
+        files.write_text(self._record, json.dumps({**self._origin, "plan": asdict(plan)}, indent=1), BadImageError)
+
+    def path(self, number: int) -> Path:
+        """Name the file of a part."""
+        return self.folder / f"{number:06d}.mkv"
+
+    def drop(self) -> None:
+        """Remove all of it, but for what somebody else put there."""
+        self._clear()
+        self._record.unlink()
+        with suppress(OSError):
+            self.folder.rmdir()
+
+    def _clear(self) -> None:
+        for pattern in _LEFT:
+            for path in self.folder.glob(pattern):
+                path.unlink()
+
+
+def _plan_of(recorded: object) -> Plan | None:
+    """Read a plan from what `asdict` made of it; None where it is none."""
+    if not isinstance(recorded, dict):
+        return None
+    numbers = cast("dict[str, Any]", recorded)
+    if set(numbers) != {field.name for field in fields(Plan)}:
+        return None
+    plan = Plan(**numbers)
+    counts = (plan.height, plan.width, plan.overlap, plan.memory)
+    sound = type(plan.exact) is bool and all(type(one) is int for one in counts)
+    return plan if sound and (plan.tile is None or type(plan.tile) is int) else None

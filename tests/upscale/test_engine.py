@@ -1,0 +1,93 @@
+"""The engine: planes of NumPy numbers through a network, what memory it takes, and what it says when there is none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from lamnet import LAMNet, LAMNetConfig
+from lamnet.network.ensemble import self_ensemble
+from lamnet.ops import native
+from lamnet.ops.backend import use_backend
+from lamnet.upscale.engine import OUT_OF_MEMORY, Engine, is_out_of_memory
+
+PLANE = np.random.default_rng(0).random((3, 20, 31), np.float32)
+
+
+@pytest.fixture(scope="module")
+def network() -> LAMNet:
+    torch.manual_seed(0)
+    return LAMNet(LAMNetConfig(scale=2, channels=8, groups=1, blocks=2, heads=2)).eval()
+
+
+@pytest.mark.parametrize("ensemble", [False, True])
+def test_a_plane_is_what_the_network_gives(network: LAMNet, ensemble: bool) -> None:
+    x = torch.from_numpy(PLANE)[None]
+    with torch.no_grad():
+        expected = (self_ensemble(network, x) if ensemble else network(x))[0].numpy()
+    np.testing.assert_array_equal(Engine(network, "cpu", ensemble=ensemble).run(PLANE), expected)
+
+
+def test_a_part_of_an_array_is_a_plane_too(network: LAMNet) -> None:
+    engine = Engine(network, "cpu")
+    np.testing.assert_array_equal(engine.run(PLANE[:, 3:, ::2]), engine.run(PLANE[:, 3:, ::2].copy()))
+
+
+def test_the_modules_around_the_engine_do_not_import_torch() -> None:
+    modules = ("plan", "goal", "raster", "bands", "planner", "picture", "parts", "video")
+    program = "import sys; " + "; ".join(f"import lamnet.upscale.{name}" for name in modules)
+    command = [sys.executable, "-c", f"{program}; print('torch' in sys.modules)"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.skipif(native.why_not() is not None, reason="this build has no kernels")
+def test_the_kernels_hold_fewer_images() -> None:
+    on_kernels = Engine(LAMNet(LAMNetConfig(scale=2, channels=32, groups=1, blocks=1)), "cpu")
+    too_narrow = Engine(LAMNet(LAMNetConfig(scale=2, channels=16, groups=1, blocks=1)), "cpu")
+    assert on_kernels.footprint().images < too_narrow.footprint().images
+    with use_backend("reference"):
+        assert on_kernels.footprint() == too_narrow.footprint()
+
+
+@pytest.mark.parametrize("words", OUT_OF_MEMORY)
+def test_messages_about_memory_are_known(words: str) -> None:
+    assert is_out_of_memory(RuntimeError(f"[enforce fail at somewhere.cpp:1] . {words}: you tried to have 9 bytes"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("shape '[2]' is invalid for input of size 3"),
+        RuntimeError("PYTORCH_CUDA_ALLOC_CONF: unknown allocator setting"),
+        ValueError("a size that was allocated"),
+    ],
+)
+def test_other_errors_are_not_about_memory(network: LAMNet, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    engine = Engine(network, "cpu")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(engine.network, "forward", fail)
+    with pytest.raises(type(error), match=r"invalid|setting|allocated"):
+        engine.run(PLANE)
+
+
+def test_pytorch_still_says_so() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**45)  # 128 TiB: more than a process can address
+    assert is_out_of_memory(caught.value)
+    with pytest.raises(MemoryError):
+        np.empty(2**45, np.float32)
+
+
+def test_identity_follows_the_weights_and_the_precision(network: LAMNet) -> None:
+    first = Engine(network, "cpu").identity()
+    assert first == Engine(network, "cpu", "float32").identity()
+    assert first != Engine(network, "cpu", "bfloat16").identity()
+    assert first != Engine(network, "cpu", ensemble=True).identity()
+    assert first != Engine(LAMNet(network.config), "cpu").identity()
