@@ -22,6 +22,7 @@ LEVELS = {  # name -> zig's -mcpu
 SYSTEMS = {"linux": "linux-gnu.2.17", "darwin": "macos"}
 FLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
 FLAGS += ["-mprefer-vector-width=512", "-fno-builtin-memcpy"]  # short copies are vector code, not calls
+FLAGS += ["-fvisibility=hidden"]  # but for the entries: `gemm` is a name that another library may have too
 
 
 class ZigBuild(build_ext):

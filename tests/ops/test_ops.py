@@ -19,7 +19,8 @@ from lamnet.base.errors import BackendError, BadArgumentError
 from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import Block
 from lamnet.ops.backend import BACKENDS, backend_for, use_backend, why_not
-from lamnet.ops.block import WEIGHTS, fits
+from lamnet.ops.block import fits
+from lamnet.ops.block_weights import BlockWeights
 from lamnet.ops.fsa import fsa_channels_last
 from lamnet.ops.window import PAPER_WINDOW, Window
 
@@ -208,8 +209,8 @@ def test_weights_are_handed_over_by_name() -> None:
     block = _block(32, 4, 1, PAPER_WINDOW)
     names = {id(parameter): name for name, parameter in block.named_parameters()}
     handed = [names[id(weight)] for weight in block.weights()]
-    assert len(set(handed)) == len(names) == len(WEIGHTS)
-    for name, expected in zip(handed, WEIGHTS, strict=True):
+    assert len(set(handed)) == len(names) == len(BlockWeights._fields)
+    for name, expected in zip(handed, BlockWeights._fields, strict=True):
         short = name.replace(".project.", ".").replace("project_", "").replace(".", "_")
         assert short in (expected, f"mixer_{expected}")
 
@@ -347,7 +348,7 @@ def test_odd_halves_and_heads_that_do_not_divide_are_refused() -> None:
         ("horizontal_weight", 39, r"heads\*13 outputs with heads dividing 16, got 39"),
         ("horizontal_weight", 25, r"heads\*13 outputs .* got 25"),
     ):
-        i = WEIGHTS.index(name)
+        i = BlockWeights._fields.index(name)
         other = [*weights[:i], torch.zeros(outputs, weights[i].shape[1]), *weights[i + 1 :]]
         with pytest.raises(BadArgumentError, match=rf"^{name}: expected {expected}"):
             torch.ops.lamnet.block(

@@ -157,7 +157,7 @@ class Block(nn.Module):
         return fused_branches(x, self.weights(), self.window) if fits(x) else self.mixer.branches(self.mixer_norm(x))
 
     def weights(self) -> list[Tensor]:
-        """What the block has learned, in the order of ops.block.WEIGHTS."""
+        """What the block has learned, in the order of ops.block_weights.BlockWeights."""
         mixer, ffn = self.mixer, self.ffn
         return [
             *_of(self.mixer_norm, mixer.project_in, mixer.channel_in, mixer.channel_out),

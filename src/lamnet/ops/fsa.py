@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -10,11 +11,14 @@ from torch import Tensor
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.ops import native
+from lamnet.ops.arguments import AttentionSizes, FsaArguments, FsaBackwardArguments, Strided, TapWindow, int64s
 from lamnet.ops.backend import backend_for
 from lamnet.ops.native import dense_last, empty_like
 from lamnet.ops.operator import operator, refuse_forward_mode, refuse_second_derivative
 from lamnet.ops.reference import fsa_reference, fsa_reference_backward
 from lamnet.ops.window import Window
+
+HEIGHT, WIDTH = 1, 2  # dimensions of (B, H, W, C)
 
 
 def fsa(value: Tensor, weight: Tensor, window: Window, axis: int) -> Tensor:
@@ -42,7 +46,7 @@ def fsa(value: Tensor, weight: Tensor, window: Window, axis: int) -> Tensor:
             raise BadArgumentError(
                 f"{name}: expected 4 dimensions (B, channels, H, W), got shape {tuple(tensor.shape)}"
             )
-    dim = 2 if axis == -1 else 1
+    dim = WIDTH if axis == -1 else HEIGHT
     value, weight = value.permute(0, 2, 3, 1), weight.permute(0, 2, 3, 1)
     check_fsa(value, weight, window, dim)  # here too: tensors of several devices would not reach the operator's own
     return fsa_channels_last(value, weight, window, dim).permute(0, 3, 1, 2)
@@ -76,7 +80,7 @@ def check_fsa(value: Tensor, weight: Tensor, window: Window, dim: int) -> None:
         raise BadArgumentError(
             f"weight: expected heads*{window.taps} channels with heads dividing {value.shape[3]}, got {weight.shape[3]}"
         )
-    if dim not in (1, 2):
+    if dim not in (HEIGHT, WIDTH):
         raise BadArgumentError(f"dim: expected 1 (height) or 2 (width), got {dim}")
 
 
@@ -93,7 +97,15 @@ def _fsa(
         return triton.fsa_forward(value, weight, window, dim, logits)
     if backend == "native":
         value, weight, out = dense_last(value), dense_last(weight), empty_like(value)
-        native.call("fsa", [value, weight, out], geometry(value, weight, value, window, dim, logits))
+        native.call(
+            FsaArguments(
+                sizes=attention_sizes(value, weight.shape[3], window, dim),
+                value=strided(value, dim),
+                weight=strided(weight, dim),
+                logits=logits,
+                out=out,
+            )
+        )
         return out
     gates = torch.tanh(_wide(weight)) if logits else _wide(weight)
     return fsa_reference(_wide(value), gates, window, dim).to(value.dtype).contiguous()
@@ -124,8 +136,17 @@ def _fsa_backward(
     if backend == "native":
         grad_out, value, weight = dense_last(grad_out), dense_last(value), dense_last(weight)
         grads = empty_like(value), empty_like(weight)
-        numbers = geometry(value, weight, grad_out, window, dim, logits)
-        native.call("fsa_backward", [grad_out, value, weight, *grads], numbers)
+        native.call(
+            FsaBackwardArguments(
+                sizes=attention_sizes(value, weight.shape[3], window, dim),
+                grad=strided(grad_out, dim),
+                value=strided(value, dim),
+                weight=strided(weight, dim),
+                logits=logits,
+                grad_value=grads[0],
+                grad_weight=grads[1],
+            )
+        )
         return grads
     gates = torch.tanh(_wide(weight)) if logits else _wide(weight)
     grad_value, grad_weight = fsa_reference_backward(_wide(grad_out), _wide(value), gates, window, dim)
@@ -139,21 +160,37 @@ def _wide(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
-def geometry(value: Tensor, weight: Tensor, grad: Tensor, window: Window, dim: int, logits: bool) -> list[int]:
-    """`geometry` of csrc/fsa.h."""
-    batch, channels, across = value.shape[0], value.shape[3], 3 - dim
+def attention_sizes(value: Tensor, gates: int, window: Window, dim: int) -> AttentionSizes:
+    """What the kernels of attention along `dim` of value (B, H, W, D) by `gates` weights a pixel have to know."""
+    return AttentionSizes(
+        threads=torch.get_num_threads(),
+        dtype=native.DTYPES[value.dtype],
+        batch=value.shape[0],
+        axis=value.shape[dim],
+        across=value.shape[3 - dim],
+        channels=value.shape[3],
+        heads=gates // window.taps,
+        step=value.shape[2] if dim == HEIGHT else 1,
+        window=_tap_window(window),
+    )
+
+
+def strided(image: Tensor, dim: int) -> Strided:
+    """An image (B, H, W, C) as seen along `dim`, its last dimension contiguous."""
+    return Strided(data=image, batch=image.stride(0), along=image.stride(dim), across=image.stride(3 - dim))
+
+
+@cache
+def _tap_window(window: Window) -> TapWindow:
     lengths = sorted(set(window.lengths))
-    strides = [
-        s for tensor in (value, weight, grad) for s in (tensor.stride(0), tensor.stride(dim), tensor.stride(across))
-    ]
-    return [
-        *(batch, value.shape[dim], value.shape[across], channels, weight.shape[3] // window.taps),
-        *(window.taps, len(lengths), window.reach, logits, value.shape[2] if dim == 1 else 1),
-        *strides,
-        *window.starts,
-        *(lengths.index(length) for length in window.lengths),
-        *lengths,
-    ]
+    return TapWindow(
+        taps=window.taps,
+        tables=len(lengths),
+        reach=window.reach,
+        starts=int64s(window.starts),
+        table=int64s([lengths.index(length) for length in window.lengths]),
+        lengths=int64s(lengths),
+    )
 
 
 def _fsa_shapes(value: Tensor, *_: object) -> Tensor:

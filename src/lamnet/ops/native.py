@@ -1,12 +1,13 @@
-"""The kernels in C for the processor: which library, its threads, and how a tensor is handed over.
+"""The kernels in C for the processor: which library, its threads, and how it is called.
 
 The libraries are built with the package, one for each level of instruction sets; without one everything still runs in
-plain PyTorch.
+plain PyTorch. The environment variable LAMNET_KERNELS names another library, such as `make kernels-sanitized` builds.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 from collections.abc import Sequence
 from functools import cache
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from lamnet.base.errors import BackendError, BadArgumentError
+from lamnet.ops.arguments import STRUCTS, Struct
 
 DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 
@@ -32,29 +34,68 @@ def _levels() -> list[str]:
     return ["x86_64_v4_bf16", "x86_64_v4"] if multiplies_bfloat16() else ["x86_64_v4"]
 
 
-@cache
-def _library() -> ctypes.CDLL | str:
-    """The library, or why there is none."""
+def _path() -> Path | str:
+    """The library's file, or why there is none."""
+    if asked := os.environ.get("LAMNET_KERNELS"):
+        return Path(asked).absolute()
     levels = _levels()
     if not levels:
         return f"the processor ({platform.machine()}) has no AVX2"
     built = [path for level in levels for path in Path(__file__).parent.glob(f"_native_{level}.*")]
-    if not built:
-        return f"this installation was built without its kernels for {levels[-1]}"
+    return built[0] if built else f"this installation was built without its kernels for {levels[-1]}"
+
+
+@cache
+def library() -> ctypes.CDLL | str:
+    """The library, or why there is none."""
+    path = _path()
+    if isinstance(path, str):
+        return path
     try:
-        library = ctypes.CDLL(str(built[0]))
+        kernels = ctypes.CDLL(str(path))
     except OSError as error:
         return f"its kernels do not load: {error}"
+    if differing := difference(kernels):
+        return f"its kernels in {path.name} are of another version: {differing}; install the package again"
     # PyTorch's own OpenMP pool, so that there is one set of threads; where it is not found, one thread does the work.
     pool = getattr(ctypes.CDLL(None), "GOMP_parallel", None)
-    library.lamnet_set_pool(pool and ctypes.cast(pool, ctypes.c_void_p))
-    return library
+    kernels.lamnet_set_pool(pool and ctypes.cast(pool, ctypes.c_void_p))
+    return kernels
+
+
+def difference(kernels: ctypes.CDLL) -> str | None:
+    """The first struct of arguments.py that has another size in the library, in words; None where they agree."""
+    try:
+        size_of = kernels.lamnet_size_of
+    except AttributeError:
+        return "it has no lamnet_size_of"
+    size_of.restype = ctypes.c_int64
+    for struct in STRUCTS:
+        expected, found = ctypes.sizeof(struct), size_of(struct.c_name.encode())
+        if found != expected:
+            return f"{struct.c_name}: expected {expected} bytes, found {found}"
+    return None
 
 
 def why_not() -> str | None:
     """Why the kernels cannot run here, in a few words; None where they can."""
-    found = _library()
+    found = library()
     return found if isinstance(found, str) else None
+
+
+def call(arguments: Struct) -> None:
+    """Run the entry that takes these arguments.
+
+    Raises:
+        BackendError: the kernels cannot run here.
+        MemoryError: there is no memory for the kernel's scratch.
+    """
+    kernels = library()
+    if isinstance(kernels, str):
+        raise BackendError(f"backend native: {kernels}")
+    entry = f"lamnet_{arguments.c_name.removesuffix('_arguments')}"
+    if getattr(kernels, entry)(ctypes.byref(arguments)):
+        raise MemoryError(f"{entry}: no memory for its scratch")
 
 
 def dense_last(x: Tensor) -> Tensor:
@@ -87,21 +128,3 @@ def check_image(name: str, x: Tensor) -> None:
     check(name, x, x.shape, x.dtype)
     if x.dim() != 4:
         raise BadArgumentError(f"{name}: expected (B, H, W, C), got {tuple(x.shape)}")
-
-
-def check_halves(name: str, weight: Tensor) -> None:
-    """`check` that a weight (outputs, inputs) has an even number of outputs."""
-    if weight.dim() != 2 or weight.shape[0] % 2:
-        raise BadArgumentError(f"{name}: expected (an even number of outputs, C), got {tuple(weight.shape)}")
-
-
-def call(name: str, tensors: Sequence[Tensor | None], numbers: Sequence[int]) -> None:
-    """Run the kernel `name`; the last dimension of every tensor is contiguous, the first one's dtype that of them all."""
-    first, library = tensors[0], _library()
-    assert first is not None
-    if isinstance(library, str):
-        raise BackendError(f"backend native: {library}")
-    data = (ctypes.c_void_p * len(tensors))(*[tensor.data_ptr() if tensor is not None else None for tensor in tensors])
-    integers = (ctypes.c_int64 * (len(numbers) + 2))(torch.get_num_threads(), DTYPES[first.dtype], *numbers)
-    if getattr(library, f"lamnet_{name}")(data, integers):
-        raise MemoryError(f"lamnet_{name}: no memory for its scratch")

@@ -25,7 +25,7 @@ from lamnet.network import devices
 from lamnet.network.ensemble import self_ensemble
 from lamnet.network.model import LAMNet
 from lamnet.ops.backend import backend_for
-from lamnet.ops.block import LANES
+from lamnet.ops.block_weights import LANES
 from lamnet.ops.memory import trim
 from lamnet.upscale.exact import Exact, means_matter
 from lamnet.upscale.plan import TILES, Box, Footprint, Plan, fixed

@@ -2,44 +2,40 @@
    u2 itself. Tile by tile of pixels; the backward computes u1 and what follows again, so only x is kept. */
 #include "fold.h"
 #include "pixel.h"
-#include <stdlib.h>
 
-enum { TILE = 96, LEAST_CHUNK = 480, MOST_CHUNKS = 64 }; /* pixels, pixels, chunks */
+enum { TILE = 96, MIN_CHUNK = 480, MAX_CHUNKS = 64 }; /* pixels, pixels, chunks */
 
-typedef struct { int64_t threads, dtype, pixels, channels, half, narrow; } geometry; /* half: of u; narrow: what relu sees */
+typedef struct { int64_t channels, half, narrow; } padded_sizes;
 
-typedef struct { float *enter[2], *enter_bias[2], *squeeze, *squeeze_bias, *widen, *widen_bias; } floats_of;
-
-typedef struct {
-    const geometry *g;
-    const void *x, *grad_c, *grad_u2, *grad_past; /* grad_past: what reaches x around all this */
-    void *c, *u2, *grad_x;
-    floats_of w;                           /* padded, (inputs, outputs) as gemm takes them */
-    float *enter[2], *squeeze, *widen;     /* for the backward, padded, as they are stored */
-    float *nothing, *partials;             /* zeros; per chunk: `count` floats */
-    int64_t chunk;                         /* pixels of one */
-} job;
-
-static int64_t count(const geometry *g) {
-    int64_t wide = padded(g->half), thin = padded(g->narrow);
-    return 2 * (padded(g->channels) + 1) * wide + (wide + 1) * thin + (thin + 1) * wide;
+static padded_sizes padded_of(const branches_sizes *g) {
+    return (padded_sizes){padded(g->channels), padded(g->half), padded(g->narrow)};
 }
 
-/* Where the weights and biases, or their gradients, lie in `count` floats. */
-static floats_of floats_at(float *all, const geometry *g) {
-    int64_t wide = padded(g->half), thin = padded(g->narrow), enter = padded(g->channels) * wide;
-    floats_of w = {.enter = {all, all + enter + wide}};
-    for (int half = 0; half < 2; half++) w.enter_bias[half] = w.enter[half] + enter;
-    w.squeeze = w.enter_bias[1] + wide, w.squeeze_bias = w.squeeze + wide * thin;
-    w.widen = w.squeeze_bias + thin, w.widen_bias = w.widen + thin * wide;
-    return w;
+typedef struct { float_layer project_in[2], channel_in, channel_out; } float_layers; /* project_in: halves of outputs */
+
+static float_layers take_layers(arena *a, padded_sizes p) {
+    float_layers l;
+    for (int half = 0; half < 2; half++) l.project_in[half] = take_layer(a, p.channels, p.half);
+    l.channel_in = take_layer(a, p.half, p.narrow);
+    l.channel_out = take_layer(a, p.narrow, p.half);
+    return l;
 }
 
-static void *half_of(const void *tensor, int64_t columns, int half, const geometry *g) {
-    return at(tensor, half * g->half * columns, g->dtype);
+static layer half_of(layer l, int half, const branches_sizes *g) {
+    int64_t first = half * g->half;
+    return (layer){at(l.weight, first * g->channels, g->dtype), at(l.bias, first, g->dtype)};
 }
 
-static int is_dense(const geometry *g) { return g->dtype == FLOAT32 && padded(g->half) == g->half; }
+static void load_layers(float_layers to, const branches_weights *w, const branches_sizes *g) {
+    for (int half = 0; half < 2; half++) {
+        transpose(to.project_in[half], half_of(w->project_in, half, g), g->half, g->channels, g->dtype);
+        fold_norm(to.project_in[half], padded(g->half), w->norm, g->half, g->channels, g->dtype);
+    }
+    transpose(to.channel_in, w->channel_in, g->narrow, g->half, g->dtype);
+    transpose(to.channel_out, w->channel_out, g->half, g->narrow, g->dtype);
+}
+
+static int is_dense(const branches_sizes *g) { return g->dtype == FLOAT32 && padded(g->half) == g->half; }
 
 static void relu(float *x, int64_t n) {
     for (int64_t i = 0; i < n; i++) x[i] = x[i] < 0 ? 0 : x[i];
@@ -50,141 +46,198 @@ static void relu_backward(float *restrict grad, const float *restrict h, int64_t
     for (int64_t i = 0; i < n; i++) grad[i] = h[i] > 0 ? grad[i] : 0;
 }
 
-static void store_rows(void *to, const float *from, int64_t first, int64_t rows, int64_t pitch, int64_t n, int64_t dtype) {
-    for (int64_t r = 0; r < rows; r++) store(at(to, (first + r) * n, dtype), from + r * pitch, n, dtype);
+typedef struct {
+    const branches_arguments *a;
+    float_layers layers;
+} forward_job;
+
+typedef struct { float *x, *u, *h, *out; } forward_scratch;
+
+static forward_scratch take_forward(arena *a, padded_sizes p) {
+    forward_scratch s;
+    s.x = take(a, TILE * p.channels);
+    s.u = take(a, TILE * p.half);
+    s.h = take(a, TILE * p.narrow);
+    s.out = take(a, TILE * p.half);
+    return s;
 }
 
-static void forward_tile(const void *argument, int64_t item, float *x) {
-    const job *j = argument;
-    const geometry *g = j->g;
-    int64_t deep = padded(g->channels), wide = padded(g->half), thin = padded(g->narrow);
-    int64_t first = item * TILE, rows = least(TILE, g->pixels - first);
-    float *u = x + TILE * deep, *h = u + TILE * wide, *out = h + TILE * thin;
-    load_rows(x, deep, j->x, first, rows, g->channels, g->channels, g->dtype);
-    for (int64_t r = 0; r < rows; r++) normalise(x + r * deep, g->channels);
-    rows_of a = operand(x, rows, deep, g->dtype);
-    gemm(u, wide, a, j->w.enter[0], wide, j->w.enter_bias[0], rows, g->channels);
-    gemm(h, thin, operand(u, rows, wide, g->dtype), j->w.squeeze, thin, j->w.squeeze_bias, rows, g->half);
-    relu(h, rows * thin);
-    rows_of b = operand(h, rows, thin, g->dtype);
-    float *c = is_dense(g) ? (float *)j->c + first * wide : out, *u2 = is_dense(g) ? (float *)j->u2 + first * wide : out;
-    gemm(c, wide, b, j->w.widen, wide, j->w.widen_bias, rows, g->narrow);
-    if (c == out) store_rows(j->c, c, first, rows, wide, g->half, g->dtype);
-    gemm(u2, wide, a, j->w.enter[1], wide, j->w.enter_bias[1], rows, g->channels);
-    if (u2 == out) store_rows(j->u2, u2, first, rows, wide, g->half, g->dtype);
+static void forward_tile(const void *argument, int64_t item, arena scratch) {
+    const forward_job *j = argument;
+    const branches_sizes *g = &j->a->sizes;
+    const float_layers *l = &j->layers;
+    padded_sizes p = padded_of(g);
+    forward_scratch s = take_forward(&scratch, p);
+    int64_t first = item * TILE, rows = min(TILE, g->pixels - first);
+    load_rows(s.x, p.channels, j->a->x, first, rows, g->channels, g->dtype);
+    for (int64_t r = 0; r < rows; r++) normalise(s.x + r * p.channels, g->channels);
+    rows_of x = operand(s.x, rows, p.channels, g->dtype);
+    gemm(s.u, p.half, x, l->project_in[0].weight, p.half, l->project_in[0].bias, rows, g->channels);
+    gemm(s.h, p.narrow, operand(s.u, rows, p.half, g->dtype), l->channel_in.weight, p.narrow, l->channel_in.bias, rows, g->half);
+    relu(s.h, rows * p.narrow);
+    rows_of h = operand(s.h, rows, p.narrow, g->dtype);
+    float *c = is_dense(g) ? (float *)j->a->c + first * p.half : s.out, *u2 = is_dense(g) ? (float *)j->a->u + first * p.half : s.out;
+    gemm(c, p.half, h, l->channel_out.weight, p.half, l->channel_out.bias, rows, g->narrow);
+    if (c == s.out) store_rows(j->a->c, c, first, rows, p.half, g->half, g->dtype);
+    gemm(u2, p.half, x, l->project_in[1].weight, p.half, l->project_in[1].bias, rows, g->channels);
+    if (u2 == s.out) store_rows(j->a->u, u2, first, rows, p.half, g->half, g->dtype);
 }
 
-/* The pixels' rows of a gradient: where they lie, or loaded to `room`. */
-static float *grad_rows(float *room, const void *grad, int64_t first, int64_t rows, const geometry *g) {
-    int64_t wide = padded(g->half);
-    if (is_dense(g)) return (float *)grad + first * wide;
-    load_rows(room, wide, grad, first, rows, g->half, g->half, g->dtype);
-    return room;
+int lamnet_branches(const branches_arguments *a) {
+    const branches_sizes *g = &a->sizes;
+    padded_sizes p = padded_of(g);
+    arena layers = {0}, scratch = {0};
+    take_layers(&layers, p);
+    take_forward(&scratch, p);
+    if (!reserve(&layers)) return 1;
+    forward_job j = {a, take_layers(&layers, p)};
+    load_layers(j.layers, &a->weights, g);
+    for (int half = 0; half < 2; half++) pair_rows(j.layers.project_in[half].weight, p.half, g->channels, g->dtype);
+    pair_rows(j.layers.channel_in.weight, p.narrow, g->half, g->dtype);
+    pair_rows(j.layers.channel_out.weight, p.half, g->narrow, g->dtype);
+    int failed = parallel(forward_tile, &j, ceil_div(g->pixels, TILE), scratch, g->threads);
+    return release(&layers), failed;
 }
 
-static void backward_tile(float *x, const job *j, int64_t first, int64_t rows, floats_of sums) {
-    const geometry *g = j->g;
-    int64_t deep = padded(g->channels), wide = padded(g->half), thin = padded(g->narrow);
-    float *grad_x = x + TILE * deep, *u = grad_x + TILE * deep, *h = u + TILE * wide, *grad_h = h + TILE * thin;
-    float *grad_u1 = grad_h + TILE * thin, *room = grad_u1 + TILE * wide, scale[TILE];
-    load_rows(x, deep, j->x, first, rows, g->channels, g->channels, g->dtype);
-    for (int64_t r = 0; r < rows; r++) scale[r] = normalise(x + r * deep, g->channels);
-    gemm(u, wide, (rows_of){x, deep, 1}, j->w.enter[0], wide, j->w.enter_bias[0], rows, g->channels);
-    gemm(h, thin, (rows_of){u, wide, 1}, j->w.squeeze, thin, j->w.squeeze_bias, rows, g->half);
-    relu(h, rows * thin);
+/* What all chunks of the backward read: layers as the forward takes them and, padded, as they are stored. */
+typedef struct {
+    float_layers layers;
+    float *project_in[2], *channel_in, *channel_out, *zeros;
+    float_layer grad_norm; /* written at the end */
+} backward_weights;
 
-    float *grad_c = grad_rows(room, j->grad_c, first, rows, g);
-    gemm(sums.widen, wide, (rows_of){h, 1, thin}, grad_c, wide, NULL, thin, rows);
-    add_rows(sums.widen_bias, grad_c, rows, wide);
-    gemm(grad_h, thin, (rows_of){grad_c, wide, 1}, j->widen, thin, j->nothing, rows, g->half);
-    relu_backward(grad_h, h, rows * thin);
-    gemm(sums.squeeze, thin, (rows_of){u, 1, wide}, grad_h, thin, NULL, wide, rows);
-    add_rows(sums.squeeze_bias, grad_h, rows, thin);
-    gemm(grad_u1, wide, (rows_of){grad_h, thin, 1}, j->squeeze, wide, j->nothing, rows, g->narrow);
-
-    float *grad_u[2] = {grad_u1, grad_rows(room, j->grad_u2, first, rows, g)};
-    for (int half = 0; half < 2; half++) {
-        gemm(sums.enter[half], wide, (rows_of){x, 1, deep}, grad_u[half], wide, NULL, deep, rows);
-        add_rows(sums.enter_bias[half], grad_u[half], rows, wide);
-        gemm(grad_x, deep, (rows_of){grad_u[half], wide, 1}, j->enter[half], deep, half ? NULL : j->nothing, rows, g->half);
-    }
-    for (int64_t r = 0; r < rows; r++) {
-        normalise_backward(grad_x + r * deep, x + r * deep, scale[r], g->channels);
-        expect(at(j->grad_past, (first + r + 8) * g->channels, g->dtype), g->channels, g->dtype);
-        add(grad_x + r * deep, at(j->grad_past, (first + r) * g->channels, g->dtype), g->channels, g->dtype);
-    }
-    store_rows(j->grad_x, grad_x, first, rows, deep, g->channels, g->dtype);
-}
-
-static void backward_chunk(const void *argument, int64_t item, float *scratch) {
-    const job *j = argument;
-    int64_t last = least((item + 1) * j->chunk, j->g->pixels);
-    floats_of sums = floats_at(j->partials + item * count(j->g), j->g);
-    for (int64_t first = item * j->chunk; first < last; first += TILE)
-        backward_tile(scratch, j, first, least(TILE, last - first), sums);
-}
-
-/* The weights (inputs, outputs), padded; their biases may lie higher than floats_at says. stored: as an entry's data. */
-static floats_of weights_at(float *all, void *const *stored, const geometry *g) {
-    floats_of w = floats_at(all, g);
-    for (int half = 0; half < 2; half++) {
-        w.enter_bias[half] = transposed(w.enter[half], half_of(stored[2], g->channels, half, g),
-                                        half_of(stored[3], 1, half, g), g->half, g->channels, g->dtype);
-        fold_norm(w.enter[half], w.enter_bias[half], padded(g->half), stored[0], stored[1], g->half, g->channels, g->dtype);
-    }
-    w.squeeze_bias = transposed(w.squeeze, stored[4], stored[5], g->narrow, g->half, g->dtype);
-    w.widen_bias = transposed(w.widen, stored[6], stored[7], g->half, g->narrow, g->dtype);
+static backward_weights take_backward_weights(arena *a, const branches_sizes *g) {
+    padded_sizes p = padded_of(g);
+    backward_weights w;
+    w.layers = take_layers(a, p);
+    for (int half = 0; half < 2; half++) w.project_in[half] = take(a, g->half * p.channels);
+    w.channel_in = take(a, g->narrow * p.half);
+    w.channel_out = take(a, g->half * p.narrow);
+    w.zeros = take(a, max(p.channels, p.narrow));
+    w.grad_norm = take_layer(a, 1, p.channels);
     return w;
 }
 
-/* data: x, gain and offset of the norm, weight and bias of the 1x1 that enters, of the one before relu, of the one
-   behind it -> c, u2 */
-int lamnet_branches(void *const *data, const int64_t *numbers) {
-    const geometry *g = (const geometry *)numbers;
-    int64_t deep = padded(g->channels), wide = padded(g->half), thin = padded(g->narrow);
-    float *all = calloc((size_t)count(g), sizeof(float));
-    if (!all) return 1;
-    job j = {.g = g, .x = data[0], .w = weights_at(all, data + 1, g), .c = data[9], .u2 = data[10]};
-    for (int half = 0; half < 2; half++) pair_rows(j.w.enter[half], wide, g->channels, g->dtype);
-    pair_rows(j.w.squeeze, thin, g->half, g->dtype);
-    pair_rows(j.w.widen, wide, g->narrow, g->dtype);
-    int failed = parallel(forward_tile, &j, ceil_div(g->pixels, TILE), TILE * (deep + 2 * wide + thin), g->threads);
-    return free(all), failed;
+static void load_backward_weights(const backward_weights *to, const branches_weights *w, const branches_sizes *g) {
+    padded_sizes p = padded_of(g);
+    load_layers(to->layers, w, g);
+    for (int half = 0; half < 2; half++) {
+        load_stored(to->project_in[half], half_of(w->project_in, half, g).weight, g->half, g->channels, p.channels, g->dtype);
+        scale_columns(to->project_in[half], w->norm.weight, g->half, g->channels, p.channels, g->dtype);
+    }
+    load_stored(to->channel_in, w->channel_in.weight, g->narrow, g->half, p.half, g->dtype);
+    load_stored(to->channel_out, w->channel_out.weight, g->half, g->narrow, p.narrow, g->dtype);
 }
 
-/* data: grad_c, grad_u2, what reaches x around all this, x, norm, weights and biases as above -> the gradients of x and of
-   each of them */
-int lamnet_branches_backward(void *const *data, const int64_t *numbers) {
-    const geometry *g = (const geometry *)numbers;
-    int64_t deep = padded(g->channels), wide = padded(g->half), thin = padded(g->narrow), size = count(g);
-    int64_t chunk = ceil_div(ceil_div(g->pixels, MOST_CHUNKS) + LEAST_CHUNK, TILE) * TILE, chunks = ceil_div(g->pixels, chunk);
-    float *all = calloc((size_t)(2 * size + 3 * deep), sizeof(float)), *sums = calloc((size_t)((chunks + !chunks) * size), sizeof(float));
-    if (!all || !sums) return free(all), free(sums), 1;
-    job j = {.g = g, .grad_c = data[0], .grad_u2 = data[1], .grad_past = data[2], .x = data[3], .grad_x = data[12],
-             .chunk = chunk, .partials = sums};
-    void *const *stored = data + 4, *const *grads = data + 13;
-    j.w = weights_at(all, stored, g);
-    j.enter[0] = all + size;
-    j.enter[1] = as_stored(j.enter[0], stored[2], g->half, g->channels, deep, g->dtype);
-    j.squeeze = as_stored(j.enter[1], half_of(stored[2], g->channels, 1, g), g->half, g->channels, deep, g->dtype);
-    scale_columns(j.enter[0], stored[0], 2 * g->half, g->channels, deep, g->dtype);
-    j.widen = as_stored(j.squeeze, stored[4], g->narrow, g->half, wide, g->dtype);
-    j.nothing = as_stored(j.widen, stored[6], g->half, g->narrow, thin, g->dtype);
-    int failed = parallel(backward_chunk, &j, chunks, TILE * (2 * deep + 3 * wide + 2 * thin), g->threads);
-    for (int64_t c = 1; c < chunks; c++)
-        for (int64_t i = 0; i < size; i++) sums[i] += sums[c * size + i];
-    floats_of s = floats_at(sums, g);
-    float *gain = j.nothing + deep, *offset = gain + deep;
+typedef struct {
+    const branches_backward_arguments *a;
+    backward_weights weights;
+    partial_sums sums;
+    int64_t chunk; /* pixels of one */
+} backward_job;
+
+typedef struct { float *x, *grad_x, *u, *h, *grad_h, *grad_u1, *room; } backward_scratch;
+
+static backward_scratch take_backward(arena *a, padded_sizes p) {
+    backward_scratch s;
+    s.x = take(a, TILE * p.channels);
+    s.grad_x = take(a, TILE * p.channels);
+    s.u = take(a, TILE * p.half);
+    s.h = take(a, TILE * p.narrow);
+    s.grad_h = take(a, TILE * p.narrow);
+    s.grad_u1 = take(a, TILE * p.half);
+    s.room = take(a, TILE * p.half);
+    return s;
+}
+
+/* The pixels' rows of a gradient: where they lie, or loaded to `room`. */
+static float *grad_rows(float *room, const void *grad, int64_t first, int64_t rows, const branches_sizes *g) {
+    int64_t pitch = padded(g->half);
+    if (is_dense(g)) return (float *)grad + first * pitch;
+    load_rows(room, pitch, grad, first, rows, g->half, g->dtype);
+    return room;
+}
+
+static void backward_tile(const backward_job *j, backward_scratch s, int64_t first, int64_t rows, float_layers sums) {
+    const branches_sizes *g = &j->a->sizes;
+    const backward_weights *w = &j->weights;
+    const float_layers *l = &w->layers;
+    padded_sizes p = padded_of(g);
+    float scale[TILE];
+    load_rows(s.x, p.channels, j->a->x, first, rows, g->channels, g->dtype);
+    for (int64_t r = 0; r < rows; r++) scale[r] = normalise(s.x + r * p.channels, g->channels);
+    gemm(s.u, p.half, (rows_of){s.x, p.channels, 1}, l->project_in[0].weight, p.half, l->project_in[0].bias, rows, g->channels);
+    gemm(s.h, p.narrow, (rows_of){s.u, p.half, 1}, l->channel_in.weight, p.narrow, l->channel_in.bias, rows, g->half);
+    relu(s.h, rows * p.narrow);
+
+    float *grad_c = grad_rows(s.room, j->a->grad_c, first, rows, g);
+    gemm(sums.channel_out.weight, p.half, (rows_of){s.h, 1, p.narrow}, grad_c, p.half, NULL, p.narrow, rows);
+    add_rows(sums.channel_out.bias, grad_c, rows, p.half);
+    gemm(s.grad_h, p.narrow, (rows_of){grad_c, p.half, 1}, w->channel_out, p.narrow, w->zeros, rows, g->half);
+    relu_backward(s.grad_h, s.h, rows * p.narrow);
+    gemm(sums.channel_in.weight, p.narrow, (rows_of){s.u, 1, p.half}, s.grad_h, p.narrow, NULL, p.half, rows);
+    add_rows(sums.channel_in.bias, s.grad_h, rows, p.narrow);
+    gemm(s.grad_u1, p.half, (rows_of){s.grad_h, p.narrow, 1}, w->channel_in, p.half, w->zeros, rows, g->narrow);
+
+    float *grad_u[2] = {s.grad_u1, grad_rows(s.room, j->a->grad_u, first, rows, g)};
     for (int half = 0; half < 2; half++) {
-        const void *weight = half_of(stored[2], g->channels, half, g);
-        unfold_norm(s.enter[half], s.enter_bias[half], wide, gain, offset, weight, stored[0], stored[1], g->half, g->channels,
-                    g->dtype);
-        store_transposed(half_of(grads[2], g->channels, half, g), half_of(grads[3], 1, half, g), s.enter[half],
-                         s.enter_bias[half], g->half, g->channels, wide, g->dtype);
+        gemm(sums.project_in[half].weight, p.half, (rows_of){s.x, 1, p.channels}, grad_u[half], p.half, NULL, p.channels, rows);
+        add_rows(sums.project_in[half].bias, grad_u[half], rows, p.half);
+        gemm(s.grad_x, p.channels, (rows_of){grad_u[half], p.half, 1}, w->project_in[half], p.channels, half ? NULL : w->zeros,
+             rows, g->half);
     }
-    store(grads[0], gain, g->channels, g->dtype);
-    store(grads[1], offset, g->channels, g->dtype);
-    store_transposed(grads[4], grads[5], s.squeeze, s.squeeze_bias, g->narrow, g->half, thin, g->dtype);
-    store_transposed(grads[6], grads[7], s.widen, s.widen_bias, g->half, g->narrow, wide, g->dtype);
-    return free(all), free(sums), failed;
+    for (int64_t r = 0; r < rows; r++) {
+        normalise_backward(s.grad_x + r * p.channels, s.x + r * p.channels, scale[r], g->channels);
+        prefetch(at(j->a->grad_residual, (first + r + AHEAD) * g->channels, g->dtype), g->channels, g->dtype);
+        add(s.grad_x + r * p.channels, at(j->a->grad_residual, (first + r) * g->channels, g->dtype), g->channels, g->dtype);
+    }
+    store_rows(j->a->grad_x, s.grad_x, first, rows, p.channels, g->channels, g->dtype);
+}
+
+static void backward_chunk(const void *argument, int64_t item, arena scratch) {
+    const backward_job *j = argument;
+    padded_sizes p = padded_of(&j->a->sizes);
+    backward_scratch s = take_backward(&scratch, p);
+    arena own = chunk_of(&j->sums, item);
+    float_layers sums = take_layers(&own, p);
+    int64_t last = min((item + 1) * j->chunk, j->a->sizes.pixels);
+    for (int64_t first = item * j->chunk; first < last; first += TILE)
+        backward_tile(j, s, first, min(TILE, last - first), sums);
+}
+
+static void store_grads(const backward_job *j) {
+    const branches_sizes *g = &j->a->sizes;
+    const branches_weights *w = &j->a->weights, *grads = &j->a->grads;
+    padded_sizes p = padded_of(g);
+    arena all = chunk_of(&j->sums, 0);
+    float_layers sums = take_layers(&all, p);
+    float_layer norm = j->weights.grad_norm;
+    for (int half = 0; half < 2; half++) {
+        unfold_norm(sums.project_in[half], p.half, norm, half_of(w->project_in, half, g), w->norm, g->half, g->channels, g->dtype);
+        store_transposed(half_of(grads->project_in, half, g), sums.project_in[half], g->half, g->channels, p.half, g->dtype);
+    }
+    store(grads->norm.weight, norm.weight, g->channels, g->dtype);
+    store(grads->norm.bias, norm.bias, g->channels, g->dtype);
+    store_transposed(grads->channel_in, sums.channel_in, g->narrow, g->half, p.narrow, g->dtype);
+    store_transposed(grads->channel_out, sums.channel_out, g->half, g->narrow, p.half, g->dtype);
+}
+
+int lamnet_branches_backward(const branches_backward_arguments *a) {
+    const branches_sizes *g = &a->sizes;
+    padded_sizes p = padded_of(g);
+    arena weights = {0}, scratch = {0}, sums = {0};
+    take_backward_weights(&weights, g);
+    take_backward(&scratch, p);
+    take_layers(&sums, p);
+    backward_job j = {.a = a, .chunk = ceil_div(ceil_div(g->pixels, MAX_CHUNKS) + MIN_CHUNK, TILE) * TILE};
+    int64_t chunks = ceil_div(g->pixels, j.chunk);
+    int failed = !reserve(&weights) | !reserve_chunks(&j.sums, sums, chunks);
+    if (!failed) {
+        j.weights = take_backward_weights(&weights, g);
+        load_backward_weights(&j.weights, &a->weights, g);
+        failed = parallel(backward_chunk, &j, chunks, scratch, g->threads);
+        sum_chunks(&j.sums);
+        store_grads(&j);
+    }
+    return release(&weights), release(&j.sums.all), failed;
 }

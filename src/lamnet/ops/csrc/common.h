@@ -1,19 +1,14 @@
-/* What every kernel shares: numbers passed from Python, threads, storage types.
-
-   An entry takes the tensors' addresses and one array of int64 that starts with `threads` and `dtype`; arithmetic is
-   float32 whatever the storage (but see gemm.h). Work is cut into items that do not depend on the number of threads, so results do not. */
+/* What every kernel shares: storage types, copies between them and float32, small arithmetic. */
 #pragma once
-#include <stdint.h>
+#include "arguments.h"
 #include <string.h>
 
-enum { FLOAT32, BFLOAT16, FLOAT16 };
+#define LANES 16 /* floats of a vector; every row that is computed on is padded to a multiple of it */
 
-/* Returns 0, or 1 when there is no memory for the scratch. Each thread owns `floats` floats of scratch. */
-typedef void (*work)(const void *job, int64_t item, float *scratch);
-int parallel(work each, const void *job, int64_t items, int64_t floats, int64_t threads);
-
-static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static inline int64_t padded(int64_t n) { return ceil_div(n, LANES) * LANES; }
 
 static inline int64_t size_of(int64_t dtype) { return dtype == FLOAT32 ? 4 : 2; }
 
@@ -39,8 +34,10 @@ static inline uint16_t bfloat16_of(float value) {
     return (uint16_t)((value == value ? rounded : bits | 0x400000) >> 16);
 }
 
-/* Asks for n elements that will be read soon; addresses need not exist. */
-static inline void expect(const void *from, int64_t n, int64_t dtype) {
+enum { AHEAD = 8 }; /* rows that are prefetched before they are read */
+
+/* Of n elements that will be read soon; addresses need not exist. */
+static inline void prefetch(const void *from, int64_t n, int64_t dtype) {
     for (int64_t i = 0; i < n * size_of(dtype); i += 64) __builtin_prefetch((const char *)from + i);
 }
 

@@ -17,12 +17,12 @@ static inline __attribute__((always_inline)) void convolve(float *restrict out, 
     }
 }
 
-static inline void convolve_line(float *out, const float *x, const float *weight, const float *bias,
-        const int64_t *offset, int64_t taps, int64_t pitch, int64_t n) {
+static inline void convolve_line(float *out, const float *x, float_layer l, const int64_t *offset,
+        int64_t taps, int64_t pitch, int64_t n) {
     int64_t p = 0;
-    for (; p + 8 <= n; p += 8) convolve(out + p * pitch, x + p * pitch, weight, bias, offset, taps, pitch, 8);
-    for (; p + 4 <= n; p += 4) convolve(out + p * pitch, x + p * pitch, weight, bias, offset, taps, pitch, 4);
-    for (; p < n; p++) convolve(out + p * pitch, x + p * pitch, weight, bias, offset, taps, pitch, 1);
+    for (; p + 8 <= n; p += 8) convolve(out + p * pitch, x + p * pitch, l.weight, l.bias, offset, taps, pitch, 8);
+    for (; p + 4 <= n; p += 4) convolve(out + p * pitch, x + p * pitch, l.weight, l.bias, offset, taps, pitch, 4);
+    for (; p < n; p++) convolve(out + p * pitch, x + p * pitch, l.weight, l.bias, offset, taps, pitch, 1);
 }
 
 static inline __attribute__((always_inline)) void add_products(float *restrict sums, const float *restrict x,
@@ -38,13 +38,17 @@ static inline __attribute__((always_inline)) void add_products(float *restrict s
     }
 }
 
-/* Adds a line's part of the gradient to sums (taps, pitch) and, below them, to the bias's. */
-static inline void correlate_line(float *sums, const float *x, const float *grad, const int64_t *offset, int64_t taps,
+/* Adds a line's part of the gradient to the sums (taps, pitch) and to the bias's. */
+static inline void correlate_line(float_layer sums, const float *x, const float *grad, const int64_t *offset, int64_t taps,
                                   int64_t pitch, int64_t n) {
     int64_t k = 0;
-    for (; k + 8 <= taps; k += 8) add_products(sums + k * pitch, x, grad, offset + k, n, pitch, 8);
-    for (; k + 3 <= taps; k += 3) add_products(sums + k * pitch, x, grad, offset + k, n, pitch, 3);
-    for (; k < taps; k++) add_products(sums + k * pitch, x, grad, offset + k, n, pitch, 1);
-    for (int64_t p = 0; p < n; p++)
-        for (int64_t c = 0; c < pitch; c++) sums[taps * pitch + c] += grad[p * pitch + c];
+    for (; k + 8 <= taps; k += 8) add_products(sums.weight + k * pitch, x, grad, offset + k, n, pitch, 8);
+    for (; k + 3 <= taps; k += 3) add_products(sums.weight + k * pitch, x, grad, offset + k, n, pitch, 3);
+    for (; k < taps; k++) add_products(sums.weight + k * pitch, x, grad, offset + k, n, pitch, 1);
+    add_rows(sums.bias, grad, n, pitch);
+}
+
+/* Taps (taps, pitch) in reverse order: those of a convolution's gradient by its input. */
+static inline void reverse_taps(float *restrict to, const float *restrict taps, int64_t count, int64_t pitch) {
+    for (int64_t k = 0; k < count; k++) load(to + k * pitch, taps + (count - 1 - k) * pitch, pitch, FLOAT32);
 }

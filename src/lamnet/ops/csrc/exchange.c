@@ -6,28 +6,31 @@
    per channel. */
 #include "fold.h"
 #include "pixel.h"
-#include <stdlib.h>
 
-enum { LEAST_CHUNK = 512, MOST_CHUNKS = 64, TILE = 96 };
+enum { MIN_CHUNK = 512, MAX_CHUNKS = 64, TILE = 96 };
 
-typedef struct { int64_t threads, dtype, batch, pixels, channels, outputs; } geometry; /* pixels: of one image */
+typedef struct { int64_t inputs, outputs; } padded_sizes; /* of the 1x1 */
 
-typedef struct {
-    const geometry *g;
-    const void *c, *s, *grad, *residual;
-    const float *means, *grad_means;
-    void *out, *grad_c, *grad_s;
-    float *weight, *bias;      /* of the 1x1, padded; for the backward as it is stored, and zeros */
-    float *partials;           /* per part: `size` floats */
-    int64_t chunk, chunks, size; /* pixels of a part, how many an image has */
-} job;
+static padded_sizes padded_of(const exchange_sizes *g) {
+    return (padded_sizes){padded(2 * g->channels), padded(g->outputs)};
+}
+
+typedef struct { int64_t pixels, chunks; } cut; /* of an image: pixels of a part, parts */
+
+static cut cut_of(const exchange_sizes *g) {
+    int64_t pixels = ceil_div(g->pixels, MAX_CHUNKS) + MIN_CHUNK;
+    return (cut){pixels, ceil_div(g->pixels, pixels)};
+}
 
 typedef struct { int64_t batch, first, last; } part; /* pixels counted over all images */
 
-static part part_of(const job *j, int64_t item) {
-    int64_t batch = item / j->chunks, from = item % j->chunks * j->chunk, before = batch * j->g->pixels;
-    return (part){batch, before + from, before + least(from + j->chunk, j->g->pixels)};
+static part part_of(const exchange_sizes *g, int64_t item) {
+    cut c = cut_of(g);
+    int64_t batch = item / c.chunks, from = item % c.chunks * c.pixels, before = batch * g->pixels;
+    return (part){batch, before + from, before + min(from + c.pixels, g->pixels)};
 }
+
+static int64_t parts_of(const exchange_sizes *g) { return g->batch * cut_of(g).chunks; }
 
 static float dot(const float *restrict a, const float *restrict b, int64_t n) {
 #pragma clang fp reassociate(on)
@@ -43,28 +46,59 @@ static float mean(const float *a, int64_t n) {
     return sum / (float)n;
 }
 
-static void load_pixel(float *c, float *s, const job *j, int64_t pixel) {
-    const geometry *g = j->g;
-    load(c, at(j->c, pixel * g->channels, g->dtype), g->channels, g->dtype);
-    load(s, at(j->s, pixel * g->channels, g->dtype), g->channels, g->dtype);
+static void load_pixel(float *c, float *s, const void *all_c, const void *all_s, int64_t pixel, const exchange_sizes *g) {
+    load(c, at(all_c, pixel * g->channels, g->dtype), g->channels, g->dtype);
+    load(s, at(all_s, pixel * g->channels, g->dtype), g->channels, g->dtype);
 }
+
+/* The means. */
+
+typedef struct { const exchange_means_arguments *a; partial_sums sums; } means_job;
 
 static void add_pixel(float *restrict sums, const float *restrict s, float r, int64_t n) {
     for (int64_t i = 0; i < n; i++) sums[i] += s[i], sums[n + i] += s[i] * r;
 }
 
-static void means_part(const void *argument, int64_t item, float *c) {
-    const job *j = argument;
-    int64_t n = j->g->channels;
-    part p = part_of(j, item);
-    float *s = c + n, *sums = j->partials + item * j->size;
+static void means_part(const void *argument, int64_t item, arena scratch) {
+    const means_job *j = argument;
+    const exchange_sizes *g = &j->a->sizes;
+    int64_t n = g->channels;
+    arena own = chunk_of(&j->sums, item);
+    float *sums = take(&own, 2 * n), *c = take(&scratch, n), *s = take(&scratch, n);
+    part p = part_of(g, item);
     for (int64_t pixel = p.first; pixel < p.last; pixel++) {
-        load_pixel(c, s, j, pixel);
+        load_pixel(c, s, j->a->c, j->a->s, pixel, g);
         add_pixel(sums, s, mean(c, n), n);
     }
 }
 
+/* to (batch, 2, channels) = scale * the sums of an image's parts, where those of the means stand first, plus `extra`. */
+static void sum_means(float *to, const float *extra, const partial_sums *sums, float scale, const exchange_sizes *g) {
+    int64_t n = 2 * g->channels, chunks = cut_of(g).chunks;
+    for (int64_t b = 0; b < g->batch; b++)
+        for (int64_t i = 0; i < n; i++) {
+            float sum = 0;
+            for (int64_t c = 0; c < chunks; c++) sum += chunk_of(sums, b * chunks + c).base[i];
+            to[b * n + i] = sum * scale + (extra ? extra[b * n + i] : 0);
+        }
+}
+
+int lamnet_exchange_means(const exchange_means_arguments *a) {
+    const exchange_sizes *g = &a->sizes;
+    arena sums = {0}, scratch = {0};
+    take(&sums, 2 * g->channels);
+    take(&scratch, g->channels), take(&scratch, g->channels);
+    means_job j = {.a = a};
+    int failed = !reserve_chunks(&j.sums, sums, parts_of(g));
+    if (!failed) {
+        failed = parallel(means_part, &j, parts_of(g), scratch, g->threads);
+        sum_means(a->means, NULL, &j.sums, 1.0f / (float)g->pixels, g);
+    }
+    return release(&j.sums.all), failed;
+}
+
 /* The gates: one for each channel of s, from the means; and that of a pixel for its c. */
+
 static void channel_gates(float *gates, const float *means, int64_t n) {
     for (int64_t i = 0; i < n; i++) gates[i] = sigmoid(means[n + i]);
 }
@@ -75,33 +109,109 @@ static void apply_gates(float *restrict out, const float *restrict gates, float 
     for (int64_t i = 0; i < n; i++) out[i] *= open, out[n + i] *= gates[i];
 }
 
-static void exchange_pixel(float *out, const float *gates, const float *means, const job *j, int64_t pixel) {
-    int64_t n = j->g->channels;
-    load_pixel(out, out + n, j, pixel);
+static void exchange_pixel(float *out, const float *gates, const float *means, const void *c, const void *s, int64_t pixel,
+                           const exchange_sizes *g) {
+    int64_t n = g->channels;
+    load_pixel(out, out + n, c, s, pixel, g);
     float open = pixel_gate(out, means, n);
     apply_gates(out, gates, open, n);
 }
 
-static void forward_part(const void *argument, int64_t item, float *gates) {
-    const job *j = argument;
-    const geometry *g = j->g;
-    int64_t n = g->channels, deep = padded(2 * n), wide = padded(g->outputs);
-    part p = part_of(j, item);
-    float *z = gates + n, *out = z + TILE * deep;
-    const float *means = j->means + p.batch * 2 * n;
-    channel_gates(gates, means, n);
-    for (; p.first < p.last; p.first += TILE) {
-        int64_t rows = least(TILE, p.last - p.first);
+/* The forward. */
+
+typedef struct { const exchange_arguments *a; float_layer project_out; } forward_job;
+
+typedef struct { float *gates, *z, *out; } forward_scratch;
+
+static forward_scratch take_forward(arena *a, const exchange_sizes *g) {
+    padded_sizes p = padded_of(g);
+    forward_scratch s;
+    s.gates = take(a, g->channels);
+    s.z = take(a, TILE * p.inputs);
+    s.out = take(a, TILE * p.outputs);
+    return s;
+}
+
+static void forward_part(const void *argument, int64_t item, arena scratch) {
+    const forward_job *j = argument;
+    const exchange_arguments *a = j->a;
+    const exchange_sizes *g = &a->sizes;
+    padded_sizes p = padded_of(g);
+    forward_scratch s = take_forward(&scratch, g);
+    part t = part_of(g, item);
+    int64_t n = g->channels;
+    const float *means = a->means + t.batch * 2 * n;
+    channel_gates(s.gates, means, n);
+    for (; t.first < t.last; t.first += TILE) {
+        int64_t rows = min(TILE, t.last - t.first);
         for (int64_t r = 0; r < rows; r++) {
-            exchange_pixel(z + r * deep, gates, means, j, p.first + r);
-            expect(at(j->residual, (p.first + r + 8) * g->outputs, g->dtype), g->outputs, g->dtype);
-            load(out + r * wide, at(j->residual, (p.first + r) * g->outputs, g->dtype), g->outputs, g->dtype);
-            for (int64_t i = 0; i < wide; i++) out[r * wide + i] += j->bias[i];
+            float *out = s.out + r * p.outputs;
+            exchange_pixel(s.z + r * p.inputs, s.gates, means, a->c, a->s, t.first + r, g);
+            prefetch(at(a->residual, (t.first + r + AHEAD) * g->outputs, g->dtype), g->outputs, g->dtype);
+            load(out, at(a->residual, (t.first + r) * g->outputs, g->dtype), g->outputs, g->dtype);
+            for (int64_t i = 0; i < p.outputs; i++) out[i] += j->project_out.bias[i];
         }
-        gemm(out, wide, operand(z, rows, deep, g->dtype), j->weight, wide, NULL, rows, 2 * n);
-        for (int64_t r = 0; r < rows; r++)
-            store(at(j->out, (p.first + r) * g->outputs, g->dtype), out + r * wide, g->outputs, g->dtype);
+        gemm(s.out, p.outputs, operand(s.z, rows, p.inputs, g->dtype), j->project_out.weight, p.outputs, NULL, rows, 2 * n);
+        store_rows(a->out, s.out, t.first, rows, p.outputs, g->outputs, g->dtype);
     }
+}
+
+int lamnet_exchange(const exchange_arguments *a) {
+    const exchange_sizes *g = &a->sizes;
+    int64_t inputs = 2 * g->channels, pitch = padded(g->outputs);
+    arena weights = {0}, scratch = {0};
+    take_layer(&weights, inputs, pitch);
+    take_forward(&scratch, g);
+    if (!reserve(&weights)) return 1;
+    forward_job j = {a, take_layer(&weights, inputs, pitch)};
+    transpose(j.project_out, a->weights.project_out, g->outputs, inputs, g->dtype);
+    fold_factors(j.project_out, pitch, a->weights.scale, g->outputs, inputs, g->dtype);
+    pair_rows(j.project_out.weight, pitch, inputs, g->dtype);
+    int failed = parallel(forward_part, &j, parts_of(g), scratch, g->threads);
+    return release(&weights), failed;
+}
+
+/* The backward. */
+
+typedef struct { float *project_out, *zeros, *grad_scale; } backward_weights; /* as stored, padded; grad_scale: written at the end */
+
+static backward_weights take_backward_weights(arena *a, const exchange_sizes *g) {
+    padded_sizes p = padded_of(g);
+    backward_weights w;
+    w.project_out = take(a, g->outputs * p.inputs);
+    w.zeros = take(a, p.inputs);
+    w.grad_scale = take(a, p.outputs);
+    return w;
+}
+
+typedef struct { float *means; float_layer project_out; } backward_sums;
+
+static backward_sums take_sums(arena *a, const exchange_sizes *g) {
+    padded_sizes p = padded_of(g);
+    backward_sums s;
+    s.means = take(a, 2 * g->channels); /* first: see sum_means */
+    s.project_out = take_layer(a, p.inputs, p.outputs);
+    return s;
+}
+
+typedef struct {
+    const exchange_backward_arguments *a;
+    backward_weights weights;
+    partial_sums sums;
+} backward_job;
+
+typedef struct { float *gates, *c, *s, *z, *grad_z, *room; } backward_scratch;
+
+static backward_scratch take_backward(arena *a, const exchange_sizes *g) {
+    padded_sizes p = padded_of(g);
+    backward_scratch s;
+    s.gates = take(a, g->channels);
+    s.c = take(a, g->channels);
+    s.s = take(a, g->channels);
+    s.z = take(a, TILE * p.inputs);
+    s.grad_z = take(a, TILE * p.inputs);
+    s.room = take(a, TILE * p.outputs);
+    return s;
 }
 
 /* The gradient of a pixel's gated c and s, in place -> that of c and s; the means' is added to sums. */
@@ -116,121 +226,88 @@ static void pixel_backward(float *restrict grad, float *restrict sums, const flo
 }
 
 /* The gradients by fixed means, and the sums that are the means', the bias's and the weight's. */
-static void backward_part(const void *argument, int64_t item, float *gates) {
-    const job *j = argument;
-    const geometry *g = j->g;
-    int64_t n = g->channels, deep = padded(2 * n), wide = padded(g->outputs);
-    part p = part_of(j, item);
-    float *c = gates + n, *s = c + n, *z = s + n, *grad_z = z + TILE * deep, *room = grad_z + TILE * deep;
-    float *sums = j->partials + item * j->size, *bias = sums + 2 * n, *weight = bias + wide;
-    const float *means = j->means + p.batch * 2 * n;
-    int in_place = g->dtype == FLOAT32 && wide == g->outputs;
-    channel_gates(gates, means, n);
-    for (; p.first < p.last; p.first += TILE) {
-        int64_t rows = least(TILE, p.last - p.first);
-        for (int64_t r = 0; r < rows; r++) exchange_pixel(z + r * deep, gates, means, j, p.first + r);
-        float *grad = in_place ? (float *)j->grad + p.first * wide : room;
-        if (!in_place) load_rows(grad, wide, j->grad, p.first, rows, g->outputs, g->outputs, g->dtype);
-        gemm(grad_z, deep, (rows_of){grad, wide, 1}, j->weight, deep, j->bias, rows, g->outputs);
-        gemm(weight, wide, (rows_of){z, 1, deep}, grad, wide, NULL, 2 * n, rows);
-        add_rows(bias, grad, rows, wide);
+static void backward_part(const void *argument, int64_t item, arena scratch) {
+    const backward_job *j = argument;
+    const exchange_backward_arguments *a = j->a;
+    const exchange_sizes *g = &a->sizes;
+    padded_sizes p = padded_of(g);
+    backward_scratch s = take_backward(&scratch, g);
+    arena own = chunk_of(&j->sums, item);
+    backward_sums sums = take_sums(&own, g);
+    part t = part_of(g, item);
+    int64_t n = g->channels;
+    const float *means = a->means + t.batch * 2 * n;
+    int in_place = g->dtype == FLOAT32 && p.outputs == g->outputs;
+    channel_gates(s.gates, means, n);
+    for (; t.first < t.last; t.first += TILE) {
+        int64_t rows = min(TILE, t.last - t.first);
+        for (int64_t r = 0; r < rows; r++) exchange_pixel(s.z + r * p.inputs, s.gates, means, a->c, a->s, t.first + r, g);
+        float *grad = in_place ? (float *)a->grad + t.first * p.outputs : s.room;
+        if (!in_place) load_rows(grad, p.outputs, a->grad, t.first, rows, g->outputs, g->dtype);
+        gemm(s.grad_z, p.inputs, (rows_of){grad, p.outputs, 1}, j->weights.project_out, p.inputs, j->weights.zeros, rows,
+             g->outputs);
+        gemm(sums.project_out.weight, p.outputs, (rows_of){s.z, 1, p.inputs}, grad, p.outputs, NULL, 2 * n, rows);
+        add_rows(sums.project_out.bias, grad, rows, p.outputs);
         for (int64_t r = 0; r < rows; r++) {
-            float *gz = grad_z + r * deep;
-            load_pixel(c, s, j, p.first + r);
-            float open = pixel_gate(c, means, n), slope = dot(gz, c, n) * open * (1.0f - open) / (float)n;
-            pixel_backward(gz, sums, c, s, gates, means, open, slope, n);
-            store(at(j->grad_c, (p.first + r) * n, g->dtype), gz, n, g->dtype);
-            store(at(j->grad_s, (p.first + r) * n, g->dtype), gz + n, n, g->dtype);
+            float *grad_z = s.grad_z + r * p.inputs;
+            load_pixel(s.c, s.s, a->c, a->s, t.first + r, g);
+            float open = pixel_gate(s.c, means, n), slope = dot(grad_z, s.c, n) * open * (1.0f - open) / (float)n;
+            pixel_backward(grad_z, sums.means, s.c, s.s, s.gates, means, open, slope, n);
+            store(at(a->grad_c, (t.first + r) * n, g->dtype), grad_z, n, g->dtype);
+            store(at(a->grad_s, (t.first + r) * n, g->dtype), grad_z + n, n, g->dtype);
         }
     }
 }
 
 /* Adds what reaches c and s through the means, where those are the image's own. */
-static void means_backward_part(const void *argument, int64_t item, float *c) {
-    const job *j = argument;
-    const geometry *g = j->g;
+static void means_backward_part(const void *argument, int64_t item, arena scratch) {
+    const exchange_backward_arguments *a = ((const backward_job *)argument)->a;
+    const exchange_sizes *g = &a->sizes;
     int64_t n = g->channels;
-    part p = part_of(j, item);
-    float *s = c + n, scale = 1.0f / (float)g->pixels;
-    const float *grad = j->grad_means + p.batch * 2 * n;
-    for (int64_t pixel = p.first; pixel < p.last; pixel++) {
-        load_pixel(c, s, j, pixel);
+    backward_scratch room = take_backward(&scratch, g);
+    float *c = room.c, *s = room.s, scale = 1.0f / (float)g->pixels;
+    part t = part_of(g, item);
+    const float *grad = a->grad_means + t.batch * 2 * n;
+    for (int64_t pixel = t.first; pixel < t.last; pixel++) {
+        load_pixel(c, s, a->c, a->s, pixel, g);
         float r = mean(c, n), share = dot(s, grad + n, n) * scale / (float)n;
         for (int64_t i = 0; i < n; i++) c[i] = share, s[i] = (grad[i] + r * grad[n + i]) * scale;
-        add(c, at(j->grad_c, pixel * n, g->dtype), n, g->dtype);
-        add(s, at(j->grad_s, pixel * n, g->dtype), n, g->dtype);
-        store(at(j->grad_c, pixel * n, g->dtype), c, n, g->dtype);
-        store(at(j->grad_s, pixel * n, g->dtype), s, n, g->dtype);
+        add(c, at(a->grad_c, pixel * n, g->dtype), n, g->dtype);
+        add(s, at(a->grad_s, pixel * n, g->dtype), n, g->dtype);
+        store(at(a->grad_c, pixel * n, g->dtype), c, n, g->dtype);
+        store(at(a->grad_s, pixel * n, g->dtype), s, n, g->dtype);
     }
 }
 
-static int run_parts(const job *j, work each) {
-    int64_t deep = padded(2 * j->g->channels), wide = padded(j->g->outputs);
-    return parallel(each, j, j->g->batch * j->chunks, 3 * j->g->channels + TILE * (2 * deep + wide), j->g->threads);
+static void store_grads(const backward_job *j) {
+    const exchange_sizes *g = &j->a->sizes;
+    const exchange_weights *w = &j->a->weights, *grads = &j->a->grads;
+    int64_t inputs = 2 * g->channels, pitch = padded(g->outputs);
+    arena all = chunk_of(&j->sums, 0);
+    float_layer sums = take_sums(&all, g).project_out;
+    unfold_factors(sums, pitch, j->weights.grad_scale, w->project_out, w->scale, g->outputs, inputs, g->dtype);
+    store_transposed(grads->project_out, sums, g->outputs, inputs, pitch, g->dtype);
+    store(grads->scale, j->weights.grad_scale, g->outputs, g->dtype);
 }
 
-/* Cuts the images into parts, each with room for `size` sums. */
-static int cut(job *j, int64_t size) {
-    j->size = size;
-    j->chunk = ceil_div(j->g->pixels, MOST_CHUNKS) + LEAST_CHUNK;
-    j->chunks = ceil_div(j->g->pixels, j->chunk);
-    return size && !(j->partials = calloc((size_t)((j->g->batch * j->chunks + 1) * size), sizeof(float)));
-}
-
-/* to (batch, 2, channels) = start or zero + the parts' sums. */
-static void sum_means(float *to, const float *start, const job *j, float scale) {
-    int64_t size = 2 * j->g->channels;
-    for (int64_t b = 0; b < j->g->batch; b++)
-        for (int64_t i = 0; i < size; i++) {
-            float sum = 0;
-            for (int64_t c = 0; c < j->chunks; c++) sum += j->partials[(b * j->chunks + c) * j->size + i];
-            to[b * size + i] = sum * scale + (start ? start[b * size + i] : 0);
-        }
-}
-
-/* data: c, s -> means */
-int lamnet_exchange_means(void *const *data, const int64_t *numbers) {
-    job j = {.g = (const geometry *)numbers, .c = data[0], .s = data[1]};
-    if (cut(&j, 2 * j.g->channels)) return 1;
-    int failed = run_parts(&j, means_part);
-    sum_means(data[2], NULL, &j, 1.0f / (float)j.g->pixels);
-    return free(j.partials), failed;
-}
-
-/* data: c, s, means, weight and bias of the 1x1, factors of its outputs, residual -> out */
-int lamnet_exchange(void *const *data, const int64_t *numbers) {
-    const geometry *g = (const geometry *)numbers;
-    job j = {.g = g, .c = data[0], .s = data[1], .means = data[2], .residual = data[6], .out = data[7]};
-    int64_t inputs = 2 * g->channels, wide = padded(g->outputs);
-    j.weight = calloc((size_t)((inputs + 1) * wide), sizeof(float));
-    if (!j.weight) return 1;
-    j.bias = transposed(j.weight, data[3], data[4], g->outputs, inputs, g->dtype);
-    fold_factors(j.weight, j.bias, wide, data[5], g->outputs, inputs, g->dtype);
-    pair_rows(j.weight, wide, inputs, g->dtype);
-    int failed = cut(&j, 0) || run_parts(&j, forward_part);
-    return free(j.weight), failed;
-}
-
-/* data: grad, c, s, means, weight, bias, factors, gradient of the means or NULL -> grad_c, grad_s, grad_means and the
-   gradients of weight, bias and factors; the last of the numbers: whether the means are the image's own, so that their
-   gradient goes on to c and s */
-int lamnet_exchange_backward(void *const *data, const int64_t *numbers) {
-    const geometry *g = (const geometry *)numbers;
-    int64_t own = numbers[sizeof(geometry) / sizeof(int64_t)], inputs = 2 * g->channels, outputs = g->outputs;
-    int64_t deep = padded(inputs), wide = padded(outputs), size = inputs + wide + deep * wide;
-    job j = {.g = g, .grad = data[0], .c = data[1], .s = data[2], .means = data[3], .grad_c = data[8], .grad_s = data[9],
-             .grad_means = data[10], .weight = calloc((size_t)((outputs + 1) * deep + wide), sizeof(float))};
-    if (!j.weight || cut(&j, size)) return free(j.weight), 1;
-    j.bias = as_stored(j.weight, data[4], outputs, inputs, deep, g->dtype);
-    scale_rows(j.weight, data[6], outputs, inputs, deep, g->dtype);
-    int failed = run_parts(&j, backward_part);
-    sum_means(data[10], data[7], &j, 1);
-    float *sums = j.partials, *bias = sums + inputs, *weight = bias + wide, *factors = j.bias + deep;
-    for (int64_t p = 1; p < g->batch * j.chunks; p++)
-        for (int64_t i = inputs; i < size; i++) sums[i] += sums[p * size + i];
-    unfold_factors(weight, bias, wide, factors, data[4], data[5], data[6], outputs, inputs, g->dtype);
-    store_transposed(data[11], data[12], weight, bias, outputs, inputs, wide, g->dtype);
-    store(data[13], factors, outputs, g->dtype);
-    if (own && !failed) failed = run_parts(&j, means_backward_part);
-    return free(j.weight), free(j.partials), failed;
+int lamnet_exchange_backward(const exchange_backward_arguments *a) {
+    const exchange_sizes *g = &a->sizes;
+    padded_sizes p = padded_of(g);
+    arena weights = {0}, scratch = {0}, sums = {0};
+    take_backward_weights(&weights, g);
+    take_backward(&scratch, g);
+    take_sums(&sums, g);
+    backward_job j = {.a = a};
+    int failed = !reserve(&weights) | !reserve_chunks(&j.sums, sums, parts_of(g));
+    if (!failed) {
+        j.weights = take_backward_weights(&weights, g);
+        load_stored(j.weights.project_out, a->weights.project_out.weight, g->outputs, 2 * g->channels, p.inputs, g->dtype);
+        scale_rows(j.weights.project_out, a->weights.scale, g->outputs, 2 * g->channels, p.inputs, g->dtype);
+        failed = parallel(backward_part, &j, parts_of(g), scratch, g->threads);
+        sum_means(a->grad_means, a->grad_extra, &j.sums, 1, g);
+        sum_chunks(&j.sums);
+        store_grads(&j);
+        if (a->own_means && !failed) failed = parallel(means_backward_part, &j, parts_of(g), scratch, g->threads);
+    }
+    return release(&weights), release(&j.sums.all), failed;
 }

@@ -3,20 +3,17 @@
    x[r][i] is x[r * row + i * step]; `columns` is a multiple of LANES; start is one row, or NULL to add to what is there.
    Where the processor multiplies pairs of bfloat16, each number of x and w may be such a pair, two steps of the depth. */
 #pragma once
-#include "common.h"
+#include "arena.h"
 #ifdef __AVX512BF16__
 #include <immintrin.h>
 #endif
 
-#define LANES 16
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4)));
 #ifdef __AVX512F__
-enum { WIDE = 4 }; /* vectors of columns that stay in registers for 6 rows */
+enum { VECTORS = 4 }; /* vectors of columns that stay in registers for 6 rows */
 #else
-enum { WIDE = 1 };
+enum { VECTORS = 1 };
 #endif
-
-static inline int64_t padded(int64_t n) { return ceil_div(n, LANES) * LANES; }
 
 typedef struct { const float *x; int64_t row, step; int pairs; } rows_of;
 
@@ -28,26 +25,26 @@ static inline __attribute__((always_inline)) vec plus_product(vec sum, float a, 
 }
 
 static inline __attribute__((always_inline)) void gemm_block(float *out, int64_t pitch, rows_of a, const float *w,
-        int64_t columns, const float *start, int64_t depth, const int rows, const int wide, const int pairs) {
-    vec sum[6][WIDE];
+        int64_t columns, const float *start, int64_t depth, const int rows, const int vectors, const int pairs) {
+    vec sum[6][VECTORS];
     for (int r = 0; r < rows; r++)
-        for (int v = 0; v < wide; v++) sum[r][v] = *(const vec *)((start ? start : out + r * pitch) + v * LANES);
+        for (int v = 0; v < vectors; v++) sum[r][v] = *(const vec *)((start ? start : out + r * pitch) + v * LANES);
     for (int64_t i = 0; i < depth; i++) {
-        vec c[WIDE];
-        for (int v = 0; v < wide; v++) c[v] = *(const vec *)(w + i * columns + v * LANES);
+        vec c[VECTORS];
+        for (int v = 0; v < vectors; v++) c[v] = *(const vec *)(w + i * columns + v * LANES);
         for (int r = 0; r < rows; r++)
-            for (int v = 0; v < wide; v++) sum[r][v] = plus_product(sum[r][v], a.x[r * a.row + i * a.step], c[v], pairs);
+            for (int v = 0; v < vectors; v++) sum[r][v] = plus_product(sum[r][v], a.x[r * a.row + i * a.step], c[v], pairs);
     }
     for (int r = 0; r < rows; r++)
-        for (int v = 0; v < wide; v++) *(vec *)(out + r * pitch + v * LANES) = sum[r][v];
+        for (int v = 0; v < vectors; v++) *(vec *)(out + r * pitch + v * LANES) = sum[r][v];
 }
 
 static inline __attribute__((always_inline)) void gemm_columns(float *out, int64_t pitch, rows_of a, const float *w,
-        int64_t columns, const float *start, int64_t rows, int64_t depth, const int wide, const int pairs) {
+        int64_t columns, const float *start, int64_t rows, int64_t depth, const int vectors, const int pairs) {
     int64_t r = 0;
-    for (; r + 6 <= rows; r += 6, a.x += 6 * a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 6, wide, pairs);
-    for (; r + 2 <= rows; r += 2, a.x += 2 * a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 2, wide, pairs);
-    for (; r < rows; r++, a.x += a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 1, wide, pairs);
+    for (; r + 6 <= rows; r += 6, a.x += 6 * a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 6, vectors, pairs);
+    for (; r + 2 <= rows; r += 2, a.x += 2 * a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 2, vectors, pairs);
+    for (; r < rows; r++, a.x += a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 1, vectors, pairs);
 }
 
 void gemm(float *out, int64_t pitch, rows_of a, const float *w, int64_t columns, const float *start, int64_t rows,
@@ -75,13 +72,12 @@ static inline rows_of operand(float *x, int64_t rows, int64_t pitch, int64_t dty
     return (rows_of){x, pitch, 1, in_pairs(dtype)};
 }
 
-/* (rows, columns) as stored -> (columns, padded rows), and a bias below it. */
-static inline float *transposed(float *to, const void *weight, const void *bias, int64_t rows, int64_t columns, int64_t dtype) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < columns; c++)
-            load(to + c * padded(rows) + r, at(weight, r * columns + c, dtype), 1, dtype);
-    load(to + columns * padded(rows), bias, rows, dtype);
-    return to + columns * padded(rows);
+/* A layer (outputs, inputs) as stored -> as gemm takes it. */
+static inline void transpose(float_layer to, layer from, int64_t outputs, int64_t inputs, int64_t dtype) {
+    for (int64_t o = 0; o < outputs; o++)
+        for (int64_t i = 0; i < inputs; i++)
+            load(to.weight + i * padded(outputs) + o, at(from.weight, o * inputs + i, dtype), 1, dtype);
+    load(to.bias, from.bias, outputs, dtype);
 }
 
 /* A weight (depth, columns) as gemm takes it for an `operand` of this dtype, in place. */
@@ -94,17 +90,16 @@ static inline void pair_rows(float *w, int64_t columns, int64_t depth, int64_t d
 }
 
 /* Rows as stored, padded to `pitch`. */
-static inline float *as_stored(float *to, const void *weight, int64_t rows, int64_t columns, int64_t pitch, int64_t dtype) {
+static inline void load_stored(float *to, const void *weight, int64_t rows, int64_t columns, int64_t pitch, int64_t dtype) {
     for (int64_t r = 0; r < rows; r++) load(to + r * pitch, at(weight, r * columns, dtype), columns, dtype);
-    return to + rows * pitch;
 }
 
-/* Sums (columns, pitch) and a bias's -> a gradient (rows, columns) as stored, and the bias's. */
-static inline void store_transposed(void *weight, void *bias, const float *sums, const float *bias_sums, int64_t rows,
-                             int64_t columns, int64_t pitch, int64_t dtype) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < columns; c++) store(at(weight, r * columns + c, dtype), sums + c * pitch + r, 1, dtype);
-    store(bias, bias_sums, rows, dtype);
+/* The sums of a layer's gradients, (inputs, pitch) -> as stored. */
+static inline void store_transposed(layer to, float_layer sums, int64_t outputs, int64_t inputs, int64_t pitch, int64_t dtype) {
+    for (int64_t o = 0; o < outputs; o++)
+        for (int64_t i = 0; i < inputs; i++)
+            store(at(to.weight, o * inputs + i, dtype), sums.weight + i * pitch + o, 1, dtype);
+    store(to.bias, sums.bias, outputs, dtype);
 }
 
 /* to (pitch) plus the rows, each a pixel's: the sum that a bias's gradient is. */

@@ -1,9 +1,9 @@
 /* Threads come from the pool that PyTorch already runs: its OpenMP entry point is handed over by Python. */
-#include "common.h"
+#include "arena.h"
 #include <stdlib.h>
 
 typedef void (*fork_join)(void (*body)(void *), void *argument, unsigned threads, unsigned flags);
-static fork_join pool; /* GOMP_parallel, or NULL: then everything runs on the calling thread */
+static fork_join pool; /* GOMP_parallel, or NULL */
 
 void lamnet_set_pool(void *gomp_parallel) { pool = (fork_join)gomp_parallel; }
 
@@ -16,7 +16,7 @@ typedef struct {
 
 static void run(void *argument) {
     team *t = argument;
-    float *mine = t->scratch + __atomic_fetch_add(&t->slots, 1, __ATOMIC_RELAXED) * t->floats;
+    arena mine = {.base = t->scratch + __atomic_fetch_add(&t->slots, 1, __ATOMIC_RELAXED) * t->floats};
     for (;;) {
         int64_t item = __atomic_fetch_add(&t->next, 1, __ATOMIC_RELAXED);
         if (item >= t->items) return;
@@ -24,16 +24,15 @@ static void run(void *argument) {
     }
 }
 
-int parallel(work each, const void *job, int64_t items, int64_t floats, int64_t threads) {
+int parallel(work each, const void *job, int64_t items, arena scratch, int64_t threads) {
     if (!pool || items < 2) threads = 1;
-    threads = least(threads, items);
+    threads = min(threads, items);
     if (threads < 1) return 0;
-    floats = ceil_div(floats, 16) * 16;
-    float *scratch = aligned_alloc(64, (size_t)(threads * floats + 16) * sizeof(float));
-    if (!scratch) return 1;
-    team t = {each, job, scratch, items, floats, 0, 0};
+    float *floats = aligned_alloc(64, (size_t)(threads * scratch.taken + LANES) * sizeof(float));
+    if (!floats) return 1;
+    team t = {each, job, floats, items, scratch.taken, 0, 0};
     if (threads == 1) run(&t);
     else pool(run, &t, (unsigned)threads, 0);
-    free(scratch);
+    free(floats);
     return 0;
 }

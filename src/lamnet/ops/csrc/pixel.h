@@ -2,13 +2,18 @@
 #pragma once
 #include "vecmath.h"
 
-static inline void load_rows(float *to, int64_t pitch, const void *from, int64_t first, int64_t rows, int64_t from_pitch,
-                      int64_t n, int64_t dtype) {
+/* Rows of n from `first` on, padded with zeros. */
+static inline void load_rows(float *to, int64_t pitch, const void *from, int64_t first, int64_t rows, int64_t n, int64_t dtype) {
     for (int64_t r = 0; r < rows; r++) {
-        expect(at(from, (first + r + 8) * from_pitch, dtype), n, dtype);
-        load(to + r * pitch, at(from, (first + r) * from_pitch, dtype), n, dtype);
+        prefetch(at(from, (first + r + AHEAD) * n, dtype), n, dtype);
+        load(to + r * pitch, at(from, (first + r) * n, dtype), n, dtype);
         for (int64_t i = n; i < pitch; i++) to[r * pitch + i] = 0;
     }
+}
+
+/* The first n of each row to rows of n from `first` on. */
+static inline void store_rows(void *to, const float *from, int64_t first, int64_t rows, int64_t pitch, int64_t n, int64_t dtype) {
+    for (int64_t r = 0; r < rows; r++) store(at(to, (first + r) * n, dtype), from + r * pitch, n, dtype);
 }
 
 /* (x - mean) / deviation in place; returns 1 / deviation. */

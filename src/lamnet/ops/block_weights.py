@@ -1,0 +1,142 @@
+"""What a block has learned, by name: the order in which it is handed over, the shapes, the parts that the kernels take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lamnet.base.errors import BadArgumentError
+from lamnet.ops.arguments import BranchesWeights, ExchangeWeights, FeedForwardWeights, FocalWeights, Layer
+from lamnet.ops.native import check, check_image
+from lamnet.ops.window import Window
+
+LANES = 16  # csrc/common.h's: the kernels of focal attention take multiples of it
+
+
+class BlockWeights(NamedTuple):
+    """The weights of a block, or their gradients, in the order in which an operator takes them."""
+
+    mixer_norm_weight: Tensor
+    mixer_norm_bias: Tensor
+    mixer_in_weight: Tensor
+    mixer_in_bias: Tensor
+    channel_in_weight: Tensor
+    channel_in_bias: Tensor
+    channel_out_weight: Tensor
+    channel_out_bias: Tensor
+    horizontal_depthwise_weight: Tensor
+    horizontal_depthwise_bias: Tensor
+    horizontal_weight: Tensor
+    horizontal_bias: Tensor
+    vertical_depthwise_weight: Tensor
+    vertical_depthwise_bias: Tensor
+    vertical_weight: Tensor
+    vertical_bias: Tensor
+    mixer_out_weight: Tensor
+    mixer_out_bias: Tensor
+    mixer_scale: Tensor
+    ffn_norm_weight: Tensor
+    ffn_norm_bias: Tensor
+    ffn_in_weight: Tensor
+    ffn_in_bias: Tensor
+    ffn_depthwise_weight: Tensor
+    ffn_depthwise_bias: Tensor
+    ffn_out_weight: Tensor
+    ffn_out_bias: Tensor
+    ffn_scale: Tensor
+
+    @property
+    def narrow(self) -> int:
+        """The channels that the channel branch's relu sees."""
+        return self.channel_in_weight.shape[0]
+
+    @property
+    def gates(self) -> int:
+        """heads*K, the weights of a pixel's focal attention."""
+        return self.horizontal_weight.shape[0]
+
+    @property
+    def hidden(self) -> int:
+        """The hidden channels of the feed-forward, both halves."""
+        return self.ffn_in_weight.shape[0]
+
+    def branches(self) -> BranchesWeights:
+        return BranchesWeights(
+            norm=Layer(weight=self.mixer_norm_weight, bias=self.mixer_norm_bias),
+            project_in=Layer(weight=self.mixer_in_weight, bias=self.mixer_in_bias),
+            channel_in=Layer(weight=self.channel_in_weight, bias=self.channel_in_bias),
+            channel_out=Layer(weight=self.channel_out_weight, bias=self.channel_out_bias),
+        )
+
+    def horizontal(self) -> FocalWeights:
+        return FocalWeights(
+            depthwise=Layer(weight=self.horizontal_depthwise_weight, bias=self.horizontal_depthwise_bias),
+            project=Layer(weight=self.horizontal_weight, bias=self.horizontal_bias),
+        )
+
+    def vertical(self) -> FocalWeights:
+        return FocalWeights(
+            depthwise=Layer(weight=self.vertical_depthwise_weight, bias=self.vertical_depthwise_bias),
+            project=Layer(weight=self.vertical_weight, bias=self.vertical_bias),
+        )
+
+    def exchange(self) -> ExchangeWeights:
+        return ExchangeWeights(
+            project_out=Layer(weight=self.mixer_out_weight, bias=self.mixer_out_bias), scale=self.mixer_scale
+        )
+
+    def feed_forward(self) -> FeedForwardWeights:
+        return FeedForwardWeights(
+            norm=Layer(weight=self.ffn_norm_weight, bias=self.ffn_norm_bias),
+            project_in=Layer(weight=self.ffn_in_weight, bias=self.ffn_in_bias),
+            depthwise=Layer(weight=self.ffn_depthwise_weight, bias=self.ffn_depthwise_bias),
+            project_out=Layer(weight=self.ffn_out_weight, bias=self.ffn_out_bias),
+            scale=self.ffn_scale,
+        )
+
+
+def weights_for(x: Tensor, weights: Sequence[Tensor], window: Window) -> BlockWeights:
+    """The weights as the kernels take them for an image x (B, H, W, C): contiguous, in x's dtype, everything checked.
+
+    Raises:
+        BadArgumentError: x or one of the weights does not fit; names it, expected and got.
+    """
+    check_image("x", x)
+    channels = x.shape[3]
+    if channels % (2 * LANES):
+        raise BadArgumentError(f"x: expected a multiple of {2 * LANES} channels, got {channels}")
+    if len(weights) != len(BlockWeights._fields):
+        raise BadArgumentError(f"weights: expected {len(BlockWeights._fields)} tensors, got {len(weights)}")
+    given = BlockWeights(*weights)
+    for name, weight, shape in zip(given._fields, given, _shapes(channels, given, window), strict=True):
+        check(name, weight, shape, torch.float32 if weight.dtype == torch.float32 else x.dtype)
+    return BlockWeights(*(in_dtype(weight, x.dtype).contiguous() for weight in given))
+
+
+def in_dtype(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """The tensor in that dtype, without a call where it is: there are many, and small."""
+    return tensor if tensor.dtype == dtype else tensor.to(dtype)
+
+
+def _shapes(channels: int, weights: BlockWeights, window: Window) -> list[tuple[int, ...]]:
+    """What the weights' shapes have to be; the numbers that the channels do not say are taken from the weights."""
+    half, narrow, gates, hidden = channels // 2, weights.narrow, weights.gates, weights.hidden
+    if hidden % 2:
+        raise BadArgumentError(f"ffn_in_weight: expected an even number of outputs, got {hidden}")
+    if gates == 0 or gates % window.taps or half % (gates // window.taps):
+        raise BadArgumentError(
+            f"horizontal_weight: expected heads*{window.taps} outputs with heads dividing {half}, got {gates}"
+        )
+    project = (gates, half), (gates,)
+    return [
+        *((channels,), (channels,), (channels, channels), (channels,)),
+        *((narrow, half), (narrow,), (half, narrow), (half,)),
+        *((half, 1, 1, window.span), (half,), *project),
+        *((half, 1, window.span, 1), (half,), *project),
+        *((channels, channels), (channels,), (channels,)),
+        *((channels,), (channels,), (hidden, channels), (hidden,)),
+        *((hidden, 1, 3, 3), (hidden,), (channels, hidden), (channels,), (channels,)),
+    ]

@@ -1,0 +1,219 @@
+#include "attention.h"
+
+tiling tiling_of(const attention_sizes *g, strided value) {
+    if (!g->batch || !g->axis || !g->across) return (tiling){0};
+    int contiguous_across = value.across < value.along; /* then tiles are wider, to read whole cache lines */
+    tiling all = {.width = min(g->across, contiguous_across ? 4 : 1), .rows = min(g->axis, contiguous_across ? 64 : 128)};
+    all.count = g->batch * ceil_div(g->axis, all.rows) * ceil_div(g->across, all.width);
+    return all;
+}
+
+tile tile_of(const attention_sizes *g, tiling all, int64_t item) {
+    int64_t along = ceil_div(g->axis, all.rows), across = ceil_div(g->across, all.width);
+    tile t = {item / (along * across), item % along * all.rows, 0, item / along % across * all.width, 0};
+    t.rows = min(all.rows, g->axis - t.first);
+    t.width = min(all.width, g->across - t.across);
+    return t;
+}
+
+void gather(float *to, strided from, const attention_sizes *g, tile t, int64_t halo, int64_t channels) {
+    int64_t row = t.width * channels;
+    for (int64_t i = -halo; i < t.rows + halo; i++, to += row) {
+        int64_t along = t.first + i;
+        if (along < 0 || along >= g->axis) {
+            memset(to, 0, (size_t)row * sizeof(float));
+            continue;
+        }
+        int64_t start = t.batch * from.batch + along * from.along + t.across * from.across;
+        for (int64_t x = 0; x < t.width; x++) {
+            int64_t pixel = start + x * from.across; /* rows are far apart in memory, hence the prefetch */
+            prefetch(at(from.data, pixel + AHEAD * from.along, g->dtype), channels, g->dtype);
+            load(to + x * channels, at(from.data, pixel, g->dtype), channels, g->dtype);
+        }
+    }
+}
+
+/* Which element of a contiguous image is the first channel of a tile's pixel. */
+static int64_t element_of(const attention_sizes *g, tile t, int64_t row, int64_t x, int64_t channels) {
+    int64_t across = g->step == 1 ? g->axis : 1;
+    return (t.batch * g->axis * g->across + (t.first + row) * g->step + (t.across + x) * across) * channels;
+}
+
+void scatter(void *to, const float *from, int64_t pitch, const attention_sizes *g, tile t, int64_t channels) {
+    for (int64_t i = 0; i < t.rows; i++)
+        for (int64_t x = 0; x < t.width; x++, from += pitch)
+            store(at(to, element_of(g, t, i, x, channels), g->dtype), from, channels, g->dtype);
+}
+
+float *gather_means(float *tables, float *plain, strided value, const attention_sizes *g, tile t) {
+    int64_t row = t.width * g->channels, rows = t.rows + 2 * g->window.reach;
+    for (int64_t i = 0; i < g->window.tables; i++)
+        if (g->window.lengths[i] == 1) plain = tables + i * rows * row;
+    gather(plain, value, g, t, g->window.reach, g->channels);
+    for (int64_t i = 0; i < g->window.tables; i++) {
+        int64_t length = g->window.lengths[i], n = (rows - length + 1) * row;
+        if (length == 1) continue;
+        float *restrict mean = tables + i * rows * row, scale = 1.0f / (float)length;
+        int64_t k = length % 2 ? 1 : 2;
+        if (k == 1)
+            for (int64_t e = 0; e < n; e++) mean[e] = plain[e] * scale;
+        else
+            for (int64_t e = 0; e < n; e++) mean[e] = (plain[e] + plain[e + row]) * scale;
+        for (; k < length; k += 2)
+            for (int64_t e = 0; e < n; e++) mean[e] += (plain[e + k * row] + plain[e + (k + 1) * row]) * scale;
+    }
+    return plain;
+}
+
+/* Four heads of four or eight channels have vector code of their own. */
+static int is_fast(const attention_sizes *g) {
+    return g->heads == 4 && (g->channels == 16 || g->channels == 32);
+}
+
+/* out[c] = scale * sum over the taps of the weight of c's head times x[c], each read at the tap's offset. */
+static inline __attribute__((always_inline)) void weigh(float *restrict out, const float *restrict x,
+        const float *restrict weight, const int64_t *restrict at_x, const int64_t *restrict at_weight, int64_t taps,
+        float scale, const attention_sizes *g) {
+    if (is_fast(g) && g->channels == 32) {
+        vec low = {0}, high = {0};
+        for (int64_t k = 0; k < taps; k++) {
+            four w = *(const four *)(weight + at_weight[k]);
+            const float *from = x + at_x[k];
+            low += __builtin_shufflevector(w, w, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1) * *(const vec *)from;
+            high += __builtin_shufflevector(w, w, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3) * *(const vec *)(from + 16);
+        }
+        *(vec *)out = low * scale;
+        *(vec *)(out + 16) = high * scale;
+        return;
+    }
+    if (is_fast(g)) {
+        vec sum = {0};
+        for (int64_t k = 0; k < taps; k++) {
+            four w = *(const four *)(weight + at_weight[k]);
+            sum += __builtin_shufflevector(w, w, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3) * *(const vec *)(x + at_x[k]);
+        }
+        *(vec *)out = sum * scale;
+        return;
+    }
+    int64_t per_head = g->channels / g->heads, step = per_head % 4 ? 1 : 4;
+    for (int64_t h = 0; h < g->heads; h++)
+        for (int64_t c = h * per_head; c < (h + 1) * per_head; c += step) {
+            float sum[4] = {0};
+            for (int64_t k = 0; k < taps; k++)
+                for (int64_t i = 0; i < step; i++) sum[i] += weight[h + at_weight[k]] * x[at_x[k] + c + i];
+            for (int64_t i = 0; i < step; i++) out[c + i] = sum[i] * scale;
+        }
+}
+
+/* Where each tap's mean stands in the tables, counted from a pixel's place in them. */
+static void tap_offsets(int64_t *offset, const attention_sizes *g, tile t) {
+    int64_t row = t.width * g->channels, plane = plane_of(g, t.rows, t.width);
+    for (int64_t k = 0; k < g->window.taps; k++)
+        offset[k] = g->window.table[k] * plane + (g->window.reach + g->window.starts[k]) * row;
+}
+
+void attend(void *out, const attention_sizes *g, tile t, const float *tables, const float *weight, int64_t pitch, float *pixel) {
+    int64_t offset[g->window.taps], tap[g->window.taps];
+    tap_offsets(offset, g, t);
+    for (int64_t k = 0; k < g->window.taps; k++) tap[k] = k * g->heads;
+    for (int64_t i = 0; i < t.rows; i++)
+        for (int64_t x = 0; x < t.width; x++, tables += g->channels, weight += pitch) {
+            weigh(pixel, tables, weight, offset, tap, g->window.taps, 1, g);
+            store(at(out, element_of(g, t, i, x, g->channels), g->dtype), pixel, g->channels, g->dtype);
+        }
+}
+
+/* Lanes 4h .. 4h+3 of lane group h of each of four vectors added up: lane 4h + i is vector i's sum. */
+static inline vec sums_of_fours(const vec *v) {
+    vec pair[2];
+    for (int i = 0; i < 2; i++)
+        pair[i] = __builtin_shufflevector(v[2 * i], v[2 * i + 1], 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29) +
+                  __builtin_shufflevector(v[2 * i], v[2 * i + 1], 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+    return __builtin_shufflevector(pair[0], pair[1], 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
+           __builtin_shufflevector(pair[0], pair[1], 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+}
+
+/* out[k, h] = <grad, tap k's means> over the channels of head h. */
+static void correlate_any(float *restrict out, const float *restrict tables, const float *restrict grad,
+                          const int64_t *restrict offset, const attention_sizes *g) {
+    int64_t per_head = g->channels / g->heads;
+    for (int64_t k = 0; k < g->window.taps; k++)
+        for (int64_t h = 0; h < g->heads; h++) {
+#pragma clang fp reassociate(on)
+            float sum = 0;
+            for (int64_t c = h * per_head; c < (h + 1) * per_head; c++) sum += grad[c] * tables[offset[k] + c];
+            out[k * g->heads + h] = sum;
+        }
+}
+
+/* The same; up to 12 numbers behind the last are overwritten. */
+static inline __attribute__((always_inline)) void correlate_fast(float *restrict out, const float *restrict tables,
+        const float *restrict grad, const int64_t *restrict offset, const attention_sizes *g, const int channels) {
+    vec low = *(const vec *)grad, high = channels == 32 ? *(const vec *)(grad + 16) : low;
+    for (int64_t k = 0; k < g->window.taps; k += 4) {
+        vec product[4];
+        for (int i = 0; i < 4; i++) {
+            const float *x = tables + offset[min(k + i, g->window.taps - 1)];
+            product[i] = low * *(const vec *)x;
+            if (channels == 32) {
+                vec rest = high * *(const vec *)(x + 16);
+                product[i] = __builtin_shufflevector(product[i], rest, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
+                             __builtin_shufflevector(product[i], rest, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+            }
+        }
+        *(vec *)(out + 4 * k) = transposed_4x4(sums_of_fours(product));
+    }
+}
+
+void correlate(float *out, int64_t pitch, const attention_sizes *g, tile t, const float *tables, const float *grad,
+               const float *weight, int slopes) {
+    int64_t gates = gates_of(g), offset[g->window.taps];
+    tap_offsets(offset, g, t);
+    for (int64_t pixel = 0; pixel < t.rows * t.width; pixel++, out += pitch) {
+        int64_t inner = pixel + g->window.reach * t.width;
+        const float *means = tables + pixel * g->channels, *own = grad + inner * g->channels, *w = weight + inner * gates;
+        if (!is_fast(g)) correlate_any(out, means, own, offset, g);
+        else if (g->channels == 32) correlate_fast(out, means, own, offset, g, 32);
+        else correlate_fast(out, means, own, offset, g, 16);
+        if (slopes)
+            for (int64_t e = 0; e < gates; e++) out[e] *= 1.0f - w[e] * w[e];
+    }
+}
+
+static int64_t longest(const attention_sizes *g) {
+    int64_t length = 1;
+    for (int64_t i = 0; i < g->window.tables; i++) length = max(length, g->window.lengths[i]);
+    return length;
+}
+
+/* What reaches each value through one of the taps of a table, the `extra` rows before the tile included. */
+static void table_backward(float *means, const attention_sizes *g, tile t, int64_t table, int64_t extra, const float *grad,
+                           const float *weight) {
+    int64_t row = t.width * g->channels, gates = gates_of(g), length = g->window.lengths[table];
+    int64_t at_weight[g->window.taps], at_grad[g->window.taps], taps = 0;
+    for (int64_t k = 0; k < g->window.taps; k++)
+        if (g->window.table[k] == table) {
+            at_weight[taps] = k * g->heads - g->window.starts[k] * t.width * gates;
+            at_grad[taps++] = -g->window.starts[k] * row;
+        }
+    for (int64_t pixel = (1 - length) * t.width; pixel < t.rows * t.width; pixel++) {
+        float *to = means + (extra * t.width + pixel) * g->channels, scale = 1.0f / (float)length;
+        int64_t from = pixel + g->window.reach * t.width;
+        weigh(to, grad + from * g->channels, weight + from * gates, at_grad, at_weight, taps, scale, g);
+    }
+}
+
+void grad_value_tile(void *grad_value, const attention_sizes *g, tile t, const float *grad, const float *weight,
+                     float *restrict means, float *restrict sums) {
+    int64_t row = t.width * g->channels, n = t.rows * row, extra = longest(g) - 1;
+    for (int64_t table = 0; table < g->window.tables; table++) {
+        table_backward(means, g, t, table, extra, grad, weight);
+        const float *last = means + extra * row;
+        int64_t length = g->window.lengths[table], k = length % 2;
+        if (k)
+            for (int64_t e = 0; e < n; e++) sums[e] += last[e];
+        for (; k < length; k += 2)
+            for (int64_t e = 0; e < n; e++) sums[e] += last[e - k * row] + last[e - (k + 1) * row];
+    }
+    scatter(grad_value, sums, g->channels, g, t, g->channels);
+}

@@ -1,0 +1,111 @@
+"""How Python and the C kernels meet: the structs of their arguments, the choice of the library, what is refused."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from lamnet.ops import arguments, native
+from lamnet.ops.arguments import STRUCTS, Layer, Struct
+
+NO_NATIVE = native.why_not()
+needs_native = pytest.mark.skipif(NO_NATIVE is not None, reason=f"native: {NO_NATIVE}")
+HEADER = Path(__file__).parents[1] / "src" / "lamnet" / "ops" / "csrc" / "arguments.h"
+needs_sources = pytest.mark.skipif(not HEADER.exists(), reason="without the kernels' sources")
+
+
+def _structs_in_c() -> dict[str, list[tuple[str, str]]]:
+    """The structs of arguments.h: name -> (kind, name) of each field, the kind as a Python field would have it."""
+    text = re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.DOTALL)
+    found: dict[str, list[tuple[str, str]]] = {}
+    for body, name in re.findall(r"typedef struct \{(.*?)\} (\w+);", text, flags=re.DOTALL):
+        found[name] = []
+        for declaration in filter(None, map(str.strip, body.split(";"))):
+            kind, fields = declaration.removeprefix("const ").split(" ", 1)
+            for field in fields.split(","):
+                found[name].append(("address" if "*" in field else kind, field.strip(" *")))
+    return found
+
+
+def _in_c(kind: object) -> str:
+    if kind is ctypes.c_int64:
+        return "int64_t"
+    return kind.c_name if isinstance(kind, type) and issubclass(kind, Struct) else "address"
+
+
+@needs_sources
+def test_c_and_python_declare_the_same_fields() -> None:
+    declared = _structs_in_c()
+    assert list(declared) == [struct.c_name for struct in STRUCTS]
+    for struct in STRUCTS:
+        fields = [(_in_c(kind), name) for name, kind, *_ in struct._fields_]
+        assert fields == declared[struct.c_name], struct.c_name
+
+
+def test_every_struct_is_laid_out() -> None:
+    assert set(STRUCTS) == set(Struct.__subclasses__())
+    assert {struct.__module__ for struct in STRUCTS} == {arguments.__name__}
+
+
+def test_a_struct_holds_addresses_and_what_they_point_to() -> None:
+    layer = Layer(weight=torch.ones(3), bias=torch.full((2,), 7.0))
+    assert (ctypes.c_float * 2).from_address(layer.bias)[:] == [7, 7]
+    with pytest.raises(KeyError, match="bias"):
+        Layer(weight=torch.ones(3))  # pyright: ignore[reportCallIssue]
+
+
+@needs_native
+def test_the_library_agrees_on_sizes() -> None:
+    library = native.library()
+    assert isinstance(library, ctypes.CDLL)
+    assert native.difference(library) is None
+    assert library.lamnet_size_of(b"no such struct") == 0
+
+
+class _Older:
+    """A library whose last struct has lost a field."""
+
+    def __init__(self) -> None:
+        self.lamnet_size_of = _SizeOf()
+
+
+class _SizeOf:
+    def __call__(self, name: bytes) -> int:
+        struct = next(struct for struct in STRUCTS if struct.c_name == name.decode())
+        return ctypes.sizeof(struct) - 8 * (struct is STRUCTS[-1])
+
+
+def test_a_library_of_another_version_is_refused() -> None:
+    found = native.difference(_Older())  # type: ignore[arg-type]
+    size = ctypes.sizeof(STRUCTS[-1])
+    assert found == f"feed_forward_backward_arguments: expected {size} bytes, found {size - 8}"
+
+
+def _why_not(kernels: str) -> str:
+    """What a process of its own says of a library."""
+    code = "from lamnet.ops.native import why_not; print(why_not())"
+    environment = {**os.environ, "LAMNET_KERNELS": kernels}
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_library_that_was_asked_for(tmp_path: Path) -> None:
+    assert re.fullmatch(r"its kernels do not load: .*missing\.so.*", _why_not(str(tmp_path / "missing.so")))
+    other = torch._C.__file__
+    expected = (
+        f"its kernels in {Path(other).name} are of another version: it has no lamnet_size_of; install the package again"
+    )
+    assert _why_not(other) == expected
+
+
+@needs_native
+def test_the_installed_library_can_be_asked_for() -> None:
+    library = native.library()
+    assert isinstance(library, ctypes.CDLL)
+    assert _why_not(library._name) == "None"
