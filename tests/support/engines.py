@@ -27,7 +27,7 @@ class Nearest:
         assert plane.min() >= 0
         assert plane.max() <= 1
         self.ran.append(plane.shape)
-        return plane.repeat(2, 1).repeat(2, 2)
+        return np.broadcast_to(plane, (3, *plane.shape[1:])).repeat(2, 1).repeat(2, 2)
 
     def interpolate(self, plane: np.ndarray) -> np.ndarray:
         return plane.repeat(2, 1).repeat(2, 2)

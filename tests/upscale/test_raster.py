@@ -37,7 +37,7 @@ def test_a_box_is_the_same_part_of_the_whole(bands: int, box: Box) -> None:
     whole = Box(0, 0, 60, 80)
     for number, plane in enumerate(planes_of(raster)):
         assert plane == Plane(raster, number)
-        assert plane.read(box).shape == (3, box.height, box.width)
+        assert plane.read(box).shape == (3 if bands > 2 and not number else 1, box.height, box.width)
         np.testing.assert_array_equal(plane.read(box), plane.read(whole)[:, *box.within(whole)])
 
 
@@ -73,13 +73,13 @@ def test_planes_joined_are_the_pixels(bands: int, dtype: type) -> None:
     else:
         pixels = (pixels * np.iinfo(dtype).max).astype(dtype)
     raster, box = raster_of_array(pixels), BOXES[2]
-    back = join(planes_at(raster, box), beyond_at(raster, box), raster)
+    back = join([plane.repeat(3 // len(plane), 0) for plane in planes_at(raster, box)], beyond_at(raster, box), raster)
     assert back.dtype == dtype
     np.testing.assert_allclose(back, pixels[13:43, 21:61], atol=2e-6 if dtype == np.float32 else 0)
 
 
 def test_an_alpha_stays_within_its_neighbours() -> None:
-    alpha = np.random.default_rng(0).random((1, 9, 11), np.float32).repeat(3, 0)
+    alpha = np.random.default_rng(0).random((1, 9, 11), np.float32)
     out = np.random.default_rng(1).normal(0.5, 2, (3, 18, 22)).astype(np.float32)
     got = within_neighbours(out, alpha, 2)
     for row in range(9):

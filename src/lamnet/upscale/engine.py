@@ -27,7 +27,7 @@ from lamnet.network.model import LAMNet
 from lamnet.ops.backend import backend_for
 from lamnet.ops.block_weights import LANES
 from lamnet.ops.memory import trim
-from lamnet.upscale.exact import Exact, means_matter
+from lamnet.upscale.exact import Exact, as_rgb, means_matter
 from lamnet.upscale.plan import TILES, Box, Footprint, Plan, fixed
 from lamnet.upscale.raster import Plane
 
@@ -77,11 +77,11 @@ class Engine:
 
     @torch.inference_mode()
     def run(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Upscale a plane, (3, H, W) in [0, 1] -> (3, scale*H, scale*W), not clamped.
+        """Upscale a plane, (1 or 3, H, W) in [0, 1] -> (3, scale*H, scale*W), not clamped; grey counts as RGB.
 
         Where a GPU's memory does not hold it, its quarters take turns. Raises BackendError where there is no memory.
         """
-        return self._run(torch.from_numpy(plane)[None])[0].numpy()
+        return self._run(as_rgb(plane))[0].numpy()
 
     def exact(self, plan: Plan, plane: Plane, scratch: Path) -> Exact:
         """Make a plane ready to run layer by layer, with files in the folder `scratch`. Raises BackendError."""
@@ -89,8 +89,8 @@ class Engine:
 
     @torch.inference_mode()
     def means_matter(self, pieces: list[NDArray[np.float32]]) -> bool:
-        """Tell whether pieces of a plane (3, H, W) come out visibly different with each other's exchange means."""
-        on_device = [torch.from_numpy(piece)[None].to(self.device, self.dtype) for piece in pieces]
+        """Tell whether pieces of a plane (1 or 3, H, W) come out visibly different with each other's exchange means."""
+        on_device = [as_rgb(piece).to(self.device, self.dtype) for piece in pieces]
         return means_matter(self.network, on_device)
 
     def interpolate(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -136,7 +136,7 @@ class Exact:
     @torch.inference_mode()
     def _shallow(self, box: Box) -> Tensor:
         outer = self._outer(box, 1)
-        x = torch.from_numpy(self._plane.read(outer))[None].to(self._network.mean.device, self._network.mean.dtype)
+        x = as_rgb(self._plane.read(outer)).to(self._network.mean.device, self._network.mean.dtype)
         return _inner(self._network.shallow(x), box, outer)
 
     def _outer(self, box: Box, by: int) -> Box:
@@ -150,7 +150,7 @@ class Exact:
 
 
 def reach(network: LAMNet) -> int:
-    """How far a block's output sees: the window along each axis, and the feed-forward's 3x3."""
+    """Number of pixels that a block's output sees around it: the window along each axis, and the feed-forward's 3x3."""
     return network.config.window.reach + 1
 
 
@@ -167,6 +167,11 @@ def means_matter(network: LAMNet, pieces: Sequence[Tensor]) -> bool:
     return max(errors).item() > 10 ** (-VISIBLE / 10)
 
 
+def as_rgb(plane: NDArray[np.float32]) -> Tensor:
+    """Take a plane (1 or 3, H, W) as the image (1, 3, H, W) of the network."""
+    return torch.from_numpy(plane)[None].expand(-1, 3, -1, -1)
+
+
 def _inner(values: Tensor, box: Box, outer: Box) -> Tensor:
-    """(B, H, W, C) of a box out of a larger one's."""
+    """Crop a box out of the features (B, H, W, C) of a larger one."""
     return values[:, *box.within(outer)].contiguous()

@@ -7,23 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Goal:
-    """A factor, or the most that a result may have of width and height, its shape kept; a missing side is free."""
+    """A factor, or limits to the width and the height of a result that keeps its shape; a missing side is free."""
 
     factor: float | None = None
     width: int | None = None
     height: int | None = None
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) of the result of a picture of this size."""
+        """Compute the (width, height) of the result of a picture of this size."""
         factor = self.factor_for(width, height)
         return max(1, round(width * factor)), max(1, round(height * factor))
 
     def factor_for(self, width: int, height: int) -> float:
-        """How many times as wide and high the result is."""
+        """Factor by which a picture of this size grows, along both sides."""
         if self.factor is not None:
             return self.factor
         sides = ((self.width, width), (self.height, height))
-        return min(most / own for most, own in sides if most is not None)
+        return min(limit / side for limit, side in sides if limit is not None)
 
     def __str__(self) -> str:
         if self.factor is not None:

@@ -27,7 +27,10 @@ class Planner:
     goal: Goal | None = None
 
     def result_size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) of the result of a picture of this size. Raises BadArgumentError when it is beyond the network."""
+        """Compute the (width, height) of the result of a picture of this size.
+
+        Raises BadArgumentError when it is beyond the network.
+        """
         size = self.goal.size(width, height) if self.goal else (width * self.engine.scale, height * self.engine.scale)
         self.check_within(size, width, height)
         return size

@@ -97,13 +97,13 @@ Raster = ArrayRaster | PageRaster
 
 @dataclass(frozen=True)
 class Plane:
-    """One of the pictures in RGB that a raster goes through the network as: 0 is its colours, 1 its alpha."""
+    """One of the pictures that a raster goes through the network as: 0 is its colours, 1 its alpha."""
 
     raster: Raster
     number: int
 
     def read(self, box: Box) -> Pixels:
-        """Read a box, (3, height, width) in [0, 1]."""
+        """Read a box, (1 or 3, height, width) in [0, 1]."""
         return planes_at(self.raster, box)[self.number]
 
 
@@ -137,21 +137,20 @@ def has_alpha(raster: Raster) -> bool:
 
 
 def planes_at(raster: Raster, box: Box) -> list[Pixels]:
-    """Read a box for the network: colours, and alpha where there is one, (3, H, W) in [0, 1] each.
+    """Read a box for the network: colours, (1 or 3, H, W), and alpha where there is one, (1, H, W), both in [0, 1].
 
-    One band is repeated three times. What a box holds does not depend on where it ends: colours to take the place of
-    hidden ones are looked for beyond its edges.
+    What a box holds does not depend on where it ends: colours to take the place of hidden ones are looked for beyond
+    its edges.
     """
     outer = box.grown(REACH, raster.height, raster.width) if has_alpha(raster) else box
     colour, alpha = _split(raster, outer)
-    colour = colour.clip(0, 1)
+    np.clip(colour, 0, 1, out=colour)
     planes = [colour] if alpha is None else [_extended(colour, alpha), alpha]
-    inner = [plane[:, *box.within(outer)] for plane in planes]
-    return [plane if len(plane) == 3 else plane.repeat(3, 0) for plane in inner]
+    return [plane[:, *box.within(outer)] for plane in planes]
 
 
 def beyond_at(raster: Raster, box: Box) -> Pixels | None:
-    """By how much the visible colours of a box go beyond black and white, (1 or 3, H, W); None where none of a raster do."""
+    """Excess of the visible colours of a box over black and white, (1 or 3, H, W); None where none of the raster go beyond."""
     if not raster.levels.beyond:
         return None
     colour, alpha = _split(raster, box)
@@ -160,7 +159,7 @@ def beyond_at(raster: Raster, box: Box) -> Pixels | None:
 
 
 def join(planes: list[Pixels], beyond: Pixels | None, raster: Raster) -> NDArray[Any]:
-    """Turn planes (3, H, W) as `planes_at` gives them back into (H, W, bands); a repeated band is the mean of its three.
+    """Turn the network's planes (3, H, W) back into (H, W, bands); a single band is the mean of its plane's three.
 
     `beyond`, of the same size, is what goes beyond black and white.
     """
@@ -176,7 +175,7 @@ def join(planes: list[Pixels], beyond: Pixels | None, raster: Raster) -> NDArray
 
 
 def within_neighbours(out: Pixels, alpha: Pixels, scale: int) -> Pixels:
-    """Hold an upscaled alpha (3, sH, sW) between the minimum and the maximum of each LR pixel and its eight neighbours.
+    """Hold an upscaled alpha (3, sH, sW) within the range of each pixel of `alpha` (1, H, W) and its eight neighbours.
 
     What is opaque or empty all around stays exactly so.
     """
@@ -187,9 +186,12 @@ def within_neighbours(out: Pixels, alpha: Pixels, scale: int) -> Pixels:
 def _split(raster: Raster, box: Box) -> tuple[Pixels, Pixels | None]:
     """Read the colours (1 or 3, H, W), black at 0 and white at 1, and the alpha (1, H, W)."""
     levels, colours = raster.levels, 1 if raster.bands < 3 else 3
-    planes = np.ascontiguousarray(np.moveaxis(raster.read(box), 2, 0), np.float32)
-    colour = (planes[:colours] - np.float32(levels.black)) / np.float32(levels.white - levels.black)
-    return colour, planes[colours:] / np.float32(levels.opaque) if raster.bands > colours else None
+    planes = np.ascontiguousarray(np.moveaxis(raster.read(box), 2, 0).astype(np.float32))
+    colour, alpha = planes[:colours], planes[colours:]  # scaled in place: PyTorch's convolutions round by strides
+    colour -= np.float32(levels.black)
+    colour /= np.float32(levels.white - levels.black)
+    alpha /= np.float32(levels.opaque)
+    return colour, alpha if len(alpha) else None
 
 
 def _extended(colour: Pixels, alpha: Pixels) -> Pixels:

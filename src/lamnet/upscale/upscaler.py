@@ -121,14 +121,16 @@ class Upscaler:
         """
         source, target = Path(source), Path(target)
         files.check_apart(source, target)
-        is_video = source.suffix.lower() in video.SUFFIXES
-        opened = (video.open_clip if is_video else opening.open_picture)(source, self.max_pixels)
+        if source.suffix.lower() in video.SUFFIXES:
+            opened = video.open_clip(source, self.max_pixels)
+        else:
+            opened = opening.open_picture(source, self.max_pixels)
         with files.alone(target):
             for _ in self.steps(opened, target):
                 pass
 
     def steps(self, opened: Picture | Clip, target: Path) -> Generator[float]:
-        """As `file`, stopping after every part of the work to say how much of it is done, 0 to 1."""
+        """Do what `file` does to an opened file, stopping after every part of the work to say how much is done, 0 to 1."""
         if isinstance(opened, Picture):
             return picture.steps(self.planner, opened, target)
         return video.steps(self.planner, opened, target)
@@ -141,7 +143,10 @@ class Upscaler:
         return bands.bands(self.engine, self.planner.plan_for(raster), raster, scratch)
 
     def result_size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) of the result of a picture of this size. Raises BadArgumentError when it is beyond the network."""
+        """Compute the (width, height) of the result of a picture of this size.
+
+        Raises BadArgumentError when it is beyond the network.
+        """
         if not _is_size((width, height)):
             raise BadArgumentError(f"size: expected a width and a height in pixels, got {width}, {height}")
         return self.planner.result_size(width, height)

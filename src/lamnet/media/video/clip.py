@@ -70,7 +70,7 @@ class Clip:
 
     @property
     def siting(self) -> str:
-        """Where chroma samples lie: PyAV does not tell, so where the standards for these colours have them."""
+        """Place of the chroma samples: PyAV does not tell it, so that of the standards for these colours."""
         return "topleft" if self.matrix == BT2020 else "left"
 
 
