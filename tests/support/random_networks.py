@@ -24,7 +24,7 @@ def random_config(rng: np.random.Generator) -> LAMNetConfig:
         groups=int(rng.integers(1, 3)),
         blocks=int(rng.integers(1, 3)),
         heads=heads,
-        expansion=int(rng.integers(1, 2 * channels + 1)) / channels,
+        expansion=int(rng.integers(1, 5)) / 2,
         window=Window(tuple(map(int, starts)), tuple(map(int, lengths))),
     )
 
