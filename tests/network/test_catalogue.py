@@ -17,7 +17,7 @@ from lamnet.network.model import LAMNet
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of shipped weights: tiny x2, x3 and x4, and base x2."""
-    monkeypatch.setattr("lamnet.network.shipped._shipped_folder", lambda: tmp_path)
+    monkeypatch.setattr("lamnet.core.shipped._shipped_folder", lambda: tmp_path)
     for scale in (2, 3, 4):
         weights.save(tmp_path / f"tiny_x{scale}.safetensors", LAMNet(LAMNetConfig.tiny(scale)))
     weights.save(tmp_path / "base_x2.safetensors", LAMNet(LAMNetConfig(2, 16, 1, 1)))

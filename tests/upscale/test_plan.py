@@ -19,7 +19,9 @@ from lamnet import LAMNet, LAMNetConfig, Upscaler
 from lamnet.base.errors import BackendError, BadArgumentError
 from lamnet.media import arrays, vips
 from lamnet.network import shipped, weights
-from lamnet.upscale.exact import Exact, means_matter
+from lamnet.upscale.engine import Engine
+from lamnet.upscale.exact import Exact
+from lamnet.upscale.layers import TorchLayers
 from lamnet.upscale.plan import Footprint, choose, fixed
 from lamnet.upscale.raster import Plane, raster_of_array
 
@@ -109,8 +111,8 @@ def test_layer_by_layer_with_reference_networks(shared: Path, pixels: np.ndarray
 def test_networks_whose_means_matter_are_run_layer_by_layer(network: LAMNet, tame: LAMNet, pixels: np.ndarray) -> None:
     picture = pixels.astype(np.float32) / 255
     for each, matter in ((network, True), (tame, False)):
-        pieces = [torch.from_numpy(picture[:, i : i + 40]).permute(2, 0, 1)[None] for i in (0, 100)]
-        assert means_matter(each, pieces) is matter
+        pieces = [picture[:, i : i + 40].transpose(2, 0, 1) for i in (0, 100)]
+        assert Engine(each, "cpu").means_matter(pieces) is matter
         whole, tiles = (Upscaler(each, "cpu", tile=tile)(picture) for tile in (None, 48))
         assert -10 * np.log10(np.square(whole - tiles).mean()) > 60
 
@@ -160,7 +162,7 @@ def test_shipped_weights_tile_a_photograph(photograph: np.ndarray, size: str, sc
 def test_a_small_disk_is_said_beforehand(tame: LAMNet, tmp_path: Path) -> None:
     plan = fixed(CONFIG, 10**7, 10**7, 512, FOOTPRINT, exact=True)
     with pytest.raises(BackendError, match="GB free"):
-        Exact(tame, plan, Plane(raster_of_array(np.zeros((1, 1, 3), np.uint8)), 0), tmp_path)
+        Exact(TorchLayers(tame), plan, Plane(raster_of_array(np.zeros((1, 1, 3), np.uint8)), 0), tmp_path)
 
 
 def test_a_full_gpu_gets_smaller_parts(tame: LAMNet, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
