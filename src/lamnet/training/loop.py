@@ -9,7 +9,8 @@ from pathlib import Path
 
 from lamnet.evaluation import contenders
 from lamnet.evaluation.benchmarks import find_sets
-from lamnet.evaluation.comparison import DEFAULT, evaluate, low_resolution
+from lamnet.evaluation.comparison import DEFAULT, evaluate
+from lamnet.evaluation.conditions import LowResolution
 from lamnet.network import shipped
 from lamnet.training import degradation
 from lamnet.training.degraded import DegradedSampler
@@ -171,7 +172,7 @@ class Run:
         sets = evaluate(learner.average, scale, self.valid)["sets"].values()
         if monitor.wants_pictures:
             pair = find_sets(self.valid, scale)[0].pairs[0]
-            upscaled = contenders.load(learner.average, scale).upscale(low_resolution(pair, scale))
+            upscaled = contenders.load(learner.average, scale).upscale(LowResolution(scale).of(pair))
             monitor.picture(learner.step, pair.name, upscaled)
         return {"psnr_y": sum(one["psnr_y"] for one in sets) / len(sets)}
 
