@@ -11,12 +11,15 @@ from lamnet.base import interrupts
 from lamnet.base.errors import BadArgumentError
 from lamnet.cli import terminal
 
+_NOTES = 20  # of lines about photographs
+
 
 def prepare(
     photos: Path,
     out: Path,
     *,
     scales: Annotated[tuple[int, ...], Parameter(consume_multiple=True)] = (2, 3, 4),
+    lr: Path | None = None,
 ) -> None:
     """Make a training set of a folder of photographs: HR and bicubic LR, in memory-mapped files.
 
@@ -27,13 +30,23 @@ def prepare(
     out
         The folder for the set; the same command goes on where it was cut off.
     scales
-        Scales that LR is made for.
+        Scales that LR is made for; with --lr the one that it has.
+    lr
+        A folder of LR pictures, in pairs with the photographs by their names (a.png with a.png, ax4.png, a_LR.png, X4/a.png,
+        ...), to be taken instead of making LR. Pairs that do not fit are skipped, with their reason.
     """
     from lamnet.training.preparation import preparing
+    from lamnet.training.prepared import INDEX
 
-    prepared = terminal.shown(preparing(photos, out, scales))
+    prepared = terminal.shown(preparing(photos, out, scales, lr))
     for photo in prepared.skipped:
         terminal.note(f"skipped {photo.name}: {photo.reason}")
+    notes = [f"{photo.name}: {photo.note}" for photo in prepared.photos if photo.note]
+    notes += [f"{name}: LR without HR" for name in prepared.unpaired]
+    for note in notes[:_NOTES]:
+        terminal.note(note)
+    if len(notes) > _NOTES:
+        terminal.note(f"and {len(notes) - _NOTES} more such lines; {out / INDEX} has all")
     terminal.say(f"{out}: {len(prepared.photos)} photographs, {len(prepared.skipped)} skipped")
 
 

@@ -24,7 +24,7 @@ from lamnet.training.learner import DivergedError, Learner
 from lamnet.training.loader import Loader
 from lamnet.training.monitor import Monitor
 from lamnet.training.pairs import PatchSampler
-from lamnet.training.prepared import PreparedSet
+from lamnet.training.prepared import BICUBIC, PreparedSet
 from lamnet.training.recipes import Recipe
 
 _FEW_PHOTOS = 20
@@ -234,6 +234,8 @@ def _greet(run: Run, data: PreparedSet, monitor: Monitor) -> None:
         monitor.say(f"{run.folder.origin['start']}: cools down from step {learner.step}")
     elif len(data.photos) < _FEW_PHOTOS:
         monitor.say(f"{data.folder}: {len(data.photos)} photographs; a network for other pictures needs hundreds")
+    if data.lr != BICUBIC and not learner.recipe.reads_lr:
+        monitor.say(f"{data.folder}: its LR ({data.lr}) is not used, the recipe draws LR from HR")
     side = learner.recipe.patch * learner.recipe.scale
     if small := [photo.name for photo in data.photos if min(photo.height, photo.width) < side]:
         more = f" and {len(small) - _NAMED} more" if len(small) > _NAMED else ""
