@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from lamnet.base.errors import BadArgumentError, BadWeightsError
 from lamnet.base.interrupts import Stopped
+from lamnet.cli.main import app
 from lamnet.network import weights
 from lamnet.training.loop import train
 from lamnet.training.pairs import PatchSampler
@@ -161,3 +162,44 @@ def test_states_that_do_not_fit_are_refused(stable: Path, data: Path, tmp_path: 
     with pytest.raises(BadArgumentError, match="state: expected"):
         train(_stable().cooldown(steps=1), data, tmp_path / "cool")
     assert not (tmp_path / "cool").exists()
+
+
+def _lamnet(*arguments: str | Path) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        app([str(argument) for argument in arguments])
+    assert not stopped.value.code
+
+
+def test_the_command_branches_several_cool_downs_off_a_folder(data: Path, tmp_path: Path) -> None:
+    toml = tmp_path / "my.toml"
+    toml.write_text(
+        'based_on = "stable"\n[network]\nsize = "tiny"\n[data]\npatch = 8\nbatch = 2\n[schedule]\nlog_every = 1'
+    )
+    run, cooling = tmp_path / "run", ("--data", data, "--cooldown", "1s")
+    _lamnet("train", toml, "--data", data, "--out", run, "--steps", "2")
+    _lamnet("train", run, *cooling, "--out", tmp_path / "one")
+    _lamnet("train", toml, *cooling, "--out", tmp_path / "two", "--state", run, "--patch", "9")
+    _lamnet("train", toml, "--data", data, "--out", run, "--steps", "3")
+    assert [line["step"] for line in _lines(run)] == [1, 2, 3]
+    for name in ("one", "two"):
+        lines = _lines(tmp_path / name)
+        assert (lines[0]["step"], lines[0]["lr"]) == (3, 1.5e-3)
+        assert weights.read(tmp_path / name / "weights.safetensors").record["stable"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--cooldown", "soon"], "cooldown: expected a time such as 90s"),
+        (
+            ["--cooldown", "9s"],
+            "state: expected the folder or checkpoint of a stable phase, found none at tiny_x4_stable",
+        ),
+        (["--cooldown", "9s", "--steps", "3"], "cooldown: expected it without budget, steps and from"),
+        (["--state", "."], "state: expected a cooldown with it, got none"),
+    ],
+)
+def test_options_that_do_not_fit(data: Path, tmp_path: Path, options: list[str], words: str) -> None:
+    call = ["train", "tiny_x4_stable", "--data", str(data), "--out", str(tmp_path / "out"), *options]
+    with pytest.raises(BadArgumentError, match=words):
+        app(call, exit_on_error=False)
