@@ -13,7 +13,8 @@ import pytest
 from scipy.ndimage import gaussian_filter, shift
 
 from lamnet.base.errors import BadArgumentError, BadDataError
-from lamnet.evaluation.resize import imresize
+from lamnet.evaluation.benchmarks import find_sets
+from lamnet.evaluation.resize import crop_to_multiple, imresize
 from lamnet.media import arrays
 from lamnet.training.given import Given, fit
 from lamnet.training.loop import train
@@ -40,6 +41,27 @@ def test_shifts_are_found_also_under_another_exposure_and_noise(scale: int, move
     found = fit(hr, (lr + np.random.default_rng(1).normal(0, 4, lr.shape)).astype(np.uint8), scale)
     assert (found.down, found.right) == pytest.approx(moved, abs=0.1)
     assert found.likeness > 0.9
+
+
+@pytest.mark.thorough
+def test_photographs_lie_where_they_are_said_to_lie(shared: Path) -> None:
+    """On Set14: shifts to 0.1 pixels, the upper left pixels of HR as LR too; turned pictures are other ones."""
+    (benchmark,) = find_sets(shared / "data" / "benchmarks", 4, ["Set14"])
+    for pair in benchmark.pairs:
+        hr = _rgb(pair.hr)
+        lr = imresize(hr, Fraction(1, 4))
+        for moved in ((0.4, -0.4), (0.6, 0.0), (1.3, 2.6)):
+            found = fit(hr, _moved(lr, *moved), 4)
+            assert (found.down, found.right) == pytest.approx(moved, abs=0.1)
+        nearest = fit(hr, hr[::4, ::4].copy(), 4)
+        assert (nearest.down, nearest.right) == pytest.approx((0.375, 0.375), abs=0.1)
+        assert nearest.likeness > 0.95
+        assert fit(hr, lr[::-1, ::-1].copy(), 4).likeness < 0.5
+
+
+def _rgb(path: Path) -> np.ndarray:
+    hr = crop_to_multiple(arrays.read_array(path), 4)
+    return hr.repeat(3, 2) if hr.shape[2] == 1 else hr
 
 
 def test_other_pictures_are_not_alike_and_flat_ones_tell_nothing() -> None:
