@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -70,6 +71,14 @@ def test_a_network_and_a_degradation_of_ones_own(tmp_path: Path) -> None:
     assert one.ranges == replace(photo(), quality=(30.0, 95.0))
     assert not one.reads_lr
     assert from_toml(_toml(tmp_path, "[network]\nchannels = 32\ngroups = 3\nblocks = 4")).size == "tiny"
+
+
+def test_the_readme_shows_a_recipe(tmp_path: Path) -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    (text,) = re.findall(r"```toml\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
+    one = from_toml(_toml(tmp_path, text))
+    assert (one.size, one.scale, one.budget_s) == ("tiny", 2, 5400)
+    assert one.ranges == replace(photo(), quality=(60.0, 98.0))
 
 
 @pytest.mark.parametrize(
