@@ -35,6 +35,7 @@ class Degradation:
         drawn: share of patches that are drawn by code (text, flat graphics) instead of cut from photographs. They get
             no blur and no noise, and compression only of a quality in `drawn_quality`.
         drawn_clean: like `clean`, for drawn ones.
+        drawn_quality: of JPEG and WebP of drawn ones.
         blur: share that is blurred by a Gaussian before it is made smaller.
         blur_deviation: its standard deviation, LR pixels.
         anisotropic: share of blurs that have another deviation across, at a random angle.
