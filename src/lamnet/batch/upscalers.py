@@ -59,4 +59,4 @@ def load_networks(request: Request) -> tuple[Sequence[LAMNet], Goal]:
     goal = request.goal
     factor, any_factor = (None, False) if goal is None else (goal.factor, goal.factor is None)
     found = catalogue.select(request.model, factor, any_factor=any_factor)
-    return found.networks, goal or Goal(factor=found.factor)
+    return [one.network for one in found.networks], goal or Goal(factor=found.factor)

@@ -18,7 +18,7 @@ from lamnet.evaluation import contenders
 from lamnet.evaluation.benchmarks import unmeasurable
 from lamnet.evaluation.resize import crop_to_multiple, imresize
 from lamnet.media import arrays, formats
-from lamnet.network import config, devices, weights
+from lamnet.network import devices, shipped, weights
 
 
 def read_pair(picture: Path, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -49,7 +49,7 @@ def label_of(model: str) -> str:
     """The label of a model that was given none: tiny is LAMNet-tiny, a file goes by its name."""
     if model == contenders.BICUBIC:
         return "Bicubic"
-    return f"LAMNet-{model}" if model in config.SIZES else Path(model.removeprefix(contenders.PEER)).stem
+    return f"LAMNet-{model}" if shipped.is_name(model) else Path(model.removeprefix(contenders.PEER)).stem
 
 
 def output_of(model: str, scale: int, lr: NDArray[np.uint8], device: str | None = None) -> NDArray[np.uint8]:

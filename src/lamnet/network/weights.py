@@ -22,7 +22,7 @@ from lamnet.network.checks import check_floating, check_names, check_shapes, emp
 from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import LAMNet
 from lamnet.network.published import read_published, translate
-from lamnet.network.shipped import path_of, shipped_names
+from lamnet.network.shipped import Variant, path_of, shipped_names
 from lamnet.ops.window import Window
 
 FORMAT = "lamnet"  # what the header of our own files says under "format"
@@ -49,18 +49,21 @@ class WeightsFile:
         return network.eval()
 
 
-def load(model: str | Path, scale: int | None = None) -> LAMNet:
+def load(model: str | Path, scale: int | None = None, weights: Variant | None = None) -> LAMNet:
     """Load a network with its weights, in eval mode on the CPU.
 
     Args:
-        model: a name that ships ("tiny", "base", "large"; then `scale` is needed), a .safetensors file of ours, or a
-            published checkpoint (.pth), whose configuration is read off its shapes.
-        scale: 2, 3 or 4. With a file it is checked against the file's own.
+        model: a name that ships ("tiny", "base", "large", "tiny:photo"; then `scale` is needed), a .safetensors file of
+            ours, or a published checkpoint (.pth), whose configuration is read off its shapes.
+        scale: 2, 3 or 4, whatever ships. With a file it is checked against the file's own.
+        weights: which of a size: "clean", as when left out, for pictures that were made smaller and no more, or "photo" for
+            photographs that JPEG, noise and soft lenses have been at; ("tiny", weights="photo") is "tiny:photo".
 
     Raises:
         BadWeightsError: no such model or file, or its contents are not a whole, safe LAMNet.
+        BadArgumentError: `weights` with a file, or others than the name says.
     """
-    path = path_of(model, scale)
+    path = path_of(model, scale, weights)
     contents = read(path)
     if scale is not None and contents.config.scale != scale:
         raise BadWeightsError(f"{path}: expected a network for x{scale}, found one for x{contents.config.scale}")
