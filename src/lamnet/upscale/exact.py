@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lamnet.base.errors import BackendError
+from lamnet.network.config import EDGE
 from lamnet.network.model import Block, Group, LAMNet, exchange_means
 from lamnet.upscale.plan import Box, Plan
 from lamnet.upscale.raster import Plane
@@ -28,11 +29,11 @@ VISIBLE = 66.0  # dB of PSNR below which tiles by themselves are not good enough
 
 
 class Features:
-    """(H, W, C) float32 in a file without a name, which vanishes with the process."""
+    """(H + 2*EDGE, W + 2*EDGE, C) float32 in a file without a name, which vanishes with the process."""
 
     def __init__(self, folder: Path, plan: Plan, channels: int) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by Exact)
-        self._width, self._channels = plan.width, channels
+        self._width, self._channels = plan.width + 2 * EDGE, channels
 
     def read(self, box: Box) -> Tensor:
         """Read a box, (1, height, width, C)."""
@@ -54,7 +55,7 @@ class Features:
         self._file.close()
 
     def _offset(self, row: int, column: int) -> int:
-        return 4 * self._channels * (row * self._width + column)
+        return 4 * self._channels * ((row + EDGE) * self._width + column + EDGE)
 
 
 class Exact:
@@ -73,7 +74,8 @@ class Exact:
     def __init__(self, network: LAMNet, plan: Plan, plane: Plane, folder: Path) -> None:
         self._network, self._plan, self._plane = network, plan, plane
         channels = network.config.channels
-        need, free = 12 * channels * plan.height * plan.width, shutil.disk_usage(folder).free
+        self._pixels = (plan.height + 2 * EDGE) * (plan.width + 2 * EDGE)
+        need, free = 12 * channels * self._pixels, shutil.disk_usage(folder).free
         if need > free:
             raise BackendError(f"{folder}: expected {need / 1e9:.1f} GB free for --exact, found {free / 1e9:.1f} GB")
         self._deep, self._one, self._other = (Features(folder, plan, channels) for _ in range(3))
@@ -101,7 +103,7 @@ class Exact:
         return out[0][:, *box.within(outer, self._network.config.scale)].numpy()
 
     def _all_layers(self) -> Iterator[None]:
-        for box in self._plan.boxes():
+        for box in self._boxes():
             self._store(self._deep, box, box, self._shallow(box))
             yield
         for group in cast("list[Group]", self._network.groups):
@@ -109,7 +111,7 @@ class Exact:
             for block in cast("list[Block]", group.blocks):
                 yield from self._block(block, source, target)
                 source, target = target, self._other if target is self._one else self._one
-            for box in self._plan.boxes():
+            for box in self._boxes():
                 with torch.inference_mode():
                     deep = torch.addcmul(self._load(self._deep, box), self._load(source, box), group.scale)
                 self._store(self._deep, box, box, deep)
@@ -118,15 +120,15 @@ class Exact:
     def _block(self, block: Block, source: Features, target: Features) -> Iterator[None]:
         """Run one block on all parts: its means first, then its output with them."""
         total: Tensor | float = 0.0
-        for box in self._plan.boxes():
+        for box in self._boxes():
             with torch.inference_mode():
                 outer = self._outer(box, self._network.config.window.reach)
                 c, s = block.branches(self._load(source, outer))
                 own = exchange_means(_inner(c, box, outer), _inner(s, box, outer))
                 total = total + own.double().cpu() * (box.height * box.width)
             yield
-        means = cast(Tensor, total).div(self._plan.height * self._plan.width).float().to(self._network.mean.device)
-        for box in self._plan.boxes():
+        means = cast(Tensor, total).div(self._pixels).float().to(self._network.mean.device)
+        for box in self._boxes():
             with torch.inference_mode():
                 outer = self._outer(box, reach(self._network))
                 out, _ = block(self._load(source, outer), means)
@@ -139,8 +141,12 @@ class Exact:
         x = as_rgb(self._plane.read(outer)).to(self._network.mean.device, self._network.mean.dtype)
         return _inner(self._network.shallow(x), box, outer)
 
+    def _boxes(self) -> Iterator[Box]:
+        """The parts with the picture's repeated edge, which goes through all layers."""
+        return map(self._plan.with_edge, self._plan.boxes())
+
     def _outer(self, box: Box, by: int) -> Box:
-        return box.grown(by, self._plan.height, self._plan.width)
+        return box.grown(by, self._plan.height, self._plan.width, EDGE)
 
     def _load(self, features: Features, box: Box) -> Tensor:
         return features.read(box).to(self._network.mean.device, self._network.mean.dtype)
