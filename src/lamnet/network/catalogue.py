@@ -91,7 +91,8 @@ def select(
         networks = _of_size(size, factor, variant, strength)
     largest = networks[-1].scale
     if factor is not None and factor > largest:
-        raise BadArgumentError(f"scale: expected at most {largest} with this model, got {factor:g}")
+        kind = "both weights of " if strength is not None else f"{variant} weights of " if variant else ""
+        raise BadArgumentError(f"scale: expected at most {largest} with {kind}this model, got {factor:g}")
     return Selection(tuple(networks), factor)
 
 
