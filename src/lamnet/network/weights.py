@@ -17,9 +17,9 @@ from torch import Tensor
 
 from lamnet.base.errors import BadWeightsError
 from lamnet.base.files import appearing
-from lamnet.core import weights
+from lamnet.core import weights as core_weights
 from lamnet.core.config import LAMNetConfig
-from lamnet.core.shipped import path_of, shipped_names
+from lamnet.core.shipped import Variant, path_of, shipped_names
 from lamnet.network.model import LAMNet
 from lamnet.network.published import read_published, translate
 
@@ -45,18 +45,21 @@ class WeightsFile:
         return network.eval()
 
 
-def load(model: str | Path, scale: int | None = None) -> LAMNet:
+def load(model: str | Path, scale: int | None = None, weights: Variant | None = None) -> LAMNet:
     """Load a network with its weights, in eval mode on the CPU.
 
     Args:
-        model: a name that ships ("tiny", "base", "large"; then `scale` is needed), a .safetensors file of ours, or a
-            published checkpoint (.pth), whose configuration is read off its shapes.
-        scale: 2, 3 or 4. With a file it is checked against the file's own.
+        model: a name that ships ("tiny", "base", "large", "tiny:photo"; then `scale` is needed), a .safetensors file of
+            ours, or a published checkpoint (.pth), whose configuration is read off its shapes.
+        scale: 2, 3 or 4, whatever ships. With a file it is checked against the file's own.
+        weights: which of a size: "clean", as when left out, for pictures that were made smaller and no more, or "photo" for
+            photographs that JPEG, noise and soft lenses have been at; ("tiny", weights="photo") is "tiny:photo".
 
     Raises:
         BadWeightsError: no such model or file, or its contents are not a whole, safe LAMNet.
+        BadArgumentError: `weights` with a file, or others than the name says.
     """
-    path = path_of(model, scale)
+    path = path_of(model, scale, weights)
     contents = read(path)
     if scale is not None and contents.config.scale != scale:
         raise BadWeightsError(f"{path}: expected a network for x{scale}, found one for x{contents.config.scale}")
@@ -88,7 +91,7 @@ def save(
     """
     state = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in network.state_dict().items()}
     header = {
-        "format": weights.FORMAT,
+        "format": core_weights.FORMAT,
         "config": json.dumps(asdict(network.config)),
         "record": json.dumps(dict(record or {})),
     }
@@ -97,6 +100,6 @@ def save(
 
 
 def _read_own(path: Path) -> WeightsFile:
-    contents = weights.read(path)
+    contents = core_weights.read(path)
     state = {name: torch.from_numpy(array) for name, array in contents.state.items()}
     return WeightsFile(contents.config, state, contents.record)
