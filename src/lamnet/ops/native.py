@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from lamnet.errors import BackendError, BadArgumentError
-from lamnet.ops.arguments import STRUCTS, Struct
+from lamnet.ops.arguments import STRUCTS
+from lamnet.ops.c_struct import Struct
 
 DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 
