@@ -23,7 +23,7 @@ def _network(scale: int, channels: int = 16) -> LAMNet:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of shipped weights: tiny x2, x3, x4 and base x2 clean; tiny x2 and x4 photo."""
-    monkeypatch.setattr("lamnet.network.shipped._shipped_folder", lambda: tmp_path)
+    monkeypatch.setattr("lamnet.core.shipped._shipped_folder", lambda: tmp_path)
     for name in ("tiny_x2", "tiny_x3", "tiny_x4", "tiny_x2_photo", "tiny_x4_photo"):
         weights.save(tmp_path / f"{name}.safetensors", _network(int(name.split("_")[1][1:])))
     weights.save(tmp_path / "base_x2.safetensors", _network(2, 24))
