@@ -231,7 +231,7 @@ def test_white_is_above_black(network: LAMNet, pixels: np.ndarray) -> None:
         ({"memory": -1}, "memory: expected a number of bytes"),
         ({"max_pixels": 0}, "max_pixels: expected a number of pixels"),
         ({"goal": "20x20"}, r"goal: expected a Goal"),
-        ({"model": "tiny"}, r"model: expected a LAMNet, got 'tiny'"),
+        ({"model": 3}, "model: expected a name, a file, its weights or a LAMNet, got 3"),
     ],
 )
 def test_what_is_no_argument_is_refused_at_once(network: LAMNet, given: dict[str, Any], words: str) -> None:

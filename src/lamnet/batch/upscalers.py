@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Self
 
 from lamnet.batch.request import Request
+from lamnet.core.weights import WeightsFile
 from lamnet.network import catalogue
-from lamnet.network.model import LAMNet
 from lamnet.upscale.goal import Goal
 from lamnet.upscale.upscaler import Upscaler
 
@@ -51,8 +51,8 @@ class Upscalers:
         return next((one for one in self._upscalers if one.scale >= factor), self._upscalers[-1])
 
 
-def load_networks(request: Request) -> tuple[Sequence[LAMNet], Goal]:
-    """The networks that a request needs, by scale, and its goal, or what they give where it has none.
+def load_networks(request: Request) -> tuple[Sequence[WeightsFile], Goal]:
+    """The weights of the networks that a request needs, by scale, and its goal, or what they give where it has none.
 
     Raises BadWeightsError where there are no such weights, BadArgumentError for a goal beyond every network.
     """

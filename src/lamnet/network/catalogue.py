@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lamnet.base.errors import BadArgumentError, BadWeightsError
-from lamnet.network import shipped, weights
-from lamnet.network.model import LAMNet
+from lamnet.core.weights import WeightsFile
+from lamnet.network import reading, shipped
 
 BEST_FIRST = ("large", "base", "tiny")
 DEFAULT_SCALE = 4  # and the largest that there is
@@ -23,11 +23,11 @@ class Selection:
     """The networks that a call needs.
 
     Attributes:
-        networks: by scale, smallest first; at least one.
+        networks: their weights by scale, smallest first; at least one.
         factor: how many times as wide and high results are; None where it follows from each picture's size.
     """
 
-    networks: tuple[LAMNet, ...]
+    networks: tuple[WeightsFile, ...]
     factor: float | None
 
 
@@ -44,7 +44,7 @@ def select(model: str | None, factor: float | None = None, *, any_factor: bool =
         BadArgumentError: a factor beyond every network.
     """
     if model is not None and not shipped.is_name(model):
-        networks = [weights.load(model)]
+        networks = [reading.load(model)]
         factor = networks[0].config.scale if factor is None and not any_factor else factor
     else:
         factor = DEFAULT_SCALE if factor is None and not any_factor else factor
@@ -55,17 +55,17 @@ def select(model: str | None, factor: float | None = None, *, any_factor: bool =
     return Selection(tuple(networks), factor)
 
 
-def load_best(model: str | None, scale: int | None) -> LAMNet:
+def load_best(model: str | None, scale: int | None) -> WeightsFile:
     """Load what a name or file stands for, or the best that ships for the scale; a file may keep its own.
 
     Raises BadWeightsError when there is none.
     """
     if model is not None:
-        return weights.load(model, scale)
+        return reading.load(model, scale)
     sizes = [size for size in BEST_FIRST if (size, scale) in shipped.shipped()]
     if not sizes:
         raise BadWeightsError(f"scale: expected one that weights ship for, got {scale}; see lamnet models")
-    return weights.load(sizes[0], scale)
+    return reading.load(sizes[0], scale)
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,12 @@ def models() -> list[Shipped]:
 
 def _described(size: str, scale: int) -> Shipped:
     path = shipped.shipped_path(size, scale)
-    contents = weights.read(path)
+    contents = reading.read(path)
     evaluation: Mapping[str, Any] = _json(path.with_suffix(".json"))
     return Shipped(
         size=size,
         scale=scale,
-        parameters=sum(tensor.numel() for tensor in contents.state.values()),
+        parameters=sum(array.size for array in contents.state.values()),
         bytes=path.stat().st_size,
         data=_trained_on(path, contents.record),
         psnr_y={name: float(scores["psnr_y"]) for name, scores in evaluation.get("sets", {}).items()},

@@ -58,8 +58,7 @@ def load(model: str | Path, scale: int | None = None) -> LAMNet:
     """
     path = path_of(model, scale)
     contents = read(path)
-    if scale is not None and contents.config.scale != scale:
-        raise BadWeightsError(f"{path}: expected a network for x{scale}, found one for x{contents.config.scale}")
+    weights.check_scale(path, contents.config, scale)
     return contents.network()
 
 
