@@ -20,7 +20,7 @@ from lamnet.batch.outcome import Outcome, failed
 from lamnet.batch.request import Request
 from lamnet.batch.upscalers import load_networks
 from lamnet.media import arrays
-from lamnet.network import reading, weights
+from lamnet.network import reading
 from support.commands import Command
 
 

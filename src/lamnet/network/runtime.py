@@ -61,7 +61,10 @@ def has_gpu() -> bool:
 
 def has_torch() -> bool:
     """Whether PyTorch is installed; it is not imported."""
-    return find_spec("torch") is not None
+    try:
+        return find_spec("torch") is not None
+    except (ImportError, ValueError):  # of what stands in its place
+        return False
 
 
 def _on_processor(precision: str) -> torch.device | None:
