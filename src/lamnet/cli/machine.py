@@ -84,6 +84,8 @@ def bench(
     from lamnet.evaluation.speed import candidate, table
     from lamnet.evaluation.speed.run import timing
 
+    for path in filter(None, (json, markdown)):
+        report.prepare_place(path)
     chosen = [name.strip() for name in networks.split(",")] if networks else candidate.MODELS
     setting = candidate.Setting(scale, (output[1], output[0]), device, threads or torch.get_num_threads())
     found = terminal.shown(timing(candidate.plan(chosen, device, training), setting, rounds, memory))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lamnet.base.errors import BadArgumentError, BadDataError
-from lamnet.base.files import named, write_text
+from lamnet.base.files import check_place, named, write_text
 from lamnet.evaluation.markdown import markdown_table
 
 Evaluation = Mapping[str, Any]
@@ -72,6 +72,13 @@ def to_markdown(evaluations: Sequence[Evaluation]) -> str:
     """
     scales = sorted({int(evaluation["scale"]) for evaluation in evaluations})
     return "\n".join(_table([e for e in evaluations if e["scale"] == scale]) for scale in scales)
+
+
+def prepare_place(path: Path) -> None:
+    """Make the folders above a file that `write` shall write after the work. Raises BadArgumentError where it cannot."""
+    with named(path, "cannot be written", BadArgumentError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    check_place(path, BadArgumentError)
 
 
 def write(path: Path, text: str) -> None:
