@@ -74,6 +74,30 @@ def test_stdout_in_a_file_keeps_what_was_written_before(tmp_path: Path) -> None:
     assert (tmp_path / "all").read_text() == "table\nfigures\nend\n"
 
 
+def test_text_is_read_within_bounds(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("äb")
+    assert files.read_text(tmp_path / "file", 3) == "äb"
+    with pytest.raises(ValueError, match="more than 2 bytes"):
+        files.read_text(tmp_path / "file", 2)
+    (tmp_path / "file").write_bytes(b"\xff")
+    with pytest.raises(ValueError, match="no text"):
+        files.read_text(tmp_path / "file")
+    with pytest.raises(ValueError, match="more than 1,000 bytes"):
+        files.read_text(Path("/dev/zero"), 1000)
+    with pytest.raises(IsADirectoryError):
+        files.read_text(tmp_path)
+
+
+def test_a_pipe_is_read_where_somebody_writes(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert files.read_text(tmp_path / "pipe") == ""
+    read, write = os.pipe()
+    os.write(write, b"text")
+    os.close(write)
+    assert files.read_text(Path(f"/dev/fd/{read}")) == "text"
+    os.close(read)
+
+
 def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     (tmp_path / "link").symlink_to("below/file")

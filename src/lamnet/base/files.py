@@ -54,6 +54,9 @@ def appearing(path: Path, error: type[LamnetError] = BadImageError, durable: boo
             if durable:
                 _sync(partial)
             os.replace(partial, path)
+            if durable:
+                with suppress(OSError):  # Windows opens no folders
+                    _sync(path.parent)
     finally:
         with suppress(OSError):
             partial.unlink()
@@ -75,6 +78,24 @@ def write_text(path: Path, text: str, error: type[LamnetError] = BadDataError, d
         target = Path(os.path.realpath(path)) if path.is_symlink() else path
     with named(path, "cannot be written", error), appearing(target, error, durable) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def read_text(path: Path, most: int = 2**28) -> str:
+    """Read a text file in UTF-8, of at most this many bytes, without waiting for a pipe that nobody writes to.
+
+    Raises OSError where it cannot be read, ValueError where it is longer or no text.
+    """
+    opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    if hasattr(os, "set_blocking"):
+        os.set_blocking(opened, True)
+    with os.fdopen(opened, "rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"more than {most:,} bytes")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("no text") from None
 
 
 def check_place(path: Path, error: type[LamnetError] = BadDataError) -> None:
@@ -102,8 +123,12 @@ def _stream_at(path: Path) -> int | None:
 
 
 def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    """Bring a file, or a folder's names, to the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 @contextmanager
