@@ -80,7 +80,7 @@ def write_text(path: Path, text: str, error: type[LamnetError] = BadDataError, d
         partial.write_text(text, encoding="utf-8")
 
 
-def read_text(path: Path, most: int = 2**28) -> str:
+def read_text(path: Path, most: int = 2**28, errors: str = "strict") -> str:
     """Read a text file in UTF-8, of at most this many bytes, without waiting for a pipe that nobody writes to.
 
     Raises OSError where it cannot be read, ValueError where it is longer or no text.
@@ -93,7 +93,7 @@ def read_text(path: Path, most: int = 2**28) -> str:
     if len(content) > most:
         raise ValueError(f"more than {most:,} bytes")
     try:
-        return content.decode("utf-8")
+        return content.decode("utf-8", errors)
     except UnicodeDecodeError:
         raise ValueError("no text") from None
 
