@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: they end the process at once, or by an exception where there is something to clean up."""
+"""Ctrl-C, SIGTERM and SIGHUP: they end the process at once, or by an exception where there is something to clean up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if sys.platform != "win32" else ()))
 
 
 class Stopped(KeyboardInterrupt):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from lamnet.base import interrupts
 from lamnet.cli import terminal
 
 
@@ -114,7 +115,8 @@ def export(model: str, out: Path, /, *, scale: Literal[2, 3, 4] | None = None, h
     from lamnet.network.export import export
 
     ships = shipped.is_name(model)
-    export(weights.load(model, scale or (4 if ships else None)), out, half, shipped.TERMS if ships else None)
+    with interrupts.by_exception():
+        export(weights.load(model, scale or (4 if ships else None)), out, half, shipped.TERMS if ships else None)
     terminal.say(out)
     if out.suffix == ".param":
         terminal.say(out.with_suffix(".bin"))
