@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from lamnet.base import locks
 from lamnet.evaluation import contenders
 from lamnet.evaluation.benchmarks import find_sets
 from lamnet.evaluation.comparison import DEFAULT, evaluate, low_resolution
@@ -52,7 +54,7 @@ def train(
         clock: seconds, for tests.
 
     Raises:
-        BadDataError: the set or `valid` does not fit, or a file cannot be written.
+        BadDataError: the set or `valid` does not fit, `out` is in use by another training, or a file cannot be written.
         BadWeightsError: `out` has a checkpoint of another recipe, set or start, or `start` is another network.
         DivergedError: the gradient is not finite; the last checkpoint is from before.
         LostWorkerError: another worker is gone.
@@ -62,7 +64,7 @@ def train(
     if valid is not None:
         find_sets(valid, recipe.scale, None, DEFAULT.smallest_at(recipe.scale))
     origin = {"photographs": prepared.fingerprint, "start": shipped.called(start) if start else "scratch"}
-    with join(recipe.batch // recipe.accumulate) as workers:
+    with join(recipe.batch // recipe.accumulate) as workers, locks.only(out) if workers.first else nullcontext():
         run = Run.open(recipe, RunFolder(out, origin), workers, valid, start, clock)
         loader = Loader(sampler, workers.rank, workers.world, workers.device)
         with Monitor(out, run.learner.step, workers.first, tensorboard) as monitor, loader:
@@ -106,7 +108,7 @@ class Run:
         resumes = workers.first and folder.checkpoint.exists()
         learner = Learner(recipe, workers, start if workers.first and not resumes else None)
         if resumes:
-            learner.restore(folder.saved_state(recipe))
+            learner.restore(folder.saved_state(recipe, learner.state()))
         elif workers.first:
             folder.begin(recipe)
         if workers.world > 1:  # other machines need not see the first one's files
