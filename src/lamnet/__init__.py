@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         MissingExtraError,
     )
     from lamnet.network.config import LAMNetConfig
+    from lamnet.network.mixing import mix
     from lamnet.network.model import LAMNet
     from lamnet.network.weights import load
     from lamnet.ops.fsa import fsa
@@ -37,6 +38,7 @@ __all__ = [
     "Window",
     "fsa",
     "load",
+    "mix",
 ]
 
 _ERRORS = "lamnet.base.errors"
@@ -55,6 +57,7 @@ _HOME = {
     "Window": "lamnet.ops.window",
     "fsa": "lamnet.ops.fsa",
     "load": "lamnet.network.weights",
+    "mix": "lamnet.network.mixing",
 }
 
 

@@ -106,7 +106,7 @@ def _misshaped(state: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_file_that_is_not_whole_is_refused(saved: Path, change: Any, says: str) -> None:
-    with weights.safetensors.safe_open(saved, framework="pt") as opened:
+    with safetensors.safe_open(saved, framework="pt") as opened:
         header = opened.metadata()
     save_file(change(load_file(saved)), saved, metadata=header)
     with pytest.raises(BadWeightsError, match=says):

@@ -275,7 +275,7 @@ def test_the_command_trains_and_names_what_is_wrong(tmp_path: Path) -> None:
     trained = lamnet("train", "tiny_x4_short", "--data", data, "--out", run, "--steps", "1", "--seed", "3")
     assert (trained.returncode, trained.stdout) == (0, f"{run / 'weights.safetensors'}\n")
     assert weights.read(run / "weights.safetensors").record["recipe"]["seed"] == 3
-    assert "lamnet train tiny_x4_short --data" in (run / "card.md").read_text()
+    assert "`lamnet train tiny_x4_short --steps 1 --seed 3 --data set --out RUN`" in (run / "card.md").read_text()
     other = lamnet("train", "tiny_x4_short", "--data", data, "--out", run, "--steps", "1")
     assert other.returncode == 1
     assert other.stderr.splitlines()[-1].endswith("found one of another (here, there): seed: 0, 3")

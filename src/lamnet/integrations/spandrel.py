@@ -26,7 +26,7 @@ from torch import Tensor
 
 from lamnet.base.errors import BadWeightsError
 from lamnet.base.extras import require
-from lamnet.network.checks import check_names, check_shapes, empty_state
+from lamnet.core import parameters
 from lamnet.network.config import SIZES, LAMNetConfig
 from lamnet.network.model import LAMNet
 from lamnet.network.published import translate
@@ -120,9 +120,7 @@ def network_of(state: Mapping[str, Tensor]) -> tuple[LAMNetConfig, dict[str, Ten
         return translate(_WHAT, state)
     own = {name: tensor for name, tensor in state.items() if name != WINDOW}
     config = _config(own, state.get(WINDOW))
-    expected = empty_state(config)
-    check_names(_WHAT, own.keys(), expected.keys())
-    check_shapes(_WHAT, own, expected)
+    parameters.check(_WHAT, config, {name: tuple(tensor.shape) for name, tensor in own.items()})
     return config, own
 
 

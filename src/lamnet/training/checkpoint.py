@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from torch import Tensor
 from lamnet.base import records
 from lamnet.base.errors import BadDataError, BadWeightsError
 from lamnet.base.files import appearing
+from lamnet.training.recipe_files import from_record
 from lamnet.training.recipes import Recipe
 
 
@@ -39,17 +41,34 @@ def load(path: Path, recipe: Recipe) -> dict[str, Any]:
 
     Raises BadWeightsError when it is not a checkpoint, or one of another recipe: the difference is named.
     """
+    content = _content(path)
+    if differences := recipe.differences(content.pop("recipe")):
+        raise BadWeightsError(
+            f"{path}: expected a checkpoint of this recipe (in another folder --from begins anew with the weights of this "
+            f"one), found one of another (here, there): {'; '.join(differences)}"
+        )
+    return content
+
+
+def load_branch(path: Path, recipe: Recipe) -> dict[str, Any]:
+    """Read the state of any training of a recipe's network, from which a cool-down branches off.
+
+    Raises BadWeightsError when it is not a checkpoint, or one of another network.
+    """
+    content = _content(path)
+    recorded = from_record(content.pop("recipe"), str(path))
+    if recorded.config != recipe.config:
+        raise BadWeightsError(f"{path}: expected a state of {recipe.config}, found one of {recorded.config}")
+    return content
+
+
+def _content(path: Path) -> dict[str, Any]:
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-        _ = content["step"] + 1
-        differences = recipe.differences(content.pop("recipe"))
+        _ = json.dumps(content["recipe"]), content["recipe"].items(), content["step"] + 1
     except Exception as error:  # torch.load does not say which errors a malformed file may raise
         reason = _reason(error)
         raise BadWeightsError(f"{path}: expected a checkpoint of a training, found {reason}") from error
-    if differences:
-        raise BadWeightsError(
-            f"{path}: expected a checkpoint of this recipe, found one of another (here, there): {'; '.join(differences)}"
-        )
     return cast("dict[str, Any]", content)
 
 
@@ -74,14 +93,15 @@ def fitted(path: Path, state: Mapping[str, Any], like: Mapping[str, Any]) -> dic
     try:
         for name in ("step", "elapsed", "begin", "before_s"):
             count = records.whole if name in ("step", "begin") else records.number
-            if count(state.get(name, 0), name) < 0:
+            optional = 0 if name in ("begin", "before_s") else None
+            if count(state.get(name, optional), name) < 0:
                 raise ValueError(f"{name}: expected at least 0, found {records.short(state[name])}")
         _check_alike(state["loss"], like["loss"], "loss")
         for name, part in (
             {name: state[name] for name in ("network", "average")} | dict(state.get("longer", {}))
         ).items():
             _check_tensors(part, like["network"], name)
-        moments = state["optimiser"]["state"]
+        moments = records.mapping(records.mapping(state["optimiser"], "optimiser")["state"], "optimiser")
         _check_moments(moments, like["network"])
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else error
@@ -94,11 +114,12 @@ def _check_alike(found: Any, like: Tensor, what: str) -> None:
         raise ValueError(f"{what}: expected {_described(like)}, found {_described(found)}")
 
 
-def _check_tensors(found: Mapping[str, Any], like: Mapping[str, Tensor], what: str) -> None:
+def _check_tensors(found: Any, like: Mapping[str, Tensor], what: str) -> None:
+    parts = records.mapping(found, what)
     for name, tensor in like.items():
-        _check_alike(found[name], tensor, f"{what}, {name}")
-    if found.keys() != like.keys():
-        raise ValueError(f"{what}: expected {len(like)} parts, found {len(found)}")
+        _check_alike(parts[name], tensor, f"{what}, {name}")
+    if parts.keys() != like.keys():
+        raise ValueError(f"{what}: expected {len(like)} parts, found {len(parts)}")
 
 
 def _check_moments(moments: Mapping[Any, Any], like: Mapping[str, Tensor]) -> None:
@@ -106,9 +127,10 @@ def _check_moments(moments: Mapping[Any, Any], like: Mapping[str, Tensor]) -> No
     if len(moments) not in (0, len(like)):
         raise ValueError(f"optimiser: expected parts for {len(like)} parameters, found {len(moments)}")
     for number, parameter in enumerate(like.values() if moments else ()):
+        kept = records.mapping(moments[number], f"optimiser, {number}")
         for name in ("exp_avg", "exp_avg_sq"):
-            _check_alike(moments[number][name], parameter, f"optimiser, {number}, {name}")
-        _check_alike(moments[number]["step"], torch.zeros(()), f"optimiser, {number}, step")
+            _check_alike(kept[name], parameter, f"optimiser, {number}, {name}")
+        _check_alike(kept["step"], torch.zeros(()), f"optimiser, {number}, step")
 
 
 def _described(found: Any) -> str:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from lamnet.base import records
 from lamnet.base.errors import BadDataError
 from lamnet.base.files import named, read_text, write_text
-from lamnet.training.prepared import INDEX, Photo, PreparedSet, hash_of, is_possible
+from lamnet.training.given import Given
+from lamnet.training.prepared import BICUBIC, INDEX, Photo, PreparedSet, hash_of, is_possible
 
 JOURNAL = "journal.jsonl"
 _SYNCED_EVERY_S = 1.0
@@ -33,14 +34,18 @@ class Journal:
         folder: of the set; it exists, and nobody else works in it.
         scales: of its LR.
         sources: every photograph that the set is to hold.
+        given: LR of others; None where it is made.
 
     Raises BadDataError when the folder holds part of another set, or cannot be written.
     """
 
-    def __init__(self, folder: Path, scales: Sequence[int], sources: Sequence[Photo]) -> None:
-        self._folder, self._scales = folder, list(scales)
+    def __init__(
+        self, folder: Path, scales: Sequence[int], sources: Sequence[Photo], given: Given | None = None
+    ) -> None:
+        self._folder, self._scales, self._given = folder, list(scales), given
         path = folder / JOURNAL
-        settings = {"scales": self._scales, "sources": [[photo.name, photo.bytes] for photo in sources]}
+        listed = [[photo.name, photo.bytes] for photo in sources]
+        settings = {"scales": self._scales, "sources": listed, **({"lr": given.facts} if given else {})}
         self.photos = _whole(folder, self._scales, _earlier_photos(path, settings, sources))
         lines = "".join(json.dumps(entry) + "\n" for entry in [settings, *map(asdict, self.photos)])
         write_text(path, lines, durable=True)
@@ -96,6 +101,8 @@ class Journal:
         """Make the set whole: its index appears, the journal goes."""
         index = {
             "scales": self._scales,
+            "lr": self._given.origin if self._given else BICUBIC,
+            **({"unpaired": self._given.unpaired} if self._given else {}),
             "photos": [asdict(photo) for photo in self.usable],
             "skipped": [asdict(photo) for photo in self.skipped],
         }
@@ -169,7 +176,9 @@ def _earlier_photos(path: Path, settings: Mapping[str, Any], sources: Sequence[P
             photos.append(records.record(Photo, records.parsed(line), f"line {number}"))
     if found != settings:
         if any(photo.reason is None for photo in photos):
-            raise BadDataError(f"{path.parent}: holds part of a set of other photographs or scales; use another folder")
+            raise BadDataError(
+                f"{path.parent}: holds part of a set of other photographs, scales or LR; use another folder"
+            )
         return []
     return _fitting(photos, settings, sources)
 

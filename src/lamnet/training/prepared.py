@@ -20,6 +20,7 @@ from lamnet.base.files import read_text
 INDEX = "index.json"
 _LONGEST_SIDE = 2**24
 _BLOCK = 2**24  # bytes read at a time
+BICUBIC = "bicubic (MATLAB's imresize, mirrored borders)"  # how LR came to be where nobody gave it
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Photo:
         licence: as a manifest says; "" where none does.
         bytes: length of its file; 0 where an older set does not record it.
         pixels: a hash of the pixels of its HR and of all its LR; "" where an older set does not record it.
+        note: what is remarkable about it though its pixels are there; "" for nothing.
     """
 
     name: str
@@ -42,16 +44,25 @@ class Photo:
     licence: str = ""
     bytes: int = 0
     pixels: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class PreparedSet:
-    """The index of a prepared set; `photos` are those whose pixels are there, in the order of the pixel files."""
+    """The index of a prepared set.
+
+    Attributes:
+        photos: those whose pixels are there, in the order of the pixel files.
+        lr: how LR came to be, BICUBIC or "given: FOLDER".
+        unpaired: names of given LR pictures that have no HR.
+    """
 
     folder: Path
     scales: tuple[int, ...]
     photos: tuple[Photo, ...]
     skipped: tuple[Photo, ...]
+    lr: str = BICUBIC
+    unpaired: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, folder: Path) -> PreparedSet:
@@ -98,8 +109,13 @@ class PreparedSet:
 
     @property
     def fingerprint(self) -> str:
-        """The number of photographs and a hash of their names and sizes, which tell this set from another."""
-        listed = json.dumps([[photo.name, photo.height, photo.width, photo.bytes] for photo in self.photos])
+        """The number of photographs and a hash of their names, sizes and pixels, which tell this set from another.
+
+        Of a set that records no pixels, it is what it was before there were any.
+        """
+        facts = [[photo.name, photo.height, photo.width, photo.bytes] for photo in self.photos]
+        hashes = [[photo.pixels] if photo.pixels else [] for photo in self.photos]
+        listed = json.dumps([[*fact, *pixels] for fact, pixels in zip(facts, hashes, strict=True)])
         return f"{len(self.photos)} ({hashlib.sha256(listed.encode()).hexdigest()[:12]})"
 
     def file(self, scale: int) -> Path:
@@ -145,7 +161,9 @@ def _of_index(folder: Path, index: Any) -> PreparedSet:
             raise ValueError(f"photos {number}: expected sides that scales {scales} divide, found none")
     if not photos:
         raise ValueError("photos: expected at least one, found none")
-    return PreparedSet(folder, tuple(scales), photos, skipped)
+    lr = records.text(index.get("lr", BICUBIC), "lr")
+    unpaired = tuple(str(name) for name in records.items(index.get("unpaired", []), "unpaired"))
+    return PreparedSet(folder, tuple(scales), photos, skipped, lr, unpaired)
 
 
 def _parts(files: Mapping[int, IO[bytes]], photo: Photo) -> Iterator[bytes | None]:
