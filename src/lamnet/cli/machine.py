@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from lamnet.base import interrupts
 from lamnet.base.extras import require
 from lamnet.cli import terminal
 
@@ -83,6 +84,8 @@ def bench(
     from lamnet.evaluation.speed import candidate, table
     from lamnet.evaluation.speed.run import timing
 
+    for path in filter(None, (json, markdown)):
+        report.prepare_place(path)
     chosen = [name.strip() for name in networks.split(",")] if networks else candidate.MODELS
     setting = candidate.Setting(scale, (output[1], output[0]), device, threads or torch.get_num_threads())
     found = terminal.shown(timing(candidate.plan(chosen, device, training), setting, rounds, memory))
@@ -111,7 +114,8 @@ def export(model: str, out: Path, /, *, scale: Literal[2, 3, 4] | None = None, h
     from lamnet.network.export import export
 
     ships = shipped.is_name(model)
-    export(reading.load(model, scale or (4 if ships else None)), out, half, shipped.TERMS if ships else None)
+    with interrupts.by_exception():
+        export(reading.load(model, scale or (4 if ships else None)), out, half, shipped.TERMS if ships else None)
     terminal.say(out)
     if out.suffix == ".param":
         terminal.say(out.with_suffix(".bin"))
