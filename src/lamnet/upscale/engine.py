@@ -7,7 +7,6 @@ PyTorch: an engine of another kind needs the public names of `Engine` and `Exact
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from copy import deepcopy
 from pathlib import Path
@@ -20,6 +19,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lamnet.base import memory
 from lamnet.base.errors import BackendError
 from lamnet.network import devices
 from lamnet.network.ensemble import self_ensemble
@@ -106,12 +106,11 @@ class Engine:
         return Footprint(_BASE, _ON_KERNELS if native else _IN_PYTORCH)
 
     def free_memory(self) -> int:
-        """Bytes that a process may use unasked: half of what is free now on its device, on a CPU at most 2.5 GB."""
+        """Bytes that a process may use unasked: its own and half of what its device has left, on a CPU at most 2.5 GB."""
         if self.device.type == "cuda":
             return torch.cuda.mem_get_info(self.device)[0] // 2 + _BASE
-        if "SC_AVPHYS_PAGES" not in getattr(os, "sysconf_names", {}):  # macOS and Windows do not say
-            return _MOST_MEMORY
-        return min(_MOST_MEMORY, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+        found = memory.available()
+        return _MOST_MEMORY if found is None else min(_MOST_MEMORY, _BASE + found // 2)
 
     def release(self) -> None:
         """Give back to the system what the parts of a picture have left free."""
