@@ -19,7 +19,7 @@ from lamnet.batch import ray_quirks
 from lamnet.batch.jobs import Job, in_chunks
 from lamnet.batch.manifest import recorded
 from lamnet.batch.outcome import Event, Outcome
-from lamnet.batch.places import place_of
+from lamnet.batch.places import notes_of, place_of
 from lamnet.batch.request import Request
 from lamnet.batch.upscalers import Upscalers, load_networks
 
@@ -48,15 +48,16 @@ def _events(request: Request) -> Generator[Event]:
     # On this machine, what a worker would refuse is known before there is one.
     goal = Upscalers.of(request).goal if ray_quirks.is_here(ray) else load_networks(request)[1]
     request = replace(request, goal=goal)
-    jobs = place_of(request, goal).jobs()
+    place = place_of(request, goal)
     with nullcontext() if ray.is_initialized() else ray_quirks.started(ray):
         ray_quirks.set_up(data)
-        for label, chunk in in_chunks(jobs):
+        for label, chunk in in_chunks(place.jobs()):
             yield Progress(label, 0.0)
             with closing(_outcomes(ray, data, chunk, request)) as outcomes:
                 for number, outcome in enumerate(outcomes, 1):
                     yield outcome
                     yield Progress(label, number / len(chunk))
+    yield from notes_of(place)
 
 
 def _outcomes(ray: Any, data: Any, jobs: Sequence[Job], request: Request) -> Generator[Outcome]:

@@ -54,13 +54,13 @@ def open_job(job: Job, upscalers: Upscalers) -> Opened:
 def upscale_one(job: Job, upscalers: Upscalers, overwrite: bool) -> Work[Outcome]:
     """Upscale one picture or video; whatever goes wrong with it is its outcome.
 
-    A result that exists is kept where the source was found in a folder, and a mistake where it was named.
+    A result that exists is kept, and a mistake where its name was given.
     """
     target = job.target
     try:
         opened = open_job(job, upscalers)
         target = opened.target
-        keep = job.found and not overwrite
+        keep = (job.found or job.needs_suffix) and not overwrite
         if keep and target.exists():
             return Outcome(job.source, target, kept=True)
         _check_free(job.source, target, overwrite)

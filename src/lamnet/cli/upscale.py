@@ -98,26 +98,27 @@ def upscale(
         overwrite=overwrite,
         manifest=manifest,
     )
-    tried, failed = _describe(request) if dry_run else _upscale(request, engine)
-    if not tried:
-        terminal.complain(f"{', '.join(photos)}: no pictures there")
+    failed = _describe(request) if dry_run else _upscale(request, engine)
     if failed:
         sys.exit(1)
 
 
-def _upscale(request: Request, engine: Literal["local", "ray"]) -> tuple[int, int]:
-    """Carry a request out, printing each outcome; returns how many there were, and how many failed."""
+def _upscale(request: Request, engine: Literal["local", "ray"]) -> int:
+    """Carry a request out, printing each outcome; returns how many failed."""
     with interrupts.at_once():
         from lamnet.batch import cluster, local
+        from lamnet.batch.outcome import Note
 
-    tried = failed = 0
+    failed = 0
     events = cluster.run(request) if engine == "ray" else local.run(request)
     with interrupts.by_exception(), closing(events), terminal.without_progress(events) as outcomes:
         for outcome in outcomes:
-            tried += 1
+            if isinstance(outcome, Note):
+                terminal.complain(outcome.text)
+                continue
             failed += outcome.problem is not None
             _print(outcome)
-    return tried, failed
+    return failed
 
 
 def _print(outcome: Outcome) -> None:
@@ -127,20 +128,25 @@ def _print(outcome: Outcome) -> None:
     terminal.say(outcome.target)
     if outcome.kept:
         terminal.complain(f"{outcome.target}: was there already and is kept; --overwrite replaces it")
+    for note in outcome.notes:
+        terminal.complain(f"{outcome.target}: {note}")
 
 
-def _describe(request: Request) -> tuple[int, int]:
-    """Print what a request would do; returns how many lines there were, and how many sources would fail."""
+def _describe(request: Request) -> int:
+    """Print what a request would do; returns how many sources would fail."""
     with interrupts.at_once():
         from lamnet.batch import describe
+        from lamnet.batch.outcome import Note
 
-    tried = failed = 0
+    failed = 0
     with interrupts.by_exception():
         for line in describe.describe(request):
-            tried += 1
+            if isinstance(line, Note):
+                terminal.complain(line.text)
+                continue
             if isinstance(line, str):
                 terminal.say(line)
             else:
                 failed += 1
                 terminal.complain(line.problem)
-    return tried, failed
+    return failed
