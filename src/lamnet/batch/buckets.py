@@ -132,7 +132,7 @@ class Transfer:
         """Names of pictures and paths of folders: what else is known of millions of objects takes far more memory."""
         infos = self.source.files.get_file_info(_pyarrow_fs(str(folder)).FileSelector(str(folder)))
         among = (info.base_name for info in infos if info.is_file)
-        found = jobs.sources_among(among, self.source == self.target, self.left_out)
+        found = jobs.sources_among(among, self.source == self.target, self.left_out, self.mark)
         return found, sorted(Path(info.path) for info in infos if not info.is_file)
 
     def _job(self, root: Path, folder: Path, name: str) -> Job:

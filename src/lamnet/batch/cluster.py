@@ -13,9 +13,9 @@ from typing import Any
 import torch
 
 from lamnet.base import extras, progress
-from lamnet.base.errors import LamnetError
+from lamnet.base.errors import BadArgumentError, LamnetError
 from lamnet.base.progress import Progress
-from lamnet.batch import ray_quirks
+from lamnet.batch import ray_quirks, streams
 from lamnet.batch.jobs import Job, in_chunks
 from lamnet.batch.manifest import recorded
 from lamnet.batch.outcome import Event, Outcome
@@ -42,6 +42,9 @@ def run(request: Request) -> Generator[Event]:
 
 
 def _events(request: Request) -> Generator[Event]:
+    for name in (*request.sources, request.out or ""):
+        if streams.is_stream(name):
+            raise BadArgumentError(f"engine: expected local for the stream {name}, got ray")
     ray_quirks.set_environment()
     ray = extras.require("ray", "ray", "engine: ray")
     data = extras.require("ray.data", "ray", "engine: ray")

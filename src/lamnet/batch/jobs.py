@@ -11,7 +11,7 @@ from itertools import groupby, islice
 from pathlib import Path
 
 from lamnet.base.errors import BadArgumentError
-from lamnet.batch import names
+from lamnet.batch import names, streams
 from lamnet.batch.left_out import LeftOut
 from lamnet.media import formats
 from lamnet.upscale import video
@@ -32,6 +32,7 @@ class Job:
             a mistake.
         shared: other jobs have the same target, so that a result with another suffix than its source's has both.
         problem: why the job cannot be done, where that is known beforehand.
+        stream: the source or the target is a stream.
     """
 
     source: Path
@@ -40,6 +41,7 @@ class Job:
     found: bool = False
     shared: bool = False
     problem: str | None = None
+    stream: bool = False
 
     def result(self, suffix: str) -> Path:
         """The file for a result with this suffix: a_x4.png; of a.gif, where there is an a.png too, a_x4.gif.png."""
@@ -60,7 +62,7 @@ def find(sources: Sequence[str], out: Path | str | None, mark: str, left_out: Le
         out: a folder for the results, in which folders below a source folder, or below a/ of the pattern, are mirrored;
             or the file for one result; None puts each result into its source's folder. With a slash at its end it is a
             folder, whatever its name.
-        mark: what results have after their sources' names: photo_x4.png.
+        mark: what results have after their sources' names, such as "_x4"; or a whole name, "{stem}" for the source's.
         left_out: gets what folders and patterns hold that is no source.
 
     Raises BadArgumentError where `out` is one file and the sources are several, or a source is the empty name, which the
@@ -68,11 +70,15 @@ def find(sources: Sequence[str], out: Path | str | None, mark: str, left_out: Le
     """
     if "" in sources:
         raise BadArgumentError("photos: expected names, got an empty one")
+    if len(sources) > 1 and out is not None and streams.is_stream(out):
+        raise BadArgumentError(f"out: expected a folder for the results of several pictures, got the stream {out}")
     ends_in_slash = isinstance(out, str) and out.endswith(("/", os.sep))
     out = None if out is None else Path(out)
+    if out is not None and streams.is_stream(out) and not _is_folder(Path(sources[0])) and not _matches(sources[0]):
+        return iter([Job(Path(sources[0]), out, needs_suffix=False, stream=True)])
     if out is not None and out.suffix and not ends_in_slash and not _is_folder(out):
         if len(sources) == 1 and not _is_folder(Path(sources[0])) and not _matches(sources[0]):
-            return iter([Job(Path(sources[0]), out, needs_suffix=False)])
+            return iter([Job(Path(sources[0]), out, needs_suffix=False, stream=streams.is_stream(sources[0]))])
         if out.suffix.lower() in SUFFIXES:
             raise BadArgumentError(f"out: expected a folder for the results of several pictures, got {out}")
     left_out = LeftOut() if left_out is None else left_out
@@ -92,7 +98,7 @@ def in_chunks(jobs: Iterator[Job]) -> Iterator[tuple[str, list[Job]]]:
         before += len(chunk)
 
 
-def sources_among(found: Iterable[str], with_results: bool, left_out: LeftOut) -> list[str]:
+def sources_among(found: Iterable[str], with_results: bool, left_out: LeftOut, mark: str = "") -> list[str]:
     """The sources among the files of a folder, sorted by stem, without hidden ones; the others are left out.
 
     In a folder `with_results`, the results of earlier calls are no sources: a_x4.png where there is an a.png.
@@ -104,7 +110,7 @@ def sources_among(found: Iterable[str], with_results: bool, left_out: LeftOut) -
             shown.append(name) if known else left_out.add(name)
     if with_results:
         stems = {names.shortened(names.split(name)[0]) for name in shown}
-        shown = [name for name in shown if names.original(names.split(name)[0], SUFFIXES) not in stems]
+        shown = [name for name in shown if names.original(names.split(name)[0], SUFFIXES, mark) not in stems]
     return sorted(shown, key=names.split)
 
 
@@ -112,6 +118,9 @@ def _jobs_of(name: str, out: Path | None, mark: str, left_out: LeftOut) -> Itera
     path = Path(name)
     if _is_folder(path):
         yield from _below(path, out, mark, left_out)
+        return
+    if streams.is_stream(name):
+        yield _of_stream(name, out, mark)
         return
     found = _matches(name)
     if not found:
@@ -123,9 +132,19 @@ def _jobs_of(name: str, out: Path | None, mark: str, left_out: LeftOut) -> Itera
         target = _mirrored(place, root, out)
         with_results = _same(place, target)
         if with_results or not _holds_results(place, root, out):
-            for source in sources_among([one.name for one in inside], with_results, left_out):
+            for source in sources_among([one.name for one in inside], with_results, left_out, mark):
                 jobs.append(Job(place / source, target / names.marked(Path(source).stem, mark), found=True))
     yield from without_clashes(jobs)
+
+
+def _of_stream(name: str, out: Path | None, mark: str) -> Job:
+    """The job of a stream: stdin's result goes to stdout where no place is given, other streams need one."""
+    if out is not None:
+        stem = "stdin" if name == streams.STANDARD else Path(name).stem
+        return Job(Path(name), out / names.marked(stem, mark), stream=True)
+    if name == streams.STANDARD:
+        return Job(Path(name), Path(streams.STANDARD), needs_suffix=False, stream=True)
+    return Job(Path(name), Path(name), problem="expected a place for the result of a stream, --out", stream=True)
 
 
 def _below(folder: Path, out: Path | None, mark: str, left_out: LeftOut) -> Iterator[Job]:
@@ -141,7 +160,7 @@ def _below(folder: Path, out: Path | None, mark: str, left_out: LeftOut) -> Iter
             if (here / name).is_symlink():
                 left_out.add(name, "links to folders")
         target = _mirrored(here, folder, out)
-        sources = (here / name for name in sources_among(files, with_results, left_out))
+        sources = (here / name for name in sources_among(files, with_results, left_out, mark))
         yield from of_folder(
             Job(source, target / names.marked(source.stem, mark), found=True)
             for source in sources

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.base.progress import Work
-from lamnet.batch import buckets, jobs, one
+from lamnet.batch import buckets, jobs, names, one
 from lamnet.batch.buckets import Transfer
 from lamnet.batch.jobs import Job
 from lamnet.batch.left_out import LeftOut
@@ -39,7 +39,7 @@ def place_of(request: Request, goal: Goal) -> Folders | Transfer:
 
     Raises as `buckets.transfer`, and BadArgumentError for addresses of the web.
     """
-    mark = f"_{goal}"
+    mark = names.checked(request.name).replace(names.GOAL, str(goal))
     for name in (*request.sources, request.out or ""):
         if scheme := buckets.WEB.match(name):
             raise BadArgumentError(

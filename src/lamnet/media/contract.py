@@ -41,6 +41,10 @@ class Format:
     substitute: bool = False
     palette: bool = False
 
+    def saved_with(self, quality: int | None) -> Mapping[str, Any]:
+        """Return the options of libvips' saver for a quality, where the format has one."""
+        return {**self.options, "Q": quality} if quality and "Q" in self.options else self.options
+
 
 @dataclass(frozen=True)
 class PageExtras:

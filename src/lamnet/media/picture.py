@@ -27,6 +27,8 @@ class Picture:
         colours: primaries and transfer characteristics by number (ITU-T H.273), where no profile states them.
         orientation: of the first page in the file, 1 to 8 as in EXIF; the pages here have been turned by it.
         extras: what else was learned of the file, so that saving a result need not open it again.
+        quality: asked of its result, 1 to 100; None is the format's own.
+        notes: what of the file is not in the pages, a line each.
     """
 
     path: Path
@@ -36,6 +38,8 @@ class Picture:
     colours: tuple[int, int] | None = None
     orientation: int = 1
     extras: Extras = field(default_factory=Extras)
+    quality: int | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def dtype(self) -> str:

@@ -53,7 +53,7 @@ def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: 
     """Write a result, of 16 bits the upper 12."""
     bits = 8 if results[0].format == "uchar" else 12
     keep = metadata.kept(picture.pages[0])
-    vips.write(FORMAT.name, path, results[0], bitdepth=bits, keep=keep, **FORMAT.options)
+    vips.write(FORMAT.name, path, results[0], bitdepth=bits, keep=keep, **FORMAT.saved_with(picture.quality))
 
 
 def _numbered_colours(description: bytes) -> tuple[int, int] | None:

@@ -102,7 +102,13 @@ def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: 
                 raise BadImageError(
                     f"{target}: expected a format that holds {len(data):,} bytes of {name}, found {target.suffix}"
                 )
-        vips.write(FORMAT.name, path, image, keep=metadata.kept(source, with_exif=exif is None), **FORMAT.options)
+        vips.write(
+            FORMAT.name,
+            path,
+            image,
+            keep=metadata.kept(source, with_exif=exif is None),
+            **FORMAT.saved_with(picture.quality),
+        )
         _insert_segments(path, exif, own, trailer)
         trailer.append_to(path)
 
