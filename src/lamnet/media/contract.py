@@ -71,6 +71,7 @@ class Extras:
         hidden_frames: whether there are frames of which libvips would give the first alone.
         colours: primaries and transfer characteristics by number (ITU-T H.273).
         premultiplied: whether colours have been multiplied by their alpha.
+        notes: what of the file is in none of the pages, a line each.
     """
 
     known: tuple[PageExtras, ...] = ()
@@ -78,6 +79,7 @@ class Extras:
     hidden_frames: bool = False
     colours: tuple[int, int] | None = None
     premultiplied: bool = False
+    notes: tuple[str, ...] = ()
 
     def page(self, number: int) -> PageExtras:
         """Return what is known of a page."""

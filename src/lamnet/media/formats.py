@@ -10,11 +10,11 @@ import pyvips
 
 from lamnet.base import files
 from lamnet.base.errors import BadImageError
-from lamnet.media.codecs import avif, gif, jpeg, jxl, pillow, png, tiff, webp
+from lamnet.media.codecs import avif, gif, hdr, heic, jpeg, jxl, pillow, png, tiff, webp
 from lamnet.media.contract import Extras, Format
 from lamnet.media.picture import Picture
 
-_START = 32  # bytes that signatures are looked for in
+_START = 128  # bytes that signatures are looked for in
 
 
 @runtime_checkable
@@ -51,7 +51,7 @@ class Writer(Codec, Protocol):
 
 # A format more is a module more and its place here. Results whose own format cannot hold them try them in this order,
 # and a file is of the first whose signature it has: pillow's for TGA is the weakest.
-CODECS: tuple[Codec, ...] = (png, jpeg, webp, avif, tiff, gif, pillow, jxl)
+CODECS: tuple[Codec, ...] = (png, jpeg, webp, heic, avif, tiff, gif, jxl, hdr, pillow)
 WRITERS: tuple[Writer, ...] = tuple(codec for codec in CODECS if isinstance(codec, Writer))
 FORMATS = tuple(codec.FORMAT for codec in CODECS)
 SUFFIXES = frozenset(suffix for format in FORMATS for suffix in format.suffixes)

@@ -54,7 +54,9 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
         ready = tuple(_prepared(path, page) for page in turned or [page.autorot() for page in pages])
     colours = None if has_profile(ready[0]) else _unlike_srgb(extras.colours, ready[0].bands)
     animated = codec.FORMAT.frames and len(pages) > 1
-    return Picture(path, codec.FORMAT, ready, animated, colours, orientation_of(described[0]), extras)
+    return Picture(
+        path, codec.FORMAT, ready, animated, colours, orientation_of(described[0]), extras, notes=extras.notes
+    )
 
 
 def _load(codec: Codec, path: Path, page: int = 0, n: int = 1) -> pyvips.Image:

@@ -37,6 +37,7 @@ _TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _XMP = b"XML:com.adobe.xmp\0"
 _LIMIT = 2**26  # bytes of a chunk: more is no description
 _BEHIND_HEADER = 8 + 25
+_ONE_FRAME = b"\0\0\0\1"  # an animation's, which is a picture
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def extras(path: Path) -> PngExtras:
     colours, animated, behind_pixels = None, False, False
     with path.open("rb") as file:
         for kind, size in _chunks(file):
-            animated |= kind == b"acTL" and not behind_pixels
+            if kind == b"acTL" and not behind_pixels:
+                animated |= file.read(4) != _ONE_FRAME
             behind_pixels |= kind == b"IDAT"
             if size > _LIMIT or kind not in _COLOURS | _TEXTS | {b"eXIf"}:
                 continue
