@@ -67,7 +67,8 @@ def _load(codec: Codec, path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
 def _pages(codec: Codec, path: Path, max_pixels: int) -> list[pyvips.Image]:
     """Return the pages or frames as they are in the file."""
     first = _load(codec, path, n=-1 if codec.FORMAT.frames else 1)
-    count = first.get_n_pages() if codec.FORMAT.frames or codec.FORMAT.pages else 1
+    several = codec.FORMAT.frames or codec.FORMAT.pages
+    count: Any = first.get("n-pages") if several and first.get_typeof("n-pages") else 1  # get_n_pages gives 1 of 10,000
     height = first.get_page_height() if codec.FORMAT.frames else first.height
     _check_size(path, first.width, height * count, max_pixels)
     if codec.FORMAT.frames:
