@@ -58,3 +58,24 @@ def test_frames_that_cannot_be_read_are_not_lost_in_silence(upscaler: Upscaler, 
     frames[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=frames[1:])
     with pytest.raises(BadImageError, match="animated"):
         upscaler.file(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}")
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        (b"IIU\0\x18\0\0\0", "raw data"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1", "raw data"),
+        (b"%PDF-1.7", "a PDF"),
+        (b"\n<!doctype html><p>Not found", "page of the web"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="x">', "an SVG"),
+        (b"\0\0\0\x18ftypisom", "a video"),
+        (b"PK\3\4" + bytes(20), "a ZIP archive"),
+        (bytes(200), "zeros"),
+        (b"", "an empty file"),
+        (b"hello", "a file of another kind"),
+    ],
+)
+def test_what_is_no_picture_is_called_what_it_is(tmp_path: Path, start: bytes, words: str) -> None:
+    (tmp_path / "a.png").write_bytes(start)
+    with pytest.raises(BadImageError, match=rf"a\.png: expected a picture \(.*\), found {words}|found .*{words}"):
+        opening.open_picture(tmp_path / "a.png")
