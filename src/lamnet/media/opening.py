@@ -20,6 +20,19 @@ MAX_PIXELS = 500_000_000  # of one file, all pages together; a header that claim
 # Primaries and transfer characteristics of ITU-T H.273: those of sRGB and what is taken for it, and Display P3's.
 _SRGB_PRIMARIES, _SRGB_TRANSFERS = (1, 2), (1, 2, 6, 13, 14, 15)
 _P3_PRIMARIES = 12
+_AS_FLOATS = frozenset({"char", "short", "int", "uint", "double"})  # elevations and measurements, mostly
+_WORDS = {  # for libvips' formats
+    "uchar": "8 bits",
+    "char": "8 bits with a sign",
+    "ushort": "16 bits",
+    "short": "16 bits with a sign",
+    "uint": "32 bits",
+    "int": "32 bits with a sign",
+    "float": "floats",
+    "double": "floats of 64 bits",
+    "complex": "complex numbers",
+    "dpcomplex": "complex numbers of 128 bits",
+}
 _RGB_OR_GREY = frozenset({"b-w", "grey16", "srgb", "rgb", "rgb16", "scrgb", "multiband"})
 
 
@@ -121,11 +134,11 @@ def _prepared(path: Path, image: pyvips.Image) -> pyvips.Image:
         image = image.colourspace("rgb16" if image.format in ("short", "ushort") else "srgb")
     if image.format == "ushort" and image.get_typeof("bits-per-sample"):
         image = _stretched(image)
-    if image.format == "double":
-        image = image.cast("float")
+    if image.format in _AS_FLOATS:
+        image = image.cast("float").copy(interpretation="b-w" if image.bands < 3 else "scrgb")
     if image.format not in [depth.band for depth in DEPTHS] or image.bands > 4:
         raise BadImageError(
-            f"{path}: expected 1 to 4 bands of 8 or 16 bits or float, found {image.bands} of {image.format}"
+            f"{path}: expected 1 to 4 bands of 8 or 16 bits or float, found {image.bands} of {_WORDS[str(image.format)]}"
         )
     return metadata.without_unusable_profile(image)
 

@@ -17,9 +17,9 @@ from lamnet.base import files
 from lamnet.base.errors import BadImageError
 from lamnet.media import ifd, metadata, vips
 from lamnet.media.blobs import exif_of
-from lamnet.media.codecs import spaces, tiff_pages
+from lamnet.media.codecs import spaces, tiff_decoded, tiff_pages
 from lamnet.media.codecs.spaces import Space
-from lamnet.media.codecs.tiff_pages import Page
+from lamnet.media.codecs.tiff_pages import Contents, Page
 from lamnet.media.contract import Extras, Format, PageExtras
 from lamnet.media.depths import depth_of
 from lamnet.media.ifd import BrokenError, Directory, Field, Layout
@@ -64,12 +64,19 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
     if refusal := found.refusal:
         raise BadImageError(f"{path}: {refusal}")
     one = found.pages[page]
+    if decoder := tiff_decoded.decoder_for(one):
+        return _of(tiff_decoded.load(path, one, page, decoder), found)
     space = spaces.space_of(*(one.fields.number(tag) for tag in (_PHOTOMETRIC, _BITS, _COMPRESSION)))
     changes = _changes(one, space)
     many = len(found.pages) > _MANY and found.size < _IN_MEMORY  # of which libvips goes through all to find each
     data = tiff_pages.alone(path, found, page, changes) if changes or many else None
     image = _by_libvips("tiffload_buffer", data) if data else _by_libvips("tiffload", os.fsencode(path), page)
     image = spaces.to_rgb(image, space) if space else image
+    return _of(image, found)
+
+
+def _of(image: pyvips.Image, found: Contents) -> pyvips.Image:
+    """Return the image of a page, knowing how many pages its file has."""
     if len(found.pages) > 1 and found.whole:
         image = image.copy()
         image.set_type(pyvips.GValue.gint_type, "n-pages", len(found.pages))
