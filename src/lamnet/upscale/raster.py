@@ -142,9 +142,11 @@ def planes_at(raster: Raster, box: Box) -> list[Pixels]:
     What a box holds does not depend on where it ends: colours to take the place of hidden ones are looked for beyond
     its edges.
     """
-    outer = box.grown(REACH, raster.height, raster.width) if has_alpha(raster) else box
+    outer = box.grown(REACH, raster.height, raster.width) if has_alpha(raster) or raster.levels.no_data else box
     colour, alpha = _split(raster, outer)
     np.clip(colour, 0, 1, out=colour)
+    if raster.levels.no_data:
+        colour = _extended(colour, (~raster.levels.holes(raster.read(outer))[None]).astype(np.float32))
     planes = [colour] if alpha is None else [_extended(colour, alpha), alpha]
     return [plane[:, *box.within(outer)] for plane in planes]
 
@@ -174,6 +176,15 @@ def join(planes: list[Pixels], beyond: Pixels | None, raster: Raster) -> NDArray
     return pixels if raster.dtype == np.float32 else np.floor(pixels + np.float32(0.5)).astype(raster.dtype)
 
 
+def put_back(pixels: NDArray[Any], raster: Raster, box: Box, scale: int) -> NDArray[Any]:
+    """Return the result of a box (scale*H, scale*W, bands) with what stands for no data as it was."""
+    if not raster.levels.no_data:
+        return pixels
+    source = raster.read(box)
+    holes, source = (one.repeat(scale, 0).repeat(scale, 1) for one in (raster.levels.holes(source), source))
+    return np.where(holes[..., None], source, pixels)
+
+
 def within_neighbours(out: Pixels, alpha: Pixels, scale: int) -> Pixels:
     """Hold an upscaled alpha (3, sH, sW) within the range of each pixel of `alpha` (1, H, W) and its eight neighbours.
 
@@ -188,6 +199,8 @@ def _split(raster: Raster, box: Box) -> tuple[Pixels, Pixels | None]:
     levels, colours = raster.levels, 1 if raster.bands < 3 else 3
     planes = np.ascontiguousarray(np.moveaxis(raster.read(box), 2, 0).astype(np.float32))
     colour, alpha = planes[:colours], planes[colours:]  # scaled in place: PyTorch's convolutions round by strides
+    if levels.no_data:
+        planes[:, levels.holes(raster.read(box))] = np.float32(levels.black)
     colour -= np.float32(levels.black)
     colour /= np.float32(levels.white - levels.black)
     alpha /= np.float32(levels.opaque)

@@ -21,7 +21,7 @@ from lamnet.media.codecs import spaces, tiff_decoded, tiff_pages
 from lamnet.media.codecs.spaces import Space
 from lamnet.media.codecs.tiff_pages import Contents, Page
 from lamnet.media.contract import Extras, Format, PageExtras
-from lamnet.media.depths import depth_of
+from lamnet.media.depths import NO_DATA, depth_of
 from lamnet.media.ifd import BrokenError, Directory, Field, Layout
 from lamnet.media.iptc import iptc_of
 from lamnet.media.picture import Picture
@@ -38,7 +38,7 @@ FORMAT = Format(
 
 # What a directory says of the picture itself: title, camera, software, date, author, rating, copyright.
 _DESCRIPTIVE = frozenset(
-    {269, 270, 271, 272, 285, 305, 306, 315, 316, 18246, 18249, 33432, 40091, 40092, 40093, 40094, 40095}
+    {269, 270, 271, 272, 285, 305, 306, 315, 316, 18246, 18249, 33432, 40091, 40092, 40093, 40094, 40095, 42113}
 )
 _SUBFILE, _WIDTH, _HEIGHT = 254, 256, 257
 _EXIF_WIDTH, _EXIF_HEIGHT = 40962, 40963
@@ -64,23 +64,28 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
     if refusal := found.refusal:
         raise BadImageError(f"{path}: {refusal}")
     one = found.pages[page]
+    image = _page(path, found, page)
+    if one.fields.get(tiff_pages.NO_DATA):
+        with suppress(ValueError):
+            value = float(tiff_pages.text_of(one.fields, tiff_pages.NO_DATA))
+            image = image.copy()
+            image.set_type(pyvips.GValue.gdouble_type, NO_DATA, value)
+    if len(found.pages) > 1 and found.whole:
+        image = image.copy()
+        image.set_type(pyvips.GValue.gint_type, "n-pages", len(found.pages))
+    return image
+
+
+def _page(path: Path, found: Contents, page: int) -> pyvips.Image:
+    one = found.pages[page]
     if decoder := tiff_decoded.decoder_for(one):
-        return _of(tiff_decoded.load(path, one, page, decoder), found)
+        return tiff_decoded.load(path, one, page, decoder)
     space = spaces.space_of(*(one.fields.number(tag) for tag in (_PHOTOMETRIC, _BITS, _COMPRESSION)))
     changes = _changes(one, space)
     many = len(found.pages) > _MANY and found.size < _IN_MEMORY  # of which libvips goes through all to find each
     data = tiff_pages.alone(path, found, page, changes) if changes or many else None
     image = _by_libvips("tiffload_buffer", data) if data else _by_libvips("tiffload", os.fsencode(path), page)
-    image = spaces.to_rgb(image, space) if space else image
-    return _of(image, found)
-
-
-def _of(image: pyvips.Image, found: Contents) -> pyvips.Image:
-    """Return the image of a page, knowing how many pages its file has."""
-    if len(found.pages) > 1 and found.whole:
-        image = image.copy()
-        image.set_type(pyvips.GValue.gint_type, "n-pages", len(found.pages))
-    return image
+    return spaces.to_rgb(image, space) if space else image
 
 
 def _by_libvips(name: str, source: bytes, page: int = 0) -> pyvips.Image:
