@@ -14,14 +14,6 @@ from lamnet.media import arrays, opening
 from support.pictures import doubled, gradient
 
 
-def test_nan_is_refused(upscaler: Upscaler, tmp_path: Path) -> None:
-    pixels = gradient(3, np.float32)
-    pixels[3, 3] = np.nan
-    arrays.write_array(tmp_path / "a.tif", pixels)
-    with pytest.raises(BadImageError, match="NaN"):
-        upscaler.file(tmp_path / "a.tif", tmp_path / "b.tif")
-
-
 def test_palette_and_1_bit(upscaler: Upscaler, tmp_path: Path) -> None:
     palette = Image.fromarray(gradient(3)).quantize(16)
     palette.save(tmp_path / "palette.png", transparency=3)

@@ -32,6 +32,7 @@ FORMAT = Format(
 )
 
 _SEGMENT_LIMIT = 65_533  # bytes
+_MOST_SEGMENTS = 10_000  # that a result keeps
 _EXIF, _XMP, _MPF = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"MPF\0"
 EXIF_LIMIT = _SEGMENT_LIMIT - len(_EXIF)
 _XMP_LIMIT = _SEGMENT_LIMIT - len(_XMP)
@@ -68,7 +69,7 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
 def extras(path: Path) -> JpegExtras:
     """Learn the attachments: segments, further pictures, a film. Raises OSError."""
     segments: list[tuple[int, bytes]] = []
-    index = None
+    index, carried = None, 0
     with _mapped(path) as data:
         picture_end = file_end = len(data)
         for kind, start, stop in _segments(data):
@@ -78,10 +79,13 @@ def extras(path: Path) -> JpegExtras:
             elif kind == _APP2 and contents.startswith(_MPF):
                 index = mpf.Index.read(contents[len(_MPF) :], start + len(_MPF))
             elif _is_carried(kind, contents):
-                segments.append((kind, contents))
+                carried += 1
+                if carried <= _MOST_SEGMENTS:
+                    segments.append((kind, contents))
     if index and not all(picture_end <= start < stop <= file_end for start, stop in index.places):
         index = None
-    return JpegExtras(segments=tuple(segments), index=index, trailer=(picture_end, file_end))
+    notes = (f"without the segments behind the first {_MOST_SEGMENTS:,}",) if carried > _MOST_SEGMENTS else ()
+    return JpegExtras(notes=notes, segments=tuple(segments), index=index, trailer=(picture_end, file_end))
 
 
 def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: Path) -> None:
