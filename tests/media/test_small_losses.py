@@ -12,7 +12,7 @@ from PIL import Image
 
 from lamnet import Upscaler
 from lamnet.base.errors import BadImageError
-from lamnet.media import opening
+from lamnet.media import opening, saving
 from lamnet.media.reasons import plain
 from support.pictures import gradient
 
@@ -77,6 +77,20 @@ def test_reasons_in_plain_words(reason: str, words: str) -> None:
     assert "4294967295" not in said
     assert "tiff2vips" not in said
     assert plain("something new") == "something new"
+
+
+def test_what_another_format_does_not_hold_is_said(tmp_path: Path) -> None:
+    png_with(tmp_path / "a.png", chunk(b"tEXt", b"Title\0a"))
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    Image.fromarray(gradient(3)).save(tmp_path / "b.jpg", exif=exif)
+    (tmp_path / "b.jpg").write_bytes((tmp_path / "b.jpg").read_bytes() + bytes(200))
+    png, jpeg = (opening.open_picture(tmp_path / name) for name in ("a.png", "b.jpg"))
+    film = "without what follows the picture in its file, such as a film or a gain map"
+    assert saving.losses(png, Path("b.png")) == saving.losses(jpeg, Path("b.jpg")) == ()
+    assert saving.losses(png, Path("b.webp")) == ("without the texts of its PNG",)
+    assert saving.losses(jpeg, Path("b.png")) == (film,)
+    assert saving.losses(jpeg, Path("b.gif")) == (film, "without EXIF, which .gif does not hold")
 
 
 def test_a_broken_header_says_so(tmp_path: Path) -> None:

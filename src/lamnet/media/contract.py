@@ -72,6 +72,7 @@ class Extras:
         colours: primaries and transfer characteristics by number (ITU-T H.273).
         premultiplied: whether colours have been multiplied by their alpha.
         notes: what of the file is in none of the pages, a line each.
+        own: what a result in the same format alone carries over, in words; None for nothing.
     """
 
     known: tuple[PageExtras, ...] = ()
@@ -80,6 +81,7 @@ class Extras:
     colours: tuple[int, int] | None = None
     premultiplied: bool = False
     notes: tuple[str, ...] = ()
+    own: str | None = None
 
     def page(self, number: int) -> PageExtras:
         """Return what is known of a page."""

@@ -14,6 +14,7 @@ from lamnet.media.contract import Format
 from lamnet.media.convert import in_depth_of
 from lamnet.media.picture import Picture
 
+_IN_NO_PALETTE = (("exif-data", "EXIF"), ("iptc-data", "IPTC"))
 _BITS = {"uint8": "8 bits", "uint16": "16 bits", "float32": "floats"}
 
 
@@ -49,6 +50,10 @@ def losses(picture: Picture, target: Path) -> tuple[str, ...]:
     format, found = formats.format_named(target), list[str]()
     if picture.dtype not in format.dtypes:
         found.append(f"{_BITS[picture.dtype]} became {_BITS[format.dtypes[-1]]}, the most that {target.suffix} holds")
+    if picture.extras.own and format != picture.format:
+        found.append(f"without {picture.extras.own}")
+    if format.palette and (lost := [words for name, words in _IN_NO_PALETTE if picture.pages[0].get_typeof(name)]):
+        found.append(f"without {', '.join(lost)}, which {target.suffix} does not hold")
     if picture.quality and "Q" not in format.options:
         found.append(f"quality {picture.quality} means nothing in {target.suffix}")
     return tuple(found)

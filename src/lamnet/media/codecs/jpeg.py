@@ -32,6 +32,7 @@ FORMAT = Format(
 )
 
 _SEGMENT_LIMIT = 65_533  # bytes
+_PADDING = 64  # bytes behind a picture that are nothing
 _MOST_SEGMENTS = 10_000  # that a result keeps
 _EXIF, _XMP, _MPF = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"MPF\0"
 EXIF_LIMIT = _SEGMENT_LIMIT - len(_EXIF)
@@ -85,7 +86,9 @@ def extras(path: Path) -> JpegExtras:
     if index and not all(picture_end <= start < stop <= file_end for start, stop in index.places):
         index = None
     notes = (f"without the segments behind the first {_MOST_SEGMENTS:,}",) if carried > _MOST_SEGMENTS else ()
-    return JpegExtras(notes=notes, segments=tuple(segments), index=index, trailer=(picture_end, file_end))
+    follows = file_end - picture_end > _PADDING
+    own = "what follows the picture in its file, such as a film or a gain map" if follows else None
+    return JpegExtras(notes=notes, own=own, segments=tuple(segments), index=index, trailer=(picture_end, file_end))
 
 
 def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: Path) -> None:

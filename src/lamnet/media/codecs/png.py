@@ -87,8 +87,9 @@ def extras(path: Path) -> PngExtras:
                 primaries, transfer, _, _ = data.ljust(4, b"\0")
                 colours = primaries, transfer
     page = PageExtras(blobs)
+    own = "the texts of its PNG" if any(chunk[4:8] in _TEXTS for chunk in kept) else None
     return PngExtras(
-        (page,), hidden_frames=animated, colours=colours, chunks=b"".join(kept), notes=tuple(sorted(notes))
+        (page,), hidden_frames=animated, colours=colours, chunks=b"".join(kept), own=own, notes=tuple(sorted(notes))
     )
 
 
