@@ -68,7 +68,14 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
     colours = None if has_profile(ready[0]) else _unlike_srgb(extras.colours, ready[0].bands)
     animated = codec.FORMAT.frames and len(pages) > 1
     return Picture(
-        path, codec.FORMAT, ready, animated, colours, orientation_of(described[0]), extras, notes=extras.notes
+        path,
+        codec.FORMAT,
+        ready,
+        animated,
+        colours,
+        orientation_of(described[0]),
+        extras,
+        notes=extras.notes + _changed(pages),
     )
 
 
@@ -141,6 +148,12 @@ def _prepared(path: Path, image: pyvips.Image) -> pyvips.Image:
             f"{path}: expected 1 to 4 bands of 8 or 16 bits or float, found {image.bands} of {_WORDS[str(image.format)]}"
         )
     return metadata.without_unusable_profile(image)
+
+
+def _changed(pages: list[pyvips.Image]) -> tuple[str, ...]:
+    """Say which numbers have become floats of 32 bits, which hold whole ones up to 16,777,216."""
+    formats = {str(page.format): None for page in pages if page.format in ("double", "int", "uint", "short", "char")}
+    return tuple(f"{_WORDS[format]} became floats of 32 bits" for format in formats)
 
 
 def _stretched(image: Any) -> pyvips.Image:

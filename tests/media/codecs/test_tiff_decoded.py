@@ -13,7 +13,7 @@ import tifffile
 
 from lamnet import Upscaler
 from lamnet.base.errors import MissingExtraError
-from lamnet.media import arrays
+from lamnet.media import arrays, opening
 from support.pictures import gradient
 
 PIXELS = gradient(3, size=(32, 48))
@@ -46,6 +46,15 @@ def test_numbers_of_other_kinds_become_floats(tmp_path: Path, upscaler: Upscaler
     found = arrays.read_array(tmp_path / "b.tif")[::2, ::2, 0]
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, pixels.astype(np.float32), atol=1e-3)
+
+
+def test_what_changes_is_said(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY.astype(np.int32), photometric="minisblack")
+    assert opening.open_picture(tmp_path / "a.tif").notes == ("32 bits with a sign became floats of 32 bits",)
+    for kind, notes in (("unspecified", 1), ("unassalpha", 0)):
+        bands = np.dstack([PIXELS, GREY])
+        tifffile.imwrite(tmp_path / "b.tif", bands, photometric="rgb", extrasamples=[kind])
+        assert len(opening.open_picture(tmp_path / "b.tif").notes) == notes
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])

@@ -44,6 +44,7 @@ _SUBFILE, _WIDTH, _HEIGHT = 254, 256, 257
 _EXIF_WIDTH, _EXIF_HEIGHT = 40962, 40963
 _OFFSETS = (273, 324)  # where strips and tiles lie
 _IPTC = 33723
+_PLAIN_BAND = "its band beside the colours, which it does not call an alpha, has been taken for one"
 _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 258, 259, 262, 274
 _RGB = 2
 _BIG_FROM = 2**31  # bytes of pixels from which on offsets have 64 bits
@@ -108,7 +109,16 @@ def extras(path: Path) -> Extras:
         layout = Layout.of(file)
         for at in ifd.chain(file, layout):
             known.append(_page_extras(ifd.read(file, layout, at, _DESCRIPTIVE | {_SUBFILE, _ORIENTATION})))
-    return Extras(tuple(known))
+    found = tiff_pages.contents(path)
+    bands = found is not None and any(_has_plain_band(page) for page in found.pages)
+    return Extras(tuple(known), notes=(_PLAIN_BAND,) if bands else ())
+
+
+def _has_plain_band(page: Page) -> bool:
+    """Tell whether a page has one band beside its colours that is stated to be no alpha."""
+    colours = {_RGB: 3, 5: 4}.get(page.number(_PHOTOMETRIC), 1)
+    extra = tiff_pages.numbers_of(page.fields, tiff_pages.EXTRA)
+    return page.number(tiff_pages.SAMPLES, 1) == colours + 1 and extra == [0]
 
 
 def _page_extras(directory: Directory) -> PageExtras:
