@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         MissingExtraError,
     )
     from lamnet.network.config import LAMNetConfig
+    from lamnet.network.mixing import mix
     from lamnet.network.model import LAMNet
     from lamnet.network.weights import load
     from lamnet.ops.fsa import fsa
@@ -37,6 +38,7 @@ __all__ = [
     "Window",
     "fsa",
     "load",
+    "mix",
 ]
 
 _ERRORS = "lamnet.base.errors"
@@ -55,6 +57,7 @@ _HOME = {
     "Window": "lamnet.ops.window",
     "fsa": "lamnet.ops.fsa",
     "load": "lamnet.network.weights",
+    "mix": "lamnet.network.mixing",
 }
 
 
@@ -72,4 +75,12 @@ if not TYPE_CHECKING:  # where a name that is not above is a mistake
             return version("lamnet-sr")
         if name not in _HOME:
             raise AttributeError(f"module 'lamnet' has no attribute {name!r}")
-        return getattr(import_module(_HOME[name]), name)
+        try:
+            home = import_module(_HOME[name])
+        except ModuleNotFoundError as error:
+            if error.name == "torch":
+                from lamnet.base.extras import require
+
+                require("torch", "torch", f"lamnet.{name}")
+            raise
+        return getattr(home, name)

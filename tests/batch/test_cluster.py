@@ -41,6 +41,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.thorough
 def test_what_failed_is_in_the_manifest(model: Path, tmp_path: Path) -> None:
     arrays.write_array(tmp_path / "good.png", np.zeros((8, 8, 3), np.uint8))
     (tmp_path / "bad.png").write_text("no picture")

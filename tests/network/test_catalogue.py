@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lamnet.base.errors import BadArgumentError, BadWeightsError
-from lamnet.network import catalogue, weights
+from lamnet.network import catalogue, reading, weights
 from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import LAMNet
 
@@ -17,7 +17,7 @@ from lamnet.network.model import LAMNet
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of shipped weights: tiny x2, x3 and x4, and base x2."""
-    monkeypatch.setattr("lamnet.network.shipped._shipped_folder", lambda: tmp_path)
+    monkeypatch.setattr("lamnet.core.shipped._shipped_folder", lambda: tmp_path)
     for scale in (2, 3, 4):
         weights.save(tmp_path / f"tiny_x{scale}.safetensors", LAMNet(LAMNetConfig.tiny(scale)))
     weights.save(tmp_path / "base_x2.safetensors", LAMNet(LAMNetConfig(2, 16, 1, 1)))
@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _scales(found: catalogue.Selection) -> list[int]:
-    return [network.config.scale for network in found.networks]
+    return [one.scale for one in found.networks]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_the_smallest_scale_that_reaches_the_factor(given: dict, scales: list[in
 @pytest.mark.usefixtures("folder")
 def test_without_a_name_the_best_of_each_scale() -> None:
     found = catalogue.select(None, any_factor=True)
-    assert [network.config.channels for network in found.networks] == [16, 32, 32]
+    assert [one.network.config.channels for one in found.networks] == [16, 32, 32]
     with pytest.raises(BadArgumentError, match="scale: expected at most 4 with this model, got 5"):
         catalogue.select(None, 5)
     with pytest.raises(BadWeightsError, match="scale: expected one that weights ship for, got 7"):
@@ -56,8 +56,8 @@ def test_without_a_name_the_best_of_each_scale() -> None:
 
 
 def test_a_file_is_read_once_and_says_the_factor(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read, paths = weights.read, []
-    monkeypatch.setattr(weights, "read", lambda path: (paths.append(path), read(path))[1])
+    read, paths = reading.read, []
+    monkeypatch.setattr(reading, "read", lambda path: (paths.append(path), read(path))[1])
     file = folder / "tiny_x3.safetensors"
     found = catalogue.select(str(file))
     assert (_scales(found), found.factor, paths) == ([3], 3, [file])

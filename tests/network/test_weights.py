@@ -106,7 +106,7 @@ def _misshaped(state: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_file_that_is_not_whole_is_refused(saved: Path, change: Any, says: str) -> None:
-    with weights.safetensors.safe_open(saved, framework="pt") as opened:
+    with safetensors.safe_open(saved, framework="pt") as opened:
         header = opened.metadata()
     save_file(change(load_file(saved)), saved, metadata=header)
     with pytest.raises(BadWeightsError, match=says):
@@ -206,7 +206,7 @@ def test_senseless_configurations_are_refused_at_once(tmp_path: Path, fields: di
 def test_numbers_that_are_no_weights_are_refused(tmp_path: Path, dtype: torch.dtype) -> None:
     network = LAMNet(LAMNetConfig.tiny(2))
     weights.save(tmp_path / "a.safetensors", network, dtype=dtype)
-    with pytest.raises(BadWeightsError, match=r"expected floating-point numbers in .*, found torch\."):
+    with pytest.raises(BadWeightsError, match=r"expected floating-point numbers in .*, found "):
         weights.load(tmp_path / "a.safetensors")
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from lamnet.batch.upscalers import Upscalers
 from lamnet.media import opening, saving
 from lamnet.media.picture import Picture
 from lamnet.upscale import video
+from lamnet.upscale.choice import Choice
+from lamnet.upscale.planner import Planner
 from lamnet.upscale.upscaler import Upscaler
 
 if TYPE_CHECKING:
@@ -37,6 +40,16 @@ class Opened:
     def shown_size(self) -> tuple[int, int]:
         """(width, height) as it is seen, of the first page."""
         return _sizes(self.source)[0]
+
+    @cached_property
+    def choice(self) -> Choice | None:
+        """The weights that suit the source, which is looked at for it; None where there are no others."""
+        return self.upscaler.choice(self.source)
+
+    @property
+    def planner(self) -> Planner:
+        """The planner of the network with those weights."""
+        return self.upscaler.planner_for(self.choice)
 
 
 def open_job(job: Job, upscalers: Upscalers) -> Opened:
@@ -91,7 +104,7 @@ def _upscale_file(job: Job, upscalers: Upscalers, overwrite: bool) -> Work[Outco
             if keep and target.exists():  # another call was at it
                 return Outcome(job.source, target, kept=True)
             yield from write(opened, job.source.name)
-        return Outcome(job.source, target, notes=notes_of(opened))
+        return Outcome(job.source, target, notes=notes_of(opened), choice=opened.choice)
     except Exception as error:
         return failed(job.source, target, error)
 
@@ -99,7 +112,7 @@ def _upscale_file(job: Job, upscalers: Upscalers, overwrite: bool) -> Work[Outco
 def write(opened: Opened, task: str) -> Generator[Progress]:
     """Write the result of what was opened, an atomic write; the progress is that of the task of this name."""
     upscaler, source, target = opened.upscaler, opened.source, opened.target
-    with closing(upscaler.steps(source, target)) as parts:
+    with closing(upscaler.steps(source, target, opened.choice)) as parts:
         for done in parts:
             yield Progress(task, done)
 

@@ -9,6 +9,7 @@ from traceback import extract_tb
 
 from lamnet.base.errors import LamnetError
 from lamnet.base.progress import Progress
+from lamnet.upscale.choice import Choice
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Outcome:
         blames_target: the reason is about the target and not the source.
         kept: the result had been there before.
         notes: what the result does not carry over from its source, or what was asked for and not done, a line each.
+        choice: the weights that the result was made with, where there were two; None elsewhere.
     """
 
     source: Path | str
@@ -30,6 +32,7 @@ class Outcome:
     blames_target: bool = False
     kept: bool = False
     notes: tuple[str, ...] = ()
+    choice: Choice | None = None
 
     @property
     def problem(self) -> str | None:

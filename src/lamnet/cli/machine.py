@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from lamnet.base.extras import require
 from lamnet.cli import terminal
 
 
@@ -17,26 +18,25 @@ def models() -> None:
     found = catalogue.models()
     sets = list(dict.fromkeys(name for one in found for name in one.psnr_y))
     rows = [
-        [one.size, f"x{one.scale}", f"{one.parameters:,}", f"{one.bytes / 1e6:.1f} MB", one.data]
+        [one.size, f"x{one.scale}", one.variant, f"{one.parameters:,}", f"{one.bytes / 1e6:.1f} MB", one.data]
         + [f"{one.psnr_y[name]:.2f}" if name in one.psnr_y else "" for name in sets]
         for one in found
     ]
     terminal.print_table(
-        ["size", "scale", "parameters", "file", "trained on", *(f"{name}, PSNR-Y dB" for name in sets)], rows
+        ["size", "scale", "weights", "parameters", "file", "trained on", *(f"{name}, PSNR-Y dB" for name in sets)], rows
     )
 
 
 def info() -> None:
     """Show versions, the machine, which backend runs where or why not, and the weights that ship."""
-    from lamnet.evaluation.machine import machine
+    from lamnet.evaluation.machine import backends, machine
     from lamnet.network import shipped
-    from lamnet.ops.backend import backends
 
     for name, value in machine().items():
         terminal.say(f"{name:12} {value}")
     for backend, device, reason in backends():
         terminal.say(f"{f'{backend} on {device}':20} {'cannot run: ' + reason if reason else 'runs'}")
-    terminal.say("weights      " + (", ".join(f"{size} x{scale}" for size, scale in shipped.shipped()) or "none ship"))
+    terminal.say("weights      " + (", ".join(f"{one.model} x{one.scale}" for one in shipped.shipped()) or "none ship"))
 
 
 def bench(
@@ -78,8 +78,7 @@ def bench(
     markdown
         A file for the table.
     """
-    import torch
-
+    torch = require("torch", "torch", "bench")
     from lamnet.evaluation import report
     from lamnet.evaluation.speed import candidate, table
     from lamnet.evaluation.speed.run import timing
@@ -94,23 +93,28 @@ def bench(
             report.write(path, text(found))
 
 
-def export(model: str, out: Path, /, *, scale: Literal[2, 3, 4] | None = None) -> None:
-    """Write a network for other programs: ONNX, or PyTorch's exported program, for images of any size.
+def export(model: str, out: Path, /, *, scale: Literal[2, 3, 4] | None = None, half: bool = False) -> None:
+    """Write a network for other programs, for images of any size: ONNX, ncnn (Upscayl), or PyTorch's exported program.
 
     Parameters
     ----------
     model
-        tiny, base, large, or a weights file.
+        tiny, base, large, tiny:photo, or a weights file.
     out
-        A name that ends in .onnx or .pt2.
+        A name that ends in .onnx, .param (its .bin goes beside it) or .pt2.
     scale
         Scale of a network that ships, 4 when left out; a weights file has its own.
+    half
+        Keep the weights in float16, in half the space; the arithmetic stays float32. Not for .pt2.
     """
-    from lamnet.network import shipped, weights
+    from lamnet.network import reading, shipped
     from lamnet.network.export import export
 
-    export(weights.load(model, scale or (4 if shipped.is_name(model) else None)), out)
+    ships = shipped.is_name(model)
+    export(reading.load(model, scale or (4 if ships else None)), out, half, shipped.TERMS if ships else None)
     terminal.say(out)
+    if out.suffix == ".param":
+        terminal.say(out.with_suffix(".bin"))
 
 
 def demo(out: Path = Path("lamnet-demo")) -> None:

@@ -37,6 +37,8 @@ def upscale(
     scale: float | None = None,
     to: str | None = None,
     model: str | None = None,
+    weights: Literal["auto", "clean", "photo"] = "auto",
+    strength: float | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
     device: str | None = None,
@@ -67,11 +69,16 @@ def upscale(
         The result's file (its name says the format), - for stdout, or a folder or bucket for the results.
     scale
         Factor of width and height: 2, 3, 4, or a number between, for which a larger result is reduced. When left out, 4,
-        or a weights file's own.
+        or a weights file's own. 1 restores without enlarging, with photo weights.
     to
         A size to fit into instead: 3840x2160, 3840x or x2160.
     model
-        tiny, base, large, or a weights file; the best that ships when left out.
+        tiny, base, large, tiny:photo, or a weights file; the best that ships when left out.
+    weights
+        photo: for pictures that JPEG, noise or a soft lens have been at. clean: for others. auto: what suits each picture,
+        by its file or its pixels; a line on stderr says which and why.
+    strength
+        Instead, a mix for all pictures, from 0 (clean) to 1 (photo).
     overwrite
         Replace results that exist.
     dry_run
@@ -112,6 +119,8 @@ def upscale(
         out="-" if out == _STREAM else out,
         goal=values.goal_of(scale, to),
         model=model,
+        weights=None if weights == "auto" else weights,
+        strength=strength,
         device=device,
         precision=precision,
         memory=None if memory is None else values.bytes_of(memory),
@@ -135,7 +144,10 @@ def _upscale(request: Request, engine: Literal["local", "ray"], as_json: bool) -
     with interrupts.at_once():
         from lamnet.batch import cluster, local
         from lamnet.batch.outcome import Note
+        from lamnet.network import runtime
 
+        if request.device is None and engine == "local" and (chosen := runtime.chosen()):
+            terminal.note(f"upscaling on {chosen}")
     failed = 0
     events = cluster.run(request) if engine == "ray" else local.run(request)
     with interrupts.by_exception(), closing(events), terminal.without_progress(events) as outcomes:
@@ -159,6 +171,8 @@ def _print(outcome: Outcome, as_json: bool) -> None:
         return
     if not into_stdout:
         terminal.say(outcome.target)
+    if outcome.choice is not None:
+        terminal.note(f"{outcome.target}: {outcome.choice}")
     if outcome.kept:
         terminal.complain(f"{outcome.target}: was there already and is kept; --overwrite replaces it")
     for note in outcome.notes:

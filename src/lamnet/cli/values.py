@@ -11,8 +11,8 @@ from lamnet.upscale.goal import Goal
 def goal_of(scale: float | None, to: str | None) -> Goal | None:
     """The goal of `--scale` and `--to`, None for neither. Raises BadArgumentError for both, or for what is no size."""
     if to is None:
-        if scale is not None and not 1 < scale <= 100:
-            raise BadArgumentError(f"scale: expected a factor above 1 and at most 100, got {scale:g}")
+        if scale is not None and not 1 <= scale <= 100:
+            raise BadArgumentError(f"scale: expected a factor from 1 to 100, got {scale:g}")
         return None if scale is None else Goal(factor=scale)
     if scale is not None:
         raise BadArgumentError("to: expected it without scale, got both")
@@ -33,10 +33,10 @@ def bytes_of(text: str) -> int:
     return int(float(found[1]) * (1024 if found[3] else 1000) ** " KMGT".index(found[2] or " "))
 
 
-def seconds(budget: str) -> float:
-    """The seconds of a time such as 90s, 25m or 1h30m. Raises BadArgumentError for anything else."""
+def seconds(budget: str, name: str = "budget") -> float:
+    """The seconds of a time such as 90s, 25m or 1h30m. Raises BadArgumentError, which says `name`, for anything else."""
     found = re.fullmatch(r"(?=.)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", budget)
     total = sum(int(part or 0) * unit for part, unit in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0
     if total == 0:
-        raise BadArgumentError(f"budget: expected a time such as 90s, 25m or 1h30m, got {budget}")
+        raise BadArgumentError(f"{name}: expected a time such as 90s, 25m or 1h30m, got {budget}")
     return float(total)

@@ -73,6 +73,8 @@ class Extras:
         premultiplied: whether colours have been multiplied by their alpha.
         notes: what of the file is in none of the pages, a line each.
         own: what a result in the same format alone carries over, in words; None for nothing.
+        lossy: how pixels are coded where the file says that something is lost: "JPEG", "lossy WebP".
+        quality: of a JPEG by its tables, 1 to 100 on the scale of the Independent JPEG Group.
     """
 
     known: tuple[PageExtras, ...] = ()
@@ -82,6 +84,8 @@ class Extras:
     premultiplied: bool = False
     notes: tuple[str, ...] = ()
     own: str | None = None
+    lossy: str | None = None
+    quality: int | None = None
 
     def page(self, number: int) -> PageExtras:
         """Return what is known of a page."""

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from lamnet.base.errors import BadWeightsError, LamnetError
-from lamnet.network.checks import check_floating, check_names, empty_state
+from lamnet.core.parameters import check_names
+from lamnet.network.checks import check_floating, empty_state
 from lamnet.network.config import LAMNetConfig
 from lamnet.ops.window import Window
 

@@ -9,23 +9,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import safetensors
 import torch
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
-from lamnet.base.errors import BadWeightsError, LamnetError
+from lamnet.base.errors import BadWeightsError
 from lamnet.base.files import appearing
-from lamnet.network.checks import check_floating, check_names, check_shapes, empty_state
-from lamnet.network.config import LAMNetConfig
+from lamnet.core import weights as core_weights
+from lamnet.core.config import LAMNetConfig
+from lamnet.core.shipped import Variant, path_of, shipped_names
 from lamnet.network.model import LAMNet
 from lamnet.network.published import read_published, translate
-from lamnet.network.shipped import path_of, shipped_names
-from lamnet.ops.window import Window
-
-FORMAT = "lamnet"  # what the header of our own files says under "format"
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,7 @@ class WeightsFile:
 
     Attributes:
         config: of the network.
-        state: its tensors by name, float of any width.
+        state: its tensors by name, float32, or as a published checkpoint has them.
         record: what the training left in the header (recipe, steps, photographs, ...); {} for a file without one.
     """
 
@@ -49,21 +45,23 @@ class WeightsFile:
         return network.eval()
 
 
-def load(model: str | Path, scale: int | None = None) -> LAMNet:
+def load(model: str | Path, scale: int | None = None, weights: Variant | None = None) -> LAMNet:
     """Load a network with its weights, in eval mode on the CPU.
 
     Args:
-        model: a name that ships ("tiny", "base", "large"; then `scale` is needed), a .safetensors file of ours, or a
-            published checkpoint (.pth), whose configuration is read off its shapes.
-        scale: 2, 3 or 4. With a file it is checked against the file's own.
+        model: a name that ships ("tiny", "base", "large", "tiny:photo"; then `scale` is needed), a .safetensors file of
+            ours, or a published checkpoint (.pth), whose configuration is read off its shapes.
+        scale: 2, 3 or 4, whatever ships. With a file it is checked against the file's own.
+        weights: which of a size: "clean", as when left out, for pictures that were made smaller and no more, or "photo" for
+            photographs that JPEG, noise and soft lenses have been at; ("tiny", weights="photo") is "tiny:photo".
 
     Raises:
         BadWeightsError: no such model or file, or its contents are not a whole, safe LAMNet.
+        BadArgumentError: `weights` with a file, or others than the name says.
     """
-    path = path_of(model, scale)
+    path = path_of(model, scale, weights)
     contents = read(path)
-    if scale is not None and contents.config.scale != scale:
-        raise BadWeightsError(f"{path}: expected a network for x{scale}, found one for x{contents.config.scale}")
+    core_weights.check_scale(path, contents.config, scale)
     return contents.network()
 
 
@@ -92,7 +90,7 @@ def save(
     """
     state = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in network.state_dict().items()}
     header = {
-        "format": FORMAT,
+        "format": core_weights.FORMAT,
         "config": json.dumps(asdict(network.config)),
         "record": json.dumps(dict(record or {})),
     }
@@ -101,30 +99,6 @@ def save(
 
 
 def _read_own(path: Path) -> WeightsFile:
-    try:
-        opened = safetensors.safe_open(path, framework="pt")
-        header = cast("dict[str, str]", opened.metadata() or {})
-        state = {name: cast(Tensor, opened.get_tensor(name)) for name in cast("list[str]", opened.keys())}
-    except (safetensors.SafetensorError, OSError) as error:
-        raise BadWeightsError(f"{path}: expected a safetensors file, found {error}") from error
-    config, record = _parsed_header(path, header, len(state))
-    expected = empty_state(config)
-    check_floating(path, state)
-    check_names(path, state.keys(), expected.keys())
-    check_shapes(path, state, expected)
-    return WeightsFile(config, state, record)
-
-
-def _parsed_header(path: Path, header: Mapping[str, str], tensors: int) -> tuple[LAMNetConfig, dict[str, Any]]:
-    """The configuration and record in a header; `tensors` bounds the blocks that it may claim."""
-    if header.get("format") != FORMAT:
-        raise BadWeightsError(f"{path}: expected a header with format lamnet and a config, found {sorted(header)}")
-    try:
-        fields = json.loads(header["config"])
-        fields["window"] = Window(*(tuple(fields["window"][key]) for key in ("starts", "lengths")))
-        config, record = LAMNetConfig(**fields), json.loads(header.get("record", "{}"))
-        if config.groups * config.blocks > tensors:
-            raise ValueError(f"{config.groups} groups of {config.blocks} blocks beside {tensors} tensors")
-    except (ValueError, KeyError, TypeError, LamnetError) as error:
-        raise BadWeightsError(f"{path}: expected a LAMNet configuration in the header, found {error}") from error
-    return config, record
+    contents = core_weights.read(path)
+    state = {name: torch.from_numpy(array) for name, array in contents.state.items()}
+    return WeightsFile(contents.config, state, contents.record)

@@ -16,13 +16,13 @@ from lamnet.upscale.plan import Box, Plan
 from lamnet.upscale.raster import Raster, beyond_at, has_alpha, join, planes_at, planes_of, put_back, within_neighbours
 
 if TYPE_CHECKING:  # an engine of another kind would not need PyTorch
-    from lamnet.upscale.engine import Engine
+    from lamnet.upscale.engines import AnyEngine
     from lamnet.upscale.exact import Exact
 
 _SHARE_OF_LAYERS = 0.9  # of the work, where it is done layer by layer before the first band
 
 
-def bands(engine: Engine, plan: Plan, raster: Raster, scratch: Path) -> Iterator[tuple[float, NDArray[Any]]]:
+def bands(engine: AnyEngine, plan: Plan, raster: Raster, scratch: Path) -> Iterator[tuple[float, NDArray[Any]]]:
     """Yield the result from top to bottom: how much of the work is done, 0 to 1, and the next rows, possibly none yet.
 
     `scratch` is a folder for what does not fit into memory. Raises BackendError where neither has room enough.
@@ -44,7 +44,7 @@ def bands(engine: Engine, plan: Plan, raster: Raster, scratch: Path) -> Iterator
             yield before + (1 - before) * (boxes[0].top + boxes[0].height) / raster.height, rows
 
 
-def in_memory(engine: Engine, plan: Plan, raster: Raster, size: tuple[int, int], scratch: Path) -> NDArray[Any]:
+def in_memory(engine: AnyEngine, plan: Plan, raster: Raster, size: tuple[int, int], scratch: Path) -> NDArray[Any]:
     """Make the whole result as one array, (H, W, bands), reduced to this (width, height)."""
     out = np.empty((raster.height * engine.scale, raster.width * engine.scale, raster.bands), raster.dtype)
     filled = 0
@@ -62,7 +62,7 @@ def _prepared(layers: Sequence[Exact]) -> Iterator[float]:
             yield (number + done) / len(layers)
 
 
-def _part(engine: Engine, plan: Plan, raster: Raster, box: Box, layers: Sequence[Exact]) -> NDArray[Any]:
+def _part(engine: AnyEngine, plan: Plan, raster: Raster, box: Box, layers: Sequence[Exact]) -> NDArray[Any]:
     """Make (scale*height, scale*width, bands) of a box, from what the plan lets it see."""
     seen = plan.seen(box)
     planes = planes_at(raster, seen)

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from lamnet.base.errors import BadArgumentError
+from lamnet.network.config import EDGE
 from lamnet.upscale.goal import Goal
 from lamnet.upscale.plan import Box, Footprint, Plan, choose, fixed
 from lamnet.upscale.raster import Raster, planes_at
 
 if TYPE_CHECKING:  # an engine of another kind would not need PyTorch
-    from lamnet.upscale.engine import Engine
+    from lamnet.upscale.engines import AnyEngine
 
 _PROBE = 128  # pixels a side of the pieces that tell whether the exchange means matter
 
@@ -20,7 +21,7 @@ _PROBE = 128  # pixels a side of the pieces that tell whether the exchange means
 class Planner:
     """An engine, and what was asked for; arguments as those of `Upscaler`, checked there."""
 
-    engine: Engine
+    engine: AnyEngine
     tile: int | Literal["auto"] | None = "auto"
     memory: int | None = None
     exact: bool = False
@@ -67,7 +68,8 @@ class Planner:
 
     def identity(self) -> dict[str, str | int | bool | None]:
         """All that a result follows from besides the picture, its plan, its size and the versions of programs."""
-        return {**self.engine.identity(), "tile": self.tile, "memory": self.memory, "exact": self.exact}
+        own = {"tile": self.tile, "memory": self.memory, "exact": self.exact, "edge": EDGE}
+        return {**self.engine.identity(), **own}
 
     def _footprint(self, held: int) -> Footprint:
         return replace(self.engine.footprint(), held=held)

@@ -37,15 +37,16 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
 
 
 def extras(path: Path) -> Extras:
-    """Learn whether there are frames, and what the colours are. Raises OSError."""
+    """Learn whether there are frames, what the colours are, and whether they are lossy. Raises OSError."""
     with path.open("rb") as file:
-        animated = file.read(12)[8:] in _SEQUENCES
+        brand = file.read(12)[8:]
         described = description(file)
     return Extras(
         (PageExtras(oriented=True),),  # libvips has turned the picture itself
-        hidden_frames=animated,
+        hidden_frames=brand in _SEQUENCES,
         colours=numbered_colours(described),
         premultiplied=b"prem" in described.partition(b"iref")[2],
+        lossy=None if is_lossless(described) else "lossy AVIF",
     )
 
 
@@ -60,6 +61,12 @@ def numbered_colours(described: bytes) -> tuple[int, int] | None:
     """Return the primaries and transfer characteristics of ITU-T H.273 that a description states."""
     _, found, numbers = described.partition(b"colrnclx")
     return struct.unpack_from(">HH", numbers) if found and len(numbers) >= 4 else None
+
+
+def is_lossless(description: bytes) -> bool:
+    """Tell whether a description states RGB, the identity matrix of ITU-T H.273, which encoders use where they lose nothing."""
+    _, found, numbers = description.partition(b"colrnclx")
+    return bool(found) and numbers[4:6] == b"\0\0"
 
 
 def description(file: IO[bytes]) -> bytes:

@@ -59,6 +59,7 @@ def extras(path: Path) -> Extras:
         hidden_frames=animated,
         colours=avif.numbered_colours(description),
         premultiplied=premultiplied,
+        lossy=None if avif.is_lossless(description) else "lossy HEIC",
         notes=(f"without {', '.join(notes)}",) if notes else (),
     )
 

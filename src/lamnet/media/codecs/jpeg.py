@@ -37,11 +37,12 @@ _MOST_SEGMENTS = 10_000  # that a result keeps
 _EXIF, _XMP, _MPF = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"MPF\0"
 EXIF_LIMIT = _SEGMENT_LIMIT - len(_EXIF)
 _XMP_LIMIT = _SEGMENT_LIMIT - len(_XMP)
-_END, _SCAN, _APP0, _APP1, _APP2, _COMMENT = 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xFE
+_END, _SCAN, _TABLES, _APP0, _APP1, _APP2, _COMMENT = 0xD9, 0xDA, 0xDB, 0xE0, 0xE1, 0xE2, 0xFE
 _WITHOUT_SEGMENT = (0x01, *range(0xD0, 0xD9))  # markers
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # that ends a scan's data
 _OF_THE_CODING = (_APP0, 0xE8, 0xEB, 0xEC, 0xED, 0xEE)  # JFIF, SPIFF, JPEG XT and seals, Ducky, Photoshop, Adobe
 _CARRIED_ELSEWHERE = (_EXIF, _XMP, b"ICC_PROFILE\0", _MPF)
+_STEPS = 3688  # sum of the steps for luma at quality 50: ITU-T T.81, table K.1
 _LARGEST_TURNED = 100_000_000  # pixels
 _BLOCK = 2**24  # bytes copied at a time
 
@@ -68,9 +69,9 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
 
 
 def extras(path: Path) -> JpegExtras:
-    """Learn the attachments: segments, further pictures, a film. Raises OSError."""
+    """Learn the quality and the attachments: segments, further pictures, a film. Raises OSError."""
     segments: list[tuple[int, bytes]] = []
-    index, carried = None, 0
+    index, carried, quality = None, 0, None
     with _mapped(path) as data:
         picture_end = file_end = len(data)
         for kind, start, stop in _segments(data):
@@ -79,6 +80,8 @@ def extras(path: Path) -> JpegExtras:
                 picture_end = stop
             elif kind == _APP2 and contents.startswith(_MPF):
                 index = mpf.Index.read(contents[len(_MPF) :], start + len(_MPF))
+            elif kind == _TABLES:
+                quality = quality or _quality(contents)
             elif _is_carried(kind, contents):
                 carried += 1
                 if carried <= _MOST_SEGMENTS:
@@ -88,7 +91,10 @@ def extras(path: Path) -> JpegExtras:
     notes = (f"without the segments behind the first {_MOST_SEGMENTS:,}",) if carried > _MOST_SEGMENTS else ()
     follows = file_end - picture_end > _PADDING
     own = "what follows the picture in its file, such as a film or a gain map" if follows else None
-    return JpegExtras(notes=notes, own=own, segments=tuple(segments), index=index, trailer=(picture_end, file_end))
+    trailer = picture_end, file_end
+    return JpegExtras(
+        lossy="JPEG", quality=quality, notes=notes, own=own, segments=tuple(segments), index=index, trailer=trailer
+    )
 
 
 def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: Path) -> None:
@@ -227,6 +233,19 @@ def _segments(data: Any) -> Generator[tuple[int, int, int]]:
         if kind == _SCAN:
             found = _MARKER.search(data, at)
             at = found.start() if found else len(data)
+
+
+def _quality(tables: bytes) -> int | None:
+    """Return the quality that the steps for luma stand for, as libjpeg makes them; of other encoders one that is like it."""
+    at = 0
+    while at < len(tables):
+        size, number = 1 + (tables[at] >> 4), tables[at] & 15
+        steps = tables[at + 1 : at + 1 + 64 * size]
+        if number == 0 and len(steps) == 64 * size:
+            scale = 100 * sum(steps if size == 1 else struct.unpack(">64H", steps)) / _STEPS
+            return min(100, max(1, round(100 - scale / 2 if scale <= 100 else 5000 / scale)))
+        at += 1 + 64 * size
+    return None
 
 
 def _is_carried(kind: int, contents: bytes) -> bool:

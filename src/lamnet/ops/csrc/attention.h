@@ -33,13 +33,20 @@ typedef struct { int64_t batch, first, rows, across, width; } tile;
 tiling tiling_of(const attention_sizes *g, strided value);
 tile tile_of(const attention_sizes *g, tiling all, int64_t item);
 
-/* Floats of the values of a tile of so many rows, the window's reach included. */
-static inline int64_t plane_of(const attention_sizes *g, int64_t rows, int64_t width) {
-    return (rows + 2 * g->window.reach) * width * g->channels;
+/* Which element of a contiguous image is the first channel of a tile's pixel. */
+static inline int64_t element_of(const attention_sizes *g, tile t, int64_t row, int64_t x, int64_t channels) {
+    int64_t across = g->step == 1 ? g->axis : 1;
+    return (t.batch * g->axis * g->across + (t.first + row) * g->step + (t.across + x) * across) * channels;
 }
 
-/* Rows first-halo .. first+rows+halo of a tile as float32 (row, across, channel), zeros outside the image. */
-void gather(float *to, strided from, const attention_sizes *g, tile t, int64_t halo, int64_t channels);
+/* Floats of the values of a tile of so many rows, the window's reach included. */
+static inline int64_t plane_of(const attention_sizes *g, int64_t rows, int64_t width) {
+    return (rows + 2 * g->window.reach) * width * padded(g->channels);
+}
+
+/* Rows first-halo .. first+rows+halo of a tile as float32 (row, across, `pitch`), zeros outside the image and behind the
+   channels. */
+void gather(float *to, strided from, const attention_sizes *g, tile t, int64_t halo, int64_t channels, int64_t pitch);
 
 /* A tile's pixels, `pitch` floats apart, into a contiguous image of `channels`. */
 void scatter(void *to, const float *from, int64_t pitch, const attention_sizes *g, tile t, int64_t channels);

@@ -1,0 +1,48 @@
+"""Networks between two of one kind: their weights mixed linearly (deep network interpolation, arXiv:1811.10515)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamnet.base.errors import BadArgumentError, BadWeightsError
+from lamnet.core.weights import WeightsFile
+from lamnet.network import reading
+
+if TYPE_CHECKING:
+    from lamnet.network.model import LAMNet
+
+
+def mix(a: LAMNet, b: LAMNet, strength: float) -> LAMNet:
+    """Mix two networks, parameter by parameter: `a` at strength 0, `b` at 1, in eval mode on the CPU.
+
+    It makes sense where one was trained from the other, as the photo weights that ship were from the clean ones.
+
+    Raises:
+        BadArgumentError: a strength outside 0 to 1.
+        BadWeightsError: networks of different configurations.
+    """
+    return reading.network_of(mixed(reading.contents_of(a), reading.contents_of(b), strength))
+
+
+def mixed(a: WeightsFile, b: WeightsFile, strength: float) -> WeightsFile:
+    """Mix the weights of two networks as `mix` does; the record is that of `a`. Raises as `mix`."""
+    check_strength(strength)
+    here, there = asdict(a.config), asdict(b.config)
+    if other := [f"{name} {here[name]}, {there[name]}" for name in here if here[name] != there[name]]:
+        raise BadWeightsError(f"strength: expected two networks of one configuration, got {'; '.join(other)}")
+    state = {name: _between(one, b.state[name], strength) for name, one in a.state.items()}
+    return WeightsFile(a.config, state, a.record)
+
+
+def _between(one: NDArray[np.float32], other: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    return ((1 - share) * one.astype(np.float64) + share * other.astype(np.float64)).astype(np.float32)
+
+
+def check_strength(strength: float) -> None:
+    """Raise BadArgumentError for a strength outside 0 to 1."""
+    if not 0 <= strength <= 1:
+        raise BadArgumentError(f"strength: expected a number from 0 (clean) to 1 (photo), got {strength:g}")
