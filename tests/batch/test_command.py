@@ -28,12 +28,66 @@ def test_bad_files_get_a_line_each_and_the_others_are_done(upscale: Command, fol
 def test_a_result_is_replaced_only_when_asked(upscale: Command, folder: Path) -> None:
     kept = folder / "good_x4.png"
     kept.write_text("mine")
-    refused = upscale(folder / "good.png")
+    for arguments in ([folder / "good.png"], [folder / "good.png", folder / "good.png"]):
+        again = upscale(*arguments)
+        assert (again.code, again.out) == (0, [str(kept)])
+        assert again.err == [f"lamnet: {kept}: was there already and is kept; --overwrite replaces it"]
+    refused = upscale(folder / "good.png", "-o", kept)  # named, so that something else may have been meant
     assert refused.code == 1
     assert "--overwrite" in refused.err[0]
     assert kept.read_text() == "mine"
     assert upscale(folder / "good.png", "--overwrite").code == 0
     assert arrays.read_array(kept).shape == (80, 120, 3)
+
+
+def test_what_a_folder_leaves_out_is_counted_and_named(upscale: Command, tmp_path: Path) -> None:
+    arrays.write_array(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
+    for name in ("b.txt", "c.xyz", "d.xyz", ".hidden"):
+        (tmp_path / name).touch()
+    (tmp_path / "e.png").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "x.png").mkdir()
+    (tmp_path / "there").symlink_to(tmp_path.parent)
+    for more in ([], ["--dry-run"]):
+        done = upscale(tmp_path, "-o", tmp_path / "x.png", *more)
+        assert (done.code, len(done.out)) == (0, 1)
+        found = "2 .xyz, 1 links to folders, 1 .txt, 1 links to nothing (there, b.txt, c.xyz, ...)"
+        assert done.err[-1] == f"lamnet: left out what by its name is neither a picture nor a video: {found}"
+    assert upscale(str(tmp_path / "?.*"), "-o", tmp_path / "y").err == [
+        "lamnet: left out what by its name is neither a picture nor a video: 2 .xyz, 1 .txt (b.txt, c.xyz, d.xyz)"
+    ]
+
+
+def test_a_folder_of_which_nothing_can_be_read_is_an_error(upscale: Command, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").touch()
+    (tmp_path / "none.png").mkdir()
+    done = upscale(tmp_path / "texts", folder / "good.png", tmp_path / "none.png", str(tmp_path / "texts" / "*"))
+    assert (done.code, done.out) == (1, [str(folder / "good_x4.png")])
+    expected = "expected pictures or videos there, found"
+    assert done.err == [
+        f"lamnet: {tmp_path / 'texts'}: {expected} 1 .txt (a.txt)",
+        f"lamnet: {tmp_path / 'none.png'}: {expected} none",
+        f"lamnet: {tmp_path / 'texts' / '*'}: {expected} 1 .txt (a.txt)",
+    ]
+
+
+@pytest.mark.parametrize("address", ["https://example.org/a.png", "FTP://example.org/a.png", "data:image/png;base64,A"])
+def test_an_address_of_the_web_is_called_that(upscale: Command, address: str) -> None:
+    done = upscale(address)
+    assert (done.code, len(done.err)) == (1, 1)
+    assert f"{address}: expected a file, a folder or a bucket (s3://, gs://), got an address of" in done.err[0]
+
+
+@pytest.mark.parametrize("stem", ["q" * 250, "ü" * 125])
+def test_a_name_as_long_as_there_are(upscale: Command, tmp_path: Path, stem: str) -> None:
+    names = [f"{stem}.png", f"{stem[:-1]}z.png"]
+    (tmp_path / "in").mkdir()
+    for name in names:
+        arrays.write_array(tmp_path / "in" / name, np.zeros((4, 4, 3), np.uint8))
+    assert len(set(upscale(tmp_path / "in").out)) == 2
+    again = upscale(tmp_path / "in")
+    assert (again.code, len(again.err)) == (0, 2)  # kept, and none taken for a source
+    assert len(list((tmp_path / "in").iterdir())) == 4
 
 
 def test_a_folder_goes_into_a_folder(upscale: Command, folder: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lamnet import Goal
 from lamnet.base.errors import BadArgumentError, BadImageError
@@ -22,6 +23,23 @@ from lamnet.batch.upscalers import load_networks
 from lamnet.media import arrays
 from lamnet.network import reading
 from support.commands import Command
+
+PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+TIFF_MODES = ("1", "L", "P", "RGB", "RGBA", "CMYK", "F", "LAB", "I;16")
+TINY = [
+    *((mode, ".png") for mode in PNG_MODES),
+    *((mode, ".tif") for mode in TIFF_MODES),
+    *((mode, ".jpg") for mode in ("L", "RGB", "CMYK")),
+    *((mode, ".webp") for mode in ("RGB", "RGBA")),
+    *((mode, ".bmp") for mode in ("1", "L", "P", "RGB")),
+    *((mode, ".avif") for mode in ("RGB", "RGBA")),
+    ("P", ".gif"),
+    ("L", ".pgm"),
+    ("RGB", ".ppm"),
+    ("F", ".pfm"),
+    ("RGBA", ".tga"),
+    ("L", ".jp2"),
+]
 
 
 @pytest.fixture
@@ -119,6 +137,19 @@ def test_a_bug_ends_no_dry_run(three: Path, upscale: Command, monkeypatch: pytes
     done = upscale(three, "--dry-run")
     assert (done.code, len(done.out), len(done.err)) == (1, 2, 1)
     assert "b.png: this is a bug in lamnet, please report it: ZeroDivisionError" in done.err[0]
+
+
+def test_pictures_of_one_pixel_of_every_kind(tmp_path: Path, model: Path) -> None:
+    names = [f"{mode.replace(';', '')}{suffix}" for mode, suffix in TINY]
+    for (mode, _), name in zip(TINY, names, strict=True):
+        for size in ((1, 1), (1, 3), (3, 1)):
+            Image.new(mode, size).save(tmp_path / f"{size[0]}{size[1]}{name}")
+    events = local.run(Request((str(tmp_path),), str(tmp_path / "out"), model=str(model), device="cpu"))
+    outcomes = [event for event in events if isinstance(event, Outcome)]
+    assert [outcome.problem for outcome in outcomes] == [None] * (3 * len(TINY))
+    for outcome in outcomes:
+        width, height = (int(digit) for digit in Path(outcome.source).name[:2])
+        assert arrays.read_array(Path(outcome.target)).shape[:2] == (4 * height, 4 * width)
 
 
 @pytest.mark.parametrize(

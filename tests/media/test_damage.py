@@ -67,9 +67,30 @@ def test_spoilt_pixels_of_a_tiff_are_refused(tmp_path: Path, tile: tuple[int, in
 
 
 @pytest.mark.parametrize("tile", [None, (16, 16)])
-def test_a_compression_that_is_not_known_is_named(tmp_path: Path, tile: tuple[int, int] | None) -> None:
-    (tmp_path / "a.tif").write_bytes(tiff_of(compression="lzma", tile=tile))
-    with pytest.raises(BadImageError, match="LZMA compression support is not configured"):
+def test_a_compression_that_there_is_none_of_is_named(tmp_path: Path, tile: tuple[int, int] | None) -> None:
+    data = tiff_of(tile=tile)
+    field = struct.pack("<HHLH", 259, 3, 1, 1)
+    assert field in data
+    (tmp_path / "a.tif").write_bytes(data.replace(field, struct.pack("<HHLH", 259, 3, 1, 65001)))
+    with pytest.raises(BadImageError, match=r"a\.tif: expected a whole picture: .*65001"):
+        read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("cut", [40, 200, 2000])
+@pytest.mark.parametrize("kind", ["lzma", "zstd", "planes in tiles", "12 bits"])
+def test_a_cut_tiff_of_a_rarer_kind_is_refused(tmp_path: Path, kind: str, cut: int) -> None:
+    file = io.BytesIO()
+    if kind == "12 bits":
+        tifffile.imwrite(
+            file, NOISE[..., 0].astype(np.uint16), photometric="minisblack", bitspersample=12, metadata=None
+        )
+    elif kind == "planes in tiles":
+        planes = NOISE.transpose(2, 0, 1).copy()
+        tifffile.imwrite(file, planes, photometric="rgb", planarconfig="separate", tile=(16, 16), metadata=None)
+    else:
+        tifffile.imwrite(file, NOISE, photometric="rgb", compression=kind, metadata=None)
+    (tmp_path / "a.tif").write_bytes(file.getvalue()[:-cut])
+    with pytest.raises(BadImageError, match=r"a\.tif: expected a (whole )?picture"):
         read(tmp_path / "a.tif")
 
 

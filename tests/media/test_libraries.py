@@ -170,7 +170,7 @@ def test_libvips_still_loses_comments_and_films_of_a_jpeg(tmp_path: Path) -> Non
 
 
 def test_libvips_still_takes_a_cut_gif_for_a_whole_one(tmp_path: Path) -> None:
-    """None known. codecs/gif.py: `is_whole`."""
+    """None known. codecs/gif.py: `layout_of`."""
     file = io.BytesIO()
     frames = [Image.fromarray(np.random.default_rng(i).integers(0, 256, (64, 80, 3), np.uint8)) for i in range(3)]
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])

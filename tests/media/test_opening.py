@@ -14,14 +14,6 @@ from lamnet.media import arrays, opening
 from support.pictures import doubled, gradient
 
 
-def test_nan_is_refused(upscaler: Upscaler, tmp_path: Path) -> None:
-    pixels = gradient(3, np.float32)
-    pixels[3, 3] = np.nan
-    arrays.write_array(tmp_path / "a.tif", pixels)
-    with pytest.raises(BadImageError, match="NaN"):
-        upscaler.file(tmp_path / "a.tif", tmp_path / "b.tif")
-
-
 def test_palette_and_1_bit(upscaler: Upscaler, tmp_path: Path) -> None:
     palette = Image.fromarray(gradient(3)).quantize(16)
     palette.save(tmp_path / "palette.png", transparency=3)
@@ -58,3 +50,24 @@ def test_frames_that_cannot_be_read_are_not_lost_in_silence(upscaler: Upscaler, 
     frames[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=frames[1:])
     with pytest.raises(BadImageError, match="animated"):
         upscaler.file(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}")
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        (b"IIU\0\x18\0\0\0", "raw data"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1", "raw data"),
+        (b"%PDF-1.7", "a PDF"),
+        (b"\n<!doctype html><p>Not found", "page of the web"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="x">', "an SVG"),
+        (b"\0\0\0\x18ftypisom", "a video"),
+        (b"PK\3\4" + bytes(20), "a ZIP archive"),
+        (bytes(200), "zeros"),
+        (b"", "an empty file"),
+        (b"hello", "a file of another kind"),
+    ],
+)
+def test_what_is_no_picture_is_called_what_it_is(tmp_path: Path, start: bytes, words: str) -> None:
+    (tmp_path / "a.png").write_bytes(start)
+    with pytest.raises(BadImageError, match=rf"a\.png: expected a picture \(.*\), found {words}|found .*{words}"):
+        opening.open_picture(tmp_path / "a.png")

@@ -10,10 +10,13 @@ import pytest
 import torch
 
 from lamnet import LAMNet, LAMNetConfig
+from lamnet.base import memory
+from lamnet.base.errors import BadArgumentError
 from lamnet.network.ensemble import self_ensemble
 from lamnet.ops import native
 from lamnet.ops.backend import use_backend
 from lamnet.upscale.engine import OUT_OF_MEMORY, Engine, is_out_of_memory
+from lamnet.upscale.planner import Planner
 
 PLANE = np.random.default_rng(0).random((3, 20, 31), np.float32)
 
@@ -91,3 +94,11 @@ def test_identity_follows_the_weights_and_the_precision(network: LAMNet) -> None
     assert first != Engine(network, "cpu", "bfloat16").identity()
     assert first != Engine(network, "cpu", ensemble=True).identity()
     assert first != Engine(LAMNet(network.config), "cpu").identity()
+
+
+def test_little_free_memory_is_enough_for_small_parts(network: LAMNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available", lambda: 400_000_000)  # half of it would not even hold PyTorch
+    assert Planner(Engine(network, "cpu")).plan(3000, 4000).tile is not None
+    monkeypatch.setattr(memory, "available", lambda: 10_000_000)
+    with pytest.raises(BadArgumentError, match=r"got 505 MB, from half of what is free; --memory allows more"):
+        Planner(Engine(network, "cpu")).plan(3000, 4000)

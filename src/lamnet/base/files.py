@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
+import stat
 import sys
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -44,22 +47,43 @@ def appearing(path: Path, error: type[LamnetError] = BadImageError, durable: boo
     """Write a file atomically: what is written to the path given within takes the file's name at the end.
 
     After an error within, the file that was there stays, and nothing else. A `durable` write reaches the disk before it
-    takes the name, so that a power cut leaves one of the two whole. Raises `error` where it cannot be written.
+    takes the name, so that a power cut leaves one of the two whole. What is no regular file stays what it is: a link leads
+    to the file that is written, a FIFO or device gets all at the end. Raises `error` where it cannot be written.
     """
-    partial = partial_of(path)
+    if is_stream(path):
+        with tempfile.TemporaryDirectory(prefix="lamnet-") as folder:
+            partial = Path(folder, path.name)
+            yield partial
+            with named(path, "cannot be written", error), partial.open("rb") as made, path.open("wb") as stream:
+                shutil.copyfileobj(made, stream)
+        return
+    with named(path, "cannot be written", error):
+        final = path.resolve() if path.is_symlink() else path
+        if final.is_dir():
+            raise error(f"{path}: cannot be written: expected a file, found a folder")
+    partial = partial_of(final)
     try:
         with named(path, "cannot be written", error):
             partial.unlink(missing_ok=True)  # it might be a link
             yield partial
             if durable:
                 _sync(partial)
-            os.replace(partial, path)
+            os.replace(partial, final)
             if durable:
                 with suppress(OSError):  # Windows opens no folders
-                    _sync(path.parent)
+                    _sync(final.parent)
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def is_stream(path: Path) -> bool:
+    """Tell whether a path leads to a FIFO, a socket or a device."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
 
 
 def write_text(path: Path, text: str, error: type[LamnetError] = BadDataError, durable: bool = False) -> None:
@@ -72,11 +96,7 @@ def write_text(path: Path, text: str, error: type[LamnetError] = BadDataError, d
             with open(stream, "w", encoding="utf-8", closefd=False) as file:
                 file.write(text)
             return
-        if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8")
-            return
-        target = Path(os.path.realpath(path)) if path.is_symlink() else path
-    with named(path, "cannot be written", error), appearing(target, error, durable) as partial:
+    with appearing(path, error, durable) as partial, named(path, "cannot be written", error):
         partial.write_text(text, encoding="utf-8")
 
 

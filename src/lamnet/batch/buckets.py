@@ -6,7 +6,7 @@ import re
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,15 @@ from lamnet.base import extras
 from lamnet.base.errors import BadArgumentError, BadImageError, LamnetError
 from lamnet.base.files import partial_of
 from lamnet.base.progress import Work
-from lamnet.batch import jobs, one
+from lamnet.batch import jobs, names, one
 from lamnet.batch.jobs import Job
+from lamnet.batch.left_out import LeftOut
 from lamnet.batch.outcome import Outcome, failed
 from lamnet.batch.upscalers import Upscalers
 
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://")
+WEB = re.compile(r"(https?|s?ftps?|data|blob):(?=//|.*,)", re.IGNORECASE)
+"""Addresses that are no bucket's."""
 
 
 def is_uri(name: str) -> bool:
@@ -58,6 +61,7 @@ class Transfer:
     target: Bucket
     mark: str
     overwrite: bool = False
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     def jobs(self) -> Iterator[Job]:
         """The jobs, folder by folder as they are listed; their paths are those within the buckets."""
@@ -66,12 +70,13 @@ class Transfer:
                 root = self.source.root.parent
                 yield self._job(root, root, self.source.root.name)
             else:
-                yield from self._below(self.source.root)
+                found = self._below(self.source.root)
+                yield from jobs.or_a_problem(found, self.source.root, self.left_out)
 
     def describe(self, most: int = 10) -> Iterator[str]:
         """Describe the first jobs and count all, from names alone: no object is read."""
         number = 0
-        for number, job in enumerate(self.jobs(), 1):
+        for number, job in enumerate((job for job in self.jobs() if job.problem is None), 1):
             if number <= most:
                 target = job.result(job.source.suffix)
                 yield f"{self.source.address(job.source)} -> {self.target.address(target)}"
@@ -84,9 +89,10 @@ class Transfer:
             local = replace(job, source=Path(folder, "in" + job.source.suffix), target=Path(folder, "out"))
             result = local.result(job.source.suffix)
             try:
-                if self._keeps(target):
+                if job.problem is None and self._keeps(target):
                     return Outcome(source, self.target.address(target), kept=True)
-                self._download(job.source, local.source)
+                if job.problem is None:
+                    self._download(job.source, local.source)
                 opened = one.open_job(local, upscalers)
                 result = opened.target
                 target = job.result(result.suffix)  # the picture may need another than its name says
@@ -115,8 +121,8 @@ class Transfer:
             self.target.files.move(str(partial), str(target))
 
     def _below(self, folder: Path) -> Iterator[Job]:
-        names, folders = self._listed(folder)
-        yield from jobs.of_folder(self._job(self.source.root, folder, name) for name in names)
+        found, folders = self._listed(folder)
+        yield from jobs.of_folder(self._job(self.source.root, folder, name) for name in found)
         for below in folders:
             is_target = self.source.files == self.target.files and below == self.target.root
             if not is_target and not below.name.startswith("."):
@@ -125,12 +131,15 @@ class Transfer:
     def _listed(self, folder: Path) -> tuple[list[str], list[Path]]:
         """Names of pictures and paths of folders: what else is known of millions of objects takes far more memory."""
         infos = self.source.files.get_file_info(_pyarrow_fs(str(folder)).FileSelector(str(folder)))
-        names = jobs.sources_among((info.base_name for info in infos if info.is_file), self.source == self.target)
-        return names, sorted(Path(info.path) for info in infos if not info.is_file)
+        among = (info.base_name for info in infos if info.is_file)
+        found = jobs.sources_among(among, self.source == self.target, self.left_out, self.mark)
+        return found, sorted(Path(info.path) for info in infos if not info.is_file)
 
     def _job(self, root: Path, folder: Path, name: str) -> Job:
         source = folder / name
-        return Job(source, self.target.root / folder.relative_to(root) / (source.stem + self.mark), found=True)
+        return Job(
+            source, self.target.root / folder.relative_to(root) / names.marked(source.stem, self.mark), found=True
+        )
 
 
 def transfer(sources: Sequence[str], out: str | None, mark: str, overwrite: bool = False) -> Transfer:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from lamnet.base import extras, progress
-from lamnet.base.errors import LamnetError
+from lamnet.base.errors import BadArgumentError, LamnetError
 from lamnet.base.progress import Progress
-from lamnet.batch import ray_quirks
+from lamnet.batch import ray_quirks, streams
 from lamnet.batch.jobs import Job, in_chunks
 from lamnet.batch.manifest import recorded
 from lamnet.batch.outcome import Event, Outcome
-from lamnet.batch.places import place_of
+from lamnet.batch.places import notes_of, place_of
 from lamnet.batch.request import Request
 from lamnet.batch.upscalers import Upscalers, load_networks
 from lamnet.core.library import default_threads
@@ -41,21 +41,25 @@ def run(request: Request) -> Generator[Event]:
 
 
 def _events(request: Request) -> Generator[Event]:
+    for name in (*request.sources, request.out or ""):
+        if streams.is_stream(name):
+            raise BadArgumentError(f"engine: expected local for the stream {name}, got ray")
     ray_quirks.set_environment()
     ray = extras.require("ray", "ray", "engine: ray")
     data = extras.require("ray.data", "ray", "engine: ray")
     # On this machine, what a worker would refuse is known before there is one.
     goal = Upscalers.of(request).goal if ray_quirks.is_here(ray) else load_networks(request)[1]
     request = replace(request, goal=goal)
-    jobs = place_of(request, goal).jobs()
+    place = place_of(request, goal)
     with nullcontext() if ray.is_initialized() else ray_quirks.started(ray):
         ray_quirks.set_up(data)
-        for label, chunk in in_chunks(jobs):
+        for label, chunk in in_chunks(place.jobs()):
             yield Progress(label, 0.0)
             with closing(_outcomes(ray, data, chunk, request)) as outcomes:
                 for number, outcome in enumerate(outcomes, 1):
                     yield outcome
                     yield Progress(label, number / len(chunk))
+    yield from notes_of(place)
 
 
 def _outcomes(ray: Any, data: Any, jobs: Sequence[Job], request: Request) -> Generator[Outcome]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from lamnet.batch.buckets import Transfer
 from lamnet.batch.jobs import Job
 from lamnet.batch.one import Opened, open_job
-from lamnet.batch.outcome import Outcome, failed
-from lamnet.batch.places import place_of
+from lamnet.batch.outcome import Note, Outcome, failed
+from lamnet.batch.places import notes_of, place_of
 from lamnet.batch.request import Request
 from lamnet.batch.upscalers import Upscalers
 from lamnet.media import saving
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lamnet.media.video.clip import Clip
 
 
-def describe(request: Request) -> Iterator[Outcome | str]:
+def describe(request: Request) -> Iterator[Outcome | Note | str]:
     """Describe what `local.run` would do with a request, in lines, or the outcomes of what it would refuse.
 
     Of buckets there are names alone. Raises as `local.run`.
@@ -33,6 +33,7 @@ def describe(request: Request) -> Iterator[Outcome | str]:
         yield from place.describe()
     else:
         yield from describe_jobs(place.jobs(), upscalers)
+    yield from notes_of(place)
 
 
 def describe_jobs(jobs: Iterable[Job], upscalers: Upscalers) -> Iterator[Outcome | str]:

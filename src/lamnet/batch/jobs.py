@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from lamnet.base.errors import BadArgumentError
+from lamnet.batch import names, streams
+from lamnet.batch.left_out import LeftOut
 from lamnet.media import formats
 from lamnet.upscale import video
 
 SUFFIXES = formats.SUFFIXES | video.SUFFIXES
 CHUNK = 10_000  # jobs known at a time: some 10 MB, and about a second of looking through folders
-_MARK = re.compile(r"_(x\d+(\.\d+)?|\d+x\d*)$")  # at the end of results' names: a factor, or a size
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Job:
             a mistake.
         shared: other jobs have the same target, so that a result with another suffix than its source's has both.
         problem: why the job cannot be done, where that is known beforehand.
+        stream: the source or the target is a stream.
     """
 
     source: Path
@@ -40,6 +41,7 @@ class Job:
     found: bool = False
     shared: bool = False
     problem: str | None = None
+    stream: bool = False
 
     def result(self, suffix: str) -> Path:
         """The file for a result with this suffix: a_x4.png; of a.gif, where there is an a.png too, a_x4.gif.png."""
@@ -49,31 +51,38 @@ class Job:
         return self.target.with_name(self.target.name + (self.source.suffix if both else "") + suffix)
 
 
-def find(sources: Sequence[str], out: Path | str | None, mark: str) -> Iterator[Job]:
+def find(sources: Sequence[str], out: Path | str | None, mark: str, left_out: LeftOut | None = None) -> Iterator[Job]:
     """Find the jobs of a call, one folder at a time, so that millions of files need no memory.
 
-    A missing source becomes a job too: it fails when its turn comes, and the others are done.
+    A missing source becomes a job too, and a folder in which nothing can be read: it fails when its turn comes, and the
+    others are done.
 
     Args:
         sources: files, folders with all below them, or patterns such as "a/**/*.png".
         out: a folder for the results, in which folders below a source folder, or below a/ of the pattern, are mirrored;
             or the file for one result; None puts each result into its source's folder. With a slash at its end it is a
             folder, whatever its name.
-        mark: what results have after their sources' names: photo_x4.png.
+        mark: what results have after their sources' names, such as "_x4"; or a whole name, "{stem}" for the source's.
+        left_out: gets what folders and patterns hold that is no source.
 
     Raises BadArgumentError where `out` is one file and the sources are several, or a source is the empty name, which the
     system takes for the current folder.
     """
     if "" in sources:
         raise BadArgumentError("photos: expected names, got an empty one")
+    if len(sources) > 1 and out is not None and streams.is_stream(out):
+        raise BadArgumentError(f"out: expected a folder for the results of several pictures, got the stream {out}")
     ends_in_slash = isinstance(out, str) and out.endswith(("/", os.sep))
     out = None if out is None else Path(out)
+    if out is not None and streams.is_stream(out) and not _is_folder(Path(sources[0])) and not _matches(sources[0]):
+        return iter([Job(Path(sources[0]), out, needs_suffix=False, stream=True)])
     if out is not None and out.suffix and not ends_in_slash and not _is_folder(out):
         if len(sources) == 1 and not _is_folder(Path(sources[0])) and not _matches(sources[0]):
-            return iter([Job(Path(sources[0]), out, needs_suffix=False)])
+            return iter([Job(Path(sources[0]), out, needs_suffix=False, stream=streams.is_stream(sources[0]))])
         if out.suffix.lower() in SUFFIXES:
             raise BadArgumentError(f"out: expected a folder for the results of several pictures, got {out}")
-    jobs = (job for name in sources for job in _jobs_of(name, out, mark))
+    left_out = LeftOut() if left_out is None else left_out
+    jobs = (job for name in sources for job in or_a_problem(_jobs_of(name, out, mark, left_out), Path(name), left_out))
     return jobs if len(sources) == 1 else without_clashes(jobs)
 
 
@@ -89,37 +98,33 @@ def in_chunks(jobs: Iterator[Job]) -> Iterator[tuple[str, list[Job]]]:
         before += len(chunk)
 
 
-def sources_among(names: Iterable[str], with_results: bool) -> list[str]:
-    """The sources among the files of a folder, sorted by stem, without hidden ones.
+def sources_among(found: Iterable[str], with_results: bool, left_out: LeftOut, mark: str = "") -> list[str]:
+    """The sources among the files of a folder, sorted by stem, without hidden ones; the others are left out.
 
     In a folder `with_results`, the results of earlier calls are no sources: a_x4.png where there is an a.png.
     """
-    shown = [name for name in names if not name.startswith(".") and _split(name)[1].lower() in SUFFIXES]
+    shown: list[str] = []
+    for name in sorted(found):
+        if not name.startswith("."):
+            known = names.split(name)[1].lower() in SUFFIXES
+            shown.append(name) if known else left_out.add(name)
     if with_results:
-        stems = {_split(name)[0] for name in shown}
-        shown = [name for name in shown if _original(_split(name)[0]) not in stems]
-    return sorted(shown, key=_split)
+        stems = {names.shortened(names.split(name)[0]) for name in shown}
+        shown = [name for name in shown if names.original(names.split(name)[0], SUFFIXES, mark) not in stems]
+    return sorted(shown, key=names.split)
 
 
-def _split(name: str) -> tuple[str, str]:
-    path = PurePath(name)
-    return path.stem, path.suffix
-
-
-def _original(stem: str) -> str | None:
-    """The stem of the source of a result; None for a name that is no result's."""
-    shorter = _MARK.sub("", PurePath(stem).stem if PurePath(stem).suffix in SUFFIXES else stem)
-    return shorter if shorter != stem else None
-
-
-def _jobs_of(name: str, out: Path | None, mark: str) -> Iterator[Job]:
+def _jobs_of(name: str, out: Path | None, mark: str, left_out: LeftOut) -> Iterator[Job]:
     path = Path(name)
     if _is_folder(path):
-        yield from _below(path, out, mark)
+        yield from _below(path, out, mark, left_out)
+        return
+    if streams.is_stream(name):
+        yield _of_stream(name, out, mark)
         return
     found = _matches(name)
     if not found:
-        yield Job(path, (out or path.parent) / (path.stem + mark))
+        yield Job(path, (out or path.parent) / names.marked(path.stem, mark))
         return
     root = Path(*_before_magic(path))
     jobs: list[Job] = []
@@ -127,27 +132,55 @@ def _jobs_of(name: str, out: Path | None, mark: str) -> Iterator[Job]:
         target = _mirrored(place, root, out)
         with_results = _same(place, target)
         if with_results or not _holds_results(place, root, out):
-            for source in sources_among([one.name for one in inside], with_results):
-                jobs.append(Job(place / source, target / (PurePath(source).stem + mark), found=True))
+            for source in sources_among([one.name for one in inside], with_results, left_out, mark):
+                jobs.append(Job(place / source, target / names.marked(Path(source).stem, mark), found=True))
     yield from without_clashes(jobs)
 
 
-def _below(folder: Path, out: Path | None, mark: str) -> Iterator[Job]:
+def _of_stream(name: str, out: Path | None, mark: str) -> Job:
+    """The job of a stream: stdin's result goes to stdout where no place is given, other streams need one."""
+    if out is not None:
+        stem = "stdin" if name == streams.STANDARD else Path(name).stem
+        return Job(Path(name), out / names.marked(stem, mark), stream=True)
+    if name == streams.STANDARD:
+        return Job(Path(name), Path(streams.STANDARD), needs_suffix=False, stream=True)
+    return Job(Path(name), Path(name), problem="expected a place for the result of a stream, --out", stream=True)
+
+
+def _below(folder: Path, out: Path | None, mark: str, left_out: LeftOut) -> Iterator[Job]:
     """The jobs of a folder and all below it, without hidden folders, `out`, and links to folders."""
     with_results = out is None or _same(folder, out)
     unread: list[OSError] = []
-    for place, folders, names in os.walk(folder, onerror=unread.append):
+    for place, folders, files in os.walk(folder, onerror=unread.append):
         here = Path(place)
         folders[:] = sorted(
             name for name in folders if not name.startswith(".") and (out is None or not _same(here / name, out))
         )
-        sources = (here / name for name in sources_among(names, with_results))
+        for name in folders:
+            if (here / name).is_symlink():
+                left_out.add(name, "links to folders")
         target = _mirrored(here, folder, out)
-        jobs = (Job(source, target / (source.stem + mark), found=True) for source in sources if _may_be_file(source))
-        yield from of_folder(jobs)
+        sources = (here / name for name in sources_among(files, with_results, left_out, mark))
+        yield from of_folder(
+            Job(source, target / names.marked(source.stem, mark), found=True)
+            for source in sources
+            if _may_be_file(source, left_out)
+        )
     for error in unread:
         place = Path(error.filename)
         yield Job(place, _mirrored(place, folder, out), problem=f"cannot be read: {error.strerror}")
+
+
+def or_a_problem(jobs: Iterable[Job], place: Path, left_out: LeftOut) -> Iterator[Job]:
+    """The jobs of a place, or one that fails where there are none."""
+    some, before = False, left_out.total
+    for job in jobs:
+        some = True
+        yield job
+    if not some:
+        found = str(left_out) if left_out.total > before else "none"
+        left_out.clear()
+        yield Job(place, place, problem=f"expected pictures or videos there, found {found}")
 
 
 def of_folder(jobs: Iterable[Job]) -> Iterator[Job]:
@@ -176,13 +209,16 @@ def without_clashes(jobs: Iterable[Job]) -> Iterator[Job]:
 
 
 def _matches(name: str) -> list[Path]:
-    """The pictures that a pattern stands for, without hidden ones; none when it is no pattern or a file has that name."""
+    """The files that a pattern stands for, without hidden ones; none when it is no pattern or a file has that name."""
     if os.path.lexists(name) or not glob.has_magic(name):
         return []
     path = Path(name)
-    found = Path(path.anchor).glob(str(path.relative_to(path.anchor)))
+    try:
+        found = list(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+    except (OSError, ValueError, NotImplementedError):  # "a**" is no pattern in all versions of Python
+        return []
     shown = (one for one in found if not any(p.startswith(".") and p not in path.parts for p in one.parts))
-    return sorted(one for one in shown if one.is_file() and one.suffix.lower() in SUFFIXES)
+    return sorted(one for one in shown if one.is_file())
 
 
 def _before_magic(pattern: Path) -> list[str]:
@@ -199,11 +235,14 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _may_be_file(path: Path) -> bool:
+def _may_be_file(path: Path, left_out: LeftOut) -> bool:
     try:
-        return path.is_file()
+        if path.is_file():
+            return True
+        left_out.add(path.name, "links to nothing" if path.is_symlink() else "no files")
     except OSError:  # reading it will say why
         return True
+    return False
 
 
 def _mirrored(place: Path, root: Path, out: Path | None) -> Path:

@@ -8,7 +8,7 @@ from lamnet.base.progress import Progress
 from lamnet.batch.jobs import in_chunks
 from lamnet.batch.manifest import recorded
 from lamnet.batch.outcome import Event
-from lamnet.batch.places import place_of
+from lamnet.batch.places import notes_of, place_of
 from lamnet.batch.request import Request
 from lamnet.batch.upscalers import Upscalers
 
@@ -34,3 +34,4 @@ def _events(request: Request) -> Generator[Event]:
             yield Progress(job.source.name, 1.0)
             yield outcome
         yield Progress(label, 1.0)
+    yield from notes_of(place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from lamnet.base import files
 from lamnet.base.errors import BadImageError
 from lamnet.base.progress import Progress, Work
+from lamnet.batch import streams
 from lamnet.batch.jobs import Job
 from lamnet.batch.outcome import Outcome, failed
 from lamnet.batch.upscalers import Upscalers
@@ -58,22 +59,43 @@ def open_job(job: Job, upscalers: Upscalers) -> Opened:
     if job.source.suffix.lower() in video.SUFFIXES:
         clip = video.open_clip(job.source, upscalers.max_pixels)
         return Opened(clip, upscalers.for_size(*clip.shown_size), job.result(job.source.suffix))
-    picture = opening.open_picture(job.source, upscalers.max_pixels)
+    picture = replace(opening.open_picture(job.source, upscalers.max_pixels), quality=upscalers.quality)
     sizes = _sizes(picture)
     upscaler = max((upscalers.for_size(*size) for size in sizes), key=lambda one: one.scale)
-    return Opened(picture, upscaler, job.result(saving.suffix_for(picture, upscaler.result_size(*sizes[0]))))
+    suffix = upscalers.suffix or saving.suffix_for(picture, upscaler.result_size(*sizes[0]))
+    return Opened(picture, upscaler, job.result(suffix))
 
 
 def upscale_one(job: Job, upscalers: Upscalers, overwrite: bool) -> Work[Outcome]:
-    """Upscale one picture or video; whatever goes wrong with it is its outcome.
+    """Upscale one picture or video, of files or streams; whatever goes wrong with it is its outcome."""
+    if not job.stream:
+        return (yield from _upscale_file(job, upscalers, overwrite))
+    with streams.folder() as folder:
+        local, poured = job, not job.needs_suffix and streams.is_stream(job.target)
+        try:
+            if job.problem is None and streams.is_stream(job.source):
+                local = replace(local, source=folder / "in")
+                streams.drain(job.source, local.source)
+            if poured:
+                local = replace(local, target=folder / "out", needs_suffix=True)
+            outcome = yield from _upscale_file(local, upscalers, overwrite)
+            if poured and outcome.reason is None:
+                streams.pour(Path(outcome.target), job.target)
+            return replace(outcome, source=job.source, target=job.target if poured else outcome.target)
+        except Exception as error:
+            return failed(job.source, job.target, error, local.source, local.target)
 
-    A result that exists is kept where the source was found in a folder, and a mistake where it was named.
+
+def _upscale_file(job: Job, upscalers: Upscalers, overwrite: bool) -> Work[Outcome]:
+    """Upscale one picture or video of a file.
+
+    A result that exists is kept, and a mistake where its name was given.
     """
     target = job.target
     try:
         opened = open_job(job, upscalers)
         target = opened.target
-        keep = job.found and not overwrite
+        keep = (job.found or job.needs_suffix) and not overwrite
         if keep and target.exists():
             return Outcome(job.source, target, kept=True)
         _check_free(job.source, target, overwrite)
@@ -82,7 +104,7 @@ def upscale_one(job: Job, upscalers: Upscalers, overwrite: bool) -> Work[Outcome
             if keep and target.exists():  # another call was at it
                 return Outcome(job.source, target, kept=True)
             yield from write(opened, job.source.name)
-        return Outcome(job.source, target, choice=opened.choice)
+        return Outcome(job.source, target, notes=notes_of(opened), choice=opened.choice)
     except Exception as error:
         return failed(job.source, target, error)
 
@@ -93,6 +115,13 @@ def write(opened: Opened, task: str) -> Generator[Progress]:
     with closing(upscaler.steps(source, target, opened.choice)) as parts:
         for done in parts:
             yield Progress(task, done)
+
+
+def notes_of(opened: Opened) -> tuple[str, ...]:
+    """What a result does not carry over from its source, or what was asked for and not done."""
+    if not isinstance(opened.source, Picture):
+        return ()
+    return opened.source.notes + saving.losses(opened.source, opened.target)
 
 
 def _sizes(source: Picture | Clip) -> list[tuple[int, int]]:

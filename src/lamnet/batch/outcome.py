@@ -22,6 +22,7 @@ class Outcome:
         reason: why there is no result, without a file's name.
         blames_target: the reason is about the target and not the source.
         kept: the result had been there before.
+        notes: what the result does not carry over from its source, or what was asked for and not done, a line each.
         choice: the weights that the result was made with, where there were two; None elsewhere.
     """
 
@@ -30,6 +31,7 @@ class Outcome:
     reason: str | None = None
     blames_target: bool = False
     kept: bool = False
+    notes: tuple[str, ...] = ()
     choice: Choice | None = None
 
     @property
@@ -40,7 +42,14 @@ class Outcome:
         return f"{self.target if self.blames_target else self.source}: {self.reason}"
 
 
-Event = Progress | Outcome
+@dataclass(frozen=True)
+class Note:
+    """One line about a whole call, such as what its folders hold that was left out."""
+
+    text: str
+
+
+Event = Progress | Outcome | Note
 
 
 def failed(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from lamnet.base.errors import BadArgumentError
 from lamnet.base.progress import Work
-from lamnet.batch import buckets, jobs, one
+from lamnet.batch import buckets, jobs, names, one
 from lamnet.batch.buckets import Transfer
 from lamnet.batch.jobs import Job
-from lamnet.batch.outcome import Outcome
+from lamnet.batch.left_out import LeftOut
+from lamnet.batch.outcome import Note, Outcome
 from lamnet.batch.request import Request
 from lamnet.batch.upscalers import Upscalers
 from lamnet.upscale.goal import Goal
@@ -21,10 +23,11 @@ class Folders:
 
     request: Request
     mark: str
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     def jobs(self) -> Iterator[Job]:
         """The jobs, as they are found. Raises BadArgumentError as `jobs.find`."""
-        return jobs.find(self.request.sources, self.request.out, self.mark)
+        return jobs.find(self.request.sources, self.request.out, self.mark, self.left_out)
 
     def upscale(self, job: Job, upscalers: Upscalers) -> Work[Outcome]:
         """Upscale one picture or video."""
@@ -34,9 +37,21 @@ class Folders:
 def place_of(request: Request, goal: Goal) -> Folders | Transfer:
     """The place that a request's names are of; results get the goal after their names.
 
-    Raises as `buckets.transfer`.
+    Raises as `buckets.transfer`, and BadArgumentError for addresses of the web.
     """
-    mark = f"_{goal}"
+    mark = names.checked(request.name).replace(names.GOAL, str(goal))
+    for name in (*request.sources, request.out or ""):
+        if scheme := buckets.WEB.match(name):
+            raise BadArgumentError(
+                f"{name}: expected a file, a folder or a bucket (s3://, gs://), got an address of {scheme[1]}; "
+                "download it first"
+            )
     if any(buckets.is_uri(name) for name in (*request.sources, request.out or "")):
         return buckets.transfer(request.sources, request.out, mark, request.overwrite)
     return Folders(request, mark)
+
+
+def notes_of(place: Folders | Transfer) -> Iterator[Note]:
+    """Say what was left out of a place whose jobs have all been found."""
+    if place.left_out.total:
+        yield Note(f"left out what by its name is neither a picture nor a video: {place.left_out}")

@@ -28,6 +28,9 @@ class Request:
         device, precision, memory, tile, exact, ensemble, max_pixels: as Upscaler takes them; without a `tile`, "auto".
         overwrite: replace results that exist.
         manifest: a file for what failed.
+        name: of the results, without their suffix: "{stem}" stands for the source's, "{goal}" for x4 or a size.
+        format: of the results of pictures, such as "jpg"; None keeps the source's where that can hold them.
+        quality: of results in JPEG, WebP or AVIF, 1 to 100; None is lamnet's own, 95, and 90 for AVIF.
     """
 
     sources: tuple[str, ...]
@@ -45,3 +48,6 @@ class Request:
     max_pixels: int = opening.MAX_PIXELS
     overwrite: bool = False
     manifest: Path | None = None
+    name: str = "{stem}_{goal}"
+    format: str | None = None
+    quality: int | None = None

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
+from lamnet.base.errors import BadArgumentError
 from lamnet.batch.request import Request
+from lamnet.media import saving
 from lamnet.network import catalogue
 from lamnet.network.catalogue import Networks
 from lamnet.upscale.goal import Goal
@@ -18,16 +20,33 @@ class Upscalers:
     Args:
         upscalers: by scale, with this goal.
         max_pixels: of one file; more in its header is refused.
+        suffix: of the results of pictures; None leaves it to each.
+        quality: of results in formats that have one.
     """
 
-    def __init__(self, upscalers: Sequence[Upscaler], goal: Goal, max_pixels: int) -> None:
+    def __init__(
+        self,
+        upscalers: Sequence[Upscaler],
+        goal: Goal,
+        max_pixels: int,
+        suffix: str | None = None,
+        quality: int | None = None,
+    ) -> None:
         self.goal = goal
         self.max_pixels = max_pixels
+        self.suffix = suffix
+        self.quality = quality
         self._upscalers = upscalers
 
     @classmethod
     def of(cls, request: Request) -> Self:
-        """Load the networks that a request needs and make them ready on its device. Raises as `load_networks` and Upscaler."""
+        """Load the networks that a request needs and make them ready on its device.
+
+        Raises as `load_networks` and Upscaler, and BadArgumentError for a format or quality that there is none of.
+        """
+        suffix = None if request.format is None else saving.suffix_of(request.format)
+        if request.quality is not None and not 1 <= request.quality <= 100:
+            raise BadArgumentError(f"quality: expected 1 to 100, got {request.quality}")
         networks, goal = load_networks(request)
         upscalers = [
             Upscaler(
@@ -44,7 +63,7 @@ class Upscalers:
             )
             for one in networks
         ]
-        return cls(upscalers, goal, request.max_pixels)
+        return cls(upscalers, goal, request.max_pixels, suffix, request.quality)
 
     def for_size(self, width: int, height: int) -> Upscaler:
         """The Upscaler for a picture of this size, the one of the largest scale where none reaches the goal."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json as json_lines
 import sys
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,6 +17,16 @@ from lamnet.cli import terminal
 if TYPE_CHECKING:
     from lamnet.batch.outcome import Outcome
     from lamnet.batch.request import Request
+
+_STDOUT = "-"  # as a result's name
+_STREAM = "\0"  # stands for "-", which Cyclopts takes for an option; no argument can be it
+
+
+def with_streams(arguments: list[str]) -> list[str]:
+    """Return a command's arguments with "-" as `upscale` gets it."""
+    if arguments[:1] != ["upscale"]:
+        return arguments
+    return [_STREAM if argument == "-" else argument for argument in arguments]
 
 
 def upscale(
@@ -38,6 +50,10 @@ def upscale(
     max_pixels: int = 500_000_000,
     engine: Literal["local", "ray"] = "local",
     manifest: Path | None = None,
+    name: str = "{stem}_{goal}",
+    format: str | None = None,
+    quality: int | None = None,
+    json: bool = False,
 ) -> None:
     """Upscale pictures and videos: photo.jpg becomes photo_x4.jpg beside it.
 
@@ -47,10 +63,10 @@ def upscale(
     Parameters
     ----------
     photos
-        Files, folders whose pictures are all upscaled with those below, quoted patterns, or one bucket such as
+        Files, folders whose pictures are all upscaled with those below, quoted patterns, - for stdin, or one bucket such as
         s3://bucket/folder.
     out
-        The result's file (its name says the format), or a folder or bucket for the results.
+        The result's file (its name says the format), - for stdout, or a folder or bucket for the results.
     scale
         Factor of width and height: 2, 3, 4, or a number between, for which a larger result is reduced. When left out, 4,
         or a weights file's own. 1 restores without enlarging, with photo weights.
@@ -85,14 +101,22 @@ def upscale(
         local: one picture after another. ray: many at once, on the cluster that RAY_ADDRESS names or on this machine.
     manifest
         A file that lists what failed, one JSON object a line.
+    name
+        Names of the results, without their suffix: {stem} is the source's, {goal} is x4 or a size.
+    format
+        Format of the results of pictures, such as jpg; the source's where that can hold them when left out.
+    quality
+        Quality of results in JPEG, WebP and AVIF, 1 to 100.
+    json
+        Print a JSON object a line for each picture instead of its result's name.
     """
     with interrupts.at_once():
         from lamnet.batch.request import Request
         from lamnet.cli import values
 
     request = Request(
-        sources=tuple(photos),
-        out=out,
+        sources=tuple("-" if name == _STREAM else name for name in photos),
+        out="-" if out == _STREAM else out,
         goal=values.goal_of(scale, to),
         model=model,
         weights=None if weights == "auto" else weights,
@@ -106,55 +130,70 @@ def upscale(
         max_pixels=max_pixels,
         overwrite=overwrite,
         manifest=manifest,
+        name=name,
+        format=format,
+        quality=quality,
     )
-    tried, failed = _describe(request) if dry_run else _upscale(request, engine)
-    if not tried:
-        terminal.complain(f"{', '.join(photos)}: no pictures there")
+    failed = _describe(request) if dry_run else _upscale(request, engine, json)
     if failed:
         sys.exit(1)
 
 
-def _upscale(request: Request, engine: Literal["local", "ray"]) -> tuple[int, int]:
-    """Carry a request out, printing each outcome; returns how many there were, and how many failed."""
+def _upscale(request: Request, engine: Literal["local", "ray"], as_json: bool) -> int:
+    """Carry a request out, printing each outcome; returns how many failed."""
     with interrupts.at_once():
         from lamnet.batch import cluster, local
+        from lamnet.batch.outcome import Note
         from lamnet.network import runtime
 
         if request.device is None and engine == "local" and (chosen := runtime.chosen()):
             terminal.note(f"upscaling on {chosen}")
-    tried = failed = 0
+    failed = 0
     events = cluster.run(request) if engine == "ray" else local.run(request)
     with interrupts.by_exception(), closing(events), terminal.without_progress(events) as outcomes:
         for outcome in outcomes:
-            tried += 1
+            if isinstance(outcome, Note):
+                terminal.complain(outcome.text)
+                continue
             failed += outcome.problem is not None
-            _print(outcome)
-    return tried, failed
+            _print(outcome, as_json)
+    return failed
 
 
-def _print(outcome: Outcome) -> None:
+def _print(outcome: Outcome, as_json: bool) -> None:
+    into_stdout = str(outcome.target) == _STDOUT
+    if as_json:
+        line = terminal.note if into_stdout else terminal.say
+        line(json_lines.dumps({**asdict(outcome), "problem": outcome.problem}, default=str))
+        return
     if outcome.problem is not None:
         terminal.complain(outcome.problem)
         return
-    terminal.say(outcome.target)
+    if not into_stdout:
+        terminal.say(outcome.target)
     if outcome.choice is not None:
         terminal.note(f"{outcome.target}: {outcome.choice}")
     if outcome.kept:
         terminal.complain(f"{outcome.target}: was there already and is kept; --overwrite replaces it")
+    for note in outcome.notes:
+        terminal.complain(f"{outcome.target}: {note}")
 
 
-def _describe(request: Request) -> tuple[int, int]:
-    """Print what a request would do; returns how many lines there were, and how many sources would fail."""
+def _describe(request: Request) -> int:
+    """Print what a request would do; returns how many sources would fail."""
     with interrupts.at_once():
         from lamnet.batch import describe
+        from lamnet.batch.outcome import Note
 
-    tried = failed = 0
+    failed = 0
     with interrupts.by_exception():
         for line in describe.describe(request):
-            tried += 1
+            if isinstance(line, Note):
+                terminal.complain(line.text)
+                continue
             if isinstance(line, str):
                 terminal.say(line)
             else:
                 failed += 1
                 terminal.complain(line.problem)
-    return tried, failed
+    return failed

@@ -7,6 +7,8 @@ from typing import Any
 
 import pyvips
 
+from lamnet.media.exif import corrected
+
 
 def blob(image: Any, name: str) -> bytes | None:
     """Return a block of metadata by libvips' name, None where the image has none."""
@@ -25,6 +27,12 @@ def with_blobs(image: pyvips.Image, blobs: Mapping[str, bytes]) -> pyvips.Image:
 def exif_of(image: Any) -> bytes | None:
     """Return the EXIF block as the file held it."""
     return blob(image, "exif-data")
+
+
+def upright_exif(exif: bytes, size: tuple[int, int]) -> bytes | None:
+    """Return an EXIF block of a picture that its decoder has turned upright, to this (width, height); None for a broken one."""
+    made = corrected(exif, size, (1, 1), None, None)
+    return made and b"Exif\0\0" + made
 
 
 def xmp_of(image: Any) -> bytes | None:

@@ -41,6 +41,10 @@ class Format:
     substitute: bool = False
     palette: bool = False
 
+    def saved_with(self, quality: int | None) -> Mapping[str, Any]:
+        """Return the options of libvips' saver for a quality, where the format has one."""
+        return {**self.options, "Q": quality} if quality and "Q" in self.options else self.options
+
 
 @dataclass(frozen=True)
 class PageExtras:
@@ -67,6 +71,8 @@ class Extras:
         hidden_frames: whether there are frames of which libvips would give the first alone.
         colours: primaries and transfer characteristics by number (ITU-T H.273).
         premultiplied: whether colours have been multiplied by their alpha.
+        notes: what of the file is in none of the pages, a line each.
+        own: what a result in the same format alone carries over, in words; None for nothing.
         lossy: how pixels are coded where the file says that something is lost: "JPEG", "lossy WebP".
         quality: of a JPEG by its tables, 1 to 100 on the scale of the Independent JPEG Group.
     """
@@ -76,6 +82,8 @@ class Extras:
     hidden_frames: bool = False
     colours: tuple[int, int] | None = None
     premultiplied: bool = False
+    notes: tuple[str, ...] = ()
+    own: str | None = None
     lossy: str | None = None
     quality: int | None = None
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+NO_DATA = "lamnet-no-data"
+"""The field of an image that holds the number that its file says stands for nothing."""
+
 
 @dataclass(frozen=True)
 class Depth:

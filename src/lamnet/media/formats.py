@@ -10,11 +10,10 @@ import pyvips
 
 from lamnet.base import files
 from lamnet.base.errors import BadImageError
-from lamnet.media.codecs import avif, gif, jpeg, jxl, pillow, png, tiff, webp
+from lamnet.media import kinds
+from lamnet.media.codecs import avif, gif, hdr, heic, jpeg, jxl, pillow, png, tiff, webp
 from lamnet.media.contract import Extras, Format
 from lamnet.media.picture import Picture
-
-_START = 32  # bytes that signatures are looked for in
 
 
 @runtime_checkable
@@ -51,7 +50,7 @@ class Writer(Codec, Protocol):
 
 # A format more is a module more and its place here. Results whose own format cannot hold them try them in this order,
 # and a file is of the first whose signature it has: pillow's for TGA is the weakest.
-CODECS: tuple[Codec, ...] = (png, jpeg, webp, avif, tiff, gif, pillow, jxl)
+CODECS: tuple[Codec, ...] = (png, jpeg, webp, heic, avif, tiff, gif, jxl, hdr, pillow)
 WRITERS: tuple[Writer, ...] = tuple(codec for codec in CODECS if isinstance(codec, Writer))
 FORMATS = tuple(codec.FORMAT for codec in CODECS)
 SUFFIXES = frozenset(suffix for format in FORMATS for suffix in format.suffixes)
@@ -76,14 +75,12 @@ def codec_of(path: Path) -> Codec:
         if not path.is_file():
             raise BadImageError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
         with path.open("rb") as file:
-            start = file.read(_START)
+            start = file.read(kinds.START)
     for codec in CODECS:
         if codec.FORMAT.signature.match(start):
             return codec
     names = ", ".join(format.suffixes[0][1:] for format in FORMATS)
-    raise BadImageError(
-        f"{path}: expected a picture ({names}), found {'a file of another kind' if start else 'an empty file'}"
-    )
+    raise BadImageError(f"{path}: expected a picture ({names}), found {kinds.kind_of(start)}")
 
 
 def format_of(path: Path) -> Format:

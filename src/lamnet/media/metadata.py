@@ -15,8 +15,9 @@ from lamnet.media.blobs import exif_of, has_profile, with_blobs
 _LEFT_BEHIND = re.compile(
     r"width|height|bands|format|coding|interpretation|[xy]offset|[xy]res|filename|vips-.*|jpeg-.*|heif-.*|palette.*"
     r"|bits-per-sample|interlaced|n-pages|page-height|n-subifds|orientation|exif-ifd0-Orientation|exif-ifd1-.*"
-    r"|gif-.*|webp-.*|png-comment-.*|photoshop-data|loop|delay|background"
+    r"|lamnet-.*|gif-.*|webp-.*|png-comment-.*|photoshop-data|loop|delay|background"
 )
+_KNOWN = ("icc-profile-data", "exif-data", "xmp-data", "iptc-data", "resolution-unit", "bits-per-sample")
 _SIZE_TAGS = {"ImageWidth": 0, "ImageLength": 1, "PixelXDimension": 0, "PixelYDimension": 1}
 _NO_RESOLUTION = (1.0, 1.0)  # libvips' pixels per millimetre of files that state none
 _PROFILE_HEADER = 128  # bytes
@@ -33,9 +34,7 @@ def carry(source: pyvips.Image, result: pyvips.Image, size: tuple[int, int]) -> 
         size: (width, height) of the result, of one frame; written where EXIF and XMP state a size.
     """
     factor = _factor(source, size)
-    fields: dict[str, Any] = {
-        name: source.get(name) for name in source.get_fields() if not _LEFT_BEHIND.fullmatch(name)
-    }
+    fields: dict[str, Any] = {name: source.get(name) for name in _fields_of(source) if not _LEFT_BEHIND.fullmatch(name)}
     types = {name: source.get_typeof(name) for name in fields}
     for name in fields:
         tag = name.removeprefix("exif-ifd0-").removeprefix("exif-ifd2-")
@@ -57,6 +56,14 @@ def carry(source: pyvips.Image, result: pyvips.Image, size: tuple[int, int]) -> 
     stated = _resolution(source)
     xres, yres = (stated[0] * factor[0], stated[1] * factor[1]) if stated else (_JPEG_DEFAULT, _JPEG_DEFAULT)
     return carried.copy(xres=xres, yres=yres)
+
+
+def _fields_of(source: pyvips.Image) -> list[str]:
+    """Return the names of an image's metadata, those we know alone where libvips has made one of other letters than UTF-8."""
+    try:
+        return source.get_fields()
+    except UnicodeDecodeError:  # from a keyword of a PNG
+        return [name for name in _KNOWN if source.get_typeof(name)]
 
 
 def corrected_exif(source: pyvips.Image, size: tuple[int, int], limit: int | None = None) -> bytes | None:

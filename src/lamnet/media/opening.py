@@ -20,6 +20,19 @@ MAX_PIXELS = 500_000_000  # of one file, all pages together; a header that claim
 # Primaries and transfer characteristics of ITU-T H.273: those of sRGB and what is taken for it, and Display P3's.
 _SRGB_PRIMARIES, _SRGB_TRANSFERS = (1, 2), (1, 2, 6, 13, 14, 15)
 _P3_PRIMARIES = 12
+_AS_FLOATS = frozenset({"char", "short", "int", "uint", "double"})  # elevations and measurements, mostly
+_WORDS = {  # for libvips' formats
+    "uchar": "8 bits",
+    "char": "8 bits with a sign",
+    "ushort": "16 bits",
+    "short": "16 bits with a sign",
+    "uint": "32 bits",
+    "int": "32 bits with a sign",
+    "float": "floats",
+    "double": "floats of 64 bits",
+    "complex": "complex numbers",
+    "dpcomplex": "complex numbers of 128 bits",
+}
 _RGB_OR_GREY = frozenset({"b-w", "grey16", "srgb", "rgb", "rgb16", "scrgb", "multiband"})
 
 
@@ -54,7 +67,16 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
         ready = tuple(_prepared(path, page) for page in turned or [page.autorot() for page in pages])
     colours = None if has_profile(ready[0]) else _unlike_srgb(extras.colours, ready[0].bands)
     animated = codec.FORMAT.frames and len(pages) > 1
-    return Picture(path, codec.FORMAT, ready, animated, colours, orientation_of(described[0]), extras)
+    return Picture(
+        path,
+        codec.FORMAT,
+        ready,
+        animated,
+        colours,
+        orientation_of(described[0]),
+        extras,
+        notes=extras.notes + _changed(pages),
+    )
 
 
 def _load(codec: Codec, path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
@@ -65,7 +87,8 @@ def _load(codec: Codec, path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
 def _pages(codec: Codec, path: Path, max_pixels: int) -> list[pyvips.Image]:
     """Return the pages or frames as they are in the file."""
     first = _load(codec, path, n=-1 if codec.FORMAT.frames else 1)
-    count = first.get_n_pages() if codec.FORMAT.frames or codec.FORMAT.pages else 1
+    several = codec.FORMAT.frames or codec.FORMAT.pages
+    count: Any = first.get("n-pages") if several and first.get_typeof("n-pages") else 1  # get_n_pages gives 1 of 10,000
     height = first.get_page_height() if codec.FORMAT.frames else first.height
     _check_size(path, first.width, height * count, max_pixels)
     if codec.FORMAT.frames:
@@ -118,13 +141,19 @@ def _prepared(path: Path, image: pyvips.Image) -> pyvips.Image:
         image = image.colourspace("rgb16" if image.format in ("short", "ushort") else "srgb")
     if image.format == "ushort" and image.get_typeof("bits-per-sample"):
         image = _stretched(image)
-    if image.format == "double":
-        image = image.cast("float")
+    if image.format in _AS_FLOATS:
+        image = image.cast("float").copy(interpretation="b-w" if image.bands < 3 else "scrgb")
     if image.format not in [depth.band for depth in DEPTHS] or image.bands > 4:
         raise BadImageError(
-            f"{path}: expected 1 to 4 bands of 8 or 16 bits or float, found {image.bands} of {image.format}"
+            f"{path}: expected 1 to 4 bands of 8 or 16 bits or float, found {image.bands} of {_WORDS[str(image.format)]}"
         )
     return metadata.without_unusable_profile(image)
+
+
+def _changed(pages: list[pyvips.Image]) -> tuple[str, ...]:
+    """Say which numbers have become floats of 32 bits, which hold whole ones up to 16,777,216."""
+    formats = {str(page.format): None for page in pages if page.format in ("double", "int", "uint", "short", "char")}
+    return tuple(f"{_WORDS[format]} became floats of 32 bits" for format in formats)
 
 
 def _stretched(image: Any) -> pyvips.Image:

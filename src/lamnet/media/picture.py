@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from lamnet.base.errors import BadImageError
 from lamnet.media import vips
 from lamnet.media.contract import Extras, Format
 from lamnet.media.depths import DEPTHS, depth_of
@@ -27,6 +25,8 @@ class Picture:
         colours: primaries and transfer characteristics by number (ITU-T H.273), where no profile states them.
         orientation: of the first page in the file, 1 to 8 as in EXIF; the pages here have been turned by it.
         extras: what else was learned of the file, so that saving a result need not open it again.
+        quality: asked of its result, 1 to 100; None is the format's own.
+        notes: what of the file is not in the pages, a line each.
     """
 
     path: Path
@@ -36,6 +36,8 @@ class Picture:
     colours: tuple[int, int] | None = None
     orientation: int = 1
     extras: Extras = field(default_factory=Extras)
+    quality: int | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def dtype(self) -> str:
@@ -51,10 +53,7 @@ def dtype_of(page: pyvips.Image) -> str:
 def read(picture: Picture, page: int, top: int, left: int, height: int, width: int) -> NDArray[Any]:
     """Read a rectangle of a page, (height, width, bands).
 
-    Raises BadImageError when the file is truncated or holds NaN or infinity.
+    Raises BadImageError when the file is truncated.
     """
     with vips.naming_errors(picture.path, "expected a whole picture"):
-        pixels = vips.pixels_of(picture.pages[page].crop(left, top, width, height))
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise BadImageError(f"{picture.path}: expected finite numbers, found NaN or infinity")
-    return pixels
+        return vips.pixels_of(picture.pages[page].crop(left, top, width, height))

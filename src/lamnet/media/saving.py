@@ -7,12 +7,15 @@ from pathlib import Path
 import pyvips
 
 from lamnet.base import files
-from lamnet.base.errors import BadImageError
+from lamnet.base.errors import BadArgumentError, BadImageError
 from lamnet.media import formats, metadata, vips
 from lamnet.media.blobs import has_profile
 from lamnet.media.contract import Format
 from lamnet.media.convert import in_depth_of
 from lamnet.media.picture import Picture
+
+_IN_NO_PALETTE = (("exif-data", "EXIF"), ("iptc-data", "IPTC"))
+_BITS = {"uint8": "8 bits", "uint16": "16 bits", "float32": "floats"}
 
 
 def suffix_for(picture: Picture, size: tuple[int, int]) -> str:
@@ -31,6 +34,29 @@ def suffix_for(picture: Picture, size: tuple[int, int]) -> str:
     if picture.animated:
         raise BadImageError(f"{picture.path}: expected a result that WebP holds, got {size[0]} x {size[1]} pixels")
     return ".tif"
+
+
+def suffix_of(name: str) -> str:
+    """Return the suffix of results in a format, by its name, such as "jpg". Raises BadArgumentError for an unknown one."""
+    suffix = f".{name.lower().removeprefix('.')}"
+    known = sorted({suffix for writer in formats.WRITERS for suffix in writer.FORMAT.suffixes})
+    if suffix not in known:
+        raise BadArgumentError(f"format: expected one of {', '.join(one[1:] for one in known)}, got {name}")
+    return suffix
+
+
+def losses(picture: Picture, target: Path) -> tuple[str, ...]:
+    """Return what a result in the target's format does not hold of a picture that can be written there, a line each."""
+    format, found = formats.format_named(target), list[str]()
+    if picture.dtype not in format.dtypes:
+        found.append(f"{_BITS[picture.dtype]} became {_BITS[format.dtypes[-1]]}, the most that {target.suffix} holds")
+    if picture.extras.own and format != picture.format:
+        found.append(f"without {picture.extras.own}")
+    if format.palette and (lost := [words for name, words in _IN_NO_PALETTE if picture.pages[0].get_typeof(name)]):
+        found.append(f"without {', '.join(lost)}, which {target.suffix} does not hold")
+    if picture.quality and "Q" not in format.options:
+        found.append(f"quality {picture.quality} means nothing in {target.suffix}")
+    return tuple(found)
 
 
 def check_target(picture: Picture, target: Path, size: tuple[int, int]) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lamnet.base import files
 from lamnet.base.errors import BadImageError
+from lamnet.media.reasons import plain
 
 
 @cache
@@ -40,7 +41,8 @@ def naming_errors(path: Path, problem: str) -> Generator[None]:
     except pyvips.Error as error:
         lines = dict.fromkeys(str(error.detail or error.message).splitlines())  # each once: libraries repeat themselves
         reason = " ".join(" ".join(lines).split())
-        raise BadImageError(f"{path}: {problem}: {reason}") from error
+        said = plain(reason)
+        raise BadImageError(f"{path}: {problem}{': ' if said == reason else ', '}{said}") from error
     except UnicodeDecodeError as error:  # libvips quotes the file's name, whose bytes need not be UTF-8
         raise BadImageError(f"{path}: {problem}") from error
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lamnet.media import convert, vips
 from lamnet.upscale.plan import Box, Plan
-from lamnet.upscale.raster import Raster, beyond_at, has_alpha, join, planes_at, planes_of, within_neighbours
+from lamnet.upscale.raster import Raster, beyond_at, has_alpha, join, planes_at, planes_of, put_back, within_neighbours
 
 if TYPE_CHECKING:  # an engine of another kind would not need PyTorch
     from lamnet.upscale.engines import AnyEngine
@@ -73,4 +73,5 @@ def _part(engine: AnyEngine, plan: Plan, raster: Raster, box: Box, layers: Seque
     beyond = beyond_at(raster, seen)
     if beyond is not None:  # which the network knows nothing of
         beyond = engine.interpolate(beyond)[:, rows, columns]
-    return join([output[:, rows, columns] for output in outputs], beyond, raster)
+    joined = join([output[:, rows, columns] for output in outputs], beyond, raster)
+    return put_back(joined, raster, box, engine.scale)

@@ -75,7 +75,7 @@ class CoreEngine:
 
     def free_memory(self) -> int:
         """Bytes that a process may use unasked: half of what is free now, at most 2.5 GB."""
-        return free_on_processor()
+        return free_on_processor(_BASE)
 
     def release(self) -> None:
         """Give back to the system what the parts of a picture have left free."""

@@ -109,10 +109,10 @@ class Engine:
         return Footprint(_BASE, _ON_KERNELS if native else _IN_PYTORCH)
 
     def free_memory(self) -> int:
-        """Bytes that a process may use unasked: half of what is free now on its device, on a CPU at most 2.5 GB."""
+        """Bytes that a process may use unasked: its own and half of what its device has left, on a CPU at most 2.5 GB."""
         if self.device.type == "cuda":
             return torch.cuda.mem_get_info(self.device)[0] // 2 + _BASE
-        return free_on_processor()
+        return free_on_processor(_BASE)
 
     def release(self) -> None:
         """Give back to the system what the parts of a picture have left free."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
+from lamnet.base import memory
 
 _MOST = 2_500_000_000  # more gains nothing, and machines with less would differ
 
 
-def free_on_processor() -> int:
-    """Half of the bytes that are free in this machine now, at most 2.5 GB."""
-    if "SC_AVPHYS_PAGES" not in getattr(os, "sysconf_names", {}):  # macOS and Windows do not say
-        return _MOST
-    return min(_MOST, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+def free_on_processor(own: int) -> int:
+    """Bytes that a process may use: its `own`, which it has already, and half of what it can still have, at most 2.5 GB."""
+    found = memory.available()
+    return _MOST if found is None else min(_MOST, own + found // 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from pathlib import Path
 
+from lamnet.base.errors import BadImageError
 from lamnet.media import convert, saving
 from lamnet.media.canvas import canvas_for
 from lamnet.media.picture import Picture
@@ -25,6 +26,10 @@ def steps(planner: Planner, picture: Picture, target: Path) -> Generator[float]:
     with canvas_for(target) as canvas:
         for number in range(len(picture.pages)):
             raster = PageRaster(picture, number)
+            if raster.levels.no_data and sizes[number] != (raster.width * engine.scale, raster.height * engine.scale):
+                raise BadImageError(
+                    f"{picture.path}: expected a whole factor (--scale {engine.scale}) where some numbers stand for no data"
+                )
             canvas.begin_page(raster.width * engine.scale, raster.bands, raster.dtype.name)
             for done, rows in bands(engine, planner.plan_for(raster), raster, target.parent):
                 canvas.append(rows)

@@ -52,7 +52,12 @@ class Planner:
         if self.tile != "auto":
             return fixed(self.engine.config, height, width, self.tile, self._footprint(held), self.exact)
         memory = self.engine.free_memory() if self.memory is None else self.memory
-        return choose(self.engine.config, height, width, memory, self._footprint(held), self.exact)
+        try:
+            return choose(self.engine.config, height, width, memory, self._footprint(held), self.exact)
+        except BadArgumentError as error:
+            if self.memory is not None:
+                raise
+            raise BadArgumentError(f"{error}, from half of what is free; --memory allows more") from error
 
     def plan_for(self, raster: Raster, held: int = 0) -> Plan:
         """Plan a raster, as `plan` does; layer by layer too where its tiles by themselves would visibly differ."""

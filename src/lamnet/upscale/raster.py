@@ -158,9 +158,11 @@ def planes_at(raster: Raster, box: Box) -> list[Pixels]:
     it ends: colours to take the place of hidden ones are looked for beyond its edges.
     """
     inner = box.grown(0, raster.height, raster.width)
-    outer = inner.grown(REACH, raster.height, raster.width) if has_alpha(raster) else inner
+    outer = inner.grown(REACH, raster.height, raster.width) if has_alpha(raster) or raster.levels.no_data else inner
     colour, alpha = _split(raster, outer)
     np.clip(colour, 0, 1, out=colour)
+    if raster.levels.no_data:
+        colour = _extended(colour, (~raster.levels.holes(raster.read(outer))[None]).astype(np.float32))
     planes = [colour] if alpha is None else [_extended(colour, alpha), alpha]
     return [_with_edge(plane[:, *inner.within(outer)], inner, box) for plane in planes]
 
@@ -193,6 +195,15 @@ def join(planes: list[Pixels], beyond: Pixels | None, raster: Raster) -> NDArray
     return pixels if raster.dtype == np.float32 else np.floor(pixels + np.float32(0.5)).astype(raster.dtype)
 
 
+def put_back(pixels: NDArray[Any], raster: Raster, box: Box, scale: int) -> NDArray[Any]:
+    """Return the result of a box (scale*H, scale*W, bands) with what stands for no data as it was."""
+    if not raster.levels.no_data:
+        return pixels
+    source = raster.read(box)
+    holes, source = (one.repeat(scale, 0).repeat(scale, 1) for one in (raster.levels.holes(source), source))
+    return np.where(holes[..., None], source, pixels)
+
+
 def within_neighbours(out: Pixels, alpha: Pixels, scale: int) -> Pixels:
     """Hold an upscaled alpha (3, sH, sW) within the range of each pixel of `alpha` (1, H, W) and its eight neighbours.
 
@@ -206,6 +217,8 @@ def _split(raster: Raster, box: Box) -> tuple[Pixels, Pixels | None]:
     """Read the colours (1 or 3, H, W), black at 0 and white at 1, and the alpha (1, H, W)."""
     levels, colours = raster.levels, 1 if raster.bands < 3 else 3
     planes = np.ascontiguousarray(np.moveaxis(raster.read(box), 2, 0).astype(np.float32))
+    if levels.no_data:
+        planes[:, levels.holes(raster.read(box))] = np.float32(levels.black)
     colour, alpha = (
         planes[: 1 if raster.grey else 3],
         planes[colours:],

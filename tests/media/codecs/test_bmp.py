@@ -148,3 +148,22 @@ def test_broken_ones_are_refused(tmp_path: Path, data: bytes) -> None:
 def test_no_bmp_is_written(tmp_path: Path) -> None:
     with pytest.raises(BadImageError, match="ends in one of"):
         arrays.write_array(tmp_path / "a.bmp", pixels_in(4, 4, 3))
+
+
+@pytest.mark.parametrize("offset", [10, 14, 40, 53])
+def test_pixels_within_the_header_are_refused(tmp_path: Path, offset: int) -> None:
+    Image.fromarray(pixels_in(8, 8, 3)).save(tmp_path / "a.bmp")
+    data = bytearray((tmp_path / "a.bmp").read_bytes())
+    data[10:14] = struct.pack("<L", offset)
+    (tmp_path / "a.bmp").write_bytes(data)
+    with pytest.raises(
+        BadImageError, match=f"expected pixels behind the header, at 54 or later, found them at {offset}"
+    ):
+        arrays.read_array(tmp_path / "a.bmp")
+
+
+def test_an_embedded_png_is_called_what_it_is(tmp_path: Path) -> None:
+    header = struct.pack("<LllHHLLllLL", 40, 8, 8, 1, 0, 5, 99, 0, 0, 0, 0)
+    (tmp_path / "a.bmp").write_bytes(struct.pack("<2sLHHL", b"BM", 154, 0, 0, 54) + header + bytes(100))
+    with pytest.raises(BadImageError, match=r"a\.bmp: expected a picture: found a rare kind of BMP"):
+        arrays.read_array(tmp_path / "a.bmp")

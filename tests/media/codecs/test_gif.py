@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import itertools
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,8 @@ import pyvips
 from PIL import Image
 
 from lamnet import Upscaler
-from lamnet.media import opening, saving
+from lamnet.media import arrays, opening, saving
+from lamnet.media import picture as pictures_
 from lamnet.media.codecs import gif
 from support.pictures import gradient
 
@@ -42,12 +45,61 @@ def test_whole_is_to_the_end_of_the_last_block(tmp_path: Path) -> None:
     frames = [Image.fromarray(np.random.default_rng(i).integers(0, 256, (9, 7, 3), np.uint8)) for i in range(2)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], comment=b"words")
     data = (tmp_path / "a.gif").read_bytes()
-    assert gif.is_whole(tmp_path / "a.gif")
+    assert gif.layout_of(tmp_path / "a.gif")
     for cut in range(2, len(data), 3):  # the last byte says nothing more than that
         (tmp_path / "a.gif").write_bytes(data[: len(data) - cut])
-        assert not gif.is_whole(tmp_path / "a.gif") or data[len(data) - cut - 1] == 0
+        assert not gif.layout_of(tmp_path / "a.gif") or data[len(data) - cut - 1] == 0
 
 
 def test_a_result_is_no_gif_unasked(tmp_path: Path) -> None:
     Image.fromarray(gradient(3)).save(tmp_path / "a.gif")
     assert saving.suffix_for(opening.open_picture(tmp_path / "a.gif"), (72, 48)) == ".png"
+
+
+def gif_of(boxes: list[tuple[int, int, int, int]], control: int | None = None, colours: int = 2) -> bytes:
+    """A GIF of 8 x 6 of frames of one colour; `control` is what becomes of a frame afterwards."""
+    palette = bytes(range(256)) * 3 if colours > 2 else bytes([255, 0, 0, 0, 0, 255])
+    size = {2: 0, 256: 7}[colours]
+    out = b"GIF89a" + struct.pack("<HHBBB", 8, 6, 0xF0 | size, 0, 0) + palette
+    for box in boxes:
+        if control is not None:
+            out += bytes([0x21, 0xF9, 4, control << 2, 10, 0, 0, 0])
+        file = io.BytesIO()
+        frame = (
+            np.full((box[3], box[2]), 1, np.uint8) if colours == 2 else np.arange(box[2] * box[3]).reshape(box[3], -1)
+        )
+        image = Image.fromarray(frame.astype(np.uint8))
+        image.putpalette(palette)
+        image.save(file, "GIF", optimize=False)
+        data = file.getvalue()
+        at = data.index(b",", 13 + 3 * 2 ** ((data[10] & 7) + 1))
+        out += b"," + struct.pack("<4H", *box) + data[at + 9 : -1]
+    return out + b";"
+
+
+@pytest.mark.parametrize("control", [None, 0, 1])
+@pytest.mark.parametrize("colours", [2, 256])
+def test_what_no_frame_covers_is_transparent(tmp_path: Path, control: int | None, colours: int) -> None:
+    (tmp_path / "a.gif").write_bytes(gif_of([(2, 1, 4, 3)], control, colours))
+    alpha = np.zeros((6, 8), np.uint8)
+    alpha[1:4, 2:6] = 255
+    np.testing.assert_array_equal(arrays.read_array(tmp_path / "a.gif")[..., 3], alpha)
+
+
+def test_what_is_taken_away_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.gif").write_bytes(gif_of([(0, 0, 8, 6), (2, 2, 2, 2)], control=2))
+    picture = opening.open_picture(tmp_path / "a.gif")
+    alphas = [pictures_.read(picture, page, 0, 0, 6, 8)[..., 3] for page in range(2)]
+    assert (alphas[0] == 255).all()
+    assert alphas[1].sum() == 4 * 255
+
+
+@pytest.mark.parametrize("boxes", [[(0, 0, 8, 6)], [(0, 0, 8, 6), (1, 1, 2, 2)]])
+def test_a_canvas_that_is_covered_stays_opaque(tmp_path: Path, boxes: list[tuple[int, int, int, int]]) -> None:
+    (tmp_path / "a.gif").write_bytes(gif_of(boxes))
+    assert arrays.read_array(tmp_path / "a.gif").shape == (6, 8, 3)
+
+
+def test_ten_thousand_frames(tmp_path: Path) -> None:
+    (tmp_path / "a.gif").write_bytes(gif_of([(0, 0, 8, 6)] * 10_001))
+    assert len(opening.open_picture(tmp_path / "a.gif").pages) == 10_001

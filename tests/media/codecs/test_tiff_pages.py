@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import pyvips
 import tifffile
 from PIL import Image
 
 from lamnet import Upscaler
+from lamnet.base.errors import BadImageError
+from lamnet.media import opening
+from lamnet.media import picture as pictures_
 from support.pictures import doubled, gradient
 
 
@@ -57,3 +62,51 @@ def test_a_second_page_of_half_the_size_is_a_page(upscaler: Upscaler, tmp_path: 
     upscaler.file(tmp_path / "a.tif", tmp_path / "b.tif")
     with tifffile.TiffFile(tmp_path / "b.tif") as out:
         assert [page.shape for page in out.pages] == [(48, 72, 3), (24, 36, 3)]
+
+
+RAW_FILES: dict[str, list[dict[str, Any]]] = {
+    "a preview before": [{"subfiletype": 1, "subifds": 1}, {"size": (64, 64)}],
+    "a mosaic": [{"photometric": "cfa"}],
+    "a linear DNG": [{"photometric": 34892, "size": (16, 16, 3)}],
+    "a mosaic below": [{"subifds": 1}, {"photometric": "cfa"}],
+    "a DNG": [{"extratags": [(50706, 1, 4, b"\1\4\0\0", True)]}],
+}
+
+
+@pytest.mark.parametrize("kind", RAW_FILES)
+def test_raw_files_of_cameras_are_refused_whatever_their_name(tmp_path: Path, kind: str) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for page in RAW_FILES[kind]:
+            options = {"photometric": "minisblack", "metadata": None, **page}
+            pixels = np.zeros(options.pop("size", (16, 16)), np.uint16)
+            if options["photometric"] == "cfa":
+                options["extratags"] = [(33421, 3, 2, (2, 2), True), (33422, 1, 4, b"\0\1\1\2", True)]
+            writer.write(pixels, **options)
+    with pytest.raises(BadImageError, match=r"a\.tif: expected .*(raw data|preview of one of 64 x 64)"):
+        opening.open_picture(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("big", [False, True])
+def test_many_pages(upscaler: Upscaler, tmp_path: Path, order: Any, big: bool) -> None:
+    pages = np.random.default_rng(0).integers(0, 65536, (40, 5, 6), np.uint16)
+    with tifffile.TiffWriter(tmp_path / "a.tif", byteorder=order, bigtiff=big) as writer:
+        for number, page in enumerate(pages):
+            tile = (16, 16) if number % 2 else None
+            writer.write(page, photometric="minisblack", description=f"page {number}", metadata=None, tile=tile)
+    upscaler.file(tmp_path / "a.tif", tmp_path / "b.tif")
+    with tifffile.TiffFile(tmp_path / "b.tif") as out:
+        assert len(out.pages) == 40
+        for number, page in enumerate(pages):
+            np.testing.assert_array_equal(out.pages[number].asarray(), doubled(page[..., None])[..., 0])
+            assert out.pages[number].tags["ImageDescription"].value == f"page {number}"
+
+
+@pytest.mark.slow
+def test_ten_thousand_pages(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for number in range(10_001):
+            writer.write(np.full((2, 2), number % 256, np.uint8), photometric="minisblack", metadata=None)
+    picture = opening.open_picture(tmp_path / "a.tif")
+    assert len(picture.pages) == 10_001
+    assert pictures_.read(picture, 10_000, 0, 0, 2, 2)[0, 0, 0] == 10_000 % 256

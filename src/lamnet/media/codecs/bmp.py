@@ -24,6 +24,12 @@ _INCHES_A_METRE = 39.3701  # in Pillow
 def decoded(path: Path, image: BmpImageFile, file: IO[bytes]) -> NDArray[Any] | Image.Image:
     """Return (H, W, 3 or 4), or an image of Pillow's. Raises BadImageError when run lengths end early, or as Pillow does."""
     (tile,) = image.tile
+    file.seek(14)
+    behind = 14 + int.from_bytes(file.read(4), "little")
+    if tile.offset < behind:
+        raise BadImageError(
+            f"{path}: expected pixels behind the header, at {behind} or later, found them at {tile.offset}"
+        )
     coding = image.info["compression"]
     if coding in (_RUNS_OF_8, _RUNS_OF_4):
         file.seek(tile.offset)

@@ -32,6 +32,8 @@ FORMAT = Format(
 )
 
 _SEGMENT_LIMIT = 65_533  # bytes
+_PADDING = 64  # bytes behind a picture that are nothing
+_MOST_SEGMENTS = 10_000  # that a result keeps
 _EXIF, _XMP, _MPF = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"MPF\0"
 EXIF_LIMIT = _SEGMENT_LIMIT - len(_EXIF)
 _XMP_LIMIT = _SEGMENT_LIMIT - len(_XMP)
@@ -69,7 +71,7 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
 def extras(path: Path) -> JpegExtras:
     """Learn the quality and the attachments: segments, further pictures, a film. Raises OSError."""
     segments: list[tuple[int, bytes]] = []
-    index = quality = None
+    index, carried, quality = None, 0, None
     with _mapped(path) as data:
         picture_end = file_end = len(data)
         for kind, start, stop in _segments(data):
@@ -81,11 +83,18 @@ def extras(path: Path) -> JpegExtras:
             elif kind == _TABLES:
                 quality = quality or _quality(contents)
             elif _is_carried(kind, contents):
-                segments.append((kind, contents))
+                carried += 1
+                if carried <= _MOST_SEGMENTS:
+                    segments.append((kind, contents))
     if index and not all(picture_end <= start < stop <= file_end for start, stop in index.places):
         index = None
+    notes = (f"without the segments behind the first {_MOST_SEGMENTS:,}",) if carried > _MOST_SEGMENTS else ()
+    follows = file_end - picture_end > _PADDING
+    own = "what follows the picture in its file, such as a film or a gain map" if follows else None
     trailer = picture_end, file_end
-    return JpegExtras(lossy="JPEG", quality=quality, segments=tuple(segments), index=index, trailer=trailer)
+    return JpegExtras(
+        lossy="JPEG", quality=quality, notes=notes, own=own, segments=tuple(segments), index=index, trailer=trailer
+    )
 
 
 def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: Path) -> None:
@@ -106,7 +115,13 @@ def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: 
                 raise BadImageError(
                     f"{target}: expected a format that holds {len(data):,} bytes of {name}, found {target.suffix}"
                 )
-        vips.write(FORMAT.name, path, image, keep=metadata.kept(source, with_exif=exif is None), **FORMAT.options)
+        vips.write(
+            FORMAT.name,
+            path,
+            image,
+            keep=metadata.kept(source, with_exif=exif is None),
+            **FORMAT.saved_with(picture.quality),
+        )
         _insert_segments(path, exif, own, trailer)
         trailer.append_to(path)
 

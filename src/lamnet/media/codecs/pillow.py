@@ -32,6 +32,7 @@ from lamnet.media.blobs import with_blobs
 from lamnet.media.codecs import bmp
 from lamnet.media.contract import Extras, Format
 from lamnet.media.depths import depth_named
+from lamnet.media.reasons import plain
 
 
 class _Reader(NamedTuple):
@@ -175,4 +176,4 @@ def _described(image: pyvips.Image, source: ImageFile, file: IO[bytes]) -> pyvip
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return plain(" ".join(str(error).split()) or type(error).__name__)

@@ -35,8 +35,12 @@ FORMAT = Format(
 _COLOURS = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"})  # stated without a profile
 _TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _XMP = b"XML:com.adobe.xmp\0"
+_RAW_EXIF = (b"Raw profile type exif\0", b"Raw profile type APP1\0")
+_SIZES = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4, b"mDCV": 24, b"cLLI": 8}  # bytes of chunks about colours
+_MOST_CHUNKS = 10_000  # that a result keeps
 _LIMIT = 2**26  # bytes of a chunk: more is no description
 _BEHIND_HEADER = 8 + 25
+_ONE_FRAME = b"\0\0\0\1"  # an animation's, which is a picture
 
 
 @dataclass(frozen=True)
@@ -54,29 +58,39 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
 def extras(path: Path) -> PngExtras:
     """Learn texts, colours, EXIF and XMP wherever they are, and whether there are frames, in one pass. Raises OSError."""
     kept: list[bytes] = []
+    notes: set[str] = set()
     blobs: dict[str, bytes] = {}
     colours, animated, behind_pixels = None, False, False
     with path.open("rb") as file:
         for kind, size in _chunks(file):
-            animated |= kind == b"acTL" and not behind_pixels
+            if kind == b"acTL" and not behind_pixels:
+                animated |= file.read(4) != _ONE_FRAME
             behind_pixels |= kind == b"IDAT"
             if size > _LIMIT or kind not in _COLOURS | _TEXTS | {b"eXIf"}:
                 continue
             data = file.read(size)
             if kind == b"eXIf":
                 blobs["exif-data"] = b"Exif\0\0" + data
-            elif raw := _raw_exif(kind, data):
-                blobs.setdefault("exif-data", raw)
+            elif "exif-data" not in blobs and (raw := _raw_exif(kind, data)):
+                blobs["exif-data"] = raw
             elif kind == b"iTXt" and data.startswith(_XMP):
-                with suppress(ValueError, zlib.error):
-                    blobs["xmp-data"] = _text(data[len(_XMP) :])
-            elif not data.startswith(_XMP):
+                if "xmp-data" not in blobs:  # there is to be one; many that unpack to much take long
+                    with suppress(ValueError, zlib.error):
+                        blobs["xmp-data"] = _text(data[len(_XMP) :])
+            elif kind in _COLOURS and not _is_whole(kind, size):
+                notes.add(f"without a {kind.decode()} chunk of {size} bytes, which has another size")
+            elif not data.startswith(_XMP) and not data.startswith(_RAW_EXIF) and len(kept) < _MOST_CHUNKS:
                 kept.append(_chunk(kind, data))
+            elif len(kept) == _MOST_CHUNKS:
+                notes.add(f"without texts behind the first {_MOST_CHUNKS:,}")
             if kind == b"cICP" and size == 4 and not (behind_pixels or colours):
                 primaries, transfer, _, _ = data.ljust(4, b"\0")
                 colours = primaries, transfer
     page = PageExtras(blobs)
-    return PngExtras((page,), hidden_frames=animated, colours=colours, chunks=b"".join(kept))
+    own = "the texts of its PNG" if any(chunk[4:8] in _TEXTS for chunk in kept) else None
+    return PngExtras(
+        (page,), hidden_frames=animated, colours=colours, chunks=b"".join(kept), own=own, notes=tuple(sorted(notes))
+    )
 
 
 def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: Path) -> None:
@@ -94,6 +108,11 @@ def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: 
     keep = metadata.kept(picture.pages[0], with_exif=exif is None)
     vips.write(FORMAT.name, path, image, keep=keep, **FORMAT.options)
     insert(path, _BEHIND_HEADER, chunks)
+
+
+def _is_whole(kind: bytes, size: int) -> bool:
+    """Tell whether a chunk about colours has the size that it must have: Pillow opens no PNG with another."""
+    return _SIZES[kind] == size
 
 
 def xmp_chunk(packet: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""TIFF. libvips does not see to EXIF, pages of several sizes, Lab, plain YCbCr, floats with white at 0, bad orientations."""
+"""TIFF. libvips does not see to EXIF, pages of several sizes or many of them, Lab, plain YCbCr, floats with white at 0, bad orientations."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import io
 import os
 import re
 import shutil
-import struct
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 import pyvips
 
 from lamnet.base import files
+from lamnet.base.errors import BadImageError
 from lamnet.media import ifd, metadata, vips
 from lamnet.media.blobs import exif_of
-from lamnet.media.codecs import spaces
+from lamnet.media.codecs import spaces, tiff_decoded, tiff_pages
 from lamnet.media.codecs.spaces import Space
+from lamnet.media.codecs.tiff_pages import Contents, Page
 from lamnet.media.contract import Extras, Format, PageExtras
-from lamnet.media.depths import depth_of
+from lamnet.media.depths import NO_DATA, depth_of
 from lamnet.media.ifd import BrokenError, Directory, Field, Layout
 from lamnet.media.iptc import iptc_of
 from lamnet.media.picture import Picture
@@ -38,27 +38,68 @@ FORMAT = Format(
 
 # What a directory says of the picture itself: title, camera, software, date, author, rating, copyright.
 _DESCRIPTIVE = frozenset(
-    {269, 270, 271, 272, 285, 305, 306, 315, 316, 18246, 18249, 33432, 40091, 40092, 40093, 40094, 40095}
+    {269, 270, 271, 272, 285, 305, 306, 315, 316, 18246, 18249, 33432, 40091, 40092, 40093, 40094, 40095, 42113}
 )
 _SUBFILE, _WIDTH, _HEIGHT = 254, 256, 257
 _EXIF_WIDTH, _EXIF_HEIGHT = 40962, 40963
 _OFFSETS = (273, 324)  # where strips and tiles lie
 _IPTC = 33723
+_PLAIN_BAND = "its band beside the colours, which it does not call an alpha, has been taken for one"
 _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 258, 259, 262, 274
 _RGB = 2
-_PACKED = {1: "B", 2: "H", 4: "L"}  # how numbers of so many bytes are packed
 _BIG_FROM = 2**31  # bytes of pixels from which on offsets have 64 bits
+_MANY, _IN_MEMORY = (
+    16,
+    2**28,
+)  # pages from which on each is read as a file of its own; the largest file for that, in bytes
 
 
 def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
-    """Open a page. Cut, spoilt and unknown pixels are errors to libtiff; of those in tiles libvips tells as warnings only."""
-    data, space = _mended(path, page)
-    name, source = ("tiffload_buffer", data) if data else ("tiffload", os.fsencode(path))
-    options: dict[str, Any] = {"page": page, "n": n, "revalidate": True}
-    image = pyvips.Operation.call(name, source, fail_on="error", **options)
-    if image.get_typeof("tile-width"):
-        image = pyvips.Operation.call(name, source, fail_on="warning", **options)
+    """Open a page. Cut, spoilt and unknown pixels are errors to libtiff; of those in tiles libvips tells as warnings only.
+
+    Raises BadImageError for cameras' raw files.
+    """
+    found = tiff_pages.contents(path)
+    if found is None or page >= len(found.pages):
+        return _by_libvips("tiffload", os.fsencode(path), page)
+    if refusal := found.refusal:
+        raise BadImageError(f"{path}: {refusal}")
+    one = found.pages[page]
+    image = _page(path, found, page)
+    if one.fields.get(tiff_pages.NO_DATA):
+        with suppress(ValueError):
+            value = float(tiff_pages.text_of(one.fields, tiff_pages.NO_DATA))
+            image = image.copy()
+            image.set_type(pyvips.GValue.gdouble_type, NO_DATA, value)
+    if len(found.pages) > 1 and found.whole:
+        image = image.copy()
+        image.set_type(pyvips.GValue.gint_type, "n-pages", len(found.pages))
+    return image
+
+
+def _page(path: Path, found: Contents, page: int) -> pyvips.Image:
+    one = found.pages[page]
+    if decoder := tiff_decoded.decoder_for(one):
+        return tiff_decoded.load(path, one, page, decoder)
+    space = spaces.space_of(*(one.fields.number(tag) for tag in (_PHOTOMETRIC, _BITS, _COMPRESSION)))
+    changes = _changes(one, space)
+    many = len(found.pages) > _MANY and found.size < _IN_MEMORY  # of which libvips goes through all to find each
+    data = tiff_pages.alone(path, found, page, changes) if changes or many else None
+    image = _by_libvips("tiffload_buffer", data) if data else _by_libvips("tiffload", os.fsencode(path), page)
     return spaces.to_rgb(image, space) if space else image
+
+
+def _by_libvips(name: str, source: bytes, page: int = 0) -> pyvips.Image:
+    image = pyvips.Operation.call(name, source, page=page, fail_on="error", revalidate=True)
+    if image.get_typeof("tile-width"):
+        image = pyvips.Operation.call(name, source, page=page, fail_on="warning", revalidate=True)
+    return image
+
+
+def _changes(page: Page, space: Space | None) -> dict[int, int]:
+    """Return fields of a page that must say something else for libvips: Lab and YCbCr that they are RGB, an orientation."""
+    changes = {_PHOTOMETRIC: _RGB} if space in spaces.AS_RGB else {}
+    return changes if page.number(_ORIENTATION, 1) in range(1, 9) else {**changes, _ORIENTATION: 1}
 
 
 def extras(path: Path) -> Extras:
@@ -68,7 +109,16 @@ def extras(path: Path) -> Extras:
         layout = Layout.of(file)
         for at in ifd.chain(file, layout):
             known.append(_page_extras(ifd.read(file, layout, at, _DESCRIPTIVE | {_SUBFILE, _ORIENTATION})))
-    return Extras(tuple(known))
+    found = tiff_pages.contents(path)
+    bands = found is not None and any(_has_plain_band(page) for page in found.pages)
+    return Extras(tuple(known), notes=(_PLAIN_BAND,) if bands else ())
+
+
+def _has_plain_band(page: Page) -> bool:
+    """Tell whether a page has one band beside its colours that is stated to be no alpha."""
+    colours = {_RGB: 3, 5: 4}.get(page.number(_PHOTOMETRIC), 1)
+    extra = tiff_pages.numbers_of(page.fields, tiff_pages.EXTRA)
+    return page.number(tiff_pages.SAMPLES, 1) == colours + 1 and extra == [0]
 
 
 def _page_extras(directory: Directory) -> PageExtras:
@@ -82,61 +132,23 @@ def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: 
     """Write each page as a TIFF and put it behind the earlier ones, so that they can differ in size, depth and metadata."""
     large = sum(one.width * one.height * one.bands * depth_of(one).size for one in results) > _BIG_FROM
     page = files.partial_of(target, ".page")
+    link = None
     try:
         for number, (source, result) in enumerate(zip(picture.pages, results, strict=True)):
             part = page if number else path
             vips.write(FORMAT.name, part, result, keep=metadata.kept(source), bigtiff=large, **FORMAT.options)
             exif, records = exif_of(source), iptc_of(source)
             if number or exif or records:
-                add_page(path, part, exif, records)
+                link = add_page(path, part, exif, records, link)
     finally:
         page.unlink(missing_ok=True)
 
 
-def _mended(path: Path, page: int) -> tuple[bytes | None, Space | None]:
-    """Return a TIFF that says what libvips can read, None if the file does, and what its page's numbers really are.
-
-    Orientations that do not exist become 1; pages of Lab and YCbCr say that they are RGB.
-    """
-    with path.open("rb") as file:
-        try:
-            layout = Layout.of(file)
-        except BrokenError:
-            return None, None
-        changes, space = _to_mend(file, layout, page)
-        if not changes:
-            return None, space
-        file.seek(0)
-        data = bytearray(file.read())
-    for place, value in changes.items():
-        _, kind, _, _ = layout.field.unpack_from(data, place)
-        item = struct.Struct(layout.order + _PACKED[ifd.ITEM[kind]])
-        item.pack_into(data, place + layout.field.size - layout.offset.size, value)
-    return bytes(data), space
-
-
-def _to_mend(file: IO[bytes], layout: Layout, page: int) -> tuple[dict[int, int], Space | None]:
-    """Return new numbers by the places of their fields, and the space of a page's numbers."""
-    changes: dict[int, int] = {}
-    space: Space | None = None
-    with suppress(BrokenError):
-        for number, at in enumerate(ifd.chain(file, layout)):
-            places = {entry.tag: entry.place for entry in reversed(ifd.entries(file, layout, at)[0])}
-            directory = ifd.read(file, layout, at, {_BITS, _PHOTOMETRIC, _ORIENTATION, _COMPRESSION}, pointers=set())
-            if number == page:
-                space = spaces.space_of(*(directory.number(tag) for tag in (_PHOTOMETRIC, _BITS, _COMPRESSION)))
-                if space in spaces.AS_RGB:
-                    changes[places[_PHOTOMETRIC]] = _RGB
-            turn = directory.number(_ORIENTATION)
-            if turn is not None and turn not in range(1, 9):
-                changes[places[_ORIENTATION]] = 1
-    return changes, space
-
-
-def add_page(path: Path, page: Path, exif: bytes | None, iptc: bytes | None = None) -> None:
+def add_page(path: Path, page: Path, exif: bytes | None, iptc: bytes | None = None, link: int | None = None) -> int:
     """Put the only page of a TIFF behind those of another of the same byte order and kind, with EXIF and IPTC.
 
-    `page` may be `path` itself: then its page gets them.
+    `page` may be `path` itself: then its page gets them. Returns the place that will say where the next page is;
+    `link` is what the last call returned, so that the pages so far need not be gone through.
     """
     with path.open("r+b") as file:
         layout = Layout.of(file)
@@ -153,13 +165,15 @@ def add_page(path: Path, page: Path, exif: bytes | None, iptc: bytes | None = No
         directory.update(_descriptive(exif, directory) if exif else {})
         if iptc:
             directory[_IPTC] = Field(ifd.UNDEFINED, iptc)
-        link = layout.start
-        if base:
+        if not base:
+            link = layout.start
+        elif link is None:
             *_, last = ifd.chain(file, layout)
             _, link = ifd.entries(file, layout, last)
         at = ifd.write(file, layout, directory)
         file.seek(link)
         file.write(layout.offset.pack(at))
+        return at + layout.count.size + len(directory) * layout.field.size
 
 
 def _descriptive(exif: bytes, page: Directory) -> Directory:

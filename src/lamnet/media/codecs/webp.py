@@ -62,9 +62,9 @@ def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: 
     image: Any = results[0]
     size = image.width, image.get_page_height()
     exif = metadata.corrected_exif(picture.pages[0], size)
-    lossless = isinstance(picture.extras, WebpExtras) and picture.extras.lossless
+    lossless = isinstance(picture.extras, WebpExtras) and picture.extras.lossless and picture.quality is None
     keep = metadata.kept(picture.pages[0], with_exif=exif is None)
-    vips.write(FORMAT.name, path, image, lossless=lossless, keep=keep, **FORMAT.options)
+    vips.write(FORMAT.name, path, image, lossless=lossless, keep=keep, **FORMAT.saved_with(picture.quality))
     if image.hasalpha():
         _set_flag(path, _ALPHA)  # libwebp sets none if each frame is opaque in a part of the canvas
     if image.get_typeof("delay"):

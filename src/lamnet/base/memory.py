@@ -1,0 +1,102 @@
+"""The memory that a process can still have, as the system and the container around it say."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+_NO_LIMIT = 2**60  # bytes; cgroups of version 1 state about 2**63 where there is none
+# Of cgroups 2 and 1: the limit, what is taken, and what of that the kernel gives back when asked.
+_CGROUPS = (
+    ("memory.max", "memory.current", r"^(?:in)?active_file (\d+)"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", r"^total_(?:in)?active_file (\d+)"),
+)
+_GIVEN_BACK = r"Pages (?:free|inactive|speculative|purgeable):\s+(\d+)\."  # in vm_stat's words
+
+
+def available() -> int | None:
+    """Return the bytes that a process can still have before others are driven to the disk; None where nothing says so."""
+    with suppress(OSError, ValueError, AttributeError, subprocess.SubprocessError):
+        if sys.platform == "win32":
+            return _on_windows()
+        if sys.platform == "darwin":
+            command = ["/usr/bin/vm_stat"]
+            return of_vm_stat(subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout)
+    if (found := on_linux(Path("/"))) is not None:
+        return found
+    names = getattr(os, "sysconf_names", {})
+    if "SC_AVPHYS_PAGES" in names:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return None
+
+
+def on_linux(root: Path) -> int | None:
+    """Return the least of MemAvailable, which counts what the page cache gives back, and of what each cgroup leaves.
+
+    Args:
+        root: holds proc and sys.
+    """
+    found: list[int] = []
+    with suppress(OSError):
+        stated = re.search(r"^MemAvailable:\s+(\d+) kB", (root / "proc/meminfo").read_text(), re.MULTILINE)
+        found += [int(stated[1]) * 1024] if stated else []
+    for folder in _cgroups(root):
+        for limit, taken, given_back in _CGROUPS:
+            with suppress(OSError, ValueError):  # the root has no limit, and "max" is no number
+                most = int((folder / limit).read_text())
+                back = sum(map(int, re.findall(given_back, (folder / "memory.stat").read_text(), re.MULTILINE)))
+                if most < _NO_LIMIT:
+                    found.append(max(0, most - int((folder / taken).read_text()) + back))
+    return min(found, default=None)
+
+
+def of_vm_stat(text: str) -> int:
+    """Return the bytes that macOS' vm_stat says are free or given back when asked. Raises ValueError for other words."""
+    page = re.search(r"page size of (\d+) bytes", text)
+    pages = re.findall(_GIVEN_BACK, text)
+    if not page or not pages:
+        raise ValueError("unknown words of vm_stat")
+    return int(page[1]) * sum(map(int, pages))
+
+
+def _cgroups(root: Path) -> Iterator[Path]:
+    """Yield the folders of this process' cgroups and of those around them; in a container the outermost alone exists."""
+    places = {"": "sys/fs/cgroup", "memory": "sys/fs/cgroup/memory"}
+    with suppress(OSError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            for name in {"", "memory"} & set(controllers.split(",")):
+                top = root / places[name]
+                inner = top / path.lstrip("/")
+                yield from (inner, *(one for one in inner.parents if one == top or top in one.parents))
+    yield from (root / place for place in places.values())
+
+
+class _Status(ctypes.Structure):
+    """Windows' MEMORYSTATUSEX."""
+
+    _fields_ = (
+        ("length", ctypes.c_uint32),
+        ("load", ctypes.c_uint32),
+        ("total", ctypes.c_uint64),
+        ("available", ctypes.c_uint64),
+        ("total_page", ctypes.c_uint64),
+        ("page", ctypes.c_uint64),
+        ("total_virtual", ctypes.c_uint64),
+        ("virtual", ctypes.c_uint64),
+        ("extended", ctypes.c_uint64),
+    )
+
+
+def _on_windows() -> int:
+    status = _Status(ctypes.sizeof(_Status))
+    kernel32 = getattr(ctypes, "windll").kernel32  # noqa: B009 - there on Windows alone
+    if not kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
+        raise OSError("GlobalMemoryStatusEx failed")
+    return min(status.available, status.page)

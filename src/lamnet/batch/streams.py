@@ -1,0 +1,66 @@
+"""Streams as sources and targets: "-" for stdin and stdout, FIFOs, process substitution, devices.
+
+A picture needs a file that can be read twice, and a result appears whole: both go through files of a folder of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from lamnet.base import files
+from lamnet.base.errors import BadImageError
+
+STANDARD = "-"
+
+
+@contextmanager
+def folder() -> Generator[Path]:
+    """Make a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="lamnet-") as name:
+        yield Path(name)
+
+
+def is_stream(name: str | Path) -> bool:
+    """Tell whether a name is "-", or that of a FIFO, a socket or a device."""
+    return str(name) == STANDARD or files.is_stream(Path(name))
+
+
+def drain(source: Path, file: Path) -> None:
+    """Read a stream to its end into a file. Raises BadImageError."""
+    with files.named(source, "cannot be read"), file.open("wb") as copy:
+        if str(source) == STANDARD:
+            if sys.stdin.isatty():
+                raise BadImageError(f"{source}: expected a picture on stdin, found a terminal")
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+        else:
+            with source.open("rb") as stream:
+                shutil.copyfileobj(stream, copy)
+
+
+def pour(file: Path, target: Path) -> None:
+    """Write a file into a stream. Raises BadImageError."""
+    with files.named(target, "cannot be written"), file.open("rb") as result:
+        if str(target) != STANDARD:
+            with target.open("wb") as stream:
+                shutil.copyfileobj(result, stream)
+            return
+        if sys.stdout.isatty():
+            raise BadImageError(f"{target}: expected a file or a pipe as stdout, found a terminal")
+        _copy_to_stdout(result)
+
+
+def _copy_to_stdout(result: IO[bytes]) -> None:
+    try:
+        shutil.copyfileobj(result, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError as error:  # what is left in the buffer would raise again when Python ends
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        raise BadImageError(f"{STANDARD}: cannot be written: nobody reads on") from error

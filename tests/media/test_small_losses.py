@@ -1,0 +1,102 @@
+"""Keywords of other letters, chunks and segments without end, chunks of a wrong size, and reasons in plain words."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from lamnet import Upscaler
+from lamnet.base.errors import BadImageError
+from lamnet.media import opening, saving
+from lamnet.media.reasons import plain
+from support.pictures import gradient
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_with(path: Path, *chunks: bytes) -> None:
+    Image.fromarray(gradient(3)).save(path)
+    data = path.read_bytes()
+    path.write_bytes(data[:33] + b"".join(chunks) + data[33:])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+def test_a_keyword_that_is_not_ascii(upscaler: Upscaler, tmp_path: Path, suffix: str) -> None:
+    png_with(tmp_path / "a.png", chunk(b"tEXt", "Größe\0klein".encode("latin-1")))
+    upscaler.file(tmp_path / "a.png", tmp_path / f"b{suffix}")
+    with Image.open(tmp_path / f"b{suffix}") as out:
+        assert out.size == (72, 48)
+        assert suffix != ".png" or out.info["Größe"] == "klein"
+
+
+def test_many_chunks_that_unpack_to_much(upscaler: Upscaler, tmp_path: Path) -> None:
+    packed = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b" " * 10_000_000)
+    png_with(tmp_path / "a.png", *[chunk(b"iTXt", packed)] * 50)
+    assert len(opening.open_picture(tmp_path / "a.png").extras.page(0).blobs["xmp-data"]) == 10_000_000
+
+
+def test_a_million_segments(tmp_path: Path) -> None:
+    Image.fromarray(gradient(3)).save(tmp_path / "a.jpg")
+    data = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(data[:2] + b"\xff\xe5\0\2" * 20_000 + data[2:])
+    found = opening.open_picture(tmp_path / "a.jpg")
+    assert found.notes == ("without the segments behind the first 10,000",)
+
+
+def test_a_chunk_of_a_wrong_size_is_left_out_and_said(upscaler: Upscaler, tmp_path: Path) -> None:
+    png_with(tmp_path / "a.png", chunk(b"cHRM", bytes(20)))
+    upscaler.file(tmp_path / "a.png", tmp_path / "b.png")
+    Image.open(tmp_path / "b.png").load()
+    [note] = opening.open_picture(tmp_path / "a.png").notes
+    assert note == "without a cHRM chunk of 20 bytes, which has another size"
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("unable to call pngload", "found the header of a PNG that makes no sense"),
+        (
+            "tiff2vips: Read error at scanline 4294967295; got 7610 bytes, expected 8160",
+            "found its data broken off or spoilt",
+        ),
+        ("tiff2vips: samples_per_pixel not a whole number of bytes", "found numbers of a kind that is not read"),
+        ("unable to write to memory", "found its data spoilt"),
+        ("Invalid argument", "found something that the system refuses"),
+    ],
+)
+def test_reasons_in_plain_words(reason: str, words: str) -> None:
+    said = plain(reason)
+    assert said.startswith(words)
+    assert "4294967295" not in said
+    assert "tiff2vips" not in said
+    assert plain("something new") == "something new"
+
+
+def test_what_another_format_does_not_hold_is_said(tmp_path: Path) -> None:
+    png_with(tmp_path / "a.png", chunk(b"tEXt", b"Title\0a"))
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    Image.fromarray(gradient(3)).save(tmp_path / "b.jpg", exif=exif)
+    (tmp_path / "b.jpg").write_bytes((tmp_path / "b.jpg").read_bytes() + bytes(200))
+    png, jpeg = (opening.open_picture(tmp_path / name) for name in ("a.png", "b.jpg"))
+    film = "without what follows the picture in its file, such as a film or a gain map"
+    assert saving.losses(png, Path("b.png")) == saving.losses(jpeg, Path("b.jpg")) == ()
+    assert saving.losses(png, Path("b.webp")) == ("without the texts of its PNG",)
+    assert saving.losses(jpeg, Path("b.png")) == (film,)
+    assert saving.losses(jpeg, Path("b.gif")) == (film, "without EXIF, which .gif does not hold")
+
+
+def test_a_broken_header_says_so(tmp_path: Path) -> None:
+    png_with(tmp_path / "a.png")
+    data = bytearray((tmp_path / "a.png").read_bytes())
+    data[16:20] = bytes(4)
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(BadImageError, match=re.escape("a.png: expected a picture, found the header of a PNG")):
+        opening.open_picture(tmp_path / "a.png")
