@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     )
     from lamnet.network.config import LAMNetConfig
     from lamnet.network.model import LAMNet
+    from lamnet.network.saving import save
     from lamnet.network.weights import load
     from lamnet.ops.fsa import fsa
     from lamnet.ops.window import Window
@@ -37,6 +38,7 @@ __all__ = [
     "Window",
     "fsa",
     "load",
+    "save",
 ]
 
 _ERRORS = "lamnet.base.errors"
@@ -55,6 +57,7 @@ _HOME = {
     "Window": "lamnet.ops.window",
     "fsa": "lamnet.ops.fsa",
     "load": "lamnet.network.weights",
+    "save": "lamnet.network.saving",
 }
 
 

@@ -178,6 +178,8 @@ def test_unknown_name_scale_and_missing_file(saved: Path) -> None:
         weights.load("nonsense", scale=4)
     with pytest.raises(BadWeightsError, match="expected a scale that ships, got 7; there are base"):
         weights.load("tiny", scale=7)
+    with pytest.raises(BadWeightsError, match=r"large: has no weights yet; .* the recipe large_x3 makes them"):
+        weights.load("large", scale=3)
     with pytest.raises(BadWeightsError, match="x4, found one for x2"):
         weights.load(saved, scale=4)
 

@@ -29,6 +29,7 @@ from lamnet.ops.arguments import (
 )
 from lamnet.ops.backend import autocast, differentiates, is_native
 from lamnet.ops.block_weights import LANES, BlockWeights, in_dtype, weights_for
+from lamnet.ops.flops import notice
 from lamnet.ops.fsa import HEIGHT, WIDTH, attention_sizes, strided
 from lamnet.ops.native import DTYPES, call, check, empty_like
 from lamnet.ops.operator import check_first_derivative, is_transformed, operator, refuse_second_derivative
@@ -47,6 +48,7 @@ def fused_block(
 
     `weights` in the order of BlockWeights, float32 or as x; `means` are x's own when left out.
     """
+    notice()
     (x,) = autocast(x)
     keep = differentiates(x, *weights)
     out, own, _ = torch.ops.lamnet.block(x, means, window.starts, window.lengths, keep, weights)

@@ -13,6 +13,7 @@ from lamnet.base.errors import BadArgumentError
 from lamnet.ops import native
 from lamnet.ops.arguments import AttentionSizes, FsaArguments, FsaBackwardArguments, Strided, TapWindow, int64s
 from lamnet.ops.backend import backend_for
+from lamnet.ops.flops import notice
 from lamnet.ops.native import dense_last, empty_like
 from lamnet.ops.operator import is_transformed, operator, refuse_second_derivative
 from lamnet.ops.reference import fsa_reference, fsa_reference_backward
@@ -58,6 +59,7 @@ def fsa_channels_last(value: Tensor, weight: Tensor, window: Window, dim: int, l
     With `logits` the weights are tanh(weight), taken where they are used. Second derivatives, forward mode and torch.func go
     through plain PyTorch.
     """
+    notice()
     if is_transformed():
         check_fsa(value, weight, window, dim)
         return _plain(value, weight, window, dim, logits)
