@@ -251,6 +251,18 @@ def test_it_is_said_once_and_names_the_part(network: LAMNet) -> None:
     assert [str(one.message) for one in said] == ["in plain PyTorch, without the kernels: ffn with a hook"]
 
 
+def test_a_part_that_is_whole_again_runs_on_the_kernels(network: LAMNet) -> None:
+    x, block = torch.rand(1, 3, 9, 8), _of(network)
+    expected = network(x)
+    prune.identity(block.ffn.project_in, "weight")
+    prune.remove(block.ffn.project_in, "weight")
+    torch.nn.utils.remove_weight_norm(old_weight_norm(block.mixer.project_in))
+    parametrizations.weight_norm(block.mixer.project_out)
+    parametrize.remove_parametrizations(block.mixer.project_out, "weight")
+    assert (network(x) - expected).abs().max() < 1e-5 * expected.abs().max()
+    assert parts._said == []
+
+
 def test_what_changes_nothing_keeps_the_kernels(network: LAMNet) -> None:
     network.hello = "a note"  # type: ignore[assignment]
     _of(network).ffn.note = 1  # type: ignore[assignment]

@@ -43,6 +43,7 @@ def levels_of(image: Any) -> Levels:
     """
     if dtype_of(image) == "uint8":
         return Levels(0, 255, 255)
+    vips.check_not_forked("picture")
     colours = 1 if image.bands < 3 else 3
     colour, alpha = image.extract_band(0, n=colours), image[colours] if image.bands > colours else None
     if dtype_of(image) == "uint16":

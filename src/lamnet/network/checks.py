@@ -68,9 +68,7 @@ def check_remakable(path: Path, network: nn.Module) -> LAMNet:
         network = inner
     if not isinstance(network, LAMNet):
         raise BadWeightsError(f"{path}: expected a LAMNet to save, got {type(network).__name__}")
-    with torch.device("meta"):
-        ours = LAMNet(network.config)
-    if what := parts.difference(network, ours, sizes=True):
+    if what := _difference(network):
         raise BadWeightsError(
             f"{path}: expected a network as its configuration makes it, since load makes no other, found {what}; "
             "torch.save(network.state_dict(), ...) keeps its tensors"
@@ -78,3 +76,13 @@ def check_remakable(path: Path, network: nn.Module) -> LAMNet:
     if what := parts.hooked(network):
         warnings.warn(f"{path}: saved without hooks: {what}", stacklevel=3)
     return network
+
+
+def what_changed(network: LAMNet) -> str | None:
+    """What a network has beside what its configuration makes: the first part, in words, or the first hook."""
+    return _difference(network) or parts.hooked(network)
+
+
+def _difference(network: LAMNet) -> str | None:
+    with torch.device("meta"):
+        return parts.difference(network, LAMNet(network.config), sizes=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
 from operator import itemgetter
 from typing import Any, cast
 
@@ -73,7 +72,7 @@ def weights_of(block: nn.Module) -> list[Tensor]:
 
 
 def _weights_of(layers: Iterable[nn.Module]) -> list[Tensor]:
-    return [*chain.from_iterable(_parameters(layer).values() for layer in layers)]
+    return [own[name] for own in map(_parameters, layers) for name in ("weight", "bias")]  # whose order may differ
 
 
 def change(block: nn.Module, ours: nn.Module, its_facts: tuple[Any, ...]) -> str | None:
@@ -90,7 +89,7 @@ def change(block: nn.Module, ours: nn.Module, its_facts: tuple[Any, ...]) -> str
         return what
     if is_hooked(found):
         return hooked(block)
-    if not are_tensors(_weights_of(found)):
+    if not are_tensors([*_weights_of(found[_CONTAINERS:]), *_parameters(block).values()]):
         return "a parameter that is missing or of another class"
     return _other_options(found)
 

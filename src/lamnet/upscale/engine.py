@@ -27,7 +27,7 @@ from lamnet.network.model import LAMNet
 from lamnet.ops.backend import backend_for
 from lamnet.ops.block import LANES
 from lamnet.ops.memory import trim
-from lamnet.upscale.exact import Exact, as_rgb, means_matter
+from lamnet.upscale.exact import Exact, as_rgb, finite, means_matter
 from lamnet.upscale.plan import TILES, Box, Footprint, Plan, fixed
 from lamnet.upscale.raster import Plane
 
@@ -79,9 +79,10 @@ class Engine:
     def run(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
         """Upscale a plane, (1 or 3, H, W) in [0, 1] -> (3, scale*H, scale*W), not clamped; grey counts as RGB.
 
-        Where a GPU's memory does not hold it, its quarters take turns. Raises BackendError where there is no memory.
+        Where a GPU's memory does not hold it, its quarters take turns. Raises BackendError where there is no memory,
+        BadImageError where the result is not finite.
         """
-        return self._run(as_rgb(plane))[0].numpy()
+        return finite(self._run(as_rgb(plane)))[0].numpy()
 
     def exact(self, plan: Plan, plane: Plane, scratch: Path) -> Exact:
         """Make a plane ready to run layer by layer, with files in the folder `scratch`. Raises BackendError."""

@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lamnet.base.errors import BackendError
+from lamnet.base.errors import BackendError, BadImageError
+from lamnet.network.checks import what_changed
 from lamnet.network.model import Block, Group, LAMNet, exchange_means
 from lamnet.upscale.plan import Box, Plan
 from lamnet.upscale.raster import Plane
@@ -67,10 +68,12 @@ class Exact:
         folder: where the features lie, 3 * 4 * C bytes a pixel.
 
     Raises:
-        BackendError: the folder's disk has not that much space.
+        BackendError: the folder's disk has not that much space, or the network has parts of its own, which would not be run.
     """
 
     def __init__(self, network: LAMNet, plan: Plan, plane: Plane, folder: Path) -> None:
+        if changed := what_changed(network):
+            raise BackendError(f"exact: expected a LAMNet as its configuration makes it, found {changed}")
         self._network, self._plan, self._plane = network, plan, plane
         channels = network.config.channels
         need, free = 12 * channels * plan.height * plan.width, shutil.disk_usage(folder).free
@@ -97,7 +100,7 @@ class Exact:
         """Compute the network's output for a box, (3, scale*height, scale*width), once `prepare` has run."""
         outer = self._outer(box, 2)
         deep, shallow = self._load(self._deep, outer), self._shallow(outer)
-        out = self._network.reconstruct(shallow, deep).float().cpu()
+        out = finite(self._network.reconstruct(shallow, deep).float().cpu())
         return out[0][:, *box.within(outer, self._network.config.scale)].numpy()
 
     def _all_layers(self) -> Iterator[None]:
@@ -170,6 +173,15 @@ def means_matter(network: LAMNet, pieces: Sequence[Tensor]) -> bool:
 def as_rgb(plane: NDArray[np.float32]) -> Tensor:
     """Take a plane (1 or 3, H, W) as the image (1, 3, H, W) of the network."""
     return torch.from_numpy(plane)[None].expand(-1, 3, -1, -1)
+
+
+def finite(out: Tensor) -> Tensor:
+    """Refuse a result that is no picture. Raises BadImageError."""
+    if not bool(out.isfinite().all()):
+        raise BadImageError(
+            "expected a finite result, found NaN or infinity: the weights or the precision do not suit this picture"
+        )
+    return out
 
 
 def _inner(values: Tensor, box: Box, outer: Box) -> Tensor:
