@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := pyproject.toml constraints.txt setup.py $(wildcard src/lamnet/ops/csrc/*)
 
-.PHONY: check demo test test-slow lint docs clean
+.PHONY: check demo test test-slow lint docs train-on clean
 
 demo: .venv/demo
 	$(BIN)/lamnet demo
@@ -25,6 +25,10 @@ lint: .venv/test
 docs: .venv/test
 	$(BIN)/python docs/make_figures.py
 	$(BIN)/python docs/make_results.py
+
+# A queue of trainings at the lowest priority; `make train-on STATUS=--status` tells what it does.
+train-on:
+	@nice -n 19 $(BIN)/python tools/train_on.py $(or $(QUEUE),queue.txt) $(STATUS)
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv

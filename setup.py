@@ -14,7 +14,12 @@ from setuptools.errors import CompileError
 
 SOURCES = Path("src/lamnet/ops/csrc")
 LEVELS = {  # name -> zig's -mcpu
-    "x86_64": {"x86_64_v3": "x86_64_v3", "x86_64_v4": "x86_64_v4", "x86_64_v4_bf16": "x86_64_v4+avx512bf16"},
+    "x86_64": {
+        "x86_64": "x86_64",
+        "x86_64_v3": "x86_64_v3",
+        "x86_64_v4": "x86_64_v4",
+        "x86_64_v4_bf16": "x86_64_v4+avx512bf16",
+    },
     "aarch64": {"aarch64": "generic"},
 }
 # An old glibc, so that the library loads on every Linux that PyTorch runs on.

@@ -37,10 +37,11 @@ def test_without_ray_one_line_says_which_extra(monkeypatch: pytest.MonkeyPatch) 
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    weights.save(path, LAMNet(LAMNetConfig(scale=2, channels=8, groups=1, blocks=1, heads=2)))
+    weights.save(LAMNet(LAMNetConfig(scale=2, channels=8, groups=1, blocks=1, heads=2)), path)
     return path
 
 
+@pytest.mark.thorough
 def test_what_failed_is_in_the_manifest(model: Path, tmp_path: Path) -> None:
     arrays.write_array(tmp_path / "good.png", np.zeros((8, 8, 3), np.uint8))
     (tmp_path / "bad.png").write_text("no picture")

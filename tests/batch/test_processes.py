@@ -18,6 +18,7 @@ from lamnet.network import weights
 from support.commands import Start
 
 
+@pytest.mark.thorough
 def test_ctrl_c_leaves_no_part_of_a_result(start: Start, folder: Path) -> None:
     arrays.write_array(folder / "large.png", np.zeros((2000, 3000, 3), np.uint8))
     listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
@@ -44,6 +45,7 @@ def test_a_process_stays_within_its_plan(start: Start, folder: Path, size: str, 
     assert 1024 * usage.ru_maxrss <= plan.memory
 
 
+@pytest.mark.thorough
 def test_a_disk_that_fills_up_is_one_line(start: Start, folder: Path) -> None:
     arrays.write_array(folder / "large.png", np.zeros((200, 200, 3), np.uint8))
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))"
@@ -56,6 +58,7 @@ def test_a_disk_that_fills_up_is_one_line(start: Start, folder: Path) -> None:
     assert not [path for path in folder.iterdir() if "partial" in path.name or path.name == "large_x4.png"]
 
 
+@pytest.mark.thorough
 def test_two_calls_at_once_do_nothing_twice(start: Start, folder: Path) -> None:
     target = folder / "out" / "good_x4.png"
     target.parent.mkdir()

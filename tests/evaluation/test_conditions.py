@@ -11,20 +11,29 @@ from scipy.ndimage import gaussian_filter
 from lamnet.base.errors import BadArgumentError
 from lamnet.evaluation import lossy
 from lamnet.evaluation.benchmarks import find_sets
-from lamnet.evaluation.conditions import Step, gaussian_blur, low_resolution, parse
+from lamnet.evaluation.conditions import (
+    UNCHANGED,
+    Condition,
+    LowResolution,
+    Step,
+    gaussian_blur,
+    low_resolution,
+    parse,
+    parse_all,
+)
 from lamnet.evaluation.metrics import psnr, to_y
 from lamnet.evaluation.resize import crop_to_multiple, imresize
 from lamnet.media import arrays
 
 # PSNR-Y of bicubic on Set14 at x2 and x4 that a condition was published with in this project's plan.
 SET14 = {
-    "": (30.33, 26.09),
+    "clean": (30.33, 26.09),
     "jpeg90": (29.95, 25.91),
     "jpeg75": (29.20, 25.46),
     "jpeg50": (28.32, 24.91),
     "noise5": (29.85, 25.90),
     "blur0.6": (27.66, 24.32),
-    "blur0.6,noise4,jpeg75": (27.09, 23.98),
+    "blur0.6+noise4+jpeg75": (27.09, 23.98),
 }
 
 
@@ -36,13 +45,21 @@ def picture() -> np.ndarray:
 
 
 def test_steps_are_read_in_order() -> None:
-    assert parse("blur0.6,noise4, jpeg75") == (Step("blur", 0.6), Step("noise", 4), Step("jpeg", 75))
+    steps = (Step("blur", 0.6), Step("noise", 4), Step("jpeg", 75))
+    assert parse("blur0.6+noise4+ jpeg75") == Condition("blur0.6+noise4+jpeg75", steps)
+    assert parse("clean") == UNCHANGED
+
+
+def test_a_condition_named_twice_is_refused() -> None:
+    assert [one.name for one in parse_all(["clean", "jpeg75"])] == ["clean", "jpeg75"]
+    with pytest.raises(BadArgumentError, match="expected each condition once, got jpeg75 2 times"):
+        parse_all(["jpeg75", "clean", " jpeg75"])
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", 'expected steps such as blur0.6, noise5, jpeg75 or webp80 with commas between, got ""'),
+        ("", 'expected clean, or steps such as blur0.6, noise5, jpeg75 or webp80 with + between, got ""'),
         ("jpeg", 'got "jpeg"'),
         ("jpeg75;noise5", 'got "jpeg75;noise5"'),
         ("jpg75", "expected one of blur, noise, jpeg, webp, got jpg"),
@@ -50,7 +67,7 @@ def test_steps_are_read_in_order() -> None:
         ("webp7.5", "webp: expected a whole number from 0 to 100 as quality, got 7.5"),
         ("noise0", "noise: expected a number from 0.01 to 100"),
         ("blur9", "blur: expected a number from 0.01 to 4 as standard deviation in LR pixels, got 9"),
-        ("jpeg75,blur0.6", "expected blur, which acts on HR, before what acts on LR"),
+        ("jpeg75+blur0.6", "expected blur, which acts on HR, before what acts on LR"),
     ],
 )
 def test_what_is_no_condition_says_so(text: str, message: str) -> None:
@@ -64,9 +81,9 @@ def test_no_step_is_bicubic(picture: np.ndarray) -> None:
 
 
 def test_steps_act_in_the_order_given(picture: np.ndarray) -> None:
-    noise_first = low_resolution(picture, 2, parse("noise9,jpeg30"), "a")
+    noise_first = low_resolution(picture, 2, parse("noise9+jpeg30"), "a")
     np.testing.assert_array_equal(noise_first, lossy.jpeg(low_resolution(picture, 2, parse("noise9"), "a"), 30))
-    assert (noise_first != low_resolution(picture, 2, parse("jpeg30,noise9"), "a")).any()
+    assert (noise_first != low_resolution(picture, 2, parse("jpeg30+noise9"), "a")).any()
 
 
 def test_noise_is_a_function_of_the_name(picture: np.ndarray) -> None:
@@ -89,7 +106,7 @@ def test_blur_comes_close_to_a_gaussian(picture: np.ndarray, deviation: float) -
     assert np.abs(error).max() < 4
 
 
-@pytest.mark.parametrize("text", ["jpeg75", "webp75", "noise5", "blur0.6", "blur0.6,noise4,jpeg75"])
+@pytest.mark.parametrize("text", ["jpeg75", "webp75", "noise5", "blur0.6", "blur0.6+noise4+jpeg75"])
 def test_grey_pictures_stay_grey(picture: np.ndarray, text: str) -> None:
     grey = low_resolution(picture[..., :1], 2, parse(text))
     assert grey.shape == (32, 49, 1)
@@ -110,6 +127,6 @@ def test_bicubic_on_set14_gives_the_known_figures(shared: Path, text: str) -> No
         figures: list[float] = []
         for pair in pairs:
             hr = crop_to_multiple(arrays.read_array(pair.hr), scale)
-            lr = low_resolution(hr, scale, parse(text) if text else (), pair.name)
+            lr = LowResolution(scale, parse(text)).of(pair)
             figures.append(psnr(to_y(hr), to_y(imresize(lr, scale)), scale))
         assert np.mean(figures) == pytest.approx(expected, abs=0.03)

@@ -41,6 +41,7 @@ def figures() -> list[Any]:
 
 
 @pytest.mark.parametrize(("name", "convention", "scale"), figures())
+@pytest.mark.thorough
 def test_bicubic_gives_the_known_figures(shared: Path, name: str, convention: Convention, scale: int) -> None:
     result = evaluate("bicubic", scale, shared / "data" / "benchmarks", [name], Protocol(convention=convention))
     psnr_y, ssim_y = FIGURES[name, convention][scale - 2]
@@ -114,6 +115,36 @@ def test_saved_results_measure_as_the_model_itself(data: Path, network: LAMNet, 
         compare([network], 2, data, save=save)
 
 
+def test_conditions_are_measured_one_by_one_and_recorded(data: Path, tmp_path: Path) -> None:
+    """LR files and LR made from HR alike; blur is made from HR in both."""
+    names = ["clean", "jpeg75", "blur0.6+noise4+jpeg75"]
+    rows = compare(["bicubic"], 2, data, degrade=names)
+    assert [row["protocol"].pop("degrade") for row in rows] == names
+    assert rows[0] == evaluate("bicubic", 2, data)
+    assert evaluate("bicubic", 2, data, degrade="jpeg75")["sets"] == rows[1]["sets"]
+    for row in rows:
+        assert row["sets"]["A"] == row["sets"]["B"]
+    clean, jpeg, all_three = (row["sets"]["A"]["psnr_y"] for row in rows)
+    assert clean > jpeg > all_three
+    with pytest.raises(BadArgumentError, match="results: expected one condition"):
+        compare([], 2, data, results=[tmp_path], degrade=names)
+
+
+def test_saved_lr_is_what_was_measured_and_is_taken_again(data: Path, tmp_path: Path) -> None:
+    save = tmp_path / "lr"
+    (row,) = compare(["bicubic"], 2, data, ["B"], degrade=["noise9"], save_lr=save)
+    path = save / "noise9" / "B" / "babyx2.png"
+    noisy = imresize(arrays.read_array(path), 2)
+    measured = psnr(to_y(picture(0)[:40]), to_y(noisy), 2)
+    assert row["sets"]["B"]["images"]["baby"]["psnr_y"] == pytest.approx(measured, abs=1e-6)
+    arrays.write_array(path, np.zeros((20, 18, 3), np.uint8))
+    (again,) = compare(["bicubic"], 2, data, ["B"], degrade=["noise9"], save_lr=save)
+    assert again["sets"]["B"]["images"]["baby"]["psnr_y"] < 15
+    arrays.write_array(path, np.zeros((19, 18, 3), np.uint8))
+    (anew,) = compare(["bicubic"], 2, data, ["B"], degrade=["noise9"], save_lr=save)
+    assert anew == row
+
+
 def test_times_stand_beside_the_figures_only_on_request(data: Path, network: LAMNet, tmp_path: Path) -> None:
     (row,) = compare([network], 2, data, ["A"], Protocol(times=True), save=tmp_path / "saved")
     seconds = [image["seconds"] for image in row["sets"]["A"]["images"].values()]
@@ -178,3 +209,14 @@ def test_the_command_prints_the_table_and_writes_the_files(data: Path, tmp_path:
     table = run(*common, *options, "--times")
     assert "PSNR-Y / SSIM-Y / PSNR-RGB / s/image" in table
     assert len([line for line in table.splitlines() if "bicubic" in line and line.startswith("|")]) == 3
+
+
+def test_the_command_has_a_row_for_each_model_and_condition(data: Path, tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a.json", "a.csv")]
+    common = ("evaluate", "bicubic", "--scale", 2, "--data", data, "--sets", "A", "--degrade", "clean,noise5+jpeg75")
+    table = run(*common, "--json", files[0], "--csv", files[1])
+    rows = [[cell.strip() for cell in line.split("|")[1:4]] for line in table.splitlines() if line.startswith("| b")]
+    assert rows == [["bicubic", "", "clean"], ["bicubic", "", "noise5+jpeg75"]]
+    assert "**" not in table
+    assert [one["protocol"]["degrade"] for one in json.loads(files[0].read_text())] == ["clean", "noise5+jpeg75"]
+    assert files[1].read_text().startswith("model,scale,degrade,set,image,psnr_y,ssim_y\nbicubic,2,clean,A,baby,")

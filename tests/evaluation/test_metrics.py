@@ -25,6 +25,7 @@ def skimage_ssim(first: NDArray[np.float64], second: NDArray[np.float64]) -> flo
 
 @pytest.mark.parametrize("shape", [(40, 61, 3), (97, 33, 1), (19, 19, 3)])
 @pytest.mark.parametrize("border", [0, 2, 4])
+@pytest.mark.thorough
 def test_y_metrics_agree_with_scikit_image(shape: tuple[int, ...], border: int) -> None:
     first, second = (to_y(picture) for picture in pair(shape))
     inside = np.s_[border : shape[0] - border, border : shape[1] - border]

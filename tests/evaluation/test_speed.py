@@ -39,6 +39,7 @@ def report() -> Report:
         return finish(timing(candidates, SMALL, rounds=3, memory=False))
 
 
+@pytest.mark.thorough
 def test_figures_follow_from_the_times_and_the_ceilings(report: Report) -> None:
     network, _, operator, training = report.rows
     assert network.ratio == 1
@@ -103,6 +104,7 @@ def test_median_and_quartiles() -> None:
     assert (timed.median, timed.spread, timed.rate) == (3.0, (2.0, 4.0), 2.0)
 
 
+@pytest.mark.thorough
 def test_peak_memory_is_what_a_call_holds_beyond_its_inputs() -> None:
     one = Candidate("fsa-width", "reference", "float32")
     peak = peak_of(one, replace(SMALL, output_size=(512, 512)))
@@ -147,6 +149,7 @@ def test_bad_requests_are_refused_by_name() -> None:
         work.work(Candidate("tiny", "triton", "float32"), SMALL)
 
 
+@pytest.mark.thorough
 def test_the_command_writes_json_and_markdown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from lamnet.cli.main import app
 

@@ -60,6 +60,7 @@ def test_attribution_stays_within_the_networks_reach() -> None:
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (7, 10, 9, 14)
 
 
+@pytest.mark.thorough
 def test_attribution_adds_up_to_what_the_detector_gains() -> None:
     torch.manual_seed(0)
     network = LAMNet(LAMNetConfig(2, channels=16, groups=1, blocks=1))
@@ -106,6 +107,7 @@ def test_receptive_field_refuses_uneven_crops() -> None:
             measure(Enlarged(2, 1), 2, crops)
 
 
+@pytest.mark.thorough
 def test_attribution_figure_shows_map_and_output(tmp_path: Path) -> None:
     arrays.write_array(tmp_path / "noise.png", noise(48, 64))
     models = [small_network(tmp_path / f"{name}.safetensors", 2, seed) for seed, name in enumerate("abcd")]
@@ -174,7 +176,7 @@ def test_peers_are_padded_to_the_sizes_that_they_take() -> None:
 
 def test_gradients_need_little_memory_and_stay_the_same(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    weights.save(tmp_path / "n.safetensors", LAMNet(LAMNetConfig(2, channels=16, groups=2, blocks=3)))
+    weights.save(LAMNet(LAMNetConfig(2, channels=16, groups=2, blocks=3)), tmp_path / "n.safetensors")
     x, kept, gradients = torch.rand(1, 3, 24, 24), [], []
     for network in (
         weights.load(tmp_path / "n.safetensors").requires_grad_(False),

@@ -34,6 +34,7 @@ def example(count: int, region: Region | None = None) -> Comparison:
 
 @pytest.mark.parametrize("count", [1, 3, 6, 11])
 @pytest.mark.parametrize("region", [Region(10, 20, 60, 40), Region(100, 30, 30, 80)], ids=["wide", "tall"])
+@pytest.mark.thorough
 def test_every_output_has_a_readable_panel(count: int, region: Region) -> None:
     comparison = example(count, region)
     figure = draw(comparison, "astronaut (x4)")

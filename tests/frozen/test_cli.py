@@ -15,6 +15,8 @@ from PIL import Image
 from frozen.held import hold
 from frozen.surface import command, run
 
+pytestmark = pytest.mark.thorough
+
 CALLS = """
 --help
 --version

@@ -16,6 +16,8 @@ from PIL import Image
 from frozen.held import FOLDER, REWRITE, hold, shape
 from frozen.surface import run
 
+pytestmark = pytest.mark.thorough
+
 METRICS = "psnr_y,ssim_y,psnr_rgb,ssim_rgb"
 FIGURES = FOLDER / "evaluate.json"
 
@@ -125,8 +127,10 @@ def test_a_set_begun_before_is_finished(training: Path, tmp_path: Path) -> None:
     (begun / "lr_x2.u8").write_bytes((whole / "lr_x2.u8").read_bytes()[: 26 * 32 * 3])
     lamnet("prepare", training / "photographs", begun, "--scales", 2)
     assert (begun / "hr.u8").read_bytes() == mark.tobytes() + (whole / "hr.u8").read_bytes()[mark.size :]
-    for name in ("lr_x2.u8", "index.json"):
-        assert (begun / name).read_bytes() == (whole / name).read_bytes()
+    assert (begun / "lr_x2.u8").read_bytes() == (whole / "lr_x2.u8").read_bytes()
+    index, known = _read(begun / "index.json"), _read(whole / "index.json")
+    assert (index["photos"][0].pop("pixels"), len(known["photos"][0].pop("pixels"))) == ("", 16)  # not known then
+    assert index == known
 
 
 def test_run(training: Path) -> None:

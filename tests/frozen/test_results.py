@@ -24,6 +24,8 @@ from frozen.held import FOLDER, REWRITE
 from frozen.sources import SOURCES, scene
 from frozen.surface import run
 
+pytestmark = pytest.mark.thorough
+
 FACTS, PIXELS = FOLDER / "results.json", FOLDER / "results.npz"
 TINY_X2 = ("--model", "tiny", "--scale", 2)
 

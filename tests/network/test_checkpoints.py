@@ -230,7 +230,7 @@ def _mutated(text: str, chance: random.Random) -> str:
 
 def _fuzz_headers(folder: Path, times: int) -> None:
     path, chance = folder / "a.safetensors", random.Random(0)
-    weights.save(path, LAMNet(SMALL))
+    weights.save(LAMNet(SMALL), path)
     data = path.read_bytes()
     state, config = (
         load_file(path),

@@ -1,59 +1,87 @@
-"""Exported files against the network they were made of, at sizes that tracing never saw."""
+"""What all kinds of exported files have in common, and PyTorch's own kind."""
 
 from __future__ import annotations
 
-import sys
+import copy
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from lamnet.base.errors import BadArgumentError, MissingExtraError
+from lamnet.base.errors import BadArgumentError
 from lamnet.network.config import LAMNetConfig
 from lamnet.network.export import export
 from lamnet.network.model import LAMNet
+from support.exports import lively
 
 SIZES = ((1, 3, 24, 40), (2, 3, 7, 33))
+CONFIG = LAMNetConfig(2, channels=16, groups=1, blocks=1, heads=2)
 
 
 @pytest.fixture(scope="module")
 def network() -> LAMNet:
-    torch.manual_seed(0)
-    return LAMNet(LAMNetConfig(2, channels=16, groups=1, blocks=1, heads=2)).eval()
+    return lively(CONFIG)
 
 
-@pytest.mark.slow
-def test_onnx_agrees_at_any_size(network: LAMNet, tmp_path: Path) -> None:
-    pytest.importorskip("onnxscript", reason="onnx is not installed; pip install -e '.[onnx]'")
-    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed; pip install -e '.[onnx]'")
-    export(network, tmp_path / "n.onnx")
-    session = runtime.InferenceSession(tmp_path / "n.onnx", providers=["CPUExecutionProvider"])
+@pytest.fixture(scope="module")
+def program(network: LAMNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Exported once, from a network in training."""
+    path = tmp_path_factory.mktemp("program") / "n.pt2"
+    training = copy.deepcopy(network).train()
+    export(training, path)
+    assert training.training
+    return path
+
+
+@pytest.mark.thorough
+def test_exported_program_agrees_at_any_size_and_has_only_pytorchs_operators(network: LAMNet, program: Path) -> None:
+    loaded = torch.export.load(program)
+    assert not [node for node in loaded.graph.nodes if "lamnet" in str(node.target)]
     for size in SIZES:
         x = torch.rand(size)
-        (out,) = session.run(None, {"lr": x.numpy()})
-        np.testing.assert_allclose(out, network(x).detach().numpy(), atol=1e-5)
-    assert [file.name for file in tmp_path.iterdir()] == ["n.onnx"]
+        torch.testing.assert_close(loaded.module()(x), network(x), rtol=1e-4, atol=1e-5)
+    assert [file.name for file in program.parent.iterdir()] == ["n.pt2"]
 
 
-def test_exported_program_agrees_at_any_size_and_has_only_pytorchs_operators(network: LAMNet, tmp_path: Path) -> None:
-    export(network, tmp_path / "n.pt2")
-    program = torch.export.load(tmp_path / "n.pt2")
-    assert not [node for node in program.graph.nodes if "lamnet" in str(node.target)]
-    for size in SIZES:
-        x = torch.rand(size)
-        torch.testing.assert_close(program.module()(x), network(x), rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize("name", ["n.pt2", "n_x2.param", "n.onnx"])
+def test_the_callers_network_stays_as_it_is(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "n.onnx":
+        pytest.importorskip("onnx", reason="onnx is not installed; pip install -e '.[onnx]'")
+    without_tracing(monkeypatch)
+    network = LAMNet(CONFIG).bfloat16().train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    export(network, tmp_path / name)
+    assert network.training
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    for name, tensor in network.state_dict().items():
+        assert tensor.dtype == torch.bfloat16
+        assert torch.equal(tensor, before[name])
+
+
+def without_tracing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what takes long of a .pt2 file: its contents."""
+    monkeypatch.setattr("lamnet.network.export._plain", lambda network: network)
+    monkeypatch.setattr(torch.export, "save", lambda program, file: file.write(b"program"))
 
 
 def test_other_endings_and_missing_folders_are_refused(network: LAMNet, tmp_path: Path) -> None:
-    with pytest.raises(BadArgumentError, match=r"n\.tflite: expected a name that ends in \.onnx or \.pt2"):
+    with pytest.raises(BadArgumentError, match=r"n\.tflite: expected a name that ends in \.onnx, \.param or \.pt2"):
         export(network, tmp_path / "n.tflite")
-    with pytest.raises(BadArgumentError, match="cannot be written"):
+    with pytest.raises(BadArgumentError, match=r"n\.pt2: expected \.onnx or \.param for weights in float16"):
+        export(network, tmp_path / "n.pt2", half=True)
+    with pytest.raises(BadArgumentError, match="cannot be written: there is no folder"):
         export(network, tmp_path / "none" / "n.pt2")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_onnx_names_its_extra(network: LAMNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(MissingExtraError, match=r"lamnet-sr\[onnx\]"):
-        export(network, tmp_path / "n.onnx")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize("name", ["n.pt2", "n_x2.param", "n.onnx"])
+def test_a_full_disk_is_one_line(network: LAMNet, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "n.onnx":
+        pytest.importorskip("onnx", reason="onnx is not installed; pip install -e '.[onnx]'")
+    without_tracing(monkeypatch)
+    write = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", lambda path, data: write(Path("/dev/full"), data))
+    with pytest.raises(BadArgumentError, match="cannot be written: No space left on device"):
+        export(network, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []

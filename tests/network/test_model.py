@@ -96,6 +96,7 @@ def test_reduced_precision(dtype: torch.dtype) -> None:
     assert _relative(got.float(), expected) < 0.02
 
 
+@pytest.mark.thorough
 def test_compile_in_one_graph() -> None:
     network, x = _network(SMALL), torch.rand(1, 3, 12, 9)
     compiled = torch.compile(network, fullgraph=True, backend="aot_eager")

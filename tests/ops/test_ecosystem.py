@@ -11,19 +11,8 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor
-from torch.nn.parallel import DistributedDataParallel
 
-from lamnet.network.config import LAMNetConfig
-from lamnet.network.model import LAMNet
-
-
-def network() -> LAMNet:
-    torch.manual_seed(0)
-    return LAMNet(LAMNetConfig(2, channels=32, groups=1, blocks=2, heads=2)).eval()
-
-
-def picture(height: int = 24, width: int = 36) -> Tensor:
-    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(1))
+from support.workers import network, picture, train_one_step
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
@@ -40,6 +29,7 @@ def test_compiles_whole_forward_and_backward() -> None:
     torch.testing.assert_close(grads[0], grads[1], rtol=1e-3, atol=1e-7)
 
 
+@pytest.mark.thorough
 def test_traces_whole_without_a_compiler() -> None:
     eager, x = network(), picture()
     traced = torch.compile(eager, fullgraph=True, backend="aot_eager")
@@ -55,6 +45,7 @@ def test_exports_with_free_sizes() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.thorough
 def test_autocast_stays_finite_and_close(dtype: torch.dtype) -> None:
     eager, x = network(), picture()
     with torch.no_grad():
@@ -73,24 +64,13 @@ def test_inference_mode_gives_the_same() -> None:
     torch.testing.assert_close(out, eager(x).detach(), rtol=1e-5, atol=1e-5)
 
 
-def _train_one_step(rank: int, port: int, results: str) -> None:
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", rank=rank, world_size=2)
-    wrapped = DistributedDataParallel(network().train())
-    wrapped(picture(8 + rank, 9)).square().mean().backward()
-    torch.save([parameter.grad for parameter in wrapped.parameters()], f"{results}/{rank}.pt")
-    os._exit(
-        0
-    )  # DDP's reducer would end the process group while it holds the GIL, and sometimes hang (docs/log/training.md)
-
-
 @pytest.mark.skipif(not dist.is_available() or not dist.is_gloo_available(), reason="this PyTorch has no gloo")
+@pytest.mark.thorough
 def test_two_workers_share_the_mean_gradient(tmp_path: os.PathLike[str]) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    mp.spawn(_train_one_step, (port, str(tmp_path)), nprocs=2)
+    mp.spawn(train_one_step, (port, str(tmp_path)), nprocs=2)
     both = [torch.load(f"{tmp_path}/{rank}.pt") for rank in range(2)]
     alone = network().train()
     sum(alone(picture(8 + rank, 9)).square().mean() / 2 for rank in range(2)).backward()

@@ -17,7 +17,7 @@ from lamnet.ops.arguments import STRUCTS, Layer, Struct
 
 NO_NATIVE = native.why_not()
 needs_native = pytest.mark.skipif(NO_NATIVE is not None, reason=f"native: {NO_NATIVE}")
-HEADER = Path(__file__).parents[1] / "src" / "lamnet" / "ops" / "csrc" / "arguments.h"
+HEADER = Path(__file__).parents[2] / "src" / "lamnet" / "ops" / "csrc" / "arguments.h"
 needs_sources = pytest.mark.skipif(not HEADER.exists(), reason="without the kernels' sources")
 
 

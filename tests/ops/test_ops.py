@@ -232,6 +232,7 @@ def test_results_do_not_depend_on_threads() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("backend", BACKENDS[::2])
+@pytest.mark.thorough
 def test_means_of_a_large_image_do_not_overflow(dtype: torch.dtype, backend: str) -> None:
     if reason := why_not(backend, "cpu", dtype):
         pytest.skip(f"{backend}: {reason}")
@@ -297,6 +298,7 @@ def _samples() -> list[tuple[str, tuple[object, ...]]]:
 
 @needs_native
 @pytest.mark.parametrize(("name", "arguments"), _samples())
+@pytest.mark.thorough
 def test_opcheck(name: str, arguments: tuple[object, ...]) -> None:
     torch.library.opcheck(getattr(torch.ops.lamnet, name).default, arguments)
 

@@ -51,6 +51,7 @@ def agree(value: Tensor, weight: Tensor, grad_out: Tensor, window: Window, dim: 
 
 @pytest.mark.parametrize("case", ["paper13", "default11", "plain5", "smaller_than_window"])
 @pytest.mark.parametrize(("axis", "direction"), [(-1, "horizontal"), (-2, "vertical")])
+@pytest.mark.thorough
 def test_agrees_with_the_reference_files(shared: Path, case: str, axis: int, direction: str) -> None:
     with np.load(shared / "reference" / "fsa_cases.npz") as file:
         window = Window.from_kernel_map(file[f"{case}/kernel_map"].tolist())
@@ -77,6 +78,7 @@ def test_agrees_with_the_reference_files(shared: Path, case: str, axis: int, dir
     st.booleans(),
     st.sampled_from([(0, 1, 2, 3), (0, 3, 1, 2), (2, 3, 0, 1)]),
 )
+@pytest.mark.thorough
 def test_any_shape_window_type_and_strides(
     shape: tuple[int, int, int],
     heads: int,
@@ -100,6 +102,7 @@ def test_any_shape_window_type_and_strides(
     agree(tensor(heads * channels), tensor(heads * window.taps), tensor(heads * channels), window, dim, logits)
 
 
+@pytest.mark.thorough
 def test_an_image_of_several_tiles_gives_the_same_bits_twice() -> None:
     from lamnet.ops import triton
 
@@ -148,6 +151,7 @@ kernels.fsa_backward(value, value, weight, PAPER_WINDOW, 1, True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="triton compiles on Linux")
+@pytest.mark.thorough
 def test_compiles_for_a_gpu_with_wide_loads_and_no_atomics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The interpreter takes more than the compiler does; this needs no GPU."""
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)

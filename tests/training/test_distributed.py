@@ -73,6 +73,7 @@ def _losses(run: Path) -> list[tuple[int, float]]:
     return [(line["step"], line["loss"]) for line in lines]
 
 
+@pytest.mark.thorough
 def test_two_workers_have_the_curve_of_one_process_with_the_same_batch(data: Path, tmp_path: Path) -> None:
     train(recipe(batch=4, steps=6, log_every=1), data, tmp_path / "one")
     done = _torchrun(tmp_path, data, tmp_path / "two")

@@ -47,6 +47,7 @@ def test_workers_share_the_batch_of_one_process(data: PreparedSet) -> None:
         np.testing.assert_array_equal(np.concatenate([part[side] for part in parts]), whole)
 
 
+@pytest.mark.thorough
 def test_every_pixel_of_the_set_is_as_likely(tmp_path: Path) -> None:
     opened = prepare(photographs(tmp_path / "in", [(48, 48), (96, 96)]), tmp_path / "out", (2,))
     drawn = PatchSampler(opened, 2, 1, 20_000, seed=0).draw(0)[0].reshape(-1, 3).astype(float)

@@ -9,7 +9,10 @@ import pytest
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.cli.values import seconds
-from lamnet.training.recipes import Recipe, named, short
+from lamnet.network.config import LAMNetConfig
+from lamnet.training.degradation import Degradation
+from lamnet.training.recipe_files import from_record, to_record
+from lamnet.training.recipes import named, short
 from support.sets import recipe
 
 
@@ -74,6 +77,24 @@ def test_other_names_are_refused(name: str) -> None:
         named(name)
 
 
+def test_a_stable_rate_stays_and_a_cool_down_falls_by_the_square_root() -> None:
+    one = replace(named("tiny_x4_stable"), warmup=3, lr=1.0)
+    assert [one.rate(step, one.progress(step, 1e9)) for step in (0, 3, 10**9)] == [0.25, 1, 1]
+    assert replace(one, budget_s=60.0).progress(5, 30.0) == 0.5
+    cooling = one.cooldown(seconds=100.0)
+    assert [cooling.rate(0, cooling.progress(0, seconds)) for seconds in (0, 25, 100)] == [1, 0.5, 0]
+    assert (cooling.betas, cooling.mse_from) == ((0.9, 0.999), 0)
+    assert cooling.cooldown(seconds=100.0) == cooling
+    plain = replace(one, cooldown_beta2=0.99, cooldown_squared=False).cooldown(steps=8)
+    assert (plain.betas, plain.mse_from, plain.progress(2, 0.0)) == ((0.9, 0.99), 1, 0.25)
+
+
+def test_where_a_stable_phase_rests_is_no_difference() -> None:
+    one = named("tiny_x4_stable")
+    assert replace(one, steps=10).differences(asdict(one)) == []
+    assert replace(one, budget_s=10.0, lr=1.0).differences(asdict(one)) == ["lr: 1.0, 0.0015"]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -83,6 +104,12 @@ def test_other_names_are_refused(name: str) -> None:
         ({"lr": float("nan")}, "lr: expected a number above 0, got nan"),
         ({"lr": float("inf")}, "lr: expected a number above 0, got inf"),
         ({"ema": 1.0}, "ema: expected"),
+        ({"steps": 0}, "steps: expected at least 1, got 0"),
+        ({"longer_ema": (0.999,)}, "longer_ema: expected other numbers than ema"),
+        ({"longer_ema": (0.9, 0.9)}, "longer_ema: expected each decay once"),
+        ({"betas": (0.9, 1.0)}, "betas: expected two numbers from 0 to below 1"),
+        ({"size": "huge"}, "size: expected one of tiny, base, large, got huge"),
+        ({"schedule": "linear"}, "schedule: expected cosine, steps, stable or cooldown, got linear"),
         ({"seed": -1}, "seed: expected at least 0, got -1"),
     ],
 )
@@ -102,5 +129,7 @@ def test_differences_are_named_and_fields_added_later_are_none() -> None:
 
 
 def test_a_recipe_survives_json() -> None:
-    recorded = json.loads(json.dumps(asdict(recipe())))
-    assert Recipe(**{**recorded, "betas": tuple(recorded["betas"])}) == recipe()
+    own = replace(LAMNetConfig.tiny(4), blocks=2)
+    for one in (recipe(), recipe(size="own", network=own), recipe(own_degradation=Degradation(clean=0, noise=1))):
+        assert from_record(json.loads(json.dumps(to_record(one))), "here") == one
+        assert from_record(json.loads(json.dumps(asdict(one))), "here") == one

@@ -95,6 +95,7 @@ def test_resumed_steps_equal_steps_in_one_go_bit_for_bit(
     ]
 
 
+@pytest.mark.thorough
 def test_a_finished_training_is_left_as_it_is(data: Path, tmp_path: Path) -> None:
     train(recipe(), data, tmp_path)
     before = load_file(tmp_path / "weights.safetensors")
@@ -104,6 +105,7 @@ def test_a_finished_training_is_left_as_it_is(data: Path, tmp_path: Path) -> Non
     assert [line["step"] for line in _lines(tmp_path)] == [2, 4, 5]
 
 
+@pytest.mark.thorough
 def test_a_budget_ends_in_time_with_the_rate_at_zero_however_slow_the_steps(data: Path, tmp_path: Path) -> None:
     for seconds, steps in ((1.0, 12), (3.0, 4)):
         out = tmp_path / str(steps)
@@ -116,6 +118,7 @@ def test_a_budget_ends_in_time_with_the_rate_at_zero_however_slow_the_steps(data
         assert rates[-1] < 0.5 * rates[0]
 
 
+@pytest.mark.thorough
 def test_a_resumed_budget_counts_the_time_before(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = recipe(budget_s=40.0, log_every=1)
     with monkeypatch.context() as patched:
@@ -130,6 +133,7 @@ def test_a_resumed_budget_counts_the_time_before(data: Path, tmp_path: Path, mon
     assert 40 <= after[-1]["elapsed_s"] <= 43
 
 
+@pytest.mark.thorough
 def test_accumulated_micro_batches_give_the_same_step(data: Path, tmp_path: Path) -> None:
     for parts in (1, 2):
         train(recipe(batch=4, accumulate=parts), data, tmp_path / str(parts))
@@ -137,6 +141,7 @@ def test_accumulated_micro_batches_give_the_same_step(data: Path, tmp_path: Path
         assert one["loss"] == pytest.approx(two["loss"], rel=1e-4)
 
 
+@pytest.mark.thorough
 def test_bfloat16_follows_float32(data: Path, tmp_path: Path) -> None:
     for precision in ("float32", "bfloat16"):
         train(recipe(precision=precision), data, tmp_path / precision)
@@ -147,7 +152,7 @@ def test_bfloat16_follows_float32(data: Path, tmp_path: Path) -> None:
 def test_another_scale_gives_the_body(data: Path, tmp_path: Path) -> None:
     torch.manual_seed(1)
     other = LAMNet(LAMNetConfig.tiny(2))
-    weights.save(tmp_path / "x2.safetensors", other)
+    weights.save(other, tmp_path / "x2.safetensors")
     train(recipe(steps=1, ema=0.0, lr=1e-12), data, tmp_path / "run", start=tmp_path / "x2.safetensors")
     started = weights.load(tmp_path / "run" / "weights.safetensors")
     for name, tensor in other.state_dict().items():
@@ -155,17 +160,19 @@ def test_another_scale_gives_the_body(data: Path, tmp_path: Path) -> None:
             torch.testing.assert_close(started.state_dict()[name], tensor)
 
 
+@pytest.mark.thorough
 def test_a_body_of_another_shape_is_refused(data: Path, tmp_path: Path) -> None:
     start = tmp_path / "other.safetensors"
     for config, found in (
         (LAMNetConfig.base(2), "channels 32, 64;.*blocks 4, 6"),
         (replace(LAMNetConfig.tiny(4), groups=2), "groups 3, 2$"),
     ):
-        weights.save(start, LAMNet(config))
+        weights.save(LAMNet(config), start)
         with pytest.raises(BadWeightsError, match=rf"other\.safetensors: expected .* \(here, there\): .*{found}"):
             train(recipe(), data, tmp_path / "run", start=start)
 
 
+@pytest.mark.thorough
 def test_a_checkpoint_of_another_recipe_is_refused_and_stays(data: Path, tmp_path: Path) -> None:
     train(recipe(), data, tmp_path)
     before = (tmp_path / "checkpoint.pt").read_bytes()
@@ -174,8 +181,9 @@ def test_a_checkpoint_of_another_recipe_is_refused_and_stays(data: Path, tmp_pat
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
 
+@pytest.mark.thorough
 def test_a_checkpoint_of_another_set_or_start_is_refused(data: Path, tmp_path: Path) -> None:
-    weights.save(tmp_path / "start.safetensors", LAMNet(LAMNetConfig.tiny(4)))
+    weights.save(LAMNet(LAMNetConfig.tiny(4)), tmp_path / "start.safetensors")
     train(recipe(), data, tmp_path / "run")
     with pytest.raises(BadWeightsError, match=r"another \(here, there\): start: .*start\.safetensors, scratch$"):
         train(recipe(), data, tmp_path / "run", start=tmp_path / "start.safetensors")
@@ -196,6 +204,7 @@ def test_a_long_step_does_not_wait_for_its_checkpoint(data: Path, tmp_path: Path
     assert saved == [2, 4, 5]
 
 
+@pytest.mark.thorough
 def test_a_damaged_record_is_named(data: Path, tmp_path: Path) -> None:
     train(recipe(), data, tmp_path)
     with (tmp_path / "metrics.jsonl").open("a") as file:
@@ -240,6 +249,7 @@ def test_few_photographs_are_remarked_on(data: Path, tmp_path: Path, capfd: pyte
     assert "3 photographs; a network for other pictures needs hundreds" in " ".join(capfd.readouterr().err.split())
 
 
+@pytest.mark.thorough
 def test_tensorboard_gets_curves_and_pictures(data: Path, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -254,6 +264,7 @@ def test_tensorboard_gets_curves_and_pictures(data: Path, tmp_path: Path) -> Non
     assert (picture.step, picture.height, picture.width) == (5, 48, 60)
 
 
+@pytest.mark.thorough
 def test_the_command_trains_and_names_what_is_wrong(tmp_path: Path) -> None:
     def lamnet(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "lamnet", *arguments]
@@ -264,7 +275,7 @@ def test_the_command_trains_and_names_what_is_wrong(tmp_path: Path) -> None:
     trained = lamnet("train", "tiny_x4_short", "--data", data, "--out", run, "--steps", "1", "--seed", "3")
     assert (trained.returncode, trained.stdout) == (0, f"{run / 'weights.safetensors'}\n")
     assert weights.read(run / "weights.safetensors").record["recipe"]["seed"] == 3
-    assert "lamnet train tiny_x4_short --data" in (run / "card.md").read_text()
+    assert "`lamnet train tiny_x4_short --steps 1 --seed 3 --data set --out RUN`" in (run / "card.md").read_text()
     other = lamnet("train", "tiny_x4_short", "--data", data, "--out", run, "--steps", "1")
     assert other.returncode == 1
     assert other.stderr.splitlines()[-1].endswith("found one of another (here, there): seed: 0, 3")

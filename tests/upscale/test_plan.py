@@ -19,7 +19,9 @@ from lamnet import LAMNet, LAMNetConfig, Upscaler
 from lamnet.base.errors import BackendError, BadArgumentError
 from lamnet.media import arrays, vips
 from lamnet.network import shipped, weights
-from lamnet.upscale.exact import Exact, means_matter
+from lamnet.upscale.engine import Engine
+from lamnet.upscale.exact import Exact
+from lamnet.upscale.layers import TorchLayers
 from lamnet.upscale.plan import Footprint, choose, fixed
 from lamnet.upscale.raster import Plane, raster_of_array
 
@@ -89,6 +91,7 @@ def test_layer_by_layer_equals_the_whole(network: LAMNet, pixels: np.ndarray, ti
     np.testing.assert_allclose(Upscaler(network, "cpu", tile=tile, exact=True)(picture), whole, atol=1e-4)
 
 
+@pytest.mark.thorough
 def test_layer_by_layer_with_alpha(network: LAMNet, pixels: np.ndarray) -> None:
     rgba = np.concatenate([pixels, pixels[..., :1].clip(100, 140) - 100], -1)
     whole = Upscaler(network, "cpu", tile=None)(rgba)
@@ -104,20 +107,23 @@ def test_layer_by_layer_with_reference_networks(shared: Path, pixels: np.ndarray
     np.testing.assert_allclose(Upscaler(network, "cpu", tile=64, exact=True)(picture), whole, atol=1e-4)
 
 
+@pytest.mark.thorough
 def test_networks_whose_means_matter_are_run_layer_by_layer(network: LAMNet, tame: LAMNet, pixels: np.ndarray) -> None:
     picture = pixels.astype(np.float32) / 255
     for each, matter in ((network, True), (tame, False)):
-        pieces = [torch.from_numpy(picture[:, i : i + 40]).permute(2, 0, 1)[None] for i in (0, 100)]
-        assert means_matter(each, pieces) is matter
+        pieces = [picture[:, i : i + 40].transpose(2, 0, 1) for i in (0, 100)]
+        assert Engine(each, "cpu").means_matter(pieces) is matter
         whole, tiles = (Upscaler(each, "cpu", tile=tile)(picture) for tile in (None, 48))
         assert -10 * np.log10(np.square(whole - tiles).mean()) > 60
 
 
+@pytest.mark.thorough
 def test_tiles_are_the_same_again(tame: LAMNet, pixels: np.ndarray) -> None:
     upscaler = Upscaler(tame, "cpu", tile=32)
     np.testing.assert_array_equal(upscaler(pixels), upscaler(pixels))
 
 
+@pytest.mark.thorough
 def test_tiles_show_no_seams(tame: LAMNet, pixels: np.ndarray) -> None:
     whole, tiles = (Upscaler(tame, "cpu", tile=tile)(pixels.astype(np.float32) / 255) for tile in (None, 50))
     difference = np.abs(np.diff(whole - tiles, axis=1)).mean((0, 2))
@@ -156,7 +162,7 @@ def test_shipped_weights_tile_a_photograph(photograph: np.ndarray, size: str, sc
 def test_a_small_disk_is_said_beforehand(tame: LAMNet, tmp_path: Path) -> None:
     plan = fixed(CONFIG, 10**7, 10**7, 512, FOOTPRINT, exact=True)
     with pytest.raises(BackendError, match="GB free"):
-        Exact(tame, plan, Plane(raster_of_array(np.zeros((1, 1, 3), np.uint8)), 0), tmp_path)
+        Exact(TorchLayers(tame), plan, Plane(raster_of_array(np.zeros((1, 1, 3), np.uint8)), 0), tmp_path)
 
 
 def test_a_full_gpu_gets_smaller_parts(tame: LAMNet, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,6 +180,7 @@ def test_a_full_gpu_gets_smaller_parts(tame: LAMNet, pixels: np.ndarray, monkeyp
     assert -10 * np.log10(np.square(whole - parts).mean()) > 60
 
 
+@pytest.mark.thorough
 def test_ensemble_is_the_mean_of_turned_pictures(tame: LAMNet, pixels: np.ndarray) -> None:
     picture = pixels.astype(np.float32) / 255
     up, ensemble = Upscaler(tame, "cpu"), Upscaler(tame, "cpu", ensemble=True)

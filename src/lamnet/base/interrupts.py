@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: they end the process at once, or by an exception where there is something to clean up."""
+"""Ctrl-C and SIGTERM: they end the process at once, by an exception where there is something to clean up, or when asked after."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -50,6 +51,33 @@ def by_exception() -> Generator[None]:
         sys.unraisablehook = hook
 
 
+@dataclass
+class Request:
+    """A signal that asked the process to end; 0 as long as there was none."""
+
+    number: int = 0
+
+
+@contextmanager
+def noted() -> Generator[Request]:
+    """Note the first signal within, for whoever ends at a better moment; the next one raises Stopped.
+
+    In other threads than the main one, which cannot handle signals, nothing is noted.
+    """
+    request = Request()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if request.number:
+            raise Stopped(number)
+        request.number = number
+
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    with _handled(note):
+        yield request
+
+
 def renew() -> None:
     """Set Python's handlers again, where a library's native code has put its own in their place."""
     if threading.current_thread() is threading.main_thread():  # other threads may not set them
@@ -59,7 +87,7 @@ def renew() -> None:
 
 
 @contextmanager
-def _handled(handler: Callable[[int, FrameType | None], NoReturn]) -> Generator[None]:
+def _handled(handler: Callable[[int, FrameType | None], None]) -> Generator[None]:
     """Answer signals within with a handler, without those that the process was started to ignore."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     before = {number: old for number, old in before.items() if old not in (signal.SIG_IGN, None)}

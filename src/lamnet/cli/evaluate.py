@@ -18,12 +18,14 @@ def evaluate(
     metrics: str = "psnr_y,ssim_y",
     convention: Literal["float", "matlab"] = "float",
     border: int | None = None,
+    degrade: str | None = None,
     ensemble: bool = False,
     times: bool = False,
     json: Path | None = None,
     csv: Path | None = None,
     markdown: Path | None = None,
     save: Path | None = None,
+    save_lr: Path | None = None,
     device: str | None = None,
 ) -> None:
     """Measure models on benchmark pictures: PSNR and SSIM on Y, per image and mean.
@@ -49,6 +51,10 @@ def evaluate(
         float: Y is not rounded, grey counts as RGB. matlab: Y is rounded, grey stays grey.
     border
         Pixels left out on each side; the scale when left out.
+    degrade
+        Conditions that LR is put under, with commas between; parts of one with + between. Such as
+        clean,jpeg75,webp80,noise5,blur0.6+noise4+jpeg75: blur and noise by their standard deviation (LR pixels, 8-bit
+        levels), jpeg and webp by their quality.
     ensemble
         Take the mean over eight flips and rotations (x8).
     times
@@ -60,7 +66,10 @@ def evaluate(
     markdown
         A file for the table.
     save
-        A folder for the models' results, MODEL/SET/NAMEx4.png.
+        A folder for the models' results, MODEL/SET/NAMEx4.png; with --degrade MODEL/CONDITION/SET/NAMEx4.png.
+    save_lr
+        A folder for the LR pictures that are measured, SET/NAMEx4.png; with --degrade CONDITION/SET/NAMEx4.png. Those
+        that are there in the right size are taken as they are.
     device
         cpu, cuda, cuda:1, mps; the best there is when left out.
     """
@@ -71,7 +80,19 @@ def evaluate(
     earlier = [evaluation for path in compare or () for evaluation in report.from_json(path)]
     protocol = Protocol(tuple(name.strip() for name in metrics.split(",")), convention, border, ensemble, times)
     chosen = [name.strip() for name in sets.split(",")] if sets else None
-    work = comparing(models, scale, data, chosen, protocol, results=results or (), device=device, save=save)
+    conditions = degrade.split(",") if degrade is not None else ()
+    work = comparing(
+        models,
+        scale,
+        data,
+        chosen,
+        protocol,
+        results=results or (),
+        degrade=conditions,
+        device=device,
+        save=save,
+        save_lr=save_lr,
+    )
     found = terminal.shown(work)
     for path, text in ((json, report.to_json), (csv, report.to_csv)):
         if path is not None:

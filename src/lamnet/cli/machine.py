@@ -94,23 +94,28 @@ def bench(
             report.write(path, text(found))
 
 
-def export(model: str, out: Path, /, *, scale: Literal[2, 3, 4] | None = None) -> None:
-    """Write a network for other programs: ONNX, or PyTorch's exported program, for images of any size.
+def export(model: str, out: Path, /, *, scale: Literal[2, 3, 4] | None = None, half: bool = False) -> None:
+    """Write a network for other programs, for images of any size: ONNX, ncnn (Upscayl), or PyTorch's exported program.
 
     Parameters
     ----------
     model
         tiny, base, large, or a weights file.
     out
-        A name that ends in .onnx or .pt2.
+        A name that ends in .onnx, .param (its .bin goes beside it) or .pt2.
     scale
         Scale of a network that ships, 4 when left out; a weights file has its own.
+    half
+        Keep the weights in float16, in half the space; the arithmetic stays float32. Not for .pt2.
     """
     from lamnet.network import shipped, weights
     from lamnet.network.export import export
 
-    export(weights.load(model, scale or (4 if shipped.is_name(model) else None)), out)
+    ships = shipped.is_name(model)
+    export(weights.load(model, scale or (4 if ships else None)), out, half, shipped.TERMS if ships else None)
     terminal.say(out)
+    if out.suffix == ".param":
+        terminal.say(out.with_suffix(".bin"))
 
 
 def demo(out: Path = Path("lamnet-demo")) -> None:

@@ -24,7 +24,7 @@ for verb in (
     upscale.upscale,
     evaluate.evaluate,
     training.prepare,
-    training.train,
+    training.train_app,
     machine.models,
     machine.info,
     machine.bench,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 from lamnet.base import interrupts
 from lamnet.base.errors import BadArgumentError
 from lamnet.cli import terminal
+
+_NOTES = 20  # of lines about photographs
 
 
 def prepare(
@@ -17,6 +19,7 @@ def prepare(
     out: Path,
     *,
     scales: Annotated[tuple[int, ...], Parameter(consume_multiple=True)] = (2, 3, 4),
+    lr: Path | None = None,
 ) -> None:
     """Make a training set of a folder of photographs: HR and bicubic LR, in memory-mapped files.
 
@@ -27,16 +30,30 @@ def prepare(
     out
         The folder for the set; the same command goes on where it was cut off.
     scales
-        Scales that LR is made for.
+        Scales that LR is made for; with --lr the one that it has.
+    lr
+        A folder of LR pictures, in pairs with the photographs by their names (a.png with a.png, ax4.png, a_LR.png, X4/a.png,
+        ...), to be taken instead of making LR. Pairs that do not fit are skipped, with their reason.
     """
     from lamnet.training.preparation import preparing
+    from lamnet.training.prepared import INDEX
 
-    prepared = terminal.shown(preparing(photos, out, scales))
+    prepared = terminal.shown(preparing(photos, out, scales, lr))
     for photo in prepared.skipped:
         terminal.note(f"skipped {photo.name}: {photo.reason}")
+    notes = [f"{photo.name}: {photo.note}" for photo in prepared.photos if photo.note]
+    notes += [f"{name}: LR without HR" for name in prepared.unpaired]
+    for note in notes[:_NOTES]:
+        terminal.note(note)
+    if len(notes) > _NOTES:
+        terminal.note(f"and {len(notes) - _NOTES} more such lines; {out / INDEX} has all")
     terminal.say(f"{out}: {len(prepared.photos)} photographs, {len(prepared.skipped)} skipped")
 
 
+train_app = App(name="train")
+
+
+@train_app.default
 def train(
     recipe: str,
     /,
@@ -50,9 +67,11 @@ def train(
     patch: int | None = None,
     lr: float | None = None,
     start: Annotated[str | None, Parameter(name="--from")] = None,
-    seed: int = 0,
-    precision: Literal["float32", "bfloat16"] = "float32",
-    accumulate: int = 1,
+    cooldown: str | None = None,
+    state: Path | None = None,
+    seed: int | None = None,
+    precision: Literal["float32", "bfloat16"] | None = None,
+    accumulate: int | None = None,
     tensorboard: bool = False,
 ) -> None:
     """Train a network; the same command goes on where the last checkpoint was. Under torchrun, on many workers.
@@ -60,7 +79,9 @@ def train(
     Parameters
     ----------
     recipe
-        tiny_x4, base_x2, large_x3, ...: as the paper trains; tiny_x4_short, ...: for a small budget.
+        tiny_x4, base_x2, large_x3, ...: as the paper trains; tiny_x4_short, ...: for a small budget; ..._photo: for
+        photographs as people have them; ..._stable: a rate without end, see --cooldown. A TOML file of your own, see
+        --help-recipe. A run's folder: the recipe of that run.
     data
         A set made by `lamnet prepare`.
     out
@@ -68,7 +89,7 @@ def train(
     valid
         A benchmark folder or a folder of photographs, for PSNR-Y during the training.
     budget
-        Time for the whole training, such as 25m or 1h30m: the schedule ends with it.
+        Time for the whole training, such as 25m or 1h30m: the schedule ends with it. A stable phase rests after it.
     steps
         Number of steps of the whole training; the recipe's when left out.
     batch
@@ -79,12 +100,17 @@ def train(
         Highest learning rate; the recipe's when left out.
     start
         Weights to start from, a file or tiny, base, large for those that ship; of another scale, the body is taken.
+    cooldown
+        Branch off the state of a stable phase and let the rate fall to zero in this time, such as 30m. The state is only
+        read: the phase can go on, and others can branch off it.
+    state
+        The stable phase to branch off, its folder or checkpoint; when left out, the run's folder that is the recipe.
     seed
-        Seed of the first weights and the patches.
+        Seed of the first weights and the patches; the recipe's when left out.
     precision
-        Number format of the network's arithmetic in training; parameters stay float32.
+        Number format of the network's arithmetic in training; parameters stay float32. The recipe's when left out.
     accumulate
-        Number of micro-batches a step, for a batch that does not fit into memory.
+        Number of micro-batches a step, for a batch that does not fit into memory; the recipe's when left out.
     tensorboard
         Write curves and validation pictures for TensorBoard into the run's folder; needs the extra "tensorboard".
     """
@@ -92,15 +118,50 @@ def train(
 
     from lamnet.cli import values
     from lamnet.network import shipped
-    from lamnet.training import recipes
+    from lamnet.training import recipe_files
+    from lamnet.training.folder import CHECKPOINT
     from lamnet.training.loop import train as run
 
     if steps is not None and budget is not None:
         raise BadArgumentError("steps: expected it without budget, got both")
-    chosen = replace(recipes.named(recipe), seed=seed, precision=precision, accumulate=accumulate)
-    given = {"steps": steps, "batch": batch, "patch": patch, "lr": lr}
+    given = {
+        "steps": steps,
+        "batch": batch,
+        "patch": patch,
+        "lr": lr,
+        "seed": seed,
+        "precision": precision,
+        "accumulate": accumulate,
+    }
+    chosen = recipe_files.chosen(recipe)
+    if budget is not None or steps is not None:
+        chosen = replace(chosen, budget_s=values.seconds(budget) if budget else 0.0)
     chosen = replace(chosen, **{name: value for name, value in given.items() if value is not None})
-    chosen = replace(chosen, budget_s=values.seconds(budget) if budget else 0.0)
+    if cooldown is not None:
+        if any(option is not None for option in (budget, steps, start)):
+            raise BadArgumentError("cooldown: expected it without budget, steps and from, got one of them")
+        chosen = chosen.cooldown(values.seconds(cooldown, "cooldown"))
+        state = Path(recipe) if state is None else state
+        state = state / CHECKPOINT if state.is_dir() else state
+        if not state.is_file():
+            raise BadArgumentError(f"state: expected the folder or checkpoint of a stable phase, found none at {state}")
+    elif state is not None:
+        raise BadArgumentError("state: expected a cooldown with it, got none")
     first = shipped.path_of(start, chosen.scale) if start is not None else None
     with interrupts.by_exception():
-        terminal.say(run(chosen, data, out, valid, first, tensorboard=tensorboard))
+        terminal.say(run(chosen, data, out, valid, first, state=state, tensorboard=tensorboard))
+
+
+@train_app.command(name="--help-recipe")
+def help_recipe(kind: Literal["paper", "short", "photo", "stable"] = "short", /) -> None:
+    """Print a whole recipe as TOML, each field with what it means: a start for one of your own.
+
+    Parameters
+    ----------
+    kind
+        Kind of the recipe whose values are printed.
+    """
+    from lamnet.training import recipe_help
+
+    for line in recipe_help.example(kind).splitlines():
+        terminal.say(line)

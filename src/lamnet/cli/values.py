@@ -33,10 +33,10 @@ def bytes_of(text: str) -> int:
     return int(float(found[1]) * (1024 if found[3] else 1000) ** " KMGT".index(found[2] or " "))
 
 
-def seconds(budget: str) -> float:
-    """The seconds of a time such as 90s, 25m or 1h30m. Raises BadArgumentError for anything else."""
+def seconds(budget: str, name: str = "budget") -> float:
+    """The seconds of a time such as 90s, 25m or 1h30m. Raises BadArgumentError, which says `name`, for anything else."""
     found = re.fullmatch(r"(?=.)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", budget)
     total = sum(int(part or 0) * unit for part, unit in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0
     if total == 0:
-        raise BadArgumentError(f"budget: expected a time such as 90s, 25m or 1h30m, got {budget}")
+        raise BadArgumentError(f"{name}: expected a time such as 90s, 25m or 1h30m, got {budget}")
     return float(total)

@@ -16,9 +16,10 @@ from lamnet.base.errors import BadArgumentError
 from lamnet.base.progress import Progress, Work, finish
 from lamnet.evaluation import contenders
 from lamnet.evaluation.benchmarks import BenchmarkSet, Pair, find_sets
+from lamnet.evaluation.conditions import UNCHANGED, Condition, LowResolution, parse_all
 from lamnet.evaluation.contenders import Contender
 from lamnet.evaluation.protocol import Meter, Protocol, means
-from lamnet.evaluation.resize import crop_to_multiple, imresize
+from lamnet.evaluation.resize import crop_to_multiple
 from lamnet.evaluation.results import find_results
 from lamnet.media import arrays
 from lamnet.network.model import LAMNet
@@ -32,6 +33,7 @@ def evaluate(
     data: Path,
     sets: Sequence[str] | None = None,
     protocol: Protocol = DEFAULT,
+    degrade: str | None = None,
 ) -> dict[str, Any]:
     """Measure one model on benchmark sets, or on any folder of HR pictures (LR is then made by bicubic).
 
@@ -39,16 +41,19 @@ def evaluate(
         model: as for `contenders.load`: a network, a name, a file, "bicubic" or "spandrel:FILE".
         data: a folder of sets in a layout that `layouts` knows, or one set.
         sets: their names, all when None.
+        degrade: a condition that LR is put under first, see `conditions.parse`: "jpeg75", "blur0.6+noise4+jpeg75".
 
     Returns:
         {"model", "scale", "params", "protocol", "sets": {NAME: {"psnr_y", "ssim_y", "images": {NAME: {"psnr_y", "ssim_y"}}}}};
-        a set's figures are means over its images, all have 6 decimals. Equal input gives an equal result.
+        a set's figures are means over its images, all have 6 decimals. Equal input gives an equal result. With
+        `degrade`, "protocol" has the condition under "degrade".
 
     Raises:
+        BadArgumentError: no such condition.
         BadDataError: before anything is computed; names every file that is missing or does not fit.
         BadWeightsError: no such model.
     """
-    return compare([model], scale, data, sets, protocol)[0]
+    return compare([model], scale, data, sets, protocol, degrade=[] if degrade is None else [degrade])[0]
 
 
 def compare(
@@ -59,16 +64,35 @@ def compare(
     protocol: Protocol = DEFAULT,
     *,
     results: Sequence[Path] = (),
+    degrade: Sequence[str] = (),
     device: str | None = None,
     save: Path | None = None,
+    save_lr: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Measure models and folders of results alike, one dict as from `evaluate` for each.
 
     Args:
         results: folders of pictures that somebody made, as `results.find_results` finds them.
-        save: a folder for the models' results, MODEL/SET/NAMEx4.png; none of the files may exist.
+        degrade: conditions as for `evaluate`; under each of them all are measured, one after another.
+        save: a folder for the models' results, MODEL/SET/NAMEx4.png, or MODEL/CONDITION/SET/NAMEx4.png; none of the
+            files may exist.
+        save_lr: a folder for the LR pictures, SET/NAMEx4.png or CONDITION/SET/NAMEx4.png; those that are there in the
+            right size are taken as they are.
     """
-    return finish(comparing(models, scale, data, sets, protocol, results=results, device=device, save=save))
+    return finish(
+        comparing(
+            models,
+            scale,
+            data,
+            sets,
+            protocol,
+            results=results,
+            degrade=degrade,
+            device=device,
+            save=save,
+            save_lr=save_lr,
+        )
+    )
 
 
 def comparing(
@@ -79,28 +103,33 @@ def comparing(
     protocol: Protocol = DEFAULT,
     *,
     results: Sequence[Path] = (),
+    degrade: Sequence[str] = (),
     device: str | None = None,
     save: Path | None = None,
+    save_lr: Path | None = None,
 ) -> Work[list[dict[str, Any]]]:
     """Measure as `compare` does, with progress after each picture: a task for each model and set."""
     if not models and not results:
         raise BadArgumentError("models: expected at least one model or folder of results, got none")
+    if results and len(degrade) > 1:
+        raise BadArgumentError(f"results: expected one condition that they were made under, got {', '.join(degrade)}")
+    conditions: list[Condition | None] = [*parse_all(degrade)] or [None]
     benchmark = find_sets(data, scale, sets, protocol.smallest_at(scale))
     found = [_Found(str(folder), find_results(folder, benchmark, scale)) for folder in results]
     meter = Meter(protocol, scale, device)
     loaded = [contenders.load(model, scale, protocol.ensemble, device) for model in models]
-    made = [_Made(one, scale, _targets(save, one.name, benchmark, scale)) for one in loaded]
+    rounds: list[tuple[Condition | None, list[_Made]]] = []
+    for condition in conditions:
+        below = "" if condition is None else condition.name
+        lr = LowResolution(scale, condition or UNCHANGED, _files(save_lr, below, benchmark, scale))
+        made = [_Made(one, lr, _targets(save, one.name, below, benchmark, scale)) for one in loaded]
+        rounds.append((condition, made))
     figures: list[dict[str, Any]] = []
-    for entrant in [*made, *found]:
-        figures.append((yield from _measuring(entrant, benchmark, scale, meter)))
+    for condition, made in rounds:
+        for entrant in [*made, *found]:
+            measured = yield from _measuring(entrant, benchmark, scale, meter, condition)
+            figures.append(measured)
     return figures
-
-
-def low_resolution(pair: Pair, scale: int) -> NDArray[np.uint8]:
-    """The LR picture of a pair, (H, W, 1 or 3): its file, or made from HR as the benchmarks' files are."""
-    if pair.lr is not None:
-        return arrays.read_array(pair.lr)
-    return imresize(crop_to_multiple(arrays.read_array(pair.hr), scale), 1 / scale)
 
 
 @dataclass(frozen=True)
@@ -108,7 +137,7 @@ class _Made:
     """A row of the table whose pictures a contender makes, and saves under `targets` where there are any."""
 
     contender: Contender
-    scale: int
+    lr: LowResolution
     targets: Mapping[Pair, Path]
 
     @property
@@ -121,7 +150,7 @@ class _Made:
 
     def picture(self, pair: Pair) -> tuple[NDArray[np.uint8], float]:
         """The result for a pair, and the seconds that it took."""
-        lr = low_resolution(pair, self.scale)
+        lr = self.lr.of(pair)
         start = perf_counter()
         sr = self.contender.upscale(lr)
         seconds = perf_counter() - start
@@ -144,25 +173,33 @@ class _Found:
         return arrays.read_array(self.files[pair]), None
 
 
-def _targets(save: Path | None, name: str, benchmark: Sequence[BenchmarkSet], scale: int) -> dict[Pair, Path]:
-    if save is None:
-        return {}
-    folder = save / re.sub(r"[^\w.+-]+", "_", name).lstrip("._")
-    targets = {pair: folder / one.name / f"{pair.name}x{scale}.png" for one in benchmark for pair in one.pairs}
+def _targets(
+    save: Path | None, name: str, below: str, benchmark: Sequence[BenchmarkSet], scale: int
+) -> dict[Pair, Path]:
+    folder = None if save is None else save / re.sub(r"[^\w.+-]+", "_", name).lstrip("._")
+    targets = _files(folder, below, benchmark, scale)
     existing = [path for path in targets.values() if path.exists()]
     if existing:
         raise BadArgumentError(f"save: expected a folder without these results, found {existing[0]} already there")
     return targets
 
 
+def _files(folder: Path | None, below: str, benchmark: Sequence[BenchmarkSet], scale: int) -> dict[Pair, Path]:
+    """A file for each pair, none without a folder."""
+    if folder is None:
+        return {}
+    return {pair: folder / below / one.name / f"{pair.name}x{scale}.png" for one in benchmark for pair in one.pairs}
+
+
 def _measuring(
-    entrant: _Made | _Found, benchmark: Sequence[BenchmarkSet], scale: int, meter: Meter
+    entrant: _Made | _Found, benchmark: Sequence[BenchmarkSet], scale: int, meter: Meter, condition: Condition | None
 ) -> Work[dict[str, Any]]:
     if meter.protocol.times:  # the first run of a network also prepares kernels and memory
         entrant.picture(benchmark[0].pairs[0])
+    title = entrant.name if condition is None else f"{entrant.name} {condition.name}"
     scores: dict[str, Any] = {}
     for one in benchmark:
-        scores[one.name] = yield from _measuring_set(entrant, one, scale, meter)
+        scores[one.name] = yield from _measuring_set(entrant, title, one, scale, meter)
     return {
         "model": entrant.name,
         "scale": scale,
@@ -171,14 +208,17 @@ def _measuring(
             "convention": meter.protocol.convention,
             "border": meter.border,
             "lr_made": [one.name for one in benchmark if any(pair.lr is None for pair in one.pairs)],
+            **({} if condition is None else {"degrade": condition.name}),
         },
         "sets": scores,
     }
 
 
-def _measuring_set(entrant: _Made | _Found, one: BenchmarkSet, scale: int, meter: Meter) -> Work[dict[str, Any]]:
+def _measuring_set(
+    entrant: _Made | _Found, title: str, one: BenchmarkSet, scale: int, meter: Meter
+) -> Work[dict[str, Any]]:
     """A set's means, and the figures of each picture under "images"."""
-    task = f"{entrant.name} {one.name}"
+    task = f"{title} {one.name}"
     yield Progress(task, 0)
     per_image: dict[str, dict[str, float]] = {}
     for index, pair in enumerate(one.pairs, 1):

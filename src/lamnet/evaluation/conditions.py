@@ -1,11 +1,13 @@
-"""Named degradations of benchmark pictures: how LR is made from HR where it is not bicubic alone."""
+"""Named degradations of benchmark pictures, and the LR picture of a pair under one of them."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,11 @@ from PIL import Image, ImageFilter
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.evaluation import lossy
+from lamnet.evaluation.benchmarks import Pair, header
 from lamnet.evaluation.resize import crop_to_multiple, imresize
+from lamnet.media import arrays
+
+CLEAN = "clean"
 
 
 @dataclass(frozen=True)
@@ -49,41 +55,107 @@ _STRENGTHS = {
 }
 
 
-def parse(text: str) -> tuple[Step, ...]:
-    """Read a condition such as "jpeg75" or "blur0.6,noise4,jpeg75": steps in the order in which they are applied.
+@dataclass(frozen=True)
+class Condition:
+    """Steps that LR goes through, in order; without any it stays as it is.
+
+    Attributes:
+        name: as in tables and in the names of folders, such as "blur0.6+noise4+jpeg75" or "clean".
+    """
+
+    name: str = CLEAN
+    steps: tuple[Step, ...] = ()
+
+
+UNCHANGED = Condition()
+
+
+def parse(text: str) -> Condition:
+    """Read a condition such as "jpeg75", "blur0.6+noise4+jpeg75" or "clean": steps in the order in which they are applied.
 
     Raises BadArgumentError for unknown steps, strengths out of range, and blur after a step that acts on LR.
     """
+    if text.strip() == CLEAN:
+        return UNCHANGED
+    parts = [part.strip() for part in text.split("+")]
     steps: list[Step] = []
-    for part in text.split(","):
-        found = re.fullmatch(r"([a-z]+)(\d+(?:\.\d+)?)", part.strip())
+    for part in parts:
+        found = re.fullmatch(r"([a-z]+)(\d+(?:\.\d+)?)", part)
         if found is None:
             raise BadArgumentError(
-                f'degrade: expected steps such as blur0.6, noise5, jpeg75 or webp80 with commas between, got "{part}"'
+                f'degrade: expected clean, or steps such as blur0.6, noise5, jpeg75 or webp80 with + between, got "{part}"'
             )
         steps.append(Step(found[1], float(found[2])))
     if any(late.kind == "blur" and early.kind != "blur" for early, late in itertools.pairwise(steps)):
         raise BadArgumentError(f'degrade: expected blur, which acts on HR, before what acts on LR, got "{text}"')
-    return tuple(steps)
+    return Condition("+".join(parts), tuple(steps))
+
+
+def parse_all(texts: Sequence[str]) -> list[Condition]:
+    """Read conditions as `parse` does. Raises BadArgumentError for one that is named twice, too."""
+    found = [parse(text) for text in texts]
+    names = [one.name for one in found]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise BadArgumentError(f"degrade: expected each condition once, got {twice[0]} {names.count(twice[0])} times")
+    return found
+
+
+@dataclass(frozen=True)
+class LowResolution:
+    """The LR pictures of pairs under a condition.
+
+    Attributes:
+        saved: files for them by pair. One that is there and has the size of the pair's LR is read instead of made,
+            others are written.
+    """
+
+    scale: int
+    condition: Condition = UNCHANGED
+    saved: Mapping[Pair, Path] | None = None
+
+    def of(self, pair: Pair) -> NDArray[np.uint8]:
+        """Give (h, w, 1 or 3): the pair's LR file, or LR made from its HR where there is none or blur is asked for."""
+        path = (self.saved or {}).get(pair)
+        if path is None:
+            return self._made(pair)
+        if path.is_file():
+            found: NDArray[np.uint8] = arrays.read_array(path)
+            height, width, *_ = header(pair.hr)
+            if found.shape[:2] == (height // self.scale, width // self.scale) and found.dtype == np.uint8:
+                return found
+        made = self._made(pair)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        arrays.write_array(path, made)
+        return made
+
+    def _made(self, pair: Pair) -> NDArray[np.uint8]:
+        steps = self.condition.steps
+        if pair.lr is None or any(step.kind == "blur" for step in steps):
+            return low_resolution(arrays.read_array(pair.hr), self.scale, self.condition, pair.name)
+        return _degraded(arrays.read_array(pair.lr), steps, pair.name)
 
 
 def low_resolution(
-    hr: NDArray[np.uint8], scale: int, condition: tuple[Step, ...] = (), name: str = ""
+    hr: NDArray[np.uint8], scale: int, condition: Condition = UNCHANGED, name: str = ""
 ) -> NDArray[np.uint8]:
     """Make LR (h, w, 1 or 3) from HR (H, W, 1 or 3) by MATLAB's bicubic and the steps of a condition.
 
     HR is cropped to a multiple of the scale first, then blurred; borders are repeated. Every step gives 8-bit values,
     rounded and clipped. Blur is Pillow's, which on Set14 lies 0.03 (x2) and 0.06 dB (x4) below an exact Gaussian of the
     same deviation; JPEG is Pillow's with 4:2:0 chroma. Noise is Gaussian, white and independent in each channel, a
-    function of `name` and the shape: equal names give equal pictures. No step is MATLAB's bicubic alone.
+    function of `name` and the shape: equal names give equal pictures.
     """
-    generator = np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]))
     pixels = crop_to_multiple(hr, scale)
-    late = [step for step in condition if step.kind != "blur"]
-    for step in condition[: len(condition) - len(late)]:
+    late = tuple(step for step in condition.steps if step.kind != "blur")
+    for step in condition.steps[: len(condition.steps) - len(late)]:
         pixels = gaussian_blur(pixels, step.strength * scale)
-    pixels = imresize(pixels, 1 / scale)
-    for step in late:
+    return _degraded(imresize(pixels, 1 / scale), late, name)
+
+
+def _degraded(pixels: NDArray[np.uint8], steps: Sequence[Step], name: str) -> NDArray[np.uint8]:
+    """Apply steps that act on LR."""
+    generator = np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]))
+    for step in steps:
         if step.kind == "noise":
             pixels = rounded(pixels + generator.normal(0, step.strength, pixels.shape))
         elif step.kind == "jpeg":

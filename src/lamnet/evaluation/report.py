@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from lamnet.base.errors import BadArgumentError, BadDataError
 from lamnet.base.files import named, write_text
+from lamnet.evaluation.conditions import CLEAN
 from lamnet.evaluation.markdown import markdown_table
 
 Evaluation = Mapping[str, Any]
@@ -52,21 +53,25 @@ def from_json(path: Path) -> list[dict[str, Any]]:
 
 
 def to_csv(evaluations: Sequence[Evaluation]) -> str:
-    """A row per image, and one per set whose image is "mean"."""
+    """A row per image, and one per set whose image is "mean"; a column for the condition where there is any."""
     names = _metrics(evaluations)
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["model", "scale", "set", "image", *names])
+    conditions = any(map(_condition, evaluations))
+    rows.writerow(["model", "scale", *["degrade"] * conditions, "set", "image", *names])
     for evaluation in evaluations:
         for set_name, scores in evaluation["sets"].items():
             for image, values in [*scores.get("images", {}).items(), ("mean", scores)]:
                 found = [values.get(name, "") for name in names]
-                rows.writerow([evaluation["model"], evaluation["scale"], set_name, image, *found])
+                about = [_condition(evaluation) or CLEAN] * conditions
+                rows.writerow([evaluation["model"], evaluation["scale"], *about, set_name, image, *found])
     return text.getvalue()
 
 
 def to_markdown(evaluations: Sequence[Evaluation]) -> str:
     """A table for each scale, a row a model, a column a set; of several rows the best is bold, the second underlined.
+
+    Under several conditions a row is a model under one of them, and the best are those of each condition.
 
     Raises BadArgumentError when figures of one scale were not measured alike.
     """
@@ -95,16 +100,27 @@ def _metrics(evaluations: Sequence[Evaluation]) -> list[str]:
     return [name for name in _TITLES if name in found]
 
 
+def _condition(evaluation: Evaluation) -> str:
+    """The condition that LR was put under, "" where none was named."""
+    return str(evaluation.get("protocol", {}).get("degrade", ""))
+
+
 def _table(evaluations: Sequence[Evaluation]) -> str:
     names = _metrics(evaluations)
     sets = list(dict.fromkeys(name for evaluation in evaluations for name in evaluation["sets"]))
-    cells = {one: _columns(evaluations, one, names) for one in sets}
+    conditions = list(dict.fromkeys(_condition(evaluation) or CLEAN for evaluation in evaluations))
+    shown = any(map(_condition, evaluations))
     rows: list[list[str]] = []
-    for index, evaluation in enumerate(evaluations):
-        params = "" if evaluation["params"] is None else f"{evaluation['params']:,}"
-        rows.append([str(evaluation["model"]), params, *(cells[one][index] for one in sets)])
+    for condition in conditions:
+        alike = [evaluation for evaluation in evaluations if (_condition(evaluation) or CLEAN) == condition]
+        cells = {one: _columns(alike, one, names) for one in sets}
+        for index, evaluation in enumerate(alike):
+            params = "" if evaluation["params"] is None else f"{evaluation['params']:,}"
+            about = [condition] * shown
+            rows.append([str(evaluation["model"]), params, *about, *(cells[one][index] for one in sets)])
     caption = f"x{evaluations[0]['scale']}: {' / '.join(_TITLES[name] for name in names)}{_protocol(evaluations)}"
-    return f"{caption}\n\n{markdown_table(['model', 'parameters', *sets], rows, aligned=True)}"
+    columns = ["model", "parameters", *["LR"] * shown, *sets]
+    return f"{caption}\n\n{markdown_table(columns, rows, aligned=True)}"
 
 
 def _columns(evaluations: Sequence[Evaluation], one: str, names: Sequence[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -32,7 +32,7 @@ def check_floating(path: Path, state: Mapping[str, Tensor]) -> None:
 def check_finite(path: Path, state: Mapping[str, Tensor]) -> None:
     """Refuse NaN and infinity: what they came from went wrong, and every picture would come out black."""
     for name, tensor in state.items():
-        if not bool(tensor.isfinite().all()):
+        if not bool(tensor.float().isfinite().all()):
             raise BadWeightsError(f"{path}: expected finite numbers in {name}, found NaN or infinity")
 
 
@@ -41,25 +41,6 @@ def check_sizes(path: Path, state: Mapping[str, Tensor]) -> None:
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
     if claimed > path.stat().st_size:
         raise BadWeightsError(f"{path}: expected tensors within its size, found {claimed:.3g} bytes of them")
-
-
-def check_names(path: Path, found: Set[str], expected: Set[str]) -> None:
-    """Refuse a missing tensor, or one too many; one of them is named, the others are counted."""
-    for kind, names in (("without", expected - found), ("with an unexpected", found - expected)):
-        if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise BadWeightsError(
-                f"{path}: expected the {len(expected)} tensors of its network, found it {kind} {min(names)}{more}"
-            )
-
-
-def check_shapes(path: Path, found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """Refuse a tensor of another shape; both mappings have the same names."""
-    for name, tensor in expected.items():
-        if found[name].shape != tensor.shape:
-            raise BadWeightsError(
-                f"{path}: expected {name} of shape {tuple(tensor.shape)}, found {tuple(found[name].shape)}"
-            )
 
 
 def check_remakable(path: Path, network: nn.Module) -> LAMNet:

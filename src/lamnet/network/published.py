@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from lamnet.base.errors import BadWeightsError, LamnetError
-from lamnet.network.checks import check_floating, check_names, check_shapes, empty_state
+from lamnet.core import parameters
+from lamnet.core.header import check_bounds
+from lamnet.network.checks import check_floating, empty_state
 from lamnet.network.config import LAMNetConfig
-from lamnet.network.header import check_bounds
 from lamnet.network.model import LAMNet
 from lamnet.ops.window import PAPER_WINDOW, Window
 
@@ -59,7 +60,7 @@ def translate(path: Path, published: Mapping[str, Tensor]) -> tuple[LAMNetConfig
             raise BadWeightsError(f"{path}: expected one window for all blocks, found another in {name}")
     expected = empty_state(config)
     names = {name: published_name(name, config.groups) for name in expected}
-    check_names(path, published.keys() - maps.keys(), set(names.values()))
+    parameters.check_names(path, published.keys() - maps.keys(), set(names.values()))
     state = {name: _reshaped(path, names[name], published[names[name]], one) for name, one in expected.items()}
     return config, state
 
@@ -72,10 +73,8 @@ def untold(path: Path, state: Mapping[str, Tensor]) -> tuple[LAMNetConfig, dict[
     Raises BadWeightsError, which names `path`, when it does not, or the tensors are not those of one LAMNet.
     """
     config = _inferred_config(path, {published_name(name, _groups(state)): one for name, one in state.items()})
-    expected = empty_state(config)
     check_floating(path, state)
-    check_names(path, state.keys(), expected.keys())
-    check_shapes(path, state, expected)
+    parameters.check(path, config, {name: tuple(tensor.shape) for name, tensor in state.items()})
     return config, dict(state)
 
 

@@ -27,7 +27,7 @@ def save(network: LAMNet, path: str | Path) -> None:
     """
     path = Path(path)
     if path.suffix == ".safetensors":
-        weights.save(path, network)
+        weights.save(network, path)
     elif path.suffix == ".pth":
         state = publish(check_remakable(path, network))
         with appearing(path, BadWeightsError) as partial, partial.open("wb") as file:

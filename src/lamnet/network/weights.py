@@ -8,30 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import safetensors
 import torch
+from safetensors.torch import load as safetensors_load
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 from lamnet.base.errors import BadWeightsError
 from lamnet.base.files import appearing
-from lamnet.network import header as header_of_ours
+from lamnet.core import header, weights
+from lamnet.core.config import LAMNetConfig
+from lamnet.core.shipped import path_of, shipped_names
 from lamnet.network import pickles, wrapping
-from lamnet.network.checks import (
-    check_finite,
-    check_floating,
-    check_names,
-    check_remakable,
-    check_shapes,
-    check_sizes,
-    empty_state,
-)
-from lamnet.network.config import LAMNetConfig
+from lamnet.network.checks import check_finite, check_remakable, check_sizes
 from lamnet.network.model import LAMNet
 from lamnet.network.published import translate, untold
-from lamnet.network.shipped import is_name, path_of, shipped, shipped_names
 
 
 @dataclass(frozen=True)
@@ -40,7 +32,7 @@ class WeightsFile:
 
     Attributes:
         config: of the network.
-        state: its tensors by name, float of any width.
+        state: its tensors by name, float32, or as a published checkpoint has them.
         record: what the training left in the header (recipe, steps, photographs, ...); {} for a file without one.
     """
 
@@ -66,10 +58,6 @@ def load(model: str | Path, scale: int | None = None) -> LAMNet:
     Raises:
         BadWeightsError: no such model or file, or its contents are not a whole, safe LAMNet.
     """
-    if is_name(model) and str(model) not in {size for size, _ in shipped()}:
-        raise BadWeightsError(
-            f"{model}: has no weights yet; there are {shipped_names()}; lamnet train with the recipe {model}_x{scale or 4} makes them"
-        )
     path = path_of(model, scale)
     contents = read(path)
     if scale is not None and contents.config.scale != scale:
@@ -84,20 +72,11 @@ def read(path: Path) -> WeightsFile:
     """
     if not path.is_file():
         raise BadWeightsError(f"{path}: no such model; expected a file or one of {shipped_names()}")
-    header, tensors = _safetensors(path) if path.suffix == ".safetensors" else ({}, pickles.read(path))
-    if header.get("format") == header_of_ours.FORMAT:
-        contents = _own(path, header, tensors)
-    else:
-        state = wrapping.unwrap(path, tensors)
-        check_sizes(path, state)
-        config, state = untold(path, state) if wrapping.OURS in state else translate(path, state)
-        contents = WeightsFile(config, state, record={})
-    check_finite(path, contents.state)
-    return contents
+    return _own(path) if path.suffix == weights.SUFFIX and weights.is_ours(path) else _foreign(path)
 
 
 def save(
-    path: Path, network: LAMNet, record: Mapping[str, Any] | None = None, dtype: torch.dtype | None = None
+    network: LAMNet, path: Path, record: Mapping[str, Any] | None = None, dtype: torch.dtype | None = None
 ) -> None:
     """Write a safetensors file atomically.
 
@@ -110,31 +89,28 @@ def save(
     """
     network = check_remakable(path, network)
     state = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in network.state_dict().items()}
-    header = header_of_ours.header(network.config, record or {})
+    text = header.header(network.config, record or {})
     with appearing(path, BadWeightsError) as partial:
-        partial.write_bytes(safetensors_bytes(state, header))
+        partial.write_bytes(safetensors_bytes(state, text))
 
 
-def _safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """The header and the tensors."""
+def _foreign(path: Path) -> WeightsFile:
+    content = _safetensors(path) if path.suffix == weights.SUFFIX else pickles.read(path)
+    state = wrapping.unwrap(path, content)
+    check_sizes(path, state)
+    config, state = untold(path, state) if wrapping.OURS in state else translate(path, state)
+    check_finite(path, state)
+    return WeightsFile(config, state, record={})
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        opened = safetensors.safe_open(path, framework="pt")
-        header = cast("dict[str, str]", opened.metadata() or {})
-        return header, {name: cast(Tensor, opened.get_tensor(name)) for name in cast("list[str]", opened.keys())}
+        return safetensors_load(path.read_bytes())
     except Exception as error:  # safetensors does not say which errors a malformed file may raise
-        found = " ".join(str(error).split())[:200]
-        raise BadWeightsError(f"{path}: expected a safetensors file, found {found}") from error
+        raise weights.not_safetensors(path, error) from error
 
 
-def _own(path: Path, header: Mapping[str, str], state: dict[str, Tensor]) -> WeightsFile:
-    try:
-        config, record = header_of_ours.read(header)
-        if config.groups * config.blocks > len(state):
-            raise ValueError(f"{config.groups} groups of {config.blocks} blocks beside {len(state)} tensors")
-    except ValueError as error:
-        raise BadWeightsError(f"{path}: expected a LAMNet configuration in the header, found {error}") from error
-    expected = empty_state(config)
-    check_floating(path, state)
-    check_names(path, state.keys(), expected.keys())
-    check_shapes(path, state, expected)
-    return WeightsFile(config, state, record)
+def _own(path: Path) -> WeightsFile:
+    contents = weights.read(path)
+    state = {name: torch.from_numpy(array) for name, array in contents.state.items()}
+    return WeightsFile(contents.config, state, contents.record)

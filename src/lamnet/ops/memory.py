@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from lamnet.base.heap import of_c_library
 
 _CACHE_LINE = 64  # bytes
 
@@ -26,22 +25,12 @@ def reusable_like(x: Tensor) -> Tensor:
     return torch.from_numpy(memory[start : start + size]).view(x.dtype).view(x.shape)
 
 
-def trim() -> None:
-    """Give back to the system what is free between pieces in use, as far as the C library can."""
-    if malloc_trim := _of_c_library("malloc_trim"):
-        malloc_trim(0)
-
-
-def _of_c_library(name: str) -> Any:
-    return None if sys.platform == "win32" else getattr(ctypes.CDLL(None), name, None)
-
-
 @cache
 def keep() -> None:
     """Have glibc keep the memory that a backward frees, for the next step; fresh pages were a fifth of a step's time.
 
     For the rest of the process; where the C library is another, nothing happens.
     """
-    if mallopt := _of_c_library("mallopt"):
+    if mallopt := of_c_library("mallopt"):
         mallopt(-1, -1)  # M_TRIM_THRESHOLD: never
         mallopt(-4, 0)  # M_MMAP_MAX: no tensor in pages of its own

@@ -5,22 +5,24 @@ from __future__ import annotations
 import os
 import platform
 import shlex
-import sys
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
 import torch
 
 from lamnet.evaluation.markdown import markdown_table
+from lamnet.network.config import SIZES
 from lamnet.network.model import LAMNet
 from lamnet.training.prepared import PreparedSet
+from lamnet.training.recipe_files import RECIPE, from_record
+from lamnet.training.recipes import KINDS, Recipe
 
-_DEGRADATIONS: dict[str, str] = {
-    "clean": "bicubic (MATLAB's imresize, mirrored borders)",
-    "photo": "blur, downscaling by several filters, noise, JPEG and WebP, drawn for every patch",
-}
+# Options of the command that stand for a field of a recipe, in the order of its help.
+_OPTIONS = ("steps", "batch", "patch", "lr", "seed", "precision", "accumulate")
+_DRAWN = "blur, downscaling by several filters, noise, JPEG and WebP, drawn for every patch"
 
 
 def write(
@@ -33,28 +35,72 @@ def write(
         evaluation: as from `evaluate`; None where nothing was measured.
         workers: processes that trained together.
     """
-    recipe = record["recipe"]
-    degradation: str = recipe["degradation"]
+    recipe = from_record(record["recipe"], "recipe")
     licences = Counter(photo.licence for photo in data.photos if photo.licence).most_common()
+    told = ("size", "scale", "network", "own_degradation")
     facts: dict[str, str] = {
-        "network": f"LAMNet, size {recipe['size']}, x{recipe['scale']}, {_parameters(network):,} parameters",
+        "network": f"LAMNet, {_network(recipe)}, {_parameters(network):,} parameters",
         "made by": f"lamnet {version('lamnet-sr')}, PyTorch {torch.__version__}",
-        "command": f"`lamnet {shlex.join(sys.argv[1:])}`",
+        "command": f"`{_command(recipe, record['start'], data)}`",
         "photographs": f"{record['photographs']} ({record['megapixels']} megapixels), set {record['set']}",
         "licences": f"{len(licences)}, in the table below" if licences else "not recorded",
-        "degradation": _DEGRADATIONS.get(degradation, degradation),
+        "degradation": data.lr if recipe.reads_lr else _DRAWN,
         "started from": record["start"],
-        "time": f"{record['steps']:,} steps in {record['seconds'] / 60:.0f} minutes",
+        "time": f"{record['steps']:,} steps in {record['seconds'] / 60:.0f} minutes{_cooled(record)}",
+        "LR pixels seen": f"{record['steps'] * recipe.batch * recipe.patch**2 / 1e6:,.1f} million",
         "hardware": f"{workers} x {_hardware()}",
-        "recipe": ", ".join(f"{name} {value}" for name, value in recipe.items() if name not in ("size", "scale")),
+        "recipe": ", ".join(f"{name} {value}" for name, value in record["recipe"].items() if name not in told),
     }
+    if recipe.own_degradation is not None:
+        facts["ranges"] = ", ".join(f"{name} {value}" for name, value in asdict(recipe.ranges).items())
     tables = [markdown_table(["", ""], list(facts.items()))]
     if evaluation is not None:
         tables.append(_results(evaluation))
     if licences:
         rows = [[licence, str(count)] for licence, count in licences]
         tables.append(markdown_table(["licence of the photographs", "photographs"], rows))
-    return "\n".join([f"# {recipe['size']} x{recipe['scale']}\n", *tables])
+    return "\n".join([f"# {recipe.size} x{recipe.scale}\n", *tables])
+
+
+def _network(recipe: Recipe) -> str:
+    """The size, and the fields of a network that is none."""
+    if recipe.network is None:
+        return f"size {recipe.size}, x{recipe.scale}"
+    config = {name: value for name, value in asdict(recipe.network).items() if name not in ("scale", "window")}
+    window = f"{recipe.network.window.taps} taps over {recipe.network.window.span} pixels"
+    return f"x{recipe.scale}, {', '.join(f'{name} {value}' for name, value in config.items())}, window {window}"
+
+
+def _command(recipe: Recipe, start: str, data: PreparedSet) -> str:
+    """A command that trains by this recipe: that of a named one and what differs, or else of recipe.json."""
+    words = ["lamnet", "train", *_words(recipe), "--data", data.folder.name, "--out", "RUN"]
+    if recipe.schedule != "cooldown" and start != "scratch":
+        shipped = start.removesuffix(", which ships")
+        words += ["--from", start if start == shipped else shipped.split("_x")[0]]
+    elif recipe.schedule == "cooldown":
+        words += ["--state", start]
+    return shlex.join(words)
+
+
+def _words(recipe: Recipe) -> list[str]:
+    if recipe.schedule == "cooldown":
+        return [RECIPE, "--cooldown", f"{round(recipe.budget_s)}s"]
+    if recipe.size in SIZES:
+        for kind in KINDS:
+            usual = KINDS[kind](recipe.size, recipe.scale)
+            changed = [name for name, value in asdict(recipe).items() if value != asdict(usual)[name]]
+            if set(changed) <= {*_OPTIONS, "budget_s"} and not {"steps", "budget_s"} <= set(changed):
+                options = [
+                    word for name in _OPTIONS if name in changed for word in (f"--{name}", str(getattr(recipe, name)))
+                ]
+                budget = ["--budget", f"{round(recipe.budget_s)}s"] if recipe.budget_s else []
+                return [f"{recipe.size}_x{recipe.scale}{'' if kind == 'paper' else f'_{kind}'}", *options, *budget]
+    return [RECIPE]
+
+
+def _cooled(record: Mapping[str, Any]) -> str:
+    """From where a cool-down began, "" for another training."""
+    return f", the cool-down from step {record['stable']:,} on" if "stable" in record else ""
 
 
 def _parameters(network: LAMNet) -> int:

@@ -10,6 +10,7 @@ import torch
 
 from lamnet.base.errors import BadDataError, BadWeightsError
 from lamnet.base.files import appearing
+from lamnet.training.recipe_files import from_record
 from lamnet.training.recipes import Recipe
 
 
@@ -35,14 +36,32 @@ def load(path: Path, recipe: Recipe) -> dict[str, Any]:
 
     Raises BadWeightsError when it is not a checkpoint, or one of another recipe: the difference is named.
     """
+    content = _content(path)
+    if differences := recipe.differences(content.pop("recipe")):
+        raise BadWeightsError(
+            f"{path}: expected a checkpoint of this recipe (in another folder --from begins anew with the weights of this "
+            f"one), found one of another (here, there): {'; '.join(differences)}"
+        )
+    return content
+
+
+def load_branch(path: Path, recipe: Recipe) -> dict[str, Any]:
+    """Read the state of any training of a recipe's network, from which a cool-down branches off.
+
+    Raises BadWeightsError when it is not a checkpoint, or one of another network.
+    """
+    content = _content(path)
+    recorded = from_record(content.pop("recipe"), str(path))
+    if recorded.config != recipe.config:
+        raise BadWeightsError(f"{path}: expected a state of {recipe.config}, found one of {recorded.config}")
+    return content
+
+
+def _content(path: Path) -> dict[str, Any]:
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-        recorded = content.pop("recipe")
+        _ = content["recipe"], content["step"]
     except Exception as error:  # torch.load does not say which errors a malformed file may raise
         reason = str(error).split("\n", 1)[0] or type(error).__name__
         raise BadWeightsError(f"{path}: expected a checkpoint of a training, found {reason}") from error
-    if differences := recipe.differences(recorded):
-        raise BadWeightsError(
-            f"{path}: expected a checkpoint of this recipe, found one of another (here, there): {'; '.join(differences)}"
-        )
     return cast("dict[str, Any]", content)

@@ -35,6 +35,7 @@ class Degradation:
         drawn: share of patches that are drawn by code (text, flat graphics) instead of cut from photographs. They get
             no blur and no noise, and compression only of a quality in `drawn_quality`.
         drawn_clean: like `clean`, for drawn ones.
+        drawn_quality: of JPEG and WebP of drawn ones.
         blur: share that is blurred by a Gaussian before it is made smaller.
         blur_deviation: its standard deviation, LR pixels.
         anisotropic: share of blurs that have another deviation across, at a random angle.
@@ -100,15 +101,16 @@ def photo() -> Degradation:
     return Degradation(
         clean=0.15,
         drawn=0.1,
-        blur=0.65,
+        blur=0.55,
         blur_deviation=(0.2, 0.9),
         anisotropic=0.25,
         other_filters=0.35,
         in_parts=0.15,
-        noise=0.4,
+        noise=0.35,
         grey=0.3,
         poisson=0.3,
-        compression=0.6,
+        compression=0.75,
+        quality=(35, 95),
         webp=0.12,
         full_chroma=0.3,
         twice=0.15,

@@ -11,12 +11,13 @@ from typing import Any
 from lamnet.base.errors import BadWeightsError
 from lamnet.base.files import write_text
 from lamnet.network import weights
-from lamnet.training import card, checkpoint, degradation
+from lamnet.training import card, checkpoint
 from lamnet.training.learner import Learner
 from lamnet.training.prepared import PreparedSet
+from lamnet.training.recipe_files import RECIPE, to_record
 from lamnet.training.recipes import Recipe
 
-RECIPE, CHECKPOINT, WEIGHTS = "recipe.json", "checkpoint.pt", "weights.safetensors"
+CHECKPOINT, WEIGHTS = "checkpoint.pt", "weights.safetensors"
 CARD, EVALUATION = "card.md", "evaluation.json"
 
 
@@ -42,9 +43,9 @@ class RunFolder:
         return self.path / WEIGHTS
 
     def begin(self, recipe: Recipe) -> None:
-        """Make the folder and write the recipe into it."""
+        """Make the folder and write the recipe into it, with the whole network and degradation."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_text(self.path / RECIPE, json.dumps(asdict(recipe), indent=1))
+        write_text(self.path / RECIPE, json.dumps(to_record(recipe), indent=1))
 
     def save(self, learner: Learner) -> None:
         """Replace the checkpoint by the learner's state. Raises BadDataError where it cannot be written."""
@@ -69,24 +70,29 @@ class RunFolder:
         return f"the last good checkpoint is {self.checkpoint}, of step {step}"
 
     def write_results(
-        self, learner: Learner, data: PreparedSet, evaluation: Mapping[str, Any] | None, workers: int
+        self, learner: Learner, which: int, data: PreparedSet, evaluation: Mapping[str, Any] | None, workers: int
     ) -> None:
-        """Write the moving average as weights with a record of the training, the evaluation and the card.
+        """Write one of the moving averages as weights with a record of the training, the evaluation and the card.
 
-        The record has recipe, steps, seconds, start and degradation of the training, and photographs, megapixels and set
-        (its name) of its data.
+        The record has recipe, steps, seconds, start and degradation of the training, the average's decay as ema, and
+        photographs, megapixels, set (its name) and low_resolution (how LR came to be) of its data; of a cool-down, the step of the
+        state under stable.
         """
+        recipe, average = learner.recipe, learner.averages[which]
         record = {
-            "recipe": asdict(learner.recipe),
+            "recipe": asdict(recipe),
             "steps": learner.step,
-            "seconds": round(learner.elapsed),
+            "seconds": round(learner.before_s + learner.elapsed),
             "start": self.origin["start"],
-            "degradation": asdict(degradation.named(learner.recipe.degradation)),
+            "degradation": asdict(recipe.ranges),
+            "ema": recipe.decays[which],
             "photographs": len(data.photos),
             "megapixels": round(data.megapixels),
             "set": data.folder.name,
+            "low_resolution": data.lr,
+            **({"stable": learner.begin} if learner.begin else {}),
         }
-        weights.save(self.weights, learner.average, record)
+        weights.save(average, self.weights, record)
         if evaluation is not None:
             write_text(self.path / EVALUATION, json.dumps(evaluation, indent=1))
-        write_text(self.path / CARD, card.write(record, data, learner.average, evaluation, workers))
+        write_text(self.path / CARD, card.write(record, data, average, evaluation, workers))

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from lamnet.base.errors import BadDataError
 from lamnet.base.files import write_text
-from lamnet.training.prepared import INDEX, Photo, PreparedSet
+from lamnet.training.given import Given
+from lamnet.training.prepared import BICUBIC, INDEX, Photo, PreparedSet
 
 JOURNAL = "journal.jsonl"
 
@@ -28,14 +29,18 @@ class Journal:
         folder: of the set; it exists.
         scales: of its LR.
         sources: every photograph that the set is to hold.
+        given: LR of others; None where it is made.
 
     Raises BadDataError when the folder holds part of another set, or cannot be written.
     """
 
-    def __init__(self, folder: Path, scales: Sequence[int], sources: Sequence[Photo]) -> None:
-        self._folder, self._scales = folder, list(scales)
+    def __init__(
+        self, folder: Path, scales: Sequence[int], sources: Sequence[Photo], given: Given | None = None
+    ) -> None:
+        self._folder, self._scales, self._given = folder, list(scales), given
         path = folder / JOURNAL
-        settings = {"scales": self._scales, "sources": [[photo.name, photo.bytes] for photo in sources]}
+        listed = [[photo.name, photo.bytes] for photo in sources]
+        settings = {"scales": self._scales, "sources": listed, **({"lr": given.facts} if given else {})}
         self.photos = _earlier_photos(path, settings)
         write_text(path, "".join(json.dumps(entry) + "\n" for entry in [settings, *map(asdict, self.photos)]))
         written = PreparedSet(folder, tuple(scales), self.usable, ())
@@ -74,6 +79,8 @@ class Journal:
         """Make the set whole: its index appears, the journal goes."""
         index = {
             "scales": self._scales,
+            "lr": self._given.origin if self._given else BICUBIC,
+            **({"unpaired": self._given.unpaired} if self._given else {}),
             "photos": [asdict(photo) for photo in self.usable],
             "skipped": [asdict(photo) for photo in self.skipped],
         }
@@ -89,6 +96,8 @@ def _earlier_photos(path: Path, settings: Mapping[str, Any]) -> list[Photo]:
     photos = [Photo(**entry) for entry in whole[1:]]
     if whole and whole[0] != settings:
         if any(photo.reason is None for photo in photos):
-            raise BadDataError(f"{path.parent}: holds part of a set of other photographs or scales; use another folder")
+            raise BadDataError(
+                f"{path.parent}: holds part of a set of other photographs, scales or LR; use another folder"
+            )
         return []
     return photos

@@ -23,9 +23,13 @@ class DivergedError(LamnetError):
 
 
 class Learner:
-    """The network, its moving average and its optimiser after `step` steps and `elapsed` seconds of all sessions.
+    """The network, its moving averages and its optimiser after `step` steps and `elapsed` seconds of all sessions.
 
-    `loss` sums this worker's mean absolute errors since somebody last set it to zero.
+    Attributes:
+        averages: a network for each of the recipe's decays, in their order; `average` is the first.
+        begin: the step of the state that a cool-down branched off, else 0.
+        before_s: seconds of training that lie before it.
+        loss: the sum of this worker's mean absolute errors since somebody last set it to zero.
     """
 
     def __init__(self, recipe: Recipe, workers: Workers, start: Path | None = None) -> None:
@@ -35,9 +39,10 @@ class Learner:
         if start is not None:
             _start_from(network, start)
         self.recipe, self.step, self.elapsed = recipe, 0, 0.0
+        self.begin, self.before_s = 0, 0.0
         network.to(workers.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (not in the stub)
         self.network = network
-        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.averages = [copy.deepcopy(self.network).eval().requires_grad_(False) for _ in recipe.decays]
         self.loss = torch.zeros((), device=workers.device)
         self._workers = workers
         # Adam is AdamW without weight decay.
@@ -45,24 +50,49 @@ class Learner:
             self.network.parameters(), recipe.lr, recipe.betas, weight_decay=recipe.weight_decay, fused=True
         )
 
+    @property
+    def average(self) -> LAMNet:
+        """The moving average of the recipe's `ema`."""
+        return self.averages[0]
+
+    @property
+    def progress(self) -> float:
+        """How much of the training lies behind, 0..1."""
+        return self.recipe.progress(self.step - self.begin, self.elapsed)
+
     def state(self) -> dict[str, Any]:
         """Everything that changes, for `checkpoint.save`."""
+        longer = zip(self.recipe.longer_ema, self.averages[1:], strict=True)
         return {
             "step": self.step,
             "elapsed": self.elapsed,
             "loss": self.loss,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
+            "longer": {str(decay): network.state_dict() for decay, network in longer},
             "optimiser": self._optimiser.state_dict(),
+            "begin": self.begin,
+            "before_s": self.before_s,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave."""
+        """Go on from what `state` gave; an average that it does not have begins as its first one."""
         self.step, self.elapsed = state["step"], state["elapsed"]
+        self.begin, self.before_s = state.get("begin", 0), state.get("before_s", 0.0)
         self.loss.copy_(state["loss"])
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
+        for decay, network in zip(self.recipe.longer_ema, self.averages[1:], strict=True):
+            network.load_state_dict(state.get("longer", {}).get(str(decay), state["average"]))
         self._optimiser.load_state_dict(state["optimiser"])
+        for group in self._optimiser.param_groups:  # a cool-down has others than the state that it branches off
+            group["betas"], group["weight_decay"] = self.recipe.betas, self.recipe.weight_decay
+
+    def branch(self, state: dict[str, Any]) -> None:
+        """Begin a cool-down at the state of a stable phase."""
+        self.restore(state)
+        self.begin, self.before_s, self.elapsed = self.step, self.before_s + self.elapsed, 0.0
+        self.loss.zero_()
 
     def advance(self, lr: Tensor, hr: Tensor, progress: float) -> None:
         """One step on this worker's patches, (b, 3, p, p) and (b, 3, s*p, s*p), uint8, at this share (0..1) of the training.
@@ -78,9 +108,10 @@ class Learner:
         self._optimiser.step()
         self._optimiser.zero_grad()
         with torch.no_grad():
-            share = 1 - self.recipe.averaging(self.step)
-            for slow, fast in zip(self.average.parameters(), self.network.parameters(), strict=True):
-                slow.lerp_(fast, share)
+            for decay, average in zip(self.recipe.decays, self.averages, strict=True):
+                share = 1 - self.recipe.averaging(self.step, decay)
+                for slow, fast in zip(average.parameters(), self.network.parameters(), strict=True):
+                    slow.lerp_(fast, share)
         self.step += 1
 
     def _backward(self, lr: Tensor, hr: Tensor, *, squared: bool) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from lamnet.base import interrupts
+from lamnet.base.errors import BadArgumentError
 from lamnet.evaluation import contenders
 from lamnet.evaluation.benchmarks import find_sets
-from lamnet.evaluation.comparison import DEFAULT, evaluate, low_resolution
+from lamnet.evaluation.comparison import DEFAULT, evaluate
+from lamnet.evaluation.conditions import LowResolution
 from lamnet.network import shipped
-from lamnet.training import degradation
+from lamnet.training import checkpoint
 from lamnet.training.degraded import DegradedSampler
 from lamnet.training.distributed import Workers, join
 from lamnet.training.folder import RunFolder
@@ -19,10 +24,11 @@ from lamnet.training.learner import DivergedError, Learner
 from lamnet.training.loader import Loader
 from lamnet.training.monitor import Monitor
 from lamnet.training.pairs import PatchSampler
-from lamnet.training.prepared import PreparedSet
+from lamnet.training.prepared import BICUBIC, PreparedSet
 from lamnet.training.recipes import Recipe
 
 _FEW_PHOTOS = 20
+_NAMED = 5  # photographs in a line
 _SAVED_AFTER_S = 300  # at the latest, however many steps that are
 
 
@@ -33,6 +39,7 @@ def train(
     valid: Path | None = None,
     start: Path | None = None,
     *,
+    state: Path | None = None,
     tensorboard: bool = False,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Path:
@@ -40,34 +47,45 @@ def train(
 
     The batch of a step depends on the seed and the step alone, and a checkpoint holds everything else. On the CPU an
     interrupted training therefore ends with the same bits as one in one go (with a time budget: given the same times).
-    Under torchrun the workers share each batch.
+    Under torchrun the workers share each batch. A first SIGINT or SIGTERM lets the step end and its state be saved.
 
     Args:
         data: a prepared set.
         out: gets recipe.json, metrics.jsonl, checkpoint.pt and at the end weights.safetensors (the moving average),
-            card.md and, with `valid`, evaluation.json.
+            card.md and, with `valid`, evaluation.json. Of several moving averages the best validated one is taken.
         valid: benchmark folder or folder of HR pictures, for PSNR-Y of the moving average.
         start: weights to start from; those of another scale give the body.
+        state: a checkpoint of a stable phase, from which a recipe of `Recipe.cooldown` branches off; it is only read.
         tensorboard: also write curves and validation pictures for TensorBoard (extra "tensorboard").
         clock: seconds, for tests.
 
     Raises:
+        BadArgumentError: a cool-down without a state, or a state without a cool-down.
         BadDataError: the set or `valid` does not fit, or a file cannot be written.
-        BadWeightsError: `out` has a checkpoint of another recipe, set or start, or `start` is another network.
+        BadWeightsError: `out` has a checkpoint of another recipe, set or start, or `start` or `state` is another network.
         DivergedError: the gradient is not finite; the last checkpoint is from before.
         LostWorkerError: another worker is gone.
+        interrupts.Stopped: a signal asked for the end; the state is saved.
     """
+    if (state is not None) != (recipe.schedule == "cooldown"):
+        raise BadArgumentError("state: expected a checkpoint of a stable phase with a cool-down, and only then")
     prepared = PreparedSet.open(data)
     sampler = _sampler(prepared, recipe)
     if valid is not None:
         find_sets(valid, recipe.scale, None, DEFAULT.smallest_at(recipe.scale))
-    origin = {"photographs": prepared.fingerprint, "start": shipped.called(start) if start else "scratch"}
+    source = state or start
+    origin = {"photographs": prepared.fingerprint, "start": shipped.called(source) if source else "scratch"}
     with join(recipe.batch // recipe.accumulate) as workers:
-        run = Run.open(recipe, RunFolder(out, origin), workers, valid, start, clock)
+        run = Run.open(recipe, RunFolder(out, origin), workers, valid, start, state, clock)
         loader = Loader(sampler, workers.rank, workers.world, workers.device)
-        with Monitor(out, run.learner.step, workers.first, tensorboard) as monitor, loader:
+        # Workers that torchrun stops end each in another step.
+        signals = interrupts.noted() if workers.world == 1 else nullcontext(interrupts.Request())
+        with Monitor(out, run.learner.step, workers.first, tensorboard) as monitor, loader, signals as request:
             _greet(run, prepared, monitor)
-            run.loop(loader, monitor)
+            run.loop(loader, monitor, request)
+            if request.number:
+                run.leave(prepared, monitor)
+                raise interrupts.Stopped(request.number)
         run.finish(prepared)
     return run.folder.weights
 
@@ -97,35 +115,38 @@ class Run:
         workers: Workers,
         valid: Path | None,
         start: Path | None,
+        state: Path | None,
         clock: Callable[[], float],
     ) -> Run:
-        """Continue from the folder's checkpoint, or begin; all workers get the first one's state.
+        """Continue from the folder's checkpoint, branch off a state, or begin; all workers get the first one's state.
 
-        Raises BadWeightsError for a checkpoint of another training, or a start that is another network.
+        Raises BadWeightsError for a checkpoint of another training, or a start or state that is another network.
         """
         resumes = workers.first and folder.checkpoint.exists()
         learner = Learner(recipe, workers, start if workers.first and not resumes else None)
         if resumes:
             learner.restore(folder.saved_state(recipe))
         elif workers.first:
+            if state is not None:
+                learner.branch(checkpoint.load_branch(state, recipe))
             folder.begin(recipe)
         if workers.world > 1:  # other machines need not see the first one's files
             learner.restore(workers.shared(learner.state()))
         return cls(learner, folder, workers, valid, clock)
 
-    def loop(self, loader: Loader, monitor: Monitor) -> None:
-        """Train until the recipe's steps or its time are over; the last step is recorded and saved.
+    def loop(self, loader: Loader, monitor: Monitor, request: interrupts.Request) -> None:
+        """Train until the recipe's steps or its time are over, or a signal asks to end; the last step is saved.
 
         Raises DivergedError, which names the last good checkpoint, and BadDataError where a file cannot be written.
         """
         learner, recipe = self.learner, self.learner.recipe
         begun = self.clock() - learner.elapsed
         logged_step, logged_at, saved_at = learner.step, learner.elapsed, learner.elapsed
-        while (done := recipe.progress(learner.step, learner.elapsed)) < 1:
+        while (done := learner.progress) < 1 and not request.number:
             rate = recipe.rate(learner.step, done)
             self._advance(loader, done)
             learner.elapsed = self.workers.agreed(self.clock() - begun)
-            done = recipe.progress(learner.step, learner.elapsed)
+            done = learner.progress
             if learner.step % recipe.log_every == 0 or done == 1:
                 images = recipe.batch * (learner.step - logged_step)
                 speeds = {
@@ -136,17 +157,30 @@ class Run:
                 monitor.show(learner.step, done, metrics | self._validate(monitor, last=done == 1))
                 logged_step, logged_at = learner.step, self.clock() - begun
             due = learner.step % recipe.save_every == 0 or learner.elapsed - saved_at >= _SAVED_AFTER_S
-            if self.workers.first and (due or done == 1):
+            if self.workers.first and (due or done == 1 or request.number):
                 self.folder.save(learner)
                 saved_at = learner.elapsed
 
+    def leave(self, data: PreparedSet, monitor: Monitor) -> None:
+        """Say that the state is saved. A stable phase leaves weights too, for it has no other end."""
+        if self.learner.recipe.schedule == "stable":
+            self.folder.write_results(self.learner, 0, data, None, self.workers.world)
+        step = self.learner.step
+        monitor.say(f"{self.folder.checkpoint}: stopped at step {step}, which is saved; the same command goes on")
+
     def finish(self, data: PreparedSet) -> None:
         """Write the results of a training whose loop is over; returns when they are there, on all workers."""
-        learner = self.learner
         if self.workers.first:
-            evaluation = None if self.valid is None else evaluate(learner.average, learner.recipe.scale, self.valid)
-            self.folder.write_results(learner, data, evaluation, self.workers.world)
+            which, evaluation = (0, None) if self.valid is None else self._best(self.valid)
+            self.folder.write_results(self.learner, which, data, evaluation, self.workers.world)
         self.workers.wait()
+
+    def _best(self, valid: Path) -> tuple[int, dict[str, Any]]:
+        """The moving average of the highest PSNR-Y, by its place, and its evaluation."""
+        scale = self.learner.recipe.scale
+        evaluations = [evaluate(average, scale, valid) for average in self.learner.averages]
+        which = max(range(len(evaluations)), key=lambda place: _mean_psnr(evaluations[place]))
+        return which, evaluations[which]
 
     def _advance(self, loader: Loader, done: float) -> None:
         try:
@@ -157,7 +191,9 @@ class Run:
     def _mean_loss(self) -> float:
         """The mean absolute error of a step since the last line, over all workers."""
         step, log_every = self.learner.step, self.learner.recipe.log_every
-        steps_summed = step % log_every or log_every  # the sum starts at the last line, also across a restart
+        steps_summed = min(
+            step % log_every or log_every, step - self.learner.begin
+        )  # since the last line, across restarts
         mean = self.workers.mean(self.learner.loss).item() / steps_summed
         self.learner.loss.zero_()
         return mean
@@ -168,25 +204,42 @@ class Run:
         due = last or learner.step % learner.recipe.valid_every == 0
         if self.valid is None or not self.workers.first or not due:
             return {}
-        sets = evaluate(learner.average, scale, self.valid)["sets"].values()
+        which, evaluation = self._best(self.valid)
         if monitor.wants_pictures:
             pair = find_sets(self.valid, scale)[0].pairs[0]
-            upscaled = contenders.load(learner.average, scale).upscale(low_resolution(pair, scale))
+            upscaled = contenders.load(learner.averages[which], scale).upscale(LowResolution(scale).of(pair))
             monitor.picture(learner.step, pair.name, upscaled)
-        return {"psnr_y": sum(one["psnr_y"] for one in sets) / len(sets)}
+        best = {"ema": learner.recipe.decays[which]} if learner.recipe.longer_ema else {}
+        return {"psnr_y": _mean_psnr(evaluation), **best}
+
+
+def _mean_psnr(evaluation: Mapping[str, Any]) -> float:
+    """PSNR-Y, the mean over sets."""
+    sets = evaluation["sets"].values()
+    return sum(one["psnr_y"] for one in sets) / len(sets)
 
 
 def _sampler(data: PreparedSet, recipe: Recipe) -> PatchSampler | DegradedSampler:
-    if recipe.degradation == "clean":
+    if recipe.reads_lr:
         return PatchSampler(data, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
-    how = degradation.named(recipe.degradation)
-    return DegradedSampler(data, how, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
+    return DegradedSampler(data, recipe.ranges, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
 
 
 def _greet(run: Run, data: PreparedSet, monitor: Monitor) -> None:
-    """Say where the training continues, or that its set is small."""
-    step = run.learner.step
-    if step:
-        monitor.say(f"{run.folder.checkpoint}: continues from step {step}")
+    """Say where the training continues, or that its set is small; and which photographs it never uses."""
+    learner = run.learner
+    if learner.step > learner.begin:
+        monitor.say(f"{run.folder.checkpoint}: continues from step {learner.step}")
+    elif learner.begin:
+        monitor.say(f"{run.folder.origin['start']}: cools down from step {learner.step}")
     elif len(data.photos) < _FEW_PHOTOS:
         monitor.say(f"{data.folder}: {len(data.photos)} photographs; a network for other pictures needs hundreds")
+    if data.lr != BICUBIC and not learner.recipe.reads_lr:
+        monitor.say(f"{data.folder}: its LR ({data.lr}) is not used, the recipe draws LR from HR")
+    side = learner.recipe.patch * learner.recipe.scale
+    if small := [photo.name for photo in data.photos if min(photo.height, photo.width) < side]:
+        more = f" and {len(small) - _NAMED} more" if len(small) > _NAMED else ""
+        monitor.say(
+            f"{data.folder}: {len(small)} of {len(data.photos)} photographs are smaller than a patch of {side}x{side} "
+            f"pixels and never drawn: {', '.join(small[:_NAMED])}{more}"
+        )

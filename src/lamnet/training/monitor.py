@@ -86,7 +86,7 @@ class Monitor:
 
 def _board(out: Path, step: int) -> Any:
     board = require("torch.utils.tensorboard", "tensorboard", "TensorBoard's record")
-    return board.SummaryWriter(out / "tensorboard", purge_step=step)
+    return board.SummaryWriter(out / "tensorboard", purge_step=step + 1)  # the step itself is recorded
 
 
 def _drop_after(path: Path, step: int) -> None:

@@ -7,6 +7,7 @@ sizes, and appears last: a folder that has it is whole.
 from __future__ import annotations
 
 import csv
+import hashlib
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,14 +26,15 @@ from lamnet.evaluation.resize import crop_to_multiple, imresize
 from lamnet.media import formats, opening
 from lamnet.media.levels import levels
 from lamnet.media.picture import read
+from lamnet.training.given import LEAST_LIKENESS, MOST_SHIFT, SEEN_SHIFT, Given, fit
 from lamnet.training.journal import Journal
-from lamnet.training.prepared import INDEX, Photo, PreparedSet
+from lamnet.training.prepared import BICUBIC, INDEX, Photo, PreparedSet
 
 SMALLEST_SIDE = 48
 _AT_ONCE = 32  # photographs that are converted before the first of them is written
 
 
-def prepare(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4)) -> PreparedSet:
+def prepare(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4), lr_dir: Path | None = None) -> PreparedSet:
     """Make a prepared set in `out` of the photographs in `hr_dir` and below; an interrupted call is continued.
 
     HR is cropped to a multiple of all scales, LR made by MATLAB's bicubic with mirrored borders (DIV2K's convention).
@@ -40,29 +42,39 @@ def prepare(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4)) -> Prepa
     ones are skipped and listed in the result. Where `hr_dir` has a manifest.csv with columns `file` and `licence`, the
     licences go into the index, and from there onto model cards.
 
+    With `lr_dir` LR is not made but read from there, for one scale, in pairs as `given.Given.find` finds them. The size
+    of LR must be that of HR cropped to a multiple of the scale, divided by it; a pair of which it is not, whose pictures
+    differ, or that is shifted by more than `given.MOST_SHIFT` LR pixels is skipped, a smaller shift is noted.
+
     Raises:
-        BadDataError: no usable photograph, or `out` holds a set of other photographs or scales.
-        BadArgumentError: scales that are no whole numbers from 2 to 8.
+        BadDataError: no usable photograph, or `out` holds a set of other photographs, scales or LR.
+        BadArgumentError: scales that are no whole numbers from 2 to 8, or several with `lr_dir`.
     """
-    return finish(preparing(hr_dir, out, scales))
+    return finish(preparing(hr_dir, out, scales, lr_dir))
 
 
-def preparing(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4)) -> Work[PreparedSet]:
+def preparing(
+    hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4), lr_dir: Path | None = None
+) -> Work[PreparedSet]:
     """Prepare as `prepare` does, with progress after each photograph."""
-    _check_request(hr_dir, scales)
+    _check_request(hr_dir, scales, lr_dir)
     sources, wanted = _sources(hr_dir), sorted(set(scales))
+    given = None
+    if lr_dir is not None:
+        names, lr_names = ([photo.name for photo in found] for found in (sources, _sources(lr_dir)))
+        given = Given.find(lr_dir, wanted[0], names, lr_names)
     if (out / INDEX).exists():
         finished = PreparedSet.open(out)
-        _check_same(out, finished, sources, wanted)
+        _check_same(finished, sources, wanted, given.origin if given else BICUBIC)
         return finished
     if not sources:
         raise BadDataError(f"{hr_dir}: expected photographs, found no picture in it or below")
     out.mkdir(parents=True, exist_ok=True)
     licences = _licences(hr_dir / "manifest.csv")
-    with Journal(out, wanted, sources) as journal, ThreadPoolExecutor(2) as pool:
+    with Journal(out, wanted, sources, given) as journal, ThreadPoolExecutor(2) as pool:
         remaining = sources[len(journal.photos) :]
         yield Progress("preparing", len(journal.photos) / len(sources))
-        for photo, pixels in _in_order(pool, hr_dir, remaining, wanted):
+        for photo, pixels in _in_order(pool, hr_dir, remaining, wanted, given):
             journal.add(replace(photo, licence=licences.get(photo.name, "")), pixels)
             yield Progress("preparing", len(journal.photos) / len(sources))
         if not journal.usable:
@@ -75,15 +87,20 @@ def preparing(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4)) -> Wor
     return PreparedSet.open(out)
 
 
-def _check_request(hr_dir: Path, scales: Sequence[int]) -> None:
+def _check_request(hr_dir: Path, scales: Sequence[int], lr_dir: Path | None) -> None:
     if not scales or not all(scale in range(2, 9) for scale in scales):
         raise BadArgumentError(
             f"scales: expected whole numbers from 2 to 8, got {', '.join(map(str, scales)) or 'none'}"
         )
-    if not hr_dir.is_dir():
-        raise BadDataError(
-            f"{hr_dir}: expected a folder of photographs, found {'a file' if hr_dir.exists() else 'none'}"
-        )
+    for folder in (hr_dir, lr_dir):
+        if folder is not None and not folder.is_dir():
+            raise BadDataError(
+                f"{folder}: expected a folder of photographs, found {'a file' if folder.exists() else 'none'}"
+            )
+    if lr_dir is not None and len(set(scales)) > 1:
+        raise BadArgumentError(f"scales: expected the one of lr, got {', '.join(map(str, scales))}")
+    if lr_dir is not None and lr_dir.samefile(hr_dir):
+        raise BadArgumentError(f"lr: expected another folder than that of HR, got {lr_dir}")
 
 
 def _sources(folder: Path) -> list[Photo]:
@@ -102,10 +119,14 @@ _Converted = tuple[Photo, dict[int, NDArray[np.uint8]]]
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, folder: Path, sources: Sequence[Photo], scales: Sequence[int]
+    pool: ThreadPoolExecutor, folder: Path, sources: Sequence[Photo], scales: Sequence[int], given: Given | None
 ) -> Iterator[_Converted]:
     for first in range(0, len(sources), _AT_ONCE):
-        yield from pool.map(_convert, repeat(folder), sources[first : first + _AT_ONCE], repeat(scales))
+        some = sources[first : first + _AT_ONCE]
+        if given is None:
+            yield from pool.map(_convert, repeat(folder), some, repeat(scales))
+        else:
+            yield from pool.map(_convert_pair, repeat(folder), some, repeat(scales[0]), repeat(given))
 
 
 def _convert(folder: Path, source: Photo, scales: Sequence[int]) -> _Converted:
@@ -115,12 +136,56 @@ def _convert(folder: Path, source: Photo, scales: Sequence[int]) -> _Converted:
     except BadImageError as error:
         return replace(source, reason=str(error)), {}
     hr = crop_to_multiple(pixels, math.lcm(*scales))
-    height, width = hr.shape[:2]
-    if min(height, width) < SMALLEST_SIDE:
-        size = f"{pixels.shape[1]}x{pixels.shape[0]}"
-        return replace(source, reason=f"expected sides of at least {SMALLEST_SIDE} pixels, found {size}"), {}
+    if min(hr.shape[:2]) < SMALLEST_SIDE:
+        return replace(source, reason=f"expected sides of at least {SMALLEST_SIDE} pixels, found {_size(pixels)}"), {}
     lr = {scale: imresize(hr, Fraction(1, scale), "mirror") for scale in scales}
-    return replace(source, height=height, width=width), {1: hr, **lr}
+    return _whole(source, {1: hr, **lr})
+
+
+def _convert_pair(folder: Path, source: Photo, scale: int, given: Given) -> _Converted:
+    """Read one photograph and the LR that was given for it, none where the two do not fit."""
+    if source.name not in given.files:
+        return replace(source, reason=f"found no LR picture for it in {given.folder}"), {}
+    try:
+        pixels, lr = _rgb8(folder / source.name), _rgb8(given.files[source.name])
+    except BadImageError as error:
+        return replace(source, reason=str(error)), {}
+    hr = crop_to_multiple(pixels, scale)
+    if reason := _misfit(pixels, lr, scale):
+        return replace(source, reason=reason), {}
+    found = fit(hr, lr, scale)
+    shifted = f"LR is shifted by {found.right:+.2f} pixels to the right and {found.down:+.2f} down"
+    if found.likeness < LEAST_LIKENESS:
+        return replace(source, reason=f"LR shows something else than HR: their correlation is {found.likeness:.2f}"), {}
+    if found.shift > MOST_SHIFT:
+        return replace(source, reason=f"{shifted}, expected at most {MOST_SHIFT}"), {}
+    notes = [shifted] if found.shift > SEEN_SHIFT else []
+    if hr.shape != pixels.shape:
+        notes.append(f"HR of {_size(pixels)} was cropped to {_size(hr)}")
+    return _whole(replace(source, note="; ".join(notes)), {1: hr, scale: lr})
+
+
+def _misfit(hr: NDArray[np.uint8], lr: NDArray[np.uint8], scale: int) -> str | None:
+    """Why the sizes of a pair cannot be used."""
+    height, width = (side // scale for side in hr.shape[:2])
+    if lr.shape[:2] != (height, width):
+        return f"expected LR of {width}x{height} for HR of {_size(hr)} at x{scale}, found {_size(lr)}"
+    if scale * min(height, width) < SMALLEST_SIDE:
+        return f"expected sides of at least {SMALLEST_SIDE} pixels, found {_size(hr)}"
+    return None
+
+
+def _size(pixels: NDArray[np.uint8]) -> str:
+    return f"{pixels.shape[1]}x{pixels.shape[0]}"
+
+
+def _whole(source: Photo, pixels: dict[int, NDArray[np.uint8]]) -> _Converted:
+    """A photograph whose pixels are there, with their hash."""
+    height, width = pixels[1].shape[:2]
+    hashed = hashlib.sha256()
+    for _, part in sorted(pixels.items()):
+        hashed.update(np.ascontiguousarray(part).data)
+    return replace(source, height=height, width=width, pixels=hashed.hexdigest()[:16]), pixels
 
 
 def _rgb8(path: Path) -> NDArray[np.uint8]:
@@ -144,7 +209,8 @@ def _licences(manifest: Path) -> Mapping[str, str]:
         return {row["file"]: row["licence"] for row in csv.DictReader(file) if row.get("file") and row.get("licence")}
 
 
-def _check_same(out: Path, finished: PreparedSet, sources: list[Photo], scales: list[int]) -> None:
+def _check_same(finished: PreparedSet, sources: list[Photo], scales: list[int], lr: str) -> None:
+    out = finished.folder
     found = {photo.name: photo.bytes for photo in finished.photos + finished.skipped}
     wanted = {photo.name: photo.bytes for photo in sources}
     strange = list(found.keys() ^ wanted.keys())
@@ -158,3 +224,5 @@ def _check_same(out: Path, finished: PreparedSet, sources: list[Photo], scales: 
         raise BadDataError(
             f"{out}: holds a set of scales {list(finished.scales)}; expected {scales}: use another folder"
         )
+    if finished.lr != lr:
+        raise BadDataError(f"{out}: holds a set whose LR is {finished.lr}; expected {lr}: use another folder")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lamnet.base.errors import BadDataError
 
 INDEX = "index.json"
+BICUBIC = "bicubic (MATLAB's imresize, mirrored borders)"  # how LR came to be where nobody gave it
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Photo:
         reason: why it was skipped; None when its pixels are there.
         licence: as a manifest says; "" where none does.
         bytes: length of its file; 0 where an older set does not record it.
+        pixels: a hash of the pixels of its HR and of all its LR; "" where an older set does not record it.
+        note: what is remarkable about it though its pixels are there; "" for nothing.
     """
 
     name: str
@@ -33,16 +36,26 @@ class Photo:
     reason: str | None = None
     licence: str = ""
     bytes: int = 0
+    pixels: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class PreparedSet:
-    """The index of a prepared set; `photos` are those whose pixels are there, in the order of the pixel files."""
+    """The index of a prepared set.
+
+    Attributes:
+        photos: those whose pixels are there, in the order of the pixel files.
+        lr: how LR came to be, BICUBIC or "given: FOLDER".
+        unpaired: names of given LR pictures that have no HR.
+    """
 
     folder: Path
     scales: tuple[int, ...]
     photos: tuple[Photo, ...]
     skipped: tuple[Photo, ...]
+    lr: str = BICUBIC
+    unpaired: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, folder: Path) -> PreparedSet:
@@ -56,7 +69,8 @@ class PreparedSet:
         try:
             index = json.loads(path.read_text())
             photos, skipped = (tuple(Photo(**entry) for entry in index[key]) for key in ("photos", "skipped"))
-            opened = cls(folder, tuple(index["scales"]), photos, skipped)
+            lr, unpaired = index.get("lr", BICUBIC), tuple(index.get("unpaired", ()))
+            opened = cls(folder, tuple(index["scales"]), photos, skipped, lr, unpaired)
         except (ValueError, KeyError, TypeError) as error:
             raise BadDataError(f"{path}: expected the index of a prepared set, found {error}") from error
         for scale in (1, *opened.scales):
@@ -70,8 +84,13 @@ class PreparedSet:
 
     @property
     def fingerprint(self) -> str:
-        """The number of photographs and a hash of their names and sizes, which tell this set from another."""
-        listed = json.dumps([[photo.name, photo.height, photo.width, photo.bytes] for photo in self.photos])
+        """The number of photographs and a hash of their names, sizes and pixels, which tell this set from another.
+
+        Of a set that records no pixels, it is what it was before there were any.
+        """
+        facts = [[photo.name, photo.height, photo.width, photo.bytes] for photo in self.photos]
+        hashes = [[photo.pixels] if photo.pixels else [] for photo in self.photos]
+        listed = json.dumps([[*fact, *pixels] for fact, pixels in zip(facts, hashes, strict=True)])
         return f"{len(self.photos)} ({hashlib.sha256(listed.encode()).hexdigest()[:12]})"
 
     def file(self, scale: int) -> Path:

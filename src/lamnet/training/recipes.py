@@ -12,6 +12,7 @@ from typing import Any, Literal
 from lamnet.base.errors import BadArgumentError
 from lamnet.network.config import SIZES, LAMNetConfig
 from lamnet.training import degradation
+from lamnet.training.degradation import Degradation
 
 
 @dataclass(frozen=True)
@@ -19,20 +20,30 @@ class Recipe:
     """All that decides what a training computes, but for the photographs and the weights it starts from.
 
     Attributes:
-        size, scale: the network.
+        size, scale: the network; a size of `network.config.SIZES`, or "own" with `network`.
         patch: side of an LR patch, pixels.
         batch: patches of one step, over all workers and micro-batches.
         lr: highest learning rate.
-        steps: of the whole training; with `budget_s` not counted.
+        steps: of the whole training; with `budget_s` not counted. 0 for "stable": until it is stopped.
         budget_s: seconds of training time (0: none); the schedule then follows the time instead of the steps.
-        schedule: "cosine" falls to zero; "steps" halves at 50, 80, 90 and 95 % (the paper's 250/400/450/475 k of 500 k).
-        warmup: steps over which the learning rate rises at the start.
+        schedule: "cosine" falls to zero; "steps" halves at 50, 80, 90 and 95 % (the paper's 250/400/450/475 k of 500 k);
+            "stable" keeps the rate, and its steps or its time say only where it rests; "cooldown", which goes on from a
+            state of "stable", falls to zero as 1 minus the square root of its share that is over.
+        warmup: steps over which the learning rate rises at the start; not in a cool-down.
+        betas: decays of AdamW's means of the gradient and of its square.
+        weight_decay: of AdamW.
         clip: largest norm of the gradient (0: not limited).
         mse_from: share of the training after which the squared error replaces the absolute one (1: never).
+        cooldown_beta2, cooldown_squared: the second of `betas` in a cool-down, and whether it lowers the squared error.
         ema: decay of the weights' moving average, which is what is validated and shipped.
+        longer_ema: decays of further averages of the weights, 0 for the weights themselves; the best validated one of all
+            is what ships.
         precision: of the forward pass; parameters are always float32.
         degradation: how LR is made; "clean" reads the set's LR, any other name of `training.degradation` draws it anew.
+        own_degradation: ranges that differ from those of the name; None where none do.
+        network: a network that is no size; None for a size.
         accumulate: micro-batches a step, for a batch that does not fit into memory at once.
+        seed: of the first weights and the patches.
         log_every, valid_every, save_every: steps between metrics lines, validations and checkpoints.
     """
 
@@ -43,15 +54,20 @@ class Recipe:
     lr: float
     steps: int
     budget_s: float = 0.0
-    schedule: Literal["cosine", "steps"] = "cosine"
+    schedule: Literal["cosine", "steps", "stable", "cooldown"] = "cosine"
     warmup: int = 0
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.0
     clip: float = 0.0
     mse_from: float = 1.0
+    cooldown_beta2: float = 0.999
+    cooldown_squared: bool = True
     ema: float = 0.999
+    longer_ema: tuple[float, ...] = ()
     precision: Literal["float32", "bfloat16"] = "float32"
     degradation: str = "clean"
+    own_degradation: Degradation | None = None
+    network: LAMNetConfig | None = None
     accumulate: int = 1
     seed: int = 0
     log_every: int = 100
@@ -59,24 +75,32 @@ class Recipe:
     save_every: int = 1000
 
     def __post_init__(self) -> None:
-        at_least = {
-            "patch": 1,
-            "batch": 1,
-            "steps": 1,
-            "accumulate": 1,
-            "log_every": 1,
-            "valid_every": 1,
-            "save_every": 1,
-            "seed": 0,
-        }
-        for name, least in at_least.items():
-            if getattr(self, name) < least:
+        endless = self.schedule == "stable"
+        at_least = {"steps": 0 if endless else 1, "seed": 0, "warmup": 0, "clip": 0, "weight_decay": 0}
+        for name, least in {**dict.fromkeys(_COUNTS, 1), **at_least}.items():
+            if not getattr(self, name) >= least:
                 raise BadArgumentError(f"{name}: expected at least {least}, got {getattr(self, name)}")
         for name, within, what in (
             ("lr", 0 < self.lr < math.inf, "a number above 0"),
             ("ema", 0 <= self.ema < 1, "a number from 0 to below 1"),
+            (
+                "longer_ema",
+                all(0 <= one < 1 and one != self.ema for one in self.longer_ema),
+                "other numbers than ema from 0 to below 1",
+            ),
+            ("betas", all(0 <= one < 1 for one in self.betas), "two numbers from 0 to below 1"),
+            ("cooldown_beta2", 0 <= self.cooldown_beta2 < 1, "a number from 0 to below 1"),
             ("budget_s", 0 <= self.budget_s < math.inf, "at least 0"),
             ("mse_from", 0 <= self.mse_from <= 1, "a number from 0 to 1"),
+            ("longer_ema", len(set(self.longer_ema)) == len(self.longer_ema), "each decay once"),
+            ("size", self.network is not None or self.size in SIZES, f"one of {', '.join(SIZES)}"),
+            ("network", self.network is None or self.network.scale == self.scale, f"one for x{self.scale}"),
+            (
+                "schedule",
+                self.schedule in ("cosine", "steps", "stable", "cooldown"),
+                "cosine, steps, stable or cooldown",
+            ),
+            ("precision", self.precision in ("float32", "bfloat16"), "float32 or bfloat16"),
         ):
             if not within:
                 raise BadArgumentError(f"{name}: expected {what}, got {getattr(self, name)}")
@@ -87,31 +111,65 @@ class Recipe:
     @property
     def config(self) -> LAMNetConfig:
         """The network that is trained."""
-        return SIZES[self.size](self.scale)
+        return self.network or SIZES[self.size](self.scale)
+
+    @property
+    def ranges(self) -> Degradation:
+        """How LR is made."""
+        return self.own_degradation or degradation.named(self.degradation)
+
+    @property
+    def reads_lr(self) -> bool:
+        """Whether LR is the set's, not drawn from its HR."""
+        return self.degradation == "clean" and self.own_degradation is None
+
+    @property
+    def decays(self) -> tuple[float, ...]:
+        """Of all moving averages, `ema` first."""
+        return (self.ema, *self.longer_ema)
+
+    def cooldown(self, seconds: float = 0.0, steps: int = 1) -> Recipe:
+        """The recipe of a cool-down from a state of this one, for some time or, with 0 seconds, some steps."""
+        return replace(
+            self,
+            schedule="cooldown",
+            budget_s=seconds,
+            steps=steps,
+            betas=(self.betas[0], self.cooldown_beta2),
+            mse_from=0.0 if self.cooldown_squared else 1.0,
+        )
 
     def progress(self, step: int, elapsed_s: float) -> float:
-        """How much of the training lies behind, 0..1, after `step` steps and `elapsed_s` seconds."""
-        return min(1.0, elapsed_s / self.budget_s if self.budget_s else step / self.steps)
+        """How much of the training lies behind, 0..1, after `step` steps and `elapsed_s` seconds; 0 without an end."""
+        if self.budget_s:
+            return min(1.0, elapsed_s / self.budget_s)
+        return min(1.0, step / self.steps) if self.steps else 0.0
 
     def rate(self, step: int, progress: float) -> float:
         """The learning rate of step `step` (from 0)."""
+        if self.schedule == "cooldown":
+            return self.lr * (1 - math.sqrt(progress))
         rising = min(1.0, (step + 1) / (self.warmup + 1))
+        if self.schedule == "stable":
+            return self.lr * rising
         if self.schedule == "cosine":
             return self.lr * rising * 0.5 * (1 + math.cos(math.pi * progress))
         return self.lr * rising * 0.5 ** sum(progress >= mark for mark in (0.5, 0.8, 0.9, 0.95))
 
-    def averaging(self, step: int) -> float:
-        """The decay of the moving average after step `step`: rises to `ema`, so that the start is soon forgotten."""
-        return min(self.ema, (1 + step) / (10 + step))
+    def averaging(self, step: int, decay: float) -> float:
+        """The decay of a moving average after step `step`: rises to `decay`, so that the start is soon forgotten."""
+        return min(decay, (1 + step) / (10 + step))
 
     def differences(self, other: Mapping[str, Any]) -> list[str]:
-        """Where a recorded recipe differs, as "name: here, there"."""
+        """Where a recorded recipe differs, as "name: here, there". Where a stable phase rests makes no difference."""
         mine = json.loads(json.dumps(asdict(self)))
         theirs = {**json.loads(json.dumps(_DEFAULTS)), **json.loads(json.dumps(dict(other)))}
-        names = sorted(mine.keys() | theirs.keys())
+        rests = {"steps", "budget_s"} if self.schedule == "stable" else set[str]()
+        names = sorted((mine.keys() | theirs.keys()) - rests)
         return [f"{n}: {mine.get(n)}, {theirs.get(n)}" for n in names if mine.get(n) != theirs.get(n)]
 
 
+_COUNTS = ("patch", "batch", "accumulate", "log_every", "valid_every", "save_every")
 # What a record does not name, it left at the default: fields may be added without refusing older checkpoints.
 _DEFAULTS = {field.name: field.default for field in fields(Recipe) if field.default is not MISSING}
 
@@ -146,17 +204,39 @@ def photo(size: str, scale: int) -> Recipe:
     return replace(short(size, scale), patch=48, batch=8, lr=1.5e-3, degradation="photo")
 
 
+def stable(size: str, scale: int) -> Recipe:
+    """A constant rate without end, from which cool-downs branch off (warm-up, stable, decay: arXiv:2405.18392).
+
+    The rate is half of the highest one of `short`, the patches are larger, and two averages of the weights are kept.
+    """
+    one = short(size, scale)
+    return replace(
+        one,
+        patch=48,
+        batch=8,
+        lr=1.5e-3,
+        steps=0,
+        schedule="stable",
+        mse_from=1.0,
+        longer_ema=(0.9999,),
+        save_every=500,
+    )
+
+
+KINDS = {"paper": paper, "short": short, "photo": photo, "stable": stable}
+
+
 def named(name: str) -> Recipe:
-    """The recipe of a name: SIZE_xSCALE is the paper's, with _short for a small budget, with _photo for photographs.
+    """The recipe of a name: SIZE_xSCALE is the paper's, with _short for a small budget, _photo for photographs, _stable
+    for a phase that always goes on.
 
     Raises BadArgumentError for any other name.
     """
-    found = re.fullmatch(rf"({'|'.join(SIZES)})_x([234])(_short|_photo)?", name)
+    kinds = [kind for kind in KINDS if kind != "paper"]
+    found = re.fullmatch(rf"({'|'.join(SIZES)})_x([234])(?:_({'|'.join(kinds)}))?", name)
     if found is None:
         raise BadArgumentError(
-            f"recipe: expected SIZE_xSCALE, SIZE_xSCALE_short or SIZE_xSCALE_photo with a SIZE of {', '.join(SIZES)}, "
-            f"got {name}"
+            f"recipe: expected SIZE_xSCALE, {', '.join(f'SIZE_xSCALE_{kind}' for kind in kinds)} with a SIZE of "
+            f"{', '.join(SIZES)}, a TOML file, or a run's folder or recipe.json, got {name}"
         )
-    size, scale = found[1], int(found[2])
-    make = {"_short": short, "_photo": photo}.get(found[3], paper)
-    return make(size, scale)
+    return KINDS[found[3] or "paper"](found[1], int(found[2]))

@@ -11,21 +11,23 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
+from lamnet.base.errors import BadImageError
 from lamnet.media import convert, vips
 from lamnet.upscale.plan import Box, Plan
 from lamnet.upscale.raster import Raster, beyond_at, has_alpha, join, planes_at, planes_of, within_neighbours
 
 if TYPE_CHECKING:  # an engine of another kind would not need PyTorch
-    from lamnet.upscale.engine import Engine
+    from lamnet.upscale.engines import AnyEngine
     from lamnet.upscale.exact import Exact
 
 _SHARE_OF_LAYERS = 0.9  # of the work, where it is done layer by layer before the first band
 
 
-def bands(engine: Engine, plan: Plan, raster: Raster, scratch: Path) -> Iterator[tuple[float, NDArray[Any]]]:
+def bands(engine: AnyEngine, plan: Plan, raster: Raster, scratch: Path) -> Iterator[tuple[float, NDArray[Any]]]:
     """Yield the result from top to bottom: how much of the work is done, 0 to 1, and the next rows, possibly none yet.
 
-    `scratch` is a folder for what does not fit into memory. Raises BackendError where neither has room enough.
+    `scratch` is a folder for what does not fit into memory. Raises BackendError where neither has room enough,
+    BadImageError where a result is not finite.
     """
     width, before = raster.width * engine.scale, _SHARE_OF_LAYERS if plan.exact else 0.0
     with ExitStack() as stack:
@@ -44,7 +46,7 @@ def bands(engine: Engine, plan: Plan, raster: Raster, scratch: Path) -> Iterator
             yield before + (1 - before) * (boxes[0].top + boxes[0].height) / raster.height, rows
 
 
-def in_memory(engine: Engine, plan: Plan, raster: Raster, size: tuple[int, int], scratch: Path) -> NDArray[Any]:
+def in_memory(engine: AnyEngine, plan: Plan, raster: Raster, size: tuple[int, int], scratch: Path) -> NDArray[Any]:
     """Make the whole result as one array, (H, W, bands), reduced to this (width, height)."""
     out = np.empty((raster.height * engine.scale, raster.width * engine.scale, raster.bands), raster.dtype)
     filled = 0
@@ -62,11 +64,15 @@ def _prepared(layers: Sequence[Exact]) -> Iterator[float]:
             yield (number + done) / len(layers)
 
 
-def _part(engine: Engine, plan: Plan, raster: Raster, box: Box, layers: Sequence[Exact]) -> NDArray[Any]:
+def _part(engine: AnyEngine, plan: Plan, raster: Raster, box: Box, layers: Sequence[Exact]) -> NDArray[Any]:
     """Make (scale*height, scale*width, bands) of a box, from what the plan lets it see."""
     seen = plan.seen(box)
     planes = planes_at(raster, seen)
     outputs = [one.run(seen) for one in layers] if layers else [engine.run(plane) for plane in planes]
+    if not all(np.isfinite(output).all() for output in outputs):
+        raise BadImageError(
+            "expected a finite result, found NaN or infinity: the weights or the precision do not suit this picture"
+        )
     if has_alpha(raster):
         outputs[1] = within_neighbours(outputs[1], planes[1], engine.scale)
     rows, columns = box.within(seen, engine.scale)

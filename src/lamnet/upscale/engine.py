@@ -1,17 +1,15 @@
 """The engine: a network on a device, in a precision, one plane at a time.
 
-Planes go in and come out as NumPy arrays. With `exact.py`, which belongs to it, this is all of `upscale` that knows
-PyTorch: an engine of another kind needs the public names of `Engine` and `Exact`, and nothing else changes.
+Planes go in and come out as NumPy arrays. With `layers.py`, which belongs to it, this is all of `upscale` that knows
+PyTorch; `core_engine.py` has the same public names without it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from copy import deepcopy
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import safetensors.torch
@@ -21,21 +19,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lamnet.base.errors import BackendError
+from lamnet.base.heap import trim
 from lamnet.network import devices
+from lamnet.network.checks import what_changed
 from lamnet.network.ensemble import self_ensemble
 from lamnet.network.model import LAMNet
 from lamnet.ops.backend import backend_for
-from lamnet.ops.block import LANES
-from lamnet.ops.memory import trim
-from lamnet.upscale.exact import Exact, as_rgb, finite, means_matter
+from lamnet.ops.block_weights import LANES
+from lamnet.upscale.engines import Precision
+from lamnet.upscale.exact import Exact, differ_visibly
+from lamnet.upscale.layers import TorchLayers
+from lamnet.upscale.memory import free_on_processor
 from lamnet.upscale.plan import TILES, Box, Footprint, Plan, fixed
 from lamnet.upscale.raster import Plane
 
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
-
 _BASE = 500_000_000  # bytes of a process before its first picture: mostly PyTorch
 _ON_KERNELS, _IN_PYTORCH = 6, 36  # images of C channels that a network holds at once
-_MOST_MEMORY = 2_500_000_000  # taken unasked on a CPU: more gains nothing, and machines with less would differ
 
 OUT_OF_MEMORY = (
     "DefaultCPUAllocator: can't allocate memory",  # PyTorch on Linux and macOS
@@ -79,20 +78,29 @@ class Engine:
     def run(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
         """Upscale a plane, (1 or 3, H, W) in [0, 1] -> (3, scale*H, scale*W), not clamped; grey counts as RGB.
 
-        Where a GPU's memory does not hold it, its quarters take turns. Raises BackendError where there is no memory,
-        BadImageError where the result is not finite.
+        Where a GPU's memory does not hold it, its quarters take turns. Raises BackendError where there is no memory.
         """
-        return finite(self._run(as_rgb(plane)))[0].numpy()
+        return self._run(_as_rgb(plane))[0].numpy()
 
     def exact(self, plan: Plan, plane: Plane, scratch: Path) -> Exact:
-        """Make a plane ready to run layer by layer, with files in the folder `scratch`. Raises BackendError."""
-        return Exact(self.network, plan, plane, scratch)
+        """Make a plane ready to run layer by layer, with files in the folder `scratch`.
+
+        Raises BackendError where their disk has no space, or the network has parts of its own, which would not be run.
+        """
+        if changed := what_changed(self.network):
+            raise BackendError(f"exact: expected a LAMNet as its configuration makes it, found {changed}")
+        return Exact(TorchLayers(self.network), plan, plane, scratch)
 
     @torch.inference_mode()
     def means_matter(self, pieces: list[NDArray[np.float32]]) -> bool:
         """Tell whether pieces of a plane (1 or 3, H, W) come out visibly different with each other's exchange means."""
-        on_device = [as_rgb(piece).to(self.device, self.dtype) for piece in pieces]
-        return means_matter(self.network, on_device)
+        on_device = [_as_rgb(piece).to(self.device, self.dtype) for piece in pieces]
+        own = [self.network.forward_with_means(piece) for piece in on_device]
+        common = torch.stack([means for _, means in own]).mean(0)
+        others = [self.network.forward_with_means(piece, common)[0] for piece in on_device]
+        return differ_visibly(
+            [out.float().cpu().numpy() for out, _ in own], [out.float().cpu().numpy() for out in others]
+        )
 
     def interpolate(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
         """Upscale (C, H, W) of any numbers bilinearly.
@@ -110,9 +118,7 @@ class Engine:
         """Bytes that a process may use unasked: half of what is free now on its device, on a CPU at most 2.5 GB."""
         if self.device.type == "cuda":
             return torch.cuda.mem_get_info(self.device)[0] // 2 + _BASE
-        if "SC_AVPHYS_PAGES" not in getattr(os, "sysconf_names", {}):  # macOS and Windows do not say
-            return _MOST_MEMORY
-        return min(_MOST_MEMORY, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+        return free_on_processor()
 
     def release(self) -> None:
         """Give back to the system what the parts of a picture have left free."""
@@ -165,6 +171,11 @@ class Engine:
             part = self._run(plane[:, :, *outer.within(whole)])
             out[:, :, *box.within(whole, self.scale)] = part[:, :, *box.within(outer, self.scale)]
         return out
+
+
+def _as_rgb(plane: NDArray[np.float32]) -> Tensor:
+    """Take a plane (1 or 3, H, W) as the image (1, 3, H, W) of the network."""
+    return torch.from_numpy(plane)[None].expand(-1, 3, -1, -1)
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -1,7 +1,7 @@
-"""A plane through the PyTorch network part by part, layer by layer, with the exchange means of the whole picture.
+"""A plane through a network part by part, layer by layer, with the exchange means of the whole picture.
 
 Between layers the features of all pixels lie in files, so memory holds one part only, and the result is that of the
-whole picture but for the order of sums. Part of the engine: `engine.py` alone uses it.
+whole picture but for the order of sums.
 """
 
 from __future__ import annotations
@@ -12,20 +12,32 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import cast
+from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from lamnet.base.errors import BackendError, BadImageError
-from lamnet.network.checks import what_changed
-from lamnet.network.model import Block, Group, LAMNet, exchange_means
+from lamnet.base.errors import BackendError
+from lamnet.core.config import LAMNetConfig
 from lamnet.upscale.plan import Box, Plan
 from lamnet.upscale.raster import Plane
 
 VISIBLE = 66.0  # dB of PSNR below which tiles by themselves are not good enough: a margin over the 60 promised
+
+
+Floats = NDArray[np.float32]
+
+
+class Layers(Protocol):
+    """The layers of a network by themselves, as `core.network.Network` has them and describes them."""
+
+    @property
+    def config(self) -> LAMNetConfig: ...
+    def shallow(self, pixels: Floats) -> Floats: ...
+    def block_means(self, number: int, x: Floats, inner: tuple[slice, slice]) -> Floats: ...
+    def block(self, number: int, x: Floats, means: Floats) -> Floats: ...
+    def end_group(self, number: int, deep: Floats, y: Floats) -> Floats: ...
+    def reconstruct(self, shallow: Floats, deep: Floats) -> Floats: ...
 
 
 class Features:
@@ -35,16 +47,16 @@ class Features:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by Exact)
         self._width, self._channels = plan.width, channels
 
-    def read(self, box: Box) -> Tensor:
-        """Read a box, (1, height, width, C)."""
+    def read(self, box: Box) -> Floats:
+        """Read a box, (height, width, C)."""
         rows = np.empty((box.height, box.width, self._channels), np.float32)
         for i, row in enumerate(rows):
             os.preadv(self._file.fileno(), [row.data.cast("B")], self._offset(box.top + i, box.left))
-        return torch.from_numpy(rows)[None]
+        return rows
 
-    def write(self, box: Box, values: Tensor) -> None:
+    def write(self, box: Box, values: Floats) -> None:
         """Write a box, `values` as `read` gives them."""
-        for i, row in enumerate(values[0].contiguous().numpy()):
+        for i, row in enumerate(np.ascontiguousarray(values)):
             data, offset = row.data.cast("B"), self._offset(box.top + i, box.left)
             while len(data):
                 written = os.pwrite(self._file.fileno(), data, offset)
@@ -62,18 +74,16 @@ class Exact:
     """One plane of a picture on its way through a network.
 
     Args:
-        network: on its device, in its precision.
+        network: its layers.
         plan: the parts; they see `reach(network)` pixels more than they own.
         plane: what goes through.
         folder: where the features lie, 3 * 4 * C bytes a pixel.
 
     Raises:
-        BackendError: the folder's disk has not that much space, or the network has parts of its own, which would not be run.
+        BackendError: the folder's disk has not that much space.
     """
 
-    def __init__(self, network: LAMNet, plan: Plan, plane: Plane, folder: Path) -> None:
-        if changed := what_changed(network):
-            raise BackendError(f"exact: expected a LAMNet as its configuration makes it, found {changed}")
+    def __init__(self, network: Layers, plan: Plan, plane: Plane, folder: Path) -> None:
         self._network, self._plan, self._plane = network, plan, plane
         channels = network.config.channels
         need, free = 12 * channels * plan.height * plan.width, shutil.disk_usage(folder).free
@@ -95,95 +105,60 @@ class Exact:
         for number, _ in enumerate(self._all_layers(), 1):
             yield number / steps
 
-    @torch.inference_mode()
-    def run(self, box: Box) -> NDArray[np.float32]:
+    def run(self, box: Box) -> Floats:
         """Compute the network's output for a box, (3, scale*height, scale*width), once `prepare` has run."""
         outer = self._outer(box, 2)
-        deep, shallow = self._load(self._deep, outer), self._shallow(outer)
-        out = finite(self._network.reconstruct(shallow, deep).float().cpu())
-        return out[0][:, *box.within(outer, self._network.config.scale)].numpy()
+        out = self._network.reconstruct(self._shallow(outer), self._deep.read(outer))
+        rows, columns = box.within(outer, self._network.config.scale)
+        return out[rows, columns].transpose(2, 0, 1)
 
     def _all_layers(self) -> Iterator[None]:
         for box in self._plan.boxes():
-            self._store(self._deep, box, box, self._shallow(box))
+            self._deep.write(box, self._shallow(box))
             yield
-        for group in cast("list[Group]", self._network.groups):
+        config = self._network.config
+        for group in range(config.groups):
             source, target = self._deep, self._one
-            for block in cast("list[Block]", group.blocks):
-                yield from self._block(block, source, target)
+            for number in range(group * config.blocks, (group + 1) * config.blocks):
+                yield from self._block(number, source, target)
                 source, target = target, self._other if target is self._one else self._one
             for box in self._plan.boxes():
-                with torch.inference_mode():
-                    deep = torch.addcmul(self._load(self._deep, box), self._load(source, box), group.scale)
-                self._store(self._deep, box, box, deep)
+                self._deep.write(box, self._network.end_group(group, self._deep.read(box), source.read(box)))
                 yield
 
-    def _block(self, block: Block, source: Features, target: Features) -> Iterator[None]:
+    def _block(self, number: int, source: Features, target: Features) -> Iterator[None]:
         """Run one block on all parts: its means first, then its output with them."""
-        total: Tensor | float = 0.0
+        config = self._network.config
+        total = np.zeros((2, config.channels // 2))
         for box in self._plan.boxes():
-            with torch.inference_mode():
-                outer = self._outer(box, self._network.config.window.reach)
-                c, s = block.branches(self._load(source, outer))
-                own = exchange_means(_inner(c, box, outer), _inner(s, box, outer))
-                total = total + own.double().cpu() * (box.height * box.width)
+            outer = self._outer(box, config.window.reach)
+            own = self._network.block_means(number, source.read(outer), box.within(outer))
+            total += own.astype(np.float64) * (box.height * box.width)
             yield
-        means = cast(Tensor, total).div(self._plan.height * self._plan.width).float().to(self._network.mean.device)
+        means = (total / (self._plan.height * self._plan.width)).astype(np.float32)
         for box in self._plan.boxes():
-            with torch.inference_mode():
-                outer = self._outer(box, reach(self._network))
-                out, _ = block(self._load(source, outer), means)
-            self._store(target, box, outer, out)
+            outer = self._outer(box, config.window.reach + 1)  # the feed-forward's 3x3 sees one more
+            out = self._network.block(number, source.read(outer), means)
+            target.write(box, out[box.within(outer)])
             yield
 
-    @torch.inference_mode()
-    def _shallow(self, box: Box) -> Tensor:
+    def _shallow(self, box: Box) -> Floats:
         outer = self._outer(box, 1)
-        x = as_rgb(self._plane.read(outer)).to(self._network.mean.device, self._network.mean.dtype)
-        return _inner(self._network.shallow(x), box, outer)
+        return self._network.shallow(as_pixels(self._plane.read(outer)))[box.within(outer)]
 
     def _outer(self, box: Box, by: int) -> Box:
         return box.grown(by, self._plan.height, self._plan.width)
 
-    def _load(self, features: Features, box: Box) -> Tensor:
-        return features.read(box).to(self._network.mean.device, self._network.mean.dtype)
 
-    def _store(self, features: Features, box: Box, outer: Box, values: Tensor) -> None:
-        features.write(box, _inner(values, box, outer).float().cpu())
+def differ_visibly(own: Sequence[Floats], others: Sequence[Floats]) -> bool:
+    """Tell whether results of pieces with their own exchange means can be told from those with each other's.
 
-
-def reach(network: LAMNet) -> int:
-    """Number of pixels that a block's output sees around it: the window along each axis, and the feed-forward's 3x3."""
-    return network.config.window.reach + 1
-
-
-@torch.inference_mode()
-def means_matter(network: LAMNet, pieces: Sequence[Tensor]) -> bool:
-    """Tell whether pieces of a picture (1, 3, H, W) come out visibly different with each other's exchange means.
-
-    They do not with networks trained so far; with others each tile by itself would not be a part of the whole.
+    They cannot with networks trained so far; with others each tile by itself would not be a part of the whole.
     """
-    own = [network.forward_with_means(piece) for piece in pieces]
-    common = torch.stack([means for _, means in own]).mean(0)
-    others = [network.forward_with_means(piece, common)[0] for piece in pieces]
-    errors = [(a.clamp(0, 1) - b.clamp(0, 1)).float().square().mean() for (a, _), b in zip(own, others, strict=True)]
-    return max(errors).item() > 10 ** (-VISIBLE / 10)
+    errors = [float(np.square(a.clip(0, 1) - b.clip(0, 1)).mean()) for a, b in zip(own, others, strict=True)]
+    return max(errors) > 10 ** (-VISIBLE / 10)
 
 
-def as_rgb(plane: NDArray[np.float32]) -> Tensor:
-    """Take a plane (1 or 3, H, W) as the image (1, 3, H, W) of the network."""
-    return torch.from_numpy(plane)[None].expand(-1, 3, -1, -1)
-
-
-def finite(out: Tensor) -> Tensor:
-    """Refuse a result that is no picture. Raises BadImageError."""
-    if not bool(out.isfinite().all()):
-        raise BadImageError(
-            "expected a finite result, found NaN or infinity: the weights or the precision do not suit this picture"
-        )
-    return out
-
-
-def _inner(values: Tensor, box: Box, outer: Box) -> Tensor:
-    """Crop a box out of the features (B, H, W, C) of a larger one."""
-    return values[:, *box.within(outer)].contiguous()
+def as_pixels(plane: Floats) -> Floats:
+    """Take a plane (1 or 3, H, W) as the pixels (H, W, 3) of a network; grey counts as RGB."""
+    return np.ascontiguousarray(np.broadcast_to(plane, (3, *plane.shape[1:])).transpose(1, 2, 0))

@@ -11,7 +11,7 @@ from lamnet.upscale.plan import Box, Footprint, Plan, choose, fixed
 from lamnet.upscale.raster import Raster, planes_at
 
 if TYPE_CHECKING:  # an engine of another kind would not need PyTorch
-    from lamnet.upscale.engine import Engine
+    from lamnet.upscale.engines import AnyEngine
 
 _PROBE = 128  # pixels a side of the pieces that tell whether the exchange means matter
 
@@ -20,7 +20,7 @@ _PROBE = 128  # pixels a side of the pieces that tell whether the exchange means
 class Planner:
     """An engine, and what was asked for; arguments as those of `Upscaler`, checked there."""
 
-    engine: Engine
+    engine: AnyEngine
     tile: int | Literal["auto"] | None = "auto"
     memory: int | None = None
     exact: bool = False

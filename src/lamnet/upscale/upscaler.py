@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from lamnet.base import files
 from lamnet.base.errors import BadArgumentError
+from lamnet.core.weights import WeightsFile
 from lamnet.media import opening
 from lamnet.media.picture import Picture
-from lamnet.network.model import LAMNet
 from lamnet.upscale import bands, picture, video
-from lamnet.upscale.engine import Engine, Precision
+from lamnet.upscale.engines import Precision, engine_for
 from lamnet.upscale.goal import Goal
 from lamnet.upscale.pillow import array_of, is_pillow
 from lamnet.upscale.plan import Plan
@@ -27,13 +27,15 @@ if TYPE_CHECKING:
     import torch
 
     from lamnet.media.video.clip import Clip
+    from lamnet.network.model import LAMNet
 
 
 class Upscaler:
     """A network made ready on a device.
 
     Args:
-        model: the network, as from `lamnet.load`; it is copied.
+        model: the network, as from `lamnet.load`, which is copied; or its weights, as from `core.weights.load`, which
+            take no PyTorch and run on the processor.
         device: "cpu", "cuda", "cuda:1", "mps"; None takes the best there is.
         precision: of the network's arithmetic; "auto" is float32.
         tile: LR pixels a side of the parts a picture is cut into; "auto" takes the whole picture where it fits into
@@ -53,7 +55,7 @@ class Upscaler:
 
     def __init__(
         self,
-        model: LAMNet,
+        model: LAMNet | WeightsFile,
         device: str | torch.device | None = None,
         precision: Precision = "auto",
         tile: int | Literal["auto"] | None = "auto",
@@ -73,10 +75,9 @@ class Upscaler:
             raise BadArgumentError(f"memory: expected a number of bytes, got {memory!r}")
         if not _is_count(max_pixels):
             raise BadArgumentError(f"max_pixels: expected a number of pixels, got {max_pixels!r}")
-        _check_is("model", model, LAMNet)
         if goal is not None:
             _check_is("goal", goal, Goal)
-        self.engine = Engine(model, device, precision, ensemble)
+        self.engine = engine_for(model, device, precision, ensemble)
         pixels = tile if tile == "auto" or tile is None else int(tile)
         self.planner = Planner(self.engine, pixels, None if memory is None else int(memory), exact, goal)
         self.scale = self.engine.scale

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lamnet.media.video.clip import Clip
     from lamnet.media.video.encoding import Encoding
     from lamnet.media.video.frames import Colours
-    from lamnet.upscale.engine import Engine
+    from lamnet.upscale.engines import AnyEngine
 
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})
 PART = 48  # frames: what an interruption can cost, and the most between two key frames
@@ -122,7 +122,7 @@ def steps(planner: Planner, clip: Clip, target: Path, part: int = PART) -> Gener
 class _FrameUpscaler:
     """Upscales frames, all by one plan, to this (width, height)."""
 
-    engine: Engine
+    engine: AnyEngine
     plan: Plan
     colours: Colours
     size: tuple[int, int]

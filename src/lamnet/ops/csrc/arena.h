@@ -66,8 +66,3 @@ static inline arena chunk_of(const partial_sums *p, int64_t chunk) {
 
 /* Adds the sums of all chunks, in their order, to those of the first. */
 void sum_chunks(const partial_sums *p);
-
-/* One call of `each` for every item, shared by the threads; each thread has scratch as counted in `scratch`. Returns 0, or
-   1 where there is no memory. */
-typedef void (*work)(const void *job, int64_t item, arena scratch);
-int parallel(work each, const void *job, int64_t items, arena scratch, int64_t threads);

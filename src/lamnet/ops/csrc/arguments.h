@@ -72,7 +72,7 @@ typedef struct {
 ENTRY int lamnet_fsa(const fsa_arguments *a);
 ENTRY int lamnet_fsa_backward(const fsa_backward_arguments *a);
 
-/* Focal attention, FSA by weights tanh(project(depthwise(value))); channels are a multiple of LANES. */
+/* Focal attention, FSA by weights tanh(project(depthwise(value))). */
 
 typedef struct { layer depthwise, project; } focal_weights;
 
@@ -148,6 +148,9 @@ typedef struct {
 
 ENTRY int lamnet_feed_forward(const feed_forward_arguments *a);
 ENTRY int lamnet_feed_forward_backward(const feed_forward_backward_arguments *a);
+
+/* Which build the processor runs, best asked of the plain one: 0 plain, 1 AVX2, 2 AVX-512, 3 AVX-512 with bfloat16. */
+ENTRY int lamnet_level(void);
 
 /* The size of the struct of that name, or 0 where there is none. */
 ENTRY int64_t lamnet_size_of(const char *name);

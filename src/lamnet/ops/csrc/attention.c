@@ -16,8 +16,8 @@ tile tile_of(const attention_sizes *g, tiling all, int64_t item) {
     return t;
 }
 
-void gather(float *to, strided from, const attention_sizes *g, tile t, int64_t halo, int64_t channels) {
-    int64_t row = t.width * channels;
+void gather(float *to, strided from, const attention_sizes *g, tile t, int64_t halo, int64_t channels, int64_t pitch) {
+    int64_t row = t.width * pitch;
     for (int64_t i = -halo; i < t.rows + halo; i++, to += row) {
         int64_t along = t.first + i;
         if (along < 0 || along >= g->axis) {
@@ -28,7 +28,8 @@ void gather(float *to, strided from, const attention_sizes *g, tile t, int64_t h
         for (int64_t x = 0; x < t.width; x++) {
             int64_t pixel = start + x * from.across; /* rows are far apart in memory, hence the prefetch */
             prefetch(at(from.data, pixel + AHEAD * from.along, g->dtype), channels, g->dtype);
-            load(to + x * channels, at(from.data, pixel, g->dtype), channels, g->dtype);
+            load(to + x * pitch, at(from.data, pixel, g->dtype), channels, g->dtype);
+            for (int64_t c = channels; c < pitch; c++) to[x * pitch + c] = 0;
         }
     }
 }
@@ -46,10 +47,10 @@ void scatter(void *to, const float *from, int64_t pitch, const attention_sizes *
 }
 
 float *gather_means(float *tables, float *plain, strided value, const attention_sizes *g, tile t) {
-    int64_t row = t.width * g->channels, rows = t.rows + 2 * g->window.reach;
+    int64_t row = t.width * padded(g->channels), rows = t.rows + 2 * g->window.reach;
     for (int64_t i = 0; i < g->window.tables; i++)
         if (g->window.lengths[i] == 1) plain = tables + i * rows * row;
-    gather(plain, value, g, t, g->window.reach, g->channels);
+    gather(plain, value, g, t, g->window.reach, g->channels, padded(g->channels));
     for (int64_t i = 0; i < g->window.tables; i++) {
         int64_t length = g->window.lengths[i], n = (rows - length + 1) * row;
         if (length == 1) continue;
@@ -107,7 +108,7 @@ static inline __attribute__((always_inline)) void weigh(float *restrict out, con
 
 /* Where each tap's mean stands in the tables, counted from a pixel's place in them. */
 static void tap_offsets(int64_t *offset, const attention_sizes *g, tile t) {
-    int64_t row = t.width * g->channels, plane = plane_of(g, t.rows, t.width);
+    int64_t row = t.width * padded(g->channels), plane = plane_of(g, t.rows, t.width);
     for (int64_t k = 0; k < g->window.taps; k++)
         offset[k] = g->window.table[k] * plane + (g->window.reach + g->window.starts[k]) * row;
 }
@@ -117,7 +118,7 @@ void attend(void *out, const attention_sizes *g, tile t, const float *tables, co
     tap_offsets(offset, g, t);
     for (int64_t k = 0; k < g->window.taps; k++) tap[k] = k * g->heads;
     for (int64_t i = 0; i < t.rows; i++)
-        for (int64_t x = 0; x < t.width; x++, tables += g->channels, weight += pitch) {
+        for (int64_t x = 0; x < t.width; x++, tables += padded(g->channels), weight += pitch) {
             weigh(pixel, tables, weight, offset, tap, g->window.taps, 1, g);
             store(at(out, element_of(g, t, i, x, g->channels), g->dtype), pixel, g->channels, g->dtype);
         }
@@ -171,7 +172,7 @@ void correlate(float *out, int64_t pitch, const attention_sizes *g, tile t, cons
     tap_offsets(offset, g, t);
     for (int64_t pixel = 0; pixel < t.rows * t.width; pixel++, out += pitch) {
         int64_t inner = pixel + g->window.reach * t.width;
-        const float *means = tables + pixel * g->channels, *own = grad + inner * g->channels, *w = weight + inner * gates;
+        const float *means = tables + pixel * padded(g->channels), *own = grad + inner * padded(g->channels), *w = weight + inner * gates;
         if (!is_fast(g)) correlate_any(out, means, own, offset, g);
         else if (g->channels == 32) correlate_fast(out, means, own, offset, g, 32);
         else correlate_fast(out, means, own, offset, g, 16);
@@ -189,7 +190,7 @@ static int64_t longest(const attention_sizes *g) {
 /* What reaches each value through one of the taps of a table, the `extra` rows before the tile included. */
 static void table_backward(float *means, const attention_sizes *g, tile t, int64_t table, int64_t extra, const float *grad,
                            const float *weight) {
-    int64_t row = t.width * g->channels, gates = gates_of(g), length = g->window.lengths[table];
+    int64_t row = t.width * padded(g->channels), gates = gates_of(g), length = g->window.lengths[table];
     int64_t at_weight[g->window.taps], at_grad[g->window.taps], taps = 0;
     for (int64_t k = 0; k < g->window.taps; k++)
         if (g->window.table[k] == table) {
@@ -197,15 +198,15 @@ static void table_backward(float *means, const attention_sizes *g, tile t, int64
             at_grad[taps++] = -g->window.starts[k] * row;
         }
     for (int64_t pixel = (1 - length) * t.width; pixel < t.rows * t.width; pixel++) {
-        float *to = means + (extra * t.width + pixel) * g->channels, scale = 1.0f / (float)length;
+        float *to = means + (extra * t.width + pixel) * padded(g->channels), scale = 1.0f / (float)length;
         int64_t from = pixel + g->window.reach * t.width;
-        weigh(to, grad + from * g->channels, weight + from * gates, at_grad, at_weight, taps, scale, g);
+        weigh(to, grad + from * padded(g->channels), weight + from * gates, at_grad, at_weight, taps, scale, g);
     }
 }
 
 void grad_value_tile(void *grad_value, const attention_sizes *g, tile t, const float *grad, const float *weight,
                      float *restrict means, float *restrict sums) {
-    int64_t row = t.width * g->channels, n = t.rows * row, extra = longest(g) - 1;
+    int64_t row = t.width * padded(g->channels), n = t.rows * row, extra = longest(g) - 1;
     for (int64_t table = 0; table < g->window.tables; table++) {
         table_backward(means, g, t, table, extra, grad, weight);
         const float *last = means + extra * row;
@@ -215,5 +216,5 @@ void grad_value_tile(void *grad_value, const attention_sizes *g, tile t, const f
         for (; k < length; k += 2)
             for (int64_t e = 0; e < n; e++) sums[e] += last[e - k * row] + last[e - (k + 1) * row];
     }
-    scatter(grad_value, sums, g->channels, g, t, g->channels);
+    scatter(grad_value, sums, padded(g->channels), g, t, g->channels);
 }

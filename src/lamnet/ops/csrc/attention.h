@@ -35,11 +35,12 @@ tile tile_of(const attention_sizes *g, tiling all, int64_t item);
 
 /* Floats of the values of a tile of so many rows, the window's reach included. */
 static inline int64_t plane_of(const attention_sizes *g, int64_t rows, int64_t width) {
-    return (rows + 2 * g->window.reach) * width * g->channels;
+    return (rows + 2 * g->window.reach) * width * padded(g->channels);
 }
 
-/* Rows first-halo .. first+rows+halo of a tile as float32 (row, across, channel), zeros outside the image. */
-void gather(float *to, strided from, const attention_sizes *g, tile t, int64_t halo, int64_t channels);
+/* Rows first-halo .. first+rows+halo of a tile as float32 (row, across, `pitch`), zeros outside the image and behind the
+   channels. */
+void gather(float *to, strided from, const attention_sizes *g, tile t, int64_t halo, int64_t channels, int64_t pitch);
 
 /* A tile's pixels, `pitch` floats apart, into a contiguous image of `channels`. */
 void scatter(void *to, const float *from, int64_t pitch, const attention_sizes *g, tile t, int64_t channels);

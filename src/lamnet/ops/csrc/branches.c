@@ -1,6 +1,7 @@
 /* What enters the mixer's two branches: u = linear(norm(x)), in halves u1, u2; then c = linear(relu(linear(u1))) and
    u2 itself. Tile by tile of pixels; the backward computes u1 and what follows again, so only x is kept. */
 #include "fold.h"
+#include "forward.h"
 #include "pixel.h"
 
 enum { TILE = 96, MIN_CHUNK = 480, MAX_CHUNKS = 64 }; /* pixels, pixels, chunks */
@@ -11,28 +12,35 @@ static padded_sizes padded_of(const branches_sizes *g) {
     return (padded_sizes){padded(g->channels), padded(g->half), padded(g->narrow)};
 }
 
-typedef struct { float_layer project_in[2], channel_in, channel_out; } float_layers; /* project_in: halves of outputs */
-
-static float_layers take_layers(arena *a, padded_sizes p) {
-    float_layers l;
+branches_layers take_branches(arena *a, const branches_sizes *g) {
+    padded_sizes p = padded_of(g);
+    branches_layers l;
     for (int half = 0; half < 2; half++) l.project_in[half] = take_layer(a, p.channels, p.half);
     l.channel_in = take_layer(a, p.half, p.narrow);
     l.channel_out = take_layer(a, p.narrow, p.half);
     return l;
 }
 
-static layer half_of(layer l, int half, const branches_sizes *g) {
+static layer half_of(layer l, int half, const branches_sizes *g, int64_t stored) {
     int64_t first = half * g->half;
-    return (layer){at(l.weight, first * g->channels, g->dtype), at(l.bias, first, g->dtype)};
+    return (layer){at(l.weight, first * g->channels, stored), at(l.bias, first, stored)};
 }
 
-static void load_layers(float_layers to, const branches_weights *w, const branches_sizes *g) {
+static void load_layers(branches_layers to, const branches_weights *w, const branches_sizes *g, int64_t stored) {
     for (int half = 0; half < 2; half++) {
-        transpose(to.project_in[half], half_of(w->project_in, half, g), g->half, g->channels, g->dtype);
-        fold_norm(to.project_in[half], padded(g->half), w->norm, g->half, g->channels, g->dtype);
+        transpose(to.project_in[half], half_of(w->project_in, half, g, stored), g->half, g->channels, stored);
+        fold_norm(to.project_in[half], padded(g->half), w->norm, g->half, g->channels, stored);
     }
-    transpose(to.channel_in, w->channel_in, g->narrow, g->half, g->dtype);
-    transpose(to.channel_out, w->channel_out, g->half, g->narrow, g->dtype);
+    transpose(to.channel_in, w->channel_in, g->narrow, g->half, stored);
+    transpose(to.channel_out, w->channel_out, g->half, g->narrow, stored);
+}
+
+void pack_branches(branches_layers to, const branches_weights *w, const branches_sizes *g, int64_t stored) {
+    padded_sizes p = padded_of(g);
+    load_layers(to, w, g, stored);
+    for (int half = 0; half < 2; half++) pair_rows(to.project_in[half].weight, p.half, g->channels, g->dtype);
+    pair_rows(to.channel_in.weight, p.narrow, g->half, g->dtype);
+    pair_rows(to.channel_out.weight, p.half, g->narrow, g->dtype);
 }
 
 static int is_dense(const branches_sizes *g) { return g->dtype == FLOAT32 && padded(g->half) == g->half; }
@@ -48,7 +56,7 @@ static void relu_backward(float *restrict grad, const float *restrict h, int64_t
 
 typedef struct {
     const branches_arguments *a;
-    float_layers layers;
+    branches_layers layers;
 } forward_job;
 
 typedef struct { float *x, *u, *h, *out; } forward_scratch;
@@ -65,7 +73,7 @@ static forward_scratch take_forward(arena *a, padded_sizes p) {
 static void forward_tile(const void *argument, int64_t item, arena scratch) {
     const forward_job *j = argument;
     const branches_sizes *g = &j->a->sizes;
-    const float_layers *l = &j->layers;
+    const branches_layers *l = &j->layers;
     padded_sizes p = padded_of(g);
     forward_scratch s = take_forward(&scratch, p);
     int64_t first = item * TILE, rows = min(TILE, g->pixels - first);
@@ -83,25 +91,27 @@ static void forward_tile(const void *argument, int64_t item, arena scratch) {
     if (u2 == s.out) store_rows(j->a->u, u2, first, rows, p.half, g->half, g->dtype);
 }
 
+int run_branches(const branches_arguments *a, branches_layers layers, crew c) {
+    arena scratch = {0};
+    take_forward(&scratch, padded_of(&a->sizes));
+    forward_job j = {a, layers};
+    return parallel(forward_tile, &j, ceil_div(a->sizes.pixels, TILE), scratch, c);
+}
+
 int lamnet_branches(const branches_arguments *a) {
     const branches_sizes *g = &a->sizes;
-    padded_sizes p = padded_of(g);
-    arena layers = {0}, scratch = {0};
-    take_layers(&layers, p);
-    take_forward(&scratch, p);
-    if (!reserve(&layers)) return 1;
-    forward_job j = {a, take_layers(&layers, p)};
-    load_layers(j.layers, &a->weights, g);
-    for (int half = 0; half < 2; half++) pair_rows(j.layers.project_in[half].weight, p.half, g->channels, g->dtype);
-    pair_rows(j.layers.channel_in.weight, p.narrow, g->half, g->dtype);
-    pair_rows(j.layers.channel_out.weight, p.half, g->narrow, g->dtype);
-    int failed = parallel(forward_tile, &j, ceil_div(g->pixels, TILE), scratch, g->threads);
-    return release(&layers), failed;
+    arena memory = {0};
+    take_branches(&memory, g);
+    if (!reserve(&memory)) return 1;
+    branches_layers layers = take_branches(&memory, g);
+    pack_branches(layers, &a->weights, g, g->dtype);
+    int failed = run_branches(a, layers, (crew){g->threads});
+    return release(&memory), failed;
 }
 
 /* What all chunks of the backward read: layers as the forward takes them and, padded, as they are stored. */
 typedef struct {
-    float_layers layers;
+    branches_layers layers;
     float *project_in[2], *channel_in, *channel_out, *zeros;
     float_layer grad_norm; /* written at the end */
 } backward_weights;
@@ -109,7 +119,7 @@ typedef struct {
 static backward_weights take_backward_weights(arena *a, const branches_sizes *g) {
     padded_sizes p = padded_of(g);
     backward_weights w;
-    w.layers = take_layers(a, p);
+    w.layers = take_branches(a, g);
     for (int half = 0; half < 2; half++) w.project_in[half] = take(a, g->half * p.channels);
     w.channel_in = take(a, g->narrow * p.half);
     w.channel_out = take(a, g->half * p.narrow);
@@ -120,9 +130,9 @@ static backward_weights take_backward_weights(arena *a, const branches_sizes *g)
 
 static void load_backward_weights(const backward_weights *to, const branches_weights *w, const branches_sizes *g) {
     padded_sizes p = padded_of(g);
-    load_layers(to->layers, w, g);
+    load_layers(to->layers, w, g, g->dtype);
     for (int half = 0; half < 2; half++) {
-        load_stored(to->project_in[half], half_of(w->project_in, half, g).weight, g->half, g->channels, p.channels, g->dtype);
+        load_stored(to->project_in[half], half_of(w->project_in, half, g, g->dtype).weight, g->half, g->channels, p.channels, g->dtype);
         scale_columns(to->project_in[half], w->norm.weight, g->half, g->channels, p.channels, g->dtype);
     }
     load_stored(to->channel_in, w->channel_in.weight, g->narrow, g->half, p.half, g->dtype);
@@ -158,10 +168,10 @@ static float *grad_rows(float *room, const void *grad, int64_t first, int64_t ro
     return room;
 }
 
-static void backward_tile(const backward_job *j, backward_scratch s, int64_t first, int64_t rows, float_layers sums) {
+static void backward_tile(const backward_job *j, backward_scratch s, int64_t first, int64_t rows, branches_layers sums) {
     const branches_sizes *g = &j->a->sizes;
     const backward_weights *w = &j->weights;
-    const float_layers *l = &w->layers;
+    const branches_layers *l = &w->layers;
     padded_sizes p = padded_of(g);
     float scale[TILE];
     load_rows(s.x, p.channels, j->a->x, first, rows, g->channels, g->dtype);
@@ -199,7 +209,7 @@ static void backward_chunk(const void *argument, int64_t item, arena scratch) {
     padded_sizes p = padded_of(&j->a->sizes);
     backward_scratch s = take_backward(&scratch, p);
     arena own = chunk_of(&j->sums, item);
-    float_layers sums = take_layers(&own, p);
+    branches_layers sums = take_branches(&own, &j->a->sizes);
     int64_t last = min((item + 1) * j->chunk, j->a->sizes.pixels);
     for (int64_t first = item * j->chunk; first < last; first += TILE)
         backward_tile(j, s, first, min(TILE, last - first), sums);
@@ -210,11 +220,11 @@ static void store_grads(const backward_job *j) {
     const branches_weights *w = &j->a->weights, *grads = &j->a->grads;
     padded_sizes p = padded_of(g);
     arena all = chunk_of(&j->sums, 0);
-    float_layers sums = take_layers(&all, p);
+    branches_layers sums = take_branches(&all, g);
     float_layer norm = j->weights.grad_norm;
     for (int half = 0; half < 2; half++) {
-        unfold_norm(sums.project_in[half], p.half, norm, half_of(w->project_in, half, g), w->norm, g->half, g->channels, g->dtype);
-        store_transposed(half_of(grads->project_in, half, g), sums.project_in[half], g->half, g->channels, p.half, g->dtype);
+        unfold_norm(sums.project_in[half], p.half, norm, half_of(w->project_in, half, g, g->dtype), w->norm, g->half, g->channels, g->dtype);
+        store_transposed(half_of(grads->project_in, half, g, g->dtype), sums.project_in[half], g->half, g->channels, p.half, g->dtype);
     }
     store(grads->norm.weight, norm.weight, g->channels, g->dtype);
     store(grads->norm.bias, norm.bias, g->channels, g->dtype);
@@ -228,14 +238,14 @@ int lamnet_branches_backward(const branches_backward_arguments *a) {
     arena weights = {0}, scratch = {0}, sums = {0};
     take_backward_weights(&weights, g);
     take_backward(&scratch, p);
-    take_layers(&sums, p);
+    take_branches(&sums, g);
     backward_job j = {.a = a, .chunk = ceil_div(ceil_div(g->pixels, MAX_CHUNKS) + MIN_CHUNK, TILE) * TILE};
     int64_t chunks = ceil_div(g->pixels, j.chunk);
     int failed = !reserve(&weights) | !reserve_chunks(&j.sums, sums, chunks);
     if (!failed) {
         j.weights = take_backward_weights(&weights, g);
         load_backward_weights(&j.weights, &a->weights, g);
-        failed = parallel(backward_chunk, &j, chunks, scratch, g->threads);
+        failed = parallel(backward_chunk, &j, chunks, scratch, (crew){g->threads});
         sum_chunks(&j.sums);
         store_grads(&j);
     }

@@ -5,6 +5,7 @@
    residual + factors * linear([c * sigmoid(<means[0], c> / channels), s * sigmoid(means[1])]), one gate per pixel and one
    per channel. */
 #include "fold.h"
+#include "forward.h"
 #include "pixel.h"
 
 enum { MIN_CHUNK = 512, MAX_CHUNKS = 64, TILE = 96 };
@@ -83,7 +84,7 @@ static void sum_means(float *to, const float *extra, const partial_sums *sums, f
         }
 }
 
-int lamnet_exchange_means(const exchange_means_arguments *a) {
+int run_exchange_means(const exchange_means_arguments *a, crew workers) {
     const exchange_sizes *g = &a->sizes;
     arena sums = {0}, scratch = {0};
     take(&sums, 2 * g->channels);
@@ -91,11 +92,13 @@ int lamnet_exchange_means(const exchange_means_arguments *a) {
     means_job j = {.a = a};
     int failed = !reserve_chunks(&j.sums, sums, parts_of(g));
     if (!failed) {
-        failed = parallel(means_part, &j, parts_of(g), scratch, g->threads);
+        failed = parallel(means_part, &j, parts_of(g), scratch, workers);
         sum_means(a->means, NULL, &j.sums, 1.0f / (float)g->pixels, g);
     }
     return release(&j.sums.all), failed;
 }
+
+int lamnet_exchange_means(const exchange_means_arguments *a) { return run_exchange_means(a, (crew){a->sizes.threads}); }
 
 /* The gates: one for each channel of s, from the means; and that of a pixel for its c. */
 
@@ -156,19 +159,31 @@ static void forward_part(const void *argument, int64_t item, arena scratch) {
     }
 }
 
+float_layer take_exchange(arena *a, const exchange_sizes *g) { return take_layer(a, 2 * g->channels, padded(g->outputs)); }
+
+void pack_exchange(float_layer to, const exchange_weights *w, const exchange_sizes *g, int64_t stored) {
+    int64_t inputs = 2 * g->channels, pitch = padded(g->outputs);
+    transpose(to, w->project_out, g->outputs, inputs, stored);
+    fold_factors(to, pitch, w->scale, g->outputs, inputs, stored);
+    pair_rows(to.weight, pitch, inputs, g->dtype);
+}
+
+int run_exchange(const exchange_arguments *a, float_layer project_out, crew c) {
+    arena scratch = {0};
+    take_forward(&scratch, &a->sizes);
+    forward_job j = {a, project_out};
+    return parallel(forward_part, &j, parts_of(&a->sizes), scratch, c);
+}
+
 int lamnet_exchange(const exchange_arguments *a) {
     const exchange_sizes *g = &a->sizes;
-    int64_t inputs = 2 * g->channels, pitch = padded(g->outputs);
-    arena weights = {0}, scratch = {0};
-    take_layer(&weights, inputs, pitch);
-    take_forward(&scratch, g);
-    if (!reserve(&weights)) return 1;
-    forward_job j = {a, take_layer(&weights, inputs, pitch)};
-    transpose(j.project_out, a->weights.project_out, g->outputs, inputs, g->dtype);
-    fold_factors(j.project_out, pitch, a->weights.scale, g->outputs, inputs, g->dtype);
-    pair_rows(j.project_out.weight, pitch, inputs, g->dtype);
-    int failed = parallel(forward_part, &j, parts_of(g), scratch, g->threads);
-    return release(&weights), failed;
+    arena memory = {0};
+    take_exchange(&memory, g);
+    if (!reserve(&memory)) return 1;
+    float_layer project_out = take_exchange(&memory, g);
+    pack_exchange(project_out, &a->weights, g, g->dtype);
+    int failed = run_exchange(a, project_out, (crew){g->threads});
+    return release(&memory), failed;
 }
 
 /* The backward. */
@@ -303,11 +318,11 @@ int lamnet_exchange_backward(const exchange_backward_arguments *a) {
         j.weights = take_backward_weights(&weights, g);
         load_stored(j.weights.project_out, a->weights.project_out.weight, g->outputs, 2 * g->channels, p.inputs, g->dtype);
         scale_rows(j.weights.project_out, a->weights.scale, g->outputs, 2 * g->channels, p.inputs, g->dtype);
-        failed = parallel(backward_part, &j, parts_of(g), scratch, g->threads);
+        failed = parallel(backward_part, &j, parts_of(g), scratch, (crew){g->threads});
         sum_means(a->grad_means, a->grad_extra, &j.sums, 1, g);
         sum_chunks(&j.sums);
         store_grads(&j);
-        if (a->own_means && !failed) failed = parallel(means_backward_part, &j, parts_of(g), scratch, g->threads);
+        if (a->own_means && !failed) failed = parallel(means_backward_part, &j, parts_of(g), scratch, (crew){g->threads});
     }
     return release(&weights), release(&j.sums.all), failed;
 }

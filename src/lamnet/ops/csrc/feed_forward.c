@@ -5,9 +5,11 @@
    neither the gated channels nor a hidden gradient from memory. Lines beyond the image are zeros, as the convolution pads. */
 #include "convolve.h"
 #include "fold.h"
+#include "forward.h"
 #include "pixel.h"
+#include "strip.h"
 
-enum { ROWS = 32, COLUMNS = 64, TAPS = 9, MAX_CHUNKS = 64 };
+enum { TAPS = 9, MAX_CHUNKS = 64 };
 
 typedef struct { int64_t channels, hidden; } padded_sizes;
 
@@ -15,40 +17,9 @@ static padded_sizes padded_of(const feed_forward_sizes *g) {
     return (padded_sizes){padded(g->channels), padded(g->hidden)};
 }
 
-typedef struct { int64_t batch, top, left, rows, columns; } strip;
-
-static int64_t strips_of(const feed_forward_sizes *g) {
-    return g->batch * ceil_div(g->height, ROWS) * ceil_div(g->width, COLUMNS);
-}
-
-static strip strip_of(const feed_forward_sizes *g, int64_t item) {
-    int64_t down = ceil_div(g->height, ROWS), across = ceil_div(g->width, COLUMNS);
-    strip t = {item / (down * across), item / across % down * ROWS, item % across * COLUMNS, 0, 0};
-    t.rows = min(ROWS, g->height - t.top);
-    t.columns = min(COLUMNS, g->width - t.left);
-    return t;
-}
-
-/* What a line with `halo` pixels more on either side holds of the image: n pixels, the first of them at `first` in the line
-   and at `pixel` in the image; none where the line lies beyond it. */
-typedef struct { int64_t first, n, pixel; } inside;
-
-static inside inside_of(const feed_forward_sizes *g, strip t, int64_t y, int64_t halo) {
-    int64_t first = max(halo - t.left, 0), last = min(t.columns + 2 * halo, g->width - t.left + halo);
-    int is_line = y >= 0 && y < g->height;
-    return (inside){first, is_line ? last - first : 0, (t.batch * g->height + y) * g->width + t.left - halo + first};
-}
-
-/* Zeros in a line of so many pixels but where it is inside the image. */
-static void clear_around(float *line, int64_t pixels, inside in, int64_t pitch) {
-    memset(line, 0, (size_t)(in.first * pitch) * sizeof(float));
-    memset(line + (in.first + in.n) * pitch, 0, (size_t)((pixels - in.first - in.n) * pitch) * sizeof(float));
-}
-
-typedef struct { float_layer project_in, depthwise, project_out; } float_layers;
-
-static float_layers take_layers(arena *a, padded_sizes p) {
-    float_layers l;
+feed_forward_layers take_feed_forward(arena *a, const feed_forward_sizes *g) {
+    padded_sizes p = padded_of(g);
+    feed_forward_layers l;
     l.project_in = take_layer(a, p.channels, p.hidden);
     l.depthwise = take_layer(a, TAPS, p.hidden);
     l.project_out = take_layer(a, p.hidden, p.channels);
@@ -57,7 +28,7 @@ static float_layers take_layers(arena *a, padded_sizes p) {
 
 /* The forward. */
 
-typedef struct { const feed_forward_arguments *a; float_layers layers; } forward_job;
+typedef struct { const feed_forward_arguments *a; feed_forward_layers layers; } forward_job;
 
 typedef struct { float *lines, *z, *x; } forward_scratch;
 
@@ -73,7 +44,7 @@ static forward_scratch take_forward(arena *a, padded_sizes p) {
 static void hidden_line(float *to, float *x, const forward_job *j, strip t, int64_t y) {
     const feed_forward_sizes *g = &j->a->sizes;
     padded_sizes p = padded_of(g);
-    inside in = inside_of(g, t, y, 1);
+    inside in = inside_of(g->height, g->width, t, y, 1);
     clear_around(to, t.columns + 2, in, p.hidden);
     if (!in.n) return;
     load_rows(x, p.channels, j->a->x, in.pixel, in.n, g->channels, g->dtype);
@@ -87,7 +58,7 @@ static void hidden_line(float *to, float *x, const forward_job *j, strip t, int6
 static void output_line(float *x, float *z, const forward_job *j, strip t, int64_t y) {
     const feed_forward_sizes *g = &j->a->sizes;
     padded_sizes p = padded_of(g);
-    int64_t first = inside_of(g, t, y, 0).pixel;
+    int64_t first = inside_of(g->height, g->width, t, y, 0).pixel;
     for (int64_t i = 0; i < t.columns; i++) gate(z + i * p.hidden, g->hidden);
     load_rows(x, p.channels, j->a->x, first, t.columns, g->channels, g->dtype);
     for (int64_t i = 0; i < t.columns; i++)
@@ -100,7 +71,7 @@ static void output_line(float *x, float *z, const forward_job *j, strip t, int64
 static void forward_strip(const void *argument, int64_t item, arena scratch) {
     const forward_job *j = argument;
     padded_sizes p = padded_of(&j->a->sizes);
-    strip t = strip_of(&j->a->sizes, item);
+    strip t = strip_of(j->a->sizes.height, j->a->sizes.width, item);
     forward_scratch s = take_forward(&scratch, p);
     int64_t pitch = (COLUMNS + 2) * p.hidden, offset[TAPS];
     for (int64_t y = -1; y <= t.rows; y++) {
@@ -112,24 +83,34 @@ static void forward_strip(const void *argument, int64_t item, arena scratch) {
     }
 }
 
+void pack_feed_forward(feed_forward_layers to, const feed_forward_weights *w, const feed_forward_sizes *g, int64_t stored) {
+    padded_sizes p = padded_of(g);
+    transpose(to.project_in, w->project_in, g->hidden, g->channels, stored);
+    fold_norm(to.project_in, p.hidden, w->norm, g->hidden, g->channels, stored);
+    pair_rows(to.project_in.weight, p.hidden, g->channels, g->dtype);
+    transpose(to.depthwise, w->depthwise, g->hidden, TAPS, stored);
+    transpose(to.project_out, w->project_out, g->channels, g->hidden, stored);
+    fold_factors(to.project_out, p.channels, w->scale, g->channels, g->hidden, stored);
+    pair_rows(to.project_out.weight, p.channels, g->hidden, g->dtype);
+}
+
+int run_feed_forward(const feed_forward_arguments *a, feed_forward_layers layers, crew c) {
+    const feed_forward_sizes *g = &a->sizes;
+    arena scratch = {0};
+    take_forward(&scratch, padded_of(g));
+    forward_job j = {a, layers};
+    return parallel(forward_strip, &j, g->batch * strips_of(g->height, g->width), scratch, c);
+}
+
 int lamnet_feed_forward(const feed_forward_arguments *a) {
     const feed_forward_sizes *g = &a->sizes;
-    const feed_forward_weights *w = &a->weights;
-    padded_sizes p = padded_of(g);
-    arena layers = {0}, scratch = {0};
-    take_layers(&layers, p);
-    take_forward(&scratch, p);
-    if (!reserve(&layers)) return 1;
-    forward_job j = {a, take_layers(&layers, p)};
-    transpose(j.layers.project_in, w->project_in, g->hidden, g->channels, g->dtype);
-    fold_norm(j.layers.project_in, p.hidden, w->norm, g->hidden, g->channels, g->dtype);
-    pair_rows(j.layers.project_in.weight, p.hidden, g->channels, g->dtype);
-    transpose(j.layers.depthwise, w->depthwise, g->hidden, TAPS, g->dtype);
-    transpose(j.layers.project_out, w->project_out, g->channels, g->hidden, g->dtype);
-    fold_factors(j.layers.project_out, p.channels, w->scale, g->channels, g->hidden, g->dtype);
-    pair_rows(j.layers.project_out.weight, p.channels, g->hidden, g->dtype);
-    int failed = parallel(forward_strip, &j, strips_of(g), scratch, g->threads);
-    return release(&layers), failed;
+    arena memory = {0};
+    take_feed_forward(&memory, g);
+    if (!reserve(&memory)) return 1;
+    feed_forward_layers layers = take_feed_forward(&memory, g);
+    pack_feed_forward(layers, &a->weights, g, g->dtype);
+    int failed = run_feed_forward(a, layers, (crew){g->threads});
+    return release(&memory), failed;
 }
 
 /* The backward. */
@@ -167,7 +148,7 @@ static void load_backward_weights(const backward_weights *to, const feed_forward
 typedef struct {
     const feed_forward_backward_arguments *a;
     backward_weights weights;
-    partial_sums sums; /* float_layers of a chunk */
+    partial_sums sums; /* feed_forward_layers of a chunk */
     int64_t chunk;     /* strips of one */
 } backward_job;
 
@@ -187,7 +168,7 @@ static backward_scratch take_backward(arena *a, padded_sizes p) {
 static void kept_line(float *to, const backward_job *j, strip t, int64_t y) {
     const feed_forward_sizes *g = &j->a->sizes;
     int64_t pitch = padded(g->hidden);
-    inside in = inside_of(g, t, y, 2);
+    inside in = inside_of(g->height, g->width, t, y, 2);
     clear_around(to, t.columns + 4, in, pitch);
     load_rows(to + in.first * pitch, pitch, j->a->hidden, in.pixel, in.n, g->hidden, g->dtype);
 }
@@ -195,10 +176,10 @@ static void kept_line(float *to, const backward_job *j, strip t, int64_t y) {
 /* One line of the gradient in front of the gates, a pixel more on either side, from the kept lines around it, of which
    `above` comes first. */
 static void gated_line(float *to, const backward_scratch *s, const backward_job *j, strip t, int64_t y, int64_t above,
-                       float_layers sums) {
+                       feed_forward_layers sums) {
     const feed_forward_sizes *g = &j->a->sizes;
     padded_sizes p = padded_of(g);
-    inside in = inside_of(g, t, y, 1);
+    inside in = inside_of(g->height, g->width, t, y, 1);
     clear_around(to, t.columns + 2, in, p.hidden);
     if (!in.n) return;
     int64_t offset[TAPS], half = g->hidden / 2;
@@ -222,10 +203,10 @@ static void gated_line(float *to, const backward_scratch *s, const backward_job 
 }
 
 /* A line of the result from the gradient behind the first 1x1, which is in z. */
-static void input_line(const backward_scratch *s, const backward_job *j, strip t, int64_t y, float_layers sums) {
+static void input_line(const backward_scratch *s, const backward_job *j, strip t, int64_t y, feed_forward_layers sums) {
     const feed_forward_sizes *g = &j->a->sizes;
     padded_sizes p = padded_of(g);
-    int64_t first = inside_of(g, t, y, 0).pixel;
+    int64_t first = inside_of(g->height, g->width, t, y, 0).pixel;
     float scale[COLUMNS], *x = s->x, *grad_x = s->grad;
     load_rows(x, p.channels, j->a->x, first, t.columns, g->channels, g->dtype);
     for (int64_t i = 0; i < t.columns; i++) scale[i] = normalise(x + i * p.channels, g->channels);
@@ -240,7 +221,7 @@ static void input_line(const backward_scratch *s, const backward_job *j, strip t
     }
 }
 
-static void backward_strip(const backward_job *j, strip t, const backward_scratch *s, float_layers sums) {
+static void backward_strip(const backward_job *j, strip t, const backward_scratch *s, feed_forward_layers sums) {
     padded_sizes p = padded_of(&j->a->sizes);
     int64_t kept_pitch = (COLUMNS + 4) * p.hidden, pitch = (COLUMNS + 2) * p.hidden, offset[TAPS];
     for (int64_t y = -2; y <= t.rows + 1; y++) {
@@ -259,9 +240,9 @@ static void backward_chunk(const void *argument, int64_t item, arena scratch) {
     const feed_forward_sizes *g = &j->a->sizes;
     backward_scratch s = take_backward(&scratch, padded_of(g));
     arena own = chunk_of(&j->sums, item);
-    float_layers sums = take_layers(&own, padded_of(g));
-    for (int64_t i = item * j->chunk; i < min((item + 1) * j->chunk, strips_of(g)); i++)
-        backward_strip(j, strip_of(g, i), &s, sums);
+    feed_forward_layers sums = take_feed_forward(&own, g);
+    for (int64_t i = item * j->chunk; i < min((item + 1) * j->chunk, g->batch * strips_of(g->height, g->width)); i++)
+        backward_strip(j, strip_of(g->height, g->width, i), &s, sums);
 }
 
 static void store_grads(const backward_job *j) {
@@ -269,7 +250,7 @@ static void store_grads(const backward_job *j) {
     const feed_forward_weights *w = &j->a->weights, *grads = &j->a->grads;
     padded_sizes p = padded_of(g);
     arena all = chunk_of(&j->sums, 0);
-    float_layers sums = take_layers(&all, p);
+    feed_forward_layers sums = take_feed_forward(&all, g);
     float_layer norm = j->weights.grad_norm;
     unfold_norm(sums.project_in, p.hidden, norm, w->project_in, w->norm, g->hidden, g->channels, g->dtype);
     unfold_factors(sums.project_out, p.channels, j->weights.grad_scale, w->project_out, w->scale, g->channels, g->hidden, g->dtype);
@@ -287,14 +268,14 @@ int lamnet_feed_forward_backward(const feed_forward_backward_arguments *a) {
     arena weights = {0}, scratch = {0}, sums = {0};
     take_backward_weights(&weights, g);
     take_backward(&scratch, p);
-    take_layers(&sums, p);
-    backward_job j = {.a = a, .chunk = ceil_div(strips_of(g), MAX_CHUNKS)};
-    int64_t chunks = j.chunk ? ceil_div(strips_of(g), j.chunk) : 0;
+    take_feed_forward(&sums, g);
+    backward_job j = {.a = a, .chunk = ceil_div(g->batch * strips_of(g->height, g->width), MAX_CHUNKS)};
+    int64_t chunks = j.chunk ? ceil_div(g->batch * strips_of(g->height, g->width), j.chunk) : 0;
     int failed = !reserve(&weights) | !reserve_chunks(&j.sums, sums, chunks);
     if (!failed) {
         j.weights = take_backward_weights(&weights, g);
         load_backward_weights(&j.weights, &a->weights, g);
-        failed = parallel(backward_chunk, &j, chunks, scratch, g->threads);
+        failed = parallel(backward_chunk, &j, chunks, scratch, (crew){g->threads});
         sum_chunks(&j.sums);
         store_grads(&j);
     }

@@ -4,33 +4,31 @@
    only where gradients will be asked: the backward convolves again. */
 #include "attention.h"
 #include "convolve.h"
+#include "forward.h"
 #include "vecmath.h"
 
 enum { MAX_CHUNKS = 64 };
 
-/* Both layers, or the sums of their gradients; the 1x1's outputs lie by taps. */
-typedef struct { float_layer depthwise, project; } float_layers;
-
-static float_layers take_layers(arena *a, const attention_sizes *g) {
-    float_layers l;
-    l.depthwise = take_layer(a, span_of(g), g->channels);
-    l.project = take_layer(a, g->channels, padded(gates_of(g)));
+focal_layers take_focal(arena *a, const attention_sizes *g) {
+    focal_layers l;
+    l.depthwise = take_layer(a, span_of(g), padded(g->channels));
+    l.project = take_layer(a, padded(g->channels), padded(gates_of(g)));
     return l;
 }
 
-static void load_project(float_layer to, layer from, const attention_sizes *g) {
+static void load_project(float_layer to, layer from, const attention_sizes *g, int64_t stored) {
     int64_t pitch = padded(gates_of(g));
     for (int64_t gate = 0; gate < gates_of(g); gate++) {
         float *column = to.weight + by_taps(g, gate);
         for (int64_t c = 0; c < g->channels; c++)
-            load(column + c * pitch, at(from.weight, gate * g->channels + c, g->dtype), 1, g->dtype);
-        load(to.bias + by_taps(g, gate), at(from.bias, gate, g->dtype), 1, g->dtype);
+            load(column + c * pitch, at(from.weight, gate * g->channels + c, stored), 1, stored);
+        load(to.bias + by_taps(g, gate), at(from.bias, gate, stored), 1, stored);
     }
 }
 
 /* The values `k` rows on, for each tap of the depthwise convolution. */
 static void row_offsets(int64_t *offset, const attention_sizes *g, tile t) {
-    for (int64_t k = 0; k < span_of(g); k++) offset[k] = k * t.width * g->channels;
+    for (int64_t k = 0; k < span_of(g); k++) offset[k] = k * t.width * padded(g->channels);
 }
 
 /* The forward. */
@@ -38,7 +36,7 @@ static void row_offsets(int64_t *offset, const attention_sizes *g, tile t) {
 typedef struct {
     const focal_arguments *a;
     tiling tiles;
-    float_layers layers;
+    focal_layers layers;
 } forward_job;
 
 typedef struct { float *tables, *plain, *weight, *mixed; } forward_scratch;
@@ -48,16 +46,16 @@ static forward_scratch take_forward(arena *a, const attention_sizes *g, int64_t 
     s.tables = take(a, g->window.tables * plane_of(g, rows, width));
     s.plain = take(a, plane_of(g, rows, width));
     s.weight = take(a, rows * width * padded(gates_of(g)));
-    s.mixed = take(a, rows * width * g->channels);
+    s.mixed = take(a, rows * width * padded(g->channels));
     return s;
 }
 
 /* The weights from the values: depthwise along the axis, 1x1, tanh; `mixed` is scratch for what lies between. */
-static void predict_weights(float *to, float *mixed, const float *values, float_layers l, const attention_sizes *g, tile t) {
-    int64_t n = t.rows * t.width, pitch = padded(gates_of(g)), offset[span_of(g)];
+static void predict_weights(float *to, float *mixed, const float *values, focal_layers l, const attention_sizes *g, tile t) {
+    int64_t n = t.rows * t.width, pitch = padded(gates_of(g)), deep = padded(g->channels), offset[span_of(g)];
     row_offsets(offset, g, t);
-    convolve_line(mixed, values, l.depthwise, offset, span_of(g), g->channels, n);
-    gemm(to, pitch, operand(mixed, n, g->channels, g->dtype), l.project.weight, pitch, l.project.bias, n, g->channels);
+    convolve_line(mixed, values, l.depthwise, offset, span_of(g), deep, n);
+    gemm(to, pitch, operand(mixed, n, deep, g->dtype), l.project.weight, pitch, l.project.bias, n, g->channels);
     for (int64_t i = 0; i < n * pitch; i++) to[i] = hyperbolic_tangent(to[i]);
 }
 
@@ -73,19 +71,28 @@ static void forward_tile(const void *argument, int64_t item, arena scratch) {
     attend(j->a->out, g, t, s.tables, s.weight, pitch, s.mixed);
 }
 
+void pack_focal(focal_layers to, const focal_weights *w, const attention_sizes *g, int64_t stored) {
+    transpose(to.depthwise, w->depthwise, g->channels, span_of(g), stored);
+    load_project(to.project, w->project, g, stored);
+    pair_rows(to.project.weight, padded(gates_of(g)), g->channels, g->dtype);
+}
+
+int run_focal(const focal_arguments *a, focal_layers layers, crew c) {
+    forward_job j = {.a = a, .tiles = tiling_of(&a->sizes, a->value), .layers = layers};
+    arena scratch = {0};
+    take_forward(&scratch, &a->sizes, j.tiles.rows, j.tiles.width);
+    return parallel(forward_tile, &j, j.tiles.count, scratch, c);
+}
+
 int lamnet_focal(const focal_arguments *a) {
     const attention_sizes *g = &a->sizes;
-    forward_job j = {.a = a, .tiles = tiling_of(g, a->value)};
-    arena layers = {0}, scratch = {0};
-    take_layers(&layers, g);
-    take_forward(&scratch, g, j.tiles.rows, j.tiles.width);
-    if (!reserve(&layers)) return 1;
-    j.layers = take_layers(&layers, g);
-    transpose(j.layers.depthwise, a->weights.depthwise, g->channels, span_of(g), g->dtype);
-    load_project(j.layers.project, a->weights.project, g);
-    pair_rows(j.layers.project.weight, padded(gates_of(g)), g->channels, g->dtype);
-    int failed = parallel(forward_tile, &j, j.tiles.count, scratch, g->threads);
-    return release(&layers), failed;
+    arena memory = {0};
+    take_focal(&memory, g);
+    if (!reserve(&memory)) return 1;
+    focal_layers layers = take_focal(&memory, g);
+    pack_focal(layers, &a->weights, g, g->dtype);
+    int failed = run_focal(a, layers, (crew){g->threads});
+    return release(&memory), failed;
 }
 
 /* The backward. */
@@ -98,18 +105,18 @@ typedef struct {
 
 static backward_weights take_backward_weights(arena *a, const attention_sizes *g) {
     backward_weights w;
-    w.depthwise = take_layer(a, span_of(g), g->channels);
-    w.depthwise_back = take_layer(a, span_of(g), g->channels);
-    w.project = take(a, gates_of(g) * g->channels);
+    w.depthwise = take_layer(a, span_of(g), padded(g->channels));
+    w.depthwise_back = take_layer(a, span_of(g), padded(g->channels));
+    w.project = take(a, gates_of(g) * padded(g->channels));
     w.row = take(a, g->channels);
     return w;
 }
 
 static void load_backward_weights(const backward_weights *to, const focal_weights *w, const attention_sizes *g) {
     transpose(to->depthwise, w->depthwise, g->channels, span_of(g), g->dtype);
-    reverse_taps(to->depthwise_back.weight, to->depthwise.weight, span_of(g), g->channels);
+    reverse_taps(to->depthwise_back.weight, to->depthwise.weight, span_of(g), padded(g->channels));
     for (int64_t gate = 0; gate < gates_of(g); gate++)
-        load(to->project + by_taps(g, gate) * g->channels, at(w->project.weight, gate * g->channels, g->dtype), g->channels,
+        load(to->project + by_taps(g, gate) * padded(g->channels), at(w->project.weight, gate * g->channels, g->dtype), g->channels,
              g->dtype);
 }
 
@@ -117,7 +124,7 @@ typedef struct {
     const focal_backward_arguments *a;
     tiling tiles;
     backward_weights weights;
-    partial_sums sums; /* float_layers of a chunk */
+    partial_sums sums; /* focal_layers of a chunk */
     int64_t chunk;     /* tiles of one */
 } backward_job;
 
@@ -132,7 +139,7 @@ static backward_scratch take_backward(arena *a, const attention_sizes *g, int64_
     s.grad_mixed = take(a, plane_of(g, rows, width));
     s.weight = take(a, (rows + 2 * g->window.reach) * width * gates_of(g));
     s.logits = take(a, rows * width * padded(gates_of(g)));
-    s.mixed = take(a, own_rows * width * g->channels);
+    s.mixed = take(a, own_rows * width * padded(g->channels));
     return s;
 }
 
@@ -150,31 +157,31 @@ static tile widened(tile t, const attention_sizes *g) {
     return t;
 }
 
-static void backward_tile(const backward_job *j, tile own, arena scratch, float_layers sums) {
+static void backward_tile(const backward_job *j, tile own, arena scratch, focal_layers sums) {
     const focal_backward_arguments *a = j->a;
     const backward_weights *w = &j->weights;
     const attention_sizes *g = &a->sizes;
     tile t = widened(own, g);
     backward_scratch s = take_backward(&scratch, g, t.rows, own.rows, t.width);
-    int64_t row = t.width * g->channels, reach = g->window.reach, span = span_of(g), n = own.rows * own.width, offset[span];
+    int64_t deep = padded(g->channels), row = t.width * deep, reach = g->window.reach, span = span_of(g), n = own.rows * own.width, offset[span];
     int64_t gates = gates_of(g), pitch = padded(gates), above = own.first - t.first; /* rows of t before own's */
     row_offsets(offset, g, t);
     const float *plain = gather_means(s.tables, s.plain, a->value, g, t) + above * row;
-    gather(s.grad, a->grad, g, t, reach, g->channels);
-    gather(s.weight, packed(a->gates, g, gates), g, t, reach, gates);
+    gather(s.grad, a->grad, g, t, reach, g->channels, deep);
+    gather(s.weight, packed(a->gates, g, gates), g, t, reach, gates, gates);
     correlate(s.logits, pitch, g, t, s.tables, s.grad, s.weight, 1);
     memset(s.grad_mixed, 0, (size_t)plane_of(g, t.rows, t.width) * sizeof(float));
-    gemm(s.grad_mixed + reach * row, g->channels, (rows_of){s.logits, pitch, 1}, w->project, g->channels,
+    gemm(s.grad_mixed + reach * row, deep, (rows_of){s.logits, pitch, 1}, w->project, deep,
          w->depthwise_back.bias, t.rows * t.width, gates);
 
     float *logits = s.logits + above * t.width * pitch;
     for (int64_t p = 0; p < n; p++) memset(logits + p * pitch + gates, 0, (size_t)(pitch - gates) * sizeof(float));
     add_rows(sums.project.bias, logits, n, pitch);
-    convolve_line(s.mixed, plain, w->depthwise, offset, span, g->channels, n);
-    gemm(sums.project.weight, pitch, (rows_of){s.mixed, 1, g->channels}, logits, pitch, NULL, g->channels, n);
+    convolve_line(s.mixed, plain, w->depthwise, offset, span, deep, n);
+    gemm(sums.project.weight, pitch, (rows_of){s.mixed, 1, deep}, logits, pitch, NULL, deep, n);
     const float *grad_mixed = s.grad_mixed + above * row;
-    correlate_line(sums.depthwise, plain, grad_mixed + reach * row, offset, span, g->channels, n);
-    convolve_line(s.mixed, grad_mixed, w->depthwise_back, offset, span, g->channels, n);
+    correlate_line(sums.depthwise, plain, grad_mixed + reach * row, offset, span, deep, n);
+    convolve_line(s.mixed, grad_mixed, w->depthwise_back, offset, span, deep, n);
     grad_value_tile(a->grad_value, g, own, s.grad + above * row, s.weight + above * t.width * gates, s.tables,
                     s.mixed); /* the tables have done their work */
 }
@@ -183,7 +190,7 @@ static void backward_chunk(const void *argument, int64_t item, arena scratch) {
     const backward_job *j = argument;
     const attention_sizes *g = &j->a->sizes;
     arena own = chunk_of(&j->sums, item);
-    float_layers sums = take_layers(&own, g);
+    focal_layers sums = take_focal(&own, g);
     for (int64_t i = item * j->chunk; i < min((item + 1) * j->chunk, j->tiles.count); i++)
         backward_tile(j, tile_of(g, j->tiles, i), scratch, sums);
 }
@@ -194,8 +201,8 @@ static void store_grads(const backward_job *j) {
     int64_t span = span_of(g), pitch = padded(gates_of(g));
     float *row = j->weights.row;
     arena all = chunk_of(&j->sums, 0);
-    float_layers sums = take_layers(&all, g);
-    store_transposed(grads->depthwise, sums.depthwise, g->channels, span, g->channels, g->dtype);
+    focal_layers sums = take_focal(&all, g);
+    store_transposed(grads->depthwise, sums.depthwise, g->channels, span, padded(g->channels), g->dtype);
     for (int64_t gate = 0; gate < gates_of(g); gate++) {
         const float *column = sums.project.weight + by_taps(g, gate);
         for (int64_t c = 0; c < g->channels; c++) row[c] = column[c * pitch];
@@ -210,14 +217,14 @@ int lamnet_focal_backward(const focal_backward_arguments *a) {
     arena weights = {0}, scratch = {0}, sums = {0};
     take_backward_weights(&weights, g);
     take_backward(&scratch, g, min(j.tiles.rows + 2 * g->window.reach, g->axis), j.tiles.rows, j.tiles.width);
-    take_layers(&sums, g);
+    take_focal(&sums, g);
     j.chunk = ceil_div(j.tiles.count, MAX_CHUNKS);
     int64_t chunks = j.chunk ? ceil_div(j.tiles.count, j.chunk) : 0;
     int failed = !reserve(&weights) | !reserve_chunks(&j.sums, sums, chunks);
     if (!failed) {
         j.weights = take_backward_weights(&weights, g);
         load_backward_weights(&j.weights, &a->weights, g);
-        failed = parallel(backward_chunk, &j, chunks, scratch, g->threads);
+        failed = parallel(backward_chunk, &j, chunks, scratch, (crew){g->threads});
         sum_chunks(&j.sums);
         store_grads(&j);
     }

@@ -1,5 +1,6 @@
 /* Focal separable attention by weights that are given, forward and backward. */
 #include "attention.h"
+#include "threads.h"
 #include "vecmath.h"
 
 enum { OVERREAD = 4 }; /* floats behind a pixel's last weight that sort_by_taps reads, and forgets */
@@ -31,7 +32,7 @@ static void sort_by_heads(float *restrict to, const float *restrict from, const 
 /* The weights of rows first-halo .. first+rows+halo of a tile as (row, across, tap, head), zeros outside the image. */
 static void gather_weights(float *to, strided weight, int64_t logits, const attention_sizes *g, tile t, int64_t halo) {
     int64_t gates = gates_of(g), row = t.width * gates;
-    gather(to, weight, g, t, halo, gates);
+    gather(to, weight, g, t, halo, gates, gates);
     int64_t first = t.first < halo ? halo - t.first : 0, last = min(t.rows + 2 * halo, g->axis - t.first + halo);
     if (logits)
         for (int64_t i = first * row; i < last * row; i++) to[i] = hyperbolic_tangent(to[i]);
@@ -64,7 +65,7 @@ int lamnet_fsa(const fsa_arguments *a) {
     forward_job j = {a, tiling_of(g, a->value)};
     arena scratch = {0};
     take_forward(&scratch, g, j.tiles.rows, j.tiles.width);
-    return parallel(forward_tile, &j, j.tiles.count, scratch, g->threads);
+    return parallel(forward_tile, &j, j.tiles.count, scratch, (crew){g->threads});
 }
 
 typedef struct { const fsa_backward_arguments *a; tiling tiles; } backward_job;
@@ -78,7 +79,7 @@ static backward_scratch take_backward(arena *a, const attention_sizes *g, int64_
     s.weight = take(a, (rows + 2 * g->window.reach) * width * gates + OVERREAD);
     s.sums = take(a, rows * width * padded(gates));
     s.by_heads = take(a, gates);
-    s.grad_value = take(a, rows * width * g->channels);
+    s.grad_value = take(a, rows * width * padded(g->channels));
     return s;
 }
 
@@ -90,7 +91,7 @@ static void backward_tile(const void *argument, int64_t item, arena scratch) {
     backward_scratch s = take_backward(&scratch, g, t.rows, t.width);
     int64_t gates = gates_of(g), pixels = t.rows * t.width;
     gather_means(s.tables, s.grad, a->value, g, t);
-    gather(s.grad, a->grad, g, t, g->window.reach, g->channels);
+    gather(s.grad, a->grad, g, t, g->window.reach, g->channels, padded(g->channels));
     gather_weights(s.weight, a->weight, a->logits, g, t, g->window.reach);
     correlate(s.sums, padded(gates), g, t, s.tables, s.grad, s.weight, a->logits != 0);
     for (float *sums = s.sums; sums < s.sums + pixels * padded(gates); sums += padded(gates)) {
@@ -98,7 +99,7 @@ static void backward_tile(const void *argument, int64_t item, arena scratch) {
         memcpy(sums, s.by_heads, (size_t)gates * sizeof(float));
     }
     scatter(a->grad_weight, s.sums, padded(gates), g, t, gates);
-    memset(s.grad_value, 0, (size_t)(pixels * g->channels) * sizeof(float));
+    memset(s.grad_value, 0, (size_t)(pixels * padded(g->channels)) * sizeof(float));
     grad_value_tile(a->grad_value, g, t, s.grad, s.weight, s.tables, s.grad_value); /* the tables have done their work */
 }
 
@@ -107,5 +108,5 @@ int lamnet_fsa_backward(const fsa_backward_arguments *a) {
     backward_job j = {a, tiling_of(g, a->value)};
     arena scratch = {0};
     take_backward(&scratch, g, j.tiles.rows, j.tiles.width);
-    return parallel(backward_tile, &j, j.tiles.count, scratch, g->threads);
+    return parallel(backward_tile, &j, j.tiles.count, scratch, (crew){g->threads});
 }

@@ -8,10 +8,10 @@ from dataclasses import asdict, fields
 from typing import Any, cast
 
 from lamnet.base.errors import LamnetError
-from lamnet.network.config import LAMNetConfig
-from lamnet.ops.window import Window
+from lamnet.core.config import LAMNetConfig
+from lamnet.core.window import Window
 
-FORMAT = "lamnet"  # what the header says under "format"
+_FORMAT = "lamnet"  # what the header says under "format"
 _LONGEST = 1_000_000  # characters of an entry
 # The most of each number: far above any network that makes sense, far below what would take a machine's memory.
 _MOST = {"scale": 64, "channels": 4096, "groups": 1024, "blocks": 1024, "heads": 1024}
@@ -21,7 +21,12 @@ _MOST_TAPS, _FARTHEST = 1024, 4096  # taps of a window, pixels that they reach
 
 def header(config: LAMNetConfig, record: Mapping[str, Any]) -> dict[str, str]:
     """The header of a file; `read` gives back what it holds."""
-    return {"format": FORMAT, "config": json.dumps(asdict(config)), "record": json.dumps(dict(record))}
+    return {"format": _FORMAT, "config": json.dumps(asdict(config)), "record": json.dumps(dict(record))}
+
+
+def is_ours(found: Mapping[str, str]) -> bool:
+    """Whether a header says that it is one of ours."""
+    return found.get("format") == _FORMAT
 
 
 def read(found: Mapping[str, str]) -> tuple[LAMNetConfig, dict[str, Any]]:

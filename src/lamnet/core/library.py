@@ -1,0 +1,127 @@
+"""The C library: which of its builds this processor runs, and the structs that it takes."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+from functools import cache
+from pathlib import Path
+
+from lamnet.base.errors import BackendError
+
+FOLDER = Path(__file__).parents[1] / "ops"
+LEVELS = ("x86_64", "x86_64_v3", "x86_64_v4", "x86_64_v4_bf16")  # as lamnet_level of csrc/level.c counts them
+
+Int64 = ctypes.c_int64
+Address = ctypes.c_void_p
+
+
+class NetworkConfig(ctypes.Structure):
+    """network_config of csrc/network.h."""
+
+    _fields_ = [
+        *((name, Int64) for name in ("scale", "channels", "groups", "blocks", "heads", "hidden", "dtype", "taps")),
+        *((name, Address) for name in ("starts", "lengths")),
+    ]
+
+
+class NetworkRun(ctypes.Structure):
+    """network_run of csrc/network.h."""
+
+    _fields_ = [
+        *((name, Int64) for name in ("threads", "height", "width", "pixels_dtype", "out_dtype")),
+        *((name, Address) for name in ("pixels", "out", "means", "own_means")),
+    ]
+
+
+class NetworkLayer(ctypes.Structure):
+    """network_layer of csrc/network.h."""
+
+    _fields_ = [
+        *((name, Int64) for name in ("threads", "height", "width", "number")),
+        *((name, Address) for name in ("x", "means", "out")),
+        *((name, Int64) for name in ("top", "left", "rows", "columns")),
+    ]
+
+
+class NetworkEnds(ctypes.Structure):
+    """network_ends of csrc/network.h."""
+
+    _fields_ = [
+        *((name, Int64) for name in ("threads", "height", "width", "pixels_dtype")),
+        *((name, Address) for name in ("pixels", "shallow", "deep", "out")),
+    ]
+
+
+_STRUCTS = {
+    "network_config": NetworkConfig,
+    "network_run": NetworkRun,
+    "network_layer": NetworkLayer,
+    "network_ends": NetworkEnds,
+}
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """The library for this processor, loaded once.
+
+    Raises:
+        BackendError: there is none, it does not load, or it is of another version than the package.
+    """
+    path = _path()
+    loaded = _open(path)
+    for name, struct in _STRUCTS.items():
+        found, expected = loaded.lamnet_size_of(name.encode()), ctypes.sizeof(struct)
+        if found != expected:
+            raise BackendError(
+                f"{path.name}: expected {name} of {expected} bytes, found {found}; it is of another version than the "
+                "package, install that again"
+            )
+    loaded.lamnet_message.restype = ctypes.c_char_p
+    loaded.lamnet_network_create.argtypes = [ctypes.POINTER(Address), ctypes.POINTER(NetworkConfig), Address, Int64]
+    loaded.lamnet_network_destroy.argtypes = [Address]
+    loaded.lamnet_network_destroy.restype = None
+    return loaded
+
+
+def _path() -> Path:
+    if asked := os.environ.get("LAMNET_KERNELS"):
+        return Path(asked).absolute()
+    if platform.machine().lower() in ("arm64", "aarch64"):
+        return _built("aarch64")
+    plain = _built("x86_64")
+    for level in reversed(LEVELS[: _open(plain).lamnet_level() + 1]):
+        if found := next(FOLDER.glob(f"_native_{level}.*"), None):
+            return found
+    return plain
+
+
+def _built(level: str) -> Path:
+    found = next(FOLDER.glob(f"_native_{level}.*"), None)
+    if found is None:
+        raise BackendError(
+            f"core: expected its library for {platform.machine()} in {FOLDER}, found none; this installation was built "
+            "without it"
+        )
+    return found
+
+
+def _open(path: Path) -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL(str(path))
+        library.lamnet_level.restype = ctypes.c_int
+        library.lamnet_size_of.restype = Int64
+    except (OSError, AttributeError) as error:
+        raise BackendError(f"{path.name}: expected a library of this package, found {error}") from error
+    return library
+
+
+def default_threads() -> int:
+    """OMP_NUM_THREADS where it is set, else the processors that this process may run on."""
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    if first.isdecimal() and int(first) > 0:
+        return int(first)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,235 @@
+"""A LAMNet on the C library: NumPy arrays in and out."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamnet.base.errors import BackendError, BadArgumentError
+from lamnet.core.config import LAMNetConfig
+from lamnet.core.library import Address, NetworkConfig, NetworkEnds, NetworkLayer, NetworkRun, default_threads, library
+from lamnet.core.parameters import flattened
+
+Precision = Literal["float32", "bfloat16"]
+Floats = NDArray[np.float32]
+Pixels = NDArray[Any]  # float32 or uint8
+
+_DTYPES = {"float32": 0, "bfloat16": 1, "uint8": 3}  # as csrc/arguments.h and network.h count them
+_NO_MEMORY = 1  # lamnet_code of csrc/network.h
+
+
+class Network:
+    """Super-resolution of RGB pictures on the processor.
+
+    Several networks may run at once, and one from several threads. Results do not depend on the number of threads.
+
+    Args:
+        config: of the network.
+        state: its parameters by name, as `weights.load` gives them.
+        precision: of the features between layers and of products.
+        threads: that share the work; None takes OMP_NUM_THREADS or the processors there are.
+
+    Raises:
+        BadArgumentError: the precision or the number of threads is none.
+        BadWeightsError: the parameters are not those of the configuration.
+        BackendError: there is no library for this processor, or no memory.
+    """
+
+    def __init__(
+        self,
+        config: LAMNetConfig,
+        state: Mapping[str, NDArray[Any]],
+        precision: Precision = "float32",
+        threads: int | None = None,
+    ) -> None:
+        if precision not in get_args(Precision):
+            raise BadArgumentError(f"precision: expected one of {', '.join(get_args(Precision))}, got {precision!r}")
+        if threads is not None and threads < 1:
+            raise BadArgumentError(f"threads: expected at least 1, got {threads}")
+        self.config = config
+        self.precision: Precision = precision
+        self.threads = threads or default_threads()
+        self._handle = Address()
+        weights, window = flattened(config, state), config.window
+        starts, lengths = np.array(window.starts, np.int64), np.array(window.lengths, np.int64)
+        described = NetworkConfig(
+            scale=config.scale,
+            channels=config.channels,
+            groups=config.groups,
+            blocks=config.blocks,
+            heads=config.heads,
+            hidden=config.hidden,
+            dtype=_DTYPES[precision],
+            taps=window.taps,
+            starts=starts.ctypes.data,
+            lengths=lengths.ctypes.data,
+        )
+        _check(
+            library().lamnet_network_create(
+                ctypes.byref(self._handle), ctypes.byref(described), weights.ctypes.data, weights.size
+            ),
+            "network",
+        )
+        weakref.finalize(self, library().lamnet_network_destroy, self._handle)
+
+    def __call__(
+        self, pixels: Pixels, means: Floats | None = None, dtype: Literal["float32", "uint8"] | None = None
+    ) -> Pixels:
+        """The picture (H, W, 3), float32 in [0, 1] or uint8, as (scale*H, scale*W, 3) of the same or another dtype.
+
+        Float32 is not clamped, uint8 rounded half up. `means` are exchange means to be used instead of the picture's own,
+        (groups*blocks, 2, channels/2) as `with_means` gives them.
+
+        Raises:
+            BadArgumentError: another shape or dtype.
+            BackendError: no memory for a picture of this size.
+        """
+        if means is not None:
+            means = _floats("means", means, self._means_shape)
+        return self._run(pixels, dtype, means, None)
+
+    def with_means(self, pixels: Pixels, dtype: Literal["float32", "uint8"] | None = None) -> tuple[Pixels, Floats]:
+        """As the call, and the exchange means of the picture, (groups*blocks, 2, channels/2)."""
+        own = np.empty(self._means_shape, np.float32)
+        return self._run(pixels, dtype, None, own), own
+
+    def _run(self, pixels: Pixels, dtype: str | None, means: Floats | None, own: Floats | None) -> Pixels:
+        pixels = _pixels(pixels)
+        if dtype not in (None, "float32", "uint8"):
+            raise BadArgumentError(f"dtype: expected float32 or uint8, got {dtype!r}")
+        height, width = pixels.shape[:2]
+        out = self._room((height * self.config.scale, width * self.config.scale, 3), dtype or pixels.dtype.name)
+        arguments = NetworkRun(
+            threads=self.threads,
+            height=height,
+            width=width,
+            pixels_dtype=_DTYPES[pixels.dtype.name],
+            out_dtype=_DTYPES[out.dtype.name],
+            pixels=pixels.ctypes.data,
+            out=out.ctypes.data,
+            means=_address(means),
+            own_means=_address(own),
+        )
+        self._call("run", arguments, height, width)
+        return out
+
+    def shallow(self, pixels: Pixels) -> Floats:
+        """The features that the groups start from, (H, W, 3) -> (H, W, C); reach 1 pixel."""
+        pixels = _pixels(pixels)
+        height, width = pixels.shape[:2]
+        out = self._room((height, width, self.config.channels), "float32")
+        arguments = NetworkEnds(
+            threads=self.threads,
+            height=height,
+            width=width,
+            pixels_dtype=_DTYPES[pixels.dtype.name],
+            pixels=pixels.ctypes.data,
+            out=out.ctypes.data,
+        )
+        self._call("shallow", arguments, height, width)
+        return out
+
+    def block_means(self, number: int, x: Floats, inner: tuple[slice, slice]) -> Floats:
+        """The exchange means of a block over the inner pixels of its input x (H, W, C), (2, C/2).
+
+        Blocks are counted through all groups; the branches see window.reach pixels beyond the inner ones.
+        """
+        x = self._features("x", x)
+        height, width = x.shape[:2]
+        (top, bottom, _), (left, right, _) = inner[0].indices(height), inner[1].indices(width)
+        out = np.empty((2, self.config.channels // 2), np.float32)
+        arguments = self._layer(number, x, out, top=top, left=left, rows=bottom - top, columns=right - left)
+        self._call("block_means", arguments, height, width)
+        return out
+
+    def block(self, number: int, x: Floats, means: Floats) -> Floats:
+        """x (H, W, C) behind a block with these exchange means (2, C/2); reach window.reach + 1 pixels."""
+        x, means = self._features("x", x), _floats("means", means, self._means_shape[1:])
+        out = self._room(x.shape, "float32")
+        self._call("block", self._layer(number, x, out, means=means.ctypes.data), *x.shape[:2])
+        return out
+
+    def end_group(self, number: int, deep: Floats, y: Floats) -> Floats:
+        """The features behind a group: those before it, and a learned factor per channel times those behind its blocks."""
+        y, out = self._features("y", y), self._features("deep", deep).copy()
+        if y.shape != out.shape:
+            raise BadArgumentError(f"y: expected the shape of deep, {out.shape}, got {y.shape}")
+        self._call("end_group", self._layer(number, y, out), *y.shape[:2])
+        return out
+
+    def reconstruct(self, shallow: Floats, deep: Floats, dtype: Literal["float32", "uint8"] = "float32") -> Pixels:
+        """The result (scale*H, scale*W, 3) from the features before and behind the groups; reach 2 pixels."""
+        shallow, deep = self._features("shallow", shallow), self._features("deep", deep)
+        if shallow.shape != deep.shape:
+            raise BadArgumentError(f"deep: expected the shape of shallow, {shallow.shape}, got {deep.shape}")
+        height, width = deep.shape[:2]
+        out = self._room((height * self.config.scale, width * self.config.scale, 3), dtype)
+        arguments = NetworkEnds(
+            threads=self.threads,
+            height=height,
+            width=width,
+            pixels_dtype=_DTYPES[dtype],
+            shallow=shallow.ctypes.data,
+            deep=deep.ctypes.data,
+            out=out.ctypes.data,
+        )
+        self._call("reconstruct", arguments, height, width)
+        return out
+
+    @property
+    def _means_shape(self) -> tuple[int, int, int]:
+        return self.config.groups * self.config.blocks, 2, self.config.channels // 2
+
+    def _features(self, name: str, x: NDArray[Any]) -> Floats:
+        return _floats(name, x, (*x.shape[:2], self.config.channels))
+
+    def _layer(self, number: int, x: Floats, out: Floats, **more: int) -> NetworkLayer:
+        height, width = x.shape[:2]
+        return NetworkLayer(
+            threads=self.threads,
+            height=height,
+            width=width,
+            number=number,
+            x=x.ctypes.data,
+            out=out.ctypes.data,
+            **more,
+        )
+
+    @staticmethod
+    def _room(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+        try:
+            return np.empty(shape, dtype)
+        except (MemoryError, ValueError) as error:
+            raise BackendError(f"memory: expected room for a result of {shape}, found less free") from error
+
+    def _call(self, name: str, arguments: ctypes.Structure, height: int, width: int) -> None:
+        entry = getattr(library(), f"lamnet_network_{name}")
+        _check(entry(self._handle, ctypes.byref(arguments)), f"{name} on {width} x {height}")
+
+
+def _check(code: int, what: str) -> None:
+    if code == _NO_MEMORY:
+        raise BackendError(f"memory: expected enough for {what} pixels at once, found less free")
+    if code:
+        raise BadArgumentError(f"{what}: {library().lamnet_message(code).decode()}")
+
+
+def _address(array: NDArray[Any] | None) -> int | None:
+    return None if array is None else array.ctypes.data
+
+
+def _pixels(pixels: NDArray[Any]) -> Pixels:
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape or pixels.dtype.name not in ("float32", "uint8"):
+        raise BadArgumentError(f"pixels: expected (H, W, 3) float32 or uint8, got {pixels.shape} {pixels.dtype}")
+    return np.ascontiguousarray(pixels)
+
+
+def _floats(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> Floats:
+    if array.shape != shape or array.dtype != np.float32 or 0 in shape:
+        raise BadArgumentError(f"{name}: expected {shape} float32, got {array.shape} {array.dtype}")
+    return np.ascontiguousarray(array)

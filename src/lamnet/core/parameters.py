@@ -1,0 +1,90 @@
+"""What a network has learned: names and shapes, in the order in which the C library reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamnet.base.errors import BadWeightsError
+from lamnet.core.config import LAMNetConfig
+
+Shape = tuple[int, ...]
+
+
+def shapes(config: LAMNetConfig) -> dict[str, Shape]:
+    """Of all parameters of a network, under the names that its weights files give them."""
+    channels, outputs = config.channels, 3 * config.scale**2
+    ends = [
+        *_layer("head", channels, 3, 3, 3),
+        *_layer("fuse", channels, channels, 3, 3),
+        ("fuse_scale", (channels,)),
+        *_layer("tail", outputs, channels, 3, 3),
+    ]
+    blocks = [
+        (f"groups.{group}.blocks.{block}.{name}", shape)
+        for group in range(config.groups)
+        for block in range(config.blocks)
+        for name, shape in _block(config)
+    ]
+    return dict([*ends, *blocks, *((f"groups.{group}.scale", (channels,)) for group in range(config.groups))])
+
+
+def _block(config: LAMNetConfig) -> Iterator[tuple[str, Shape]]:
+    channels, half, both = config.channels, config.channels // 2, 2 * config.hidden
+    span, gates = config.window.span, config.heads * config.window.taps
+    yield from _layer("mixer_norm", channels)
+    yield from _layer("mixer.project_in", channels, channels)
+    yield from _layer("mixer.channel_in", half // 2, half)
+    yield from _layer("mixer.channel_out", half, half // 2)
+    yield from _layer("mixer.horizontal.depthwise", half, 1, 1, span)
+    yield from _layer("mixer.horizontal.project", gates, half)
+    yield from _layer("mixer.vertical.depthwise", half, 1, span, 1)
+    yield from _layer("mixer.vertical.project", gates, half)
+    yield from _layer("mixer.project_out", channels, channels)
+    yield "mixer_scale", (channels,)
+    yield from _layer("ffn_norm", channels)
+    yield from _layer("ffn.project_in", both, channels)
+    yield from _layer("ffn.depthwise", both, 1, 3, 3)
+    yield from _layer("ffn.project_out", channels, both)
+    yield "ffn_scale", (channels,)
+
+
+def _layer(name: str, *shape: int) -> list[tuple[str, Shape]]:
+    return [(f"{name}.weight", shape), (f"{name}.bias", shape[:1])]
+
+
+def check(source: Path | str, config: LAMNetConfig, found: Mapping[str, Shape]) -> None:
+    """Refuse parameters that are not those of the configuration; `source` is what the message begins with.
+
+    Raises:
+        BadWeightsError: a name is missing or too many, or a shape is another.
+    """
+    expected = shapes(config)
+    check_names(source, found.keys(), expected.keys())
+    for name, shape in expected.items():
+        if tuple(found[name]) != shape:
+            raise BadWeightsError(f"{source}: expected {name} of shape {shape}, found {tuple(found[name])}")
+
+
+def check_names(source: Path | str, found: Set[str], expected: Set[str]) -> None:
+    """Refuse other names than the expected. Raises BadWeightsError."""
+    for kind, names in (("without", expected - found), ("with an unexpected", found - expected)):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise BadWeightsError(
+                f"{source}: expected the {len(expected)} tensors of its network, found it {kind} {min(names)}{more}"
+            )
+
+
+def flattened(config: LAMNetConfig, state: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+    """All parameters one after the other, as the C library reads them.
+
+    Raises:
+        BadWeightsError: they are not those of the configuration.
+    """
+    check("weights", config, {name: array.shape for name, array in state.items()})
+    return np.concatenate([np.asarray(state[name], np.float32).ravel() for name in shapes(config)])

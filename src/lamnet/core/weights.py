@@ -1,0 +1,116 @@
+"""Weights files without PyTorch: our own format, safetensors with the configuration in its header."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import safetensors
+from numpy.typing import NDArray
+
+from lamnet.base.errors import BadWeightsError, MissingExtraError
+from lamnet.core import header, parameters
+from lamnet.core.config import LAMNetConfig
+from lamnet.core.shipped import path_of, shipped_names
+
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """The contents of a weights file: `record` is what training left there (recipe, seed, ...), {} without any."""
+
+    config: LAMNetConfig
+    state: dict[str, NDArray[np.float32]]
+    record: dict[str, Any]
+
+
+def load(model: str | Path, scale: int | None = None) -> WeightsFile:
+    """The weights of a name that ships ("tiny", "base"; then `scale` is needed) or of a .safetensors file of ours.
+
+    Raises:
+        BadWeightsError: there is none, or it is not a whole LAMNet, or not one for this scale.
+        MissingExtraError: it is a checkpoint of another program, which takes PyTorch to read.
+    """
+    path = path_of(model, scale)
+    contents = read(path)
+    if scale is not None and contents.config.scale != scale:
+        raise BadWeightsError(f"{path}: expected a network for x{scale}, found one for x{contents.config.scale}")
+    return contents
+
+
+def read(path: Path) -> WeightsFile:
+    """Read and check a weights file of ours; numbers of half precision become float32.
+
+    Raises as `load`.
+    """
+    if not path.is_file():
+        raise BadWeightsError(f"{path}: no such model; expected a file or one of {shipped_names()}")
+    if path.suffix != SUFFIX:
+        raise MissingExtraError(
+            f'{path}: a published checkpoint takes PyTorch to read; pip install "lamnet-sr[torch]", and lamnet.load'
+        )
+    said = _header(path)
+    if not header.is_ours(said):
+        raise MissingExtraError(
+            f"{path}: expected a header of format lamnet; a checkpoint of another program takes PyTorch to read, "
+            'pip install "lamnet-sr[torch]", and lamnet.load'
+        )
+    tensors = _tensors(path)
+    try:
+        config, record = header.read(said)
+        if config.groups * config.blocks > len(tensors):
+            raise ValueError(f"{config.groups} groups of {config.blocks} blocks beside {len(tensors)} tensors")
+    except ValueError as error:
+        raise BadWeightsError(f"{path}: expected a LAMNet configuration in the header, found {error}") from error
+    parameters.check(path, config, {name: tuple(tensor["shape"]) for name, tensor in tensors.items()})
+    return WeightsFile(config, {name: _array(path, name, tensor) for name, tensor in tensors.items()}, record)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a safetensors file says in its header that it is a weights file of ours.
+
+    Raises:
+        BadWeightsError: it is no safetensors file.
+    """
+    return header.is_ours(_header(path))
+
+
+def _header(path: Path) -> dict[str, str]:
+    """What a safetensors file says besides its tensors."""
+    try:
+        with cast(Any, safetensors.safe_open(path, framework="np")) as opened:
+            return cast("dict[str, str]", opened.metadata() or {})
+    except Exception as error:  # safetensors does not say which errors a malformed file may raise
+        raise not_safetensors(path, error) from error
+
+
+def _tensors(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        return dict(cast("list[tuple[str, dict[str, Any]]]", safetensors.deserialize(path.read_bytes())))
+    except Exception as error:  # as above
+        raise not_safetensors(path, error) from error
+
+
+def not_safetensors(path: Path, error: Exception) -> BadWeightsError:
+    """What to say of a file that safetensors, which gave this error, does not read."""
+    found = " ".join(str(error).split())[:200]
+    return BadWeightsError(f"{path}: expected a safetensors file, found {found}")
+
+
+def _array(path: Path, name: str, tensor: Mapping[str, Any]) -> NDArray[np.float32]:
+    kind, data = tensor["dtype"], tensor["data"]
+    if kind == "BF16":
+        numbers = (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
+    elif kind in ("F16", "F32", "F64"):
+        numbers = np.frombuffer(data, f"<f{kind[1:]}".replace("16", "2").replace("32", "4").replace("64", "8"))
+    else:
+        raise BadWeightsError(f"{path}: expected floating-point numbers in {name}, found {kind}")
+    with np.errstate(over="ignore"):
+        single = numbers.astype(np.float32).reshape(tensor["shape"])
+    if not np.isfinite(single).all():  # what they came from went wrong, and every picture would come out black
+        raise BadWeightsError(f"{path}: expected finite numbers in {name}, found NaN or infinity")
+    return single

@@ -1,0 +1,35 @@
+/* How a 3x3 convolution walks over images: strips of columns run down with three lines in the cache, and what they hold
+   beyond the image is zero. */
+#pragma once
+#include "common.h"
+
+enum { ROWS = 32, COLUMNS = 64 };
+
+typedef struct { int64_t batch, top, left, rows, columns; } strip;
+
+/* Of one image. */
+static inline int64_t strips_of(int64_t height, int64_t width) { return ceil_div(height, ROWS) * ceil_div(width, COLUMNS); }
+
+static inline strip strip_of(int64_t height, int64_t width, int64_t item) {
+    int64_t down = ceil_div(height, ROWS), across = ceil_div(width, COLUMNS);
+    strip t = {item / (down * across), item / across % down * ROWS, item % across * COLUMNS, 0, 0};
+    t.rows = min(ROWS, height - t.top);
+    t.columns = min(COLUMNS, width - t.left);
+    return t;
+}
+
+/* What a line with `halo` pixels more on either side holds of the image: n pixels, the first of them at `first` in the line
+   and at `pixel` in the image; none where the line lies beyond it. */
+typedef struct { int64_t first, n, pixel; } inside;
+
+static inline inside inside_of(int64_t height, int64_t width, strip t, int64_t y, int64_t halo) {
+    int64_t first = max(halo - t.left, 0), last = min(t.columns + 2 * halo, width - t.left + halo);
+    int is_line = y >= 0 && y < height;
+    return (inside){first, is_line ? last - first : 0, (t.batch * height + y) * width + t.left - halo + first};
+}
+
+/* Zeros in a line of so many pixels but where it is inside the image. */
+static inline void clear_around(float *line, int64_t pixels, inside in, int64_t pitch) {
+    memset(line, 0, (size_t)(in.first * pitch) * sizeof(float));
+    memset(line + (in.first + in.n) * pitch, 0, (size_t)((pixels - in.first - in.n) * pitch) * sizeof(float));
+}

@@ -1,0 +1,131 @@
+"""Weights files read without PyTorch, held against the network that PyTorch builds."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import lamnet
+from lamnet import LAMNet, LAMNetConfig, Window
+from lamnet.base.errors import BadWeightsError, MissingExtraError
+from lamnet.core import parameters, weights
+from lamnet.network.weights import save
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        LAMNetConfig.tiny(2),
+        LAMNetConfig.base(4),
+        LAMNetConfig(3, channels=6, groups=2, blocks=1, heads=3, expansion=0.5, window=Window((-2, 0), (1, 2))),
+    ],
+)
+def test_shapes_are_those_of_the_network(config: LAMNetConfig) -> None:
+    with torch.device("meta"):
+        state = LAMNet(config).state_dict()
+    assert parameters.shapes(config) == {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def test_a_shipped_file_is_what_pytorch_loads() -> None:
+    ours, state = weights.load("tiny", 2), lamnet.load("tiny", 2).state_dict()
+    assert ours.config == LAMNetConfig.tiny(2)
+    assert ours.record["recipe"]["size"] == "tiny"
+    for name, array in ours.state.items():
+        assert np.array_equal(array, state[name].numpy())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_become_float32(tmp_path: Path, dtype: torch.dtype) -> None:
+    network = LAMNet(LAMNetConfig(2, channels=8, groups=1, blocks=1, heads=2))
+    save(network, tmp_path / "w.safetensors", dtype=dtype)
+    state = weights.read(tmp_path / "w.safetensors").state
+    for name, tensor in network.state_dict().items():
+        assert state[name].dtype == np.float32
+        assert np.array_equal(state[name], tensor.to(dtype).float().numpy())
+
+
+def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
+    network = LAMNet(LAMNetConfig(2, channels=8, groups=1, blocks=1, heads=2))
+    save(network, tmp_path / "w.safetensors")
+    header = {"format": "lamnet", "config": json.dumps(weights_config(tmp_path / "w.safetensors"))}
+    state = {name: tensor for name, tensor in network.state_dict().items() if name != "fuse.bias"}
+    save_file(state, tmp_path / "less.safetensors", header)
+    with pytest.raises(BadWeightsError, match=r"less\.safetensors: expected the .* without fuse\.bias"):
+        weights.read(tmp_path / "less.safetensors")
+    state["fuse.bias"] = torch.zeros(9)
+    save_file(state, tmp_path / "other.safetensors", header)
+    with pytest.raises(BadWeightsError, match=r"expected fuse\.bias of shape \(8,\), found \(9,\)"):
+        weights.read(tmp_path / "other.safetensors")
+    state["fuse.bias"] = torch.zeros(8, dtype=torch.int32)
+    save_file(state, tmp_path / "whole.safetensors", header)
+    with pytest.raises(BadWeightsError, match=r"expected floating-point numbers in fuse\.bias, found I32"):
+        weights.read(tmp_path / "whole.safetensors")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e300])
+def test_numbers_that_are_none_are_refused(tmp_path: Path, dtype: torch.dtype, number: float) -> None:
+    network = LAMNet(LAMNetConfig(2, channels=8, groups=1, blocks=1, heads=2)).double()
+    network.fuse.bias.data[3] = number
+    save(network, tmp_path / "w.safetensors", dtype=dtype)
+    for read in (weights.load, lamnet.load):
+        with pytest.raises(BadWeightsError, match=r"w\.safetensors: expected finite numbers in fuse\.bias"):
+            read(tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"groups": 10**9}, r"groups 1e\+09, more than 1024"),
+        ({"expansion": 1e9}, r"expansion 1e\+09, not within 64"),
+        ({"window": {"starts": [0.5], "lengths": [1]}}, "other than whole numbers of pixels"),
+        ({"window": {"starts": [0] * 5000, "lengths": [1] * 5000}}, "other than whole numbers"),
+        ({"strange": 1}, "differs in 'strange'"),
+    ],
+)
+def test_a_configuration_is_held_to_bounds(tmp_path: Path, change: dict[str, object], says: str) -> None:
+    network = LAMNet(LAMNetConfig(2, channels=8, groups=1, blocks=1, heads=2))
+    path = tmp_path / "w.safetensors"
+    save(network, path)
+    save_file(network.state_dict(), path, {"format": "lamnet", "config": json.dumps(weights_config(path) | change)})
+    for read in (weights.load, lamnet.load):
+        with pytest.raises(BadWeightsError, match=f"expected a LAMNet configuration in the header, found .*{says}"):
+            read(path)
+
+
+def test_files_of_others_name_the_extra(tmp_path: Path) -> None:
+    save_file({"head.weight": torch.zeros(1)}, tmp_path / "theirs.safetensors", {"format": "pt"})
+    with pytest.raises(MissingExtraError, match=r'theirs\.safetensors: .* pip install "lamnet-sr\[torch\]"'):
+        weights.load(tmp_path / "theirs.safetensors")
+    (tmp_path / "none.safetensors").write_bytes(b"?")
+    with pytest.raises(BadWeightsError, match=r"none\.safetensors: expected a safetensors file"):
+        weights.load(tmp_path / "none.safetensors")
+
+
+def weights_config(path: Path) -> dict[str, object]:
+    data = path.read_bytes()
+    return json.loads(json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]["config"])
+
+
+def test_a_published_checkpoint_names_the_extra(tmp_path: Path) -> None:
+    (tmp_path / "published.pth").write_bytes(b"?")
+    with pytest.raises(MissingExtraError, match=r'published\.pth: .* pip install "lamnet-sr\[torch\]"'):
+        weights.load(tmp_path / "published.pth")
+
+
+def test_the_core_runs_where_pytorch_is_not_installed() -> None:
+    lines = [
+        "import sys",
+        "for name in ('torch', 'pyvips', 'PIL', 'av', 'rich', 'cyclopts'): sys.modules[name] = None",
+        "from lamnet.core import config, parameters, shipped, weights, window",
+        "print(weights.load('tiny', 3).config.scale)",
+    ]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert done.stdout == "3\n"

@@ -1,0 +1,171 @@
+"""Recipes in files: what they mean, and one line for each mistake."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from lamnet.base.errors import BadArgumentError
+from lamnet.network import weights
+from lamnet.network.config import LAMNetConfig
+from lamnet.ops.window import Window
+from lamnet.training import recipe_help
+from lamnet.training.degradation import photo
+from lamnet.training.loop import train
+from lamnet.training.recipe_files import chosen, from_record, from_toml
+from lamnet.training.recipes import KINDS, named
+from support.sets import prepared, recipe
+
+
+def _toml(folder: Path, text: str) -> Path:
+    path = folder / "my.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_example_parses_back_to_the_recipe_that_it_shows(tmp_path: Path, kind: str) -> None:
+    text = recipe_help.example(kind, "base", 2)
+    assert from_toml(_toml(tmp_path, text)) == KINDS[kind]("base", 2)
+    assert from_toml(_toml(tmp_path, text.replace(f'based_on = "{kind}"', ""))) == KINDS[kind]("base", 2)
+
+
+def test_every_field_of_the_example_has_a_comment() -> None:
+    bare, commented = list[str](), set[str]()
+    for line in recipe_help.example().splitlines():
+        if line.startswith("# ") and ": " in line:
+            commented |= set(line[2:].split(":")[0].split(", "))
+        elif " = " in line and line.split(" = ")[0] not in commented:
+            bare.append(line)
+    assert bare == []
+
+
+def test_what_is_left_out_is_as_in_the_named_recipe(tmp_path: Path) -> None:
+    assert from_toml(_toml(tmp_path, "")) == named("base_x4_short")
+    text = 'based_on = "photo"\n[network]\nsize = "tiny"\nscale = 2\n[schedule]\nlr = 1\n[data]\nseed = 7'
+    assert from_toml(_toml(tmp_path, text)) == replace(named("tiny_x2_photo"), lr=1.0, seed=7)
+
+
+def test_a_network_and_a_degradation_of_ones_own(tmp_path: Path) -> None:
+    one = from_toml(
+        _toml(
+            tmp_path,
+            """
+            [network]
+            size = "tiny"
+            scale = 2
+            blocks = 2
+            window = {starts = [-1, 0, 1], lengths = [1, 1, 1]}
+            [degradation]
+            name = "photo"
+            quality = [30, 95]
+            """,
+        )
+    )
+    assert (one.size, one.scale) == ("own", 2)
+    assert one.config == replace(LAMNetConfig.tiny(2), blocks=2, window=Window((-1, 0, 1), (1, 1, 1)))
+    assert one.ranges == replace(photo(), quality=(30.0, 95.0))
+    assert not one.reads_lr
+    assert from_toml(_toml(tmp_path, "[network]\nchannels = 32\ngroups = 3\nblocks = 4")).size == "tiny"
+
+
+def test_the_readme_shows_a_recipe(tmp_path: Path) -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    (text,) = re.findall(r"```toml\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
+    one = from_toml(_toml(tmp_path, text))
+    assert (one.size, one.scale, one.budget_s) == ("tiny", 2, 5400)
+    assert one.ranges == replace(photo(), quality=(60.0, 98.0))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("lr = 1", "lr: expected one of based_on, network, data, degradation, schedule, found no such field$"),
+        (
+            "[schedule]\nwarm_up = 9",
+            "schedule.warm_up: expected one of lr, .*found no such field; the nearest is warmup$",
+        ),
+        ("[degradation]\nnoisy = 1", "degradation.noisy: .*; the nearest is noise$"),
+        ("[network]\nwindow = {start = [1]}", "network.window.start: .*; the nearest is starts$"),
+        (
+            "[network]\nwindow = {starts = [1]}",
+            "network.window.lengths: expected it beside the other one, found nothing",
+        ),
+        ("[network]\nwindow = 3", "network.window: expected a table, found 3"),
+        ("[network]\nsize = 'huge'", "network.size: expected one of tiny, base, large, found 'huge'"),
+        ("[network]\nchannels = 30", r"channels: expected a positive multiple of 2\*heads = 8, got 30"),
+        ("network = 3", "network: expected a table, found 3"),
+        ("[data]\nbatch = 4.5", "data.batch: expected a whole number, found 4.5"),
+        ("[data]\nbatch = true", "data.batch: expected a whole number, found True"),
+        ("[data]\nbatch = 0", "batch: expected at least 1, got 0"),
+        ("[schedule]\nlr = 'high'", "schedule.lr: expected a number, found 'high'"),
+        ("[schedule]\nlr = nan", "lr: expected a number above 0, got nan"),
+        ("[schedule]\nbetas = [0.9]", "schedule.betas: expected a list of 2 numbers"),
+        ("[schedule]\nlonger_ema = 0.9", "schedule.longer_ema: expected a list of numbers"),
+        ("[schedule]\ncooldown_squared = 1", "schedule.cooldown_squared: expected true or false, found 1"),
+        ("[schedule]\nschedule = 'linear'", "schedule.schedule: expected one of cosine, steps, stable, cooldown"),
+        ("[degradation]\nname = 'foto'", "degradation: expected clean or photo, got foto"),
+        ("[degradation]\nblur = 2", "blur: expected a share from 0 to 1, got 2.0"),
+        ("[degradation]\nquality = [95, 30]", "quality: expected two rising numbers from 1 to 100"),
+        ("based_on = 'long'", "based_on: expected one of paper, short, photo, stable, found 'long'"),
+        ("[data", "expected TOML, found"),
+    ],
+)
+def test_each_mistake_is_one_line(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(BadArgumentError, match=rf"my\.toml: {words}") as raised:
+        from_toml(_toml(tmp_path, text))
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_recipes_are_named_in_four_ways(tmp_path: Path) -> None:
+    assert chosen("tiny_x4_short") == named("tiny_x4_short")
+    assert chosen(str(_toml(tmp_path, recipe_help.example()))) == named("tiny_x4_short")
+    (tmp_path / "recipe.json").write_text(json.dumps(asdict(recipe())))
+    assert chosen(str(tmp_path)) == chosen(str(tmp_path / "recipe.json")) == recipe()
+    for absent in ("absent.toml", "absent.json"):
+        with pytest.raises(BadArgumentError, match=rf"{absent}: expected a recipe.*No such file"):
+            chosen(absent)
+
+
+def test_older_records_are_read_and_others_refused() -> None:
+    old = asdict(recipe())
+    for name in ("degradation", "own_degradation", "network", "longer_ema", "cooldown_beta2", "cooldown_squared"):
+        del old[name]
+    assert from_record(old, "r") == recipe()
+    for record, words in (
+        ([], "r: expected a recipe"),
+        ({**old, "lrr": 1}, "r: lrr: .*nearest is lr"),
+        ({}, "r: .*size"),
+    ):
+        with pytest.raises(BadArgumentError, match=words):
+            from_record(record, "r")
+
+
+def test_an_ablation_trains_and_its_weights_say_what_it_is(tmp_path: Path) -> None:
+    text = """
+        [network]
+        size = "tiny"
+        groups = 1
+        [data]
+        patch = 8
+        batch = 2
+        [degradation]
+        clean = 0.5
+        noise = 1
+        [schedule]
+        steps = 2
+        """
+    one = from_toml(_toml(tmp_path, text))
+    made = train(one, prepared(tmp_path), tmp_path / "run")
+    assert chosen(str(tmp_path / "run")) == one
+    contents = weights.read(made)
+    assert contents.config == replace(LAMNetConfig.tiny(4), groups=1)
+    assert contents.record["degradation"]["noise"] == 1
+    assert from_record(contents.record["recipe"], "header") == one
+    card = (tmp_path / "run" / "card.md").read_text()
+    for words in ("# own x4", "channels 32, groups 1, blocks 4", "lamnet train recipe.json --data set", "noise 1.0"):
+        assert words in card

@@ -1,0 +1,89 @@
+"""The engine on the C core against that in PyTorch, and without PyTorch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lamnet import LAMNet, LAMNetConfig, Upscaler
+from lamnet.base.errors import BackendError, BadArgumentError, BadImageError
+from lamnet.core.weights import WeightsFile
+from lamnet.upscale.core_engine import CoreEngine
+from lamnet.upscale.engine import Engine
+
+CONFIG = LAMNetConfig(scale=2, channels=8, groups=1, blocks=2, heads=2)
+PLANE = np.random.default_rng(0).random((3, 20, 31), np.float32)
+
+
+@pytest.fixture(scope="module")
+def engines() -> tuple[CoreEngine, Engine]:
+    torch.manual_seed(0)
+    network = LAMNet(CONFIG).eval()
+    return CoreEngine(contents_of(network)), Engine(network, "cpu")
+
+
+def contents_of(network: LAMNet) -> WeightsFile:
+    return WeightsFile(network.config, {name: tensor.numpy() for name, tensor in network.state_dict().items()}, {})
+
+
+def test_planes_come_out_as_from_pytorch(engines: tuple[CoreEngine, Engine]) -> None:
+    core, other = engines
+    for plane in (PLANE, PLANE[:1], PLANE[:, 3:, ::2]):
+        np.testing.assert_allclose(core.run(plane), other.run(plane), atol=3e-6)
+        np.testing.assert_allclose(core.interpolate(plane), other.interpolate(plane), atol=1e-6)
+
+
+def test_the_mean_of_eight(engines: tuple[CoreEngine, Engine]) -> None:
+    torch.manual_seed(0)
+    network = LAMNet(CONFIG).eval()
+    expected = Engine(network, "cpu", ensemble=True).run(PLANE)
+    np.testing.assert_allclose(CoreEngine(contents_of(network), ensemble=True).run(PLANE), expected, atol=3e-6)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_tiles_are_the_whole(exact: bool) -> None:
+    torch.manual_seed(0)
+    contents = contents_of(LAMNet(CONFIG).eval())
+    pixels = np.random.default_rng(1).random((150, 170, 3), np.float32)
+    whole = Upscaler(contents, tile=None)(pixels)
+    assert np.abs(Upscaler(contents, tile=64, exact=exact)(pixels) - whole).max() < (1e-5 if exact else 1e-2)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_results_that_are_no_numbers_are_refused(exact: bool) -> None:
+    network = LAMNet(CONFIG).eval()
+    network.tail.bias.data[0] = float("nan")
+    with pytest.raises(BadImageError, match="expected a finite result"):
+        Upscaler(contents_of(network), tile=64, exact=exact)(np.zeros((150, 170, 3), np.uint8))
+
+
+def test_what_takes_pytorch_is_said() -> None:
+    torch.manual_seed(0)
+    contents = contents_of(LAMNet(CONFIG).eval())
+    with pytest.raises(BackendError, match="device: expected cpu for weights without PyTorch, got cuda"):
+        Upscaler(contents, device="cuda")
+    with pytest.raises(BackendError, match="precision: expected float32 or bfloat16 without PyTorch, got float16"):
+        Upscaler(contents, precision="float16")
+    with pytest.raises(BadArgumentError, match="model: expected a LAMNet, got 'base'"):
+        Upscaler("base")  # type: ignore[arg-type]
+
+
+def test_a_picture_without_pytorch(tmp_path: Path) -> None:
+    code = f"""
+import sys
+sys.modules["torch"] = None
+import pyvips
+from lamnet import Upscaler
+from lamnet.core import weights
+pyvips.Image.gaussnoise(24, 18, mean=128, sigma=40).cast("uchar").jpegsave({str(tmp_path / "a.jpg")!r})
+Upscaler(weights.load("tiny", 2)).file({str(tmp_path / "a.jpg")!r}, {str(tmp_path / "b.png")!r})
+found = pyvips.Image.new_from_file({str(tmp_path / "b.png")!r})
+print(found.width, found.height)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("48 36\n", "")
