@@ -2,7 +2,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := pyproject.toml constraints.txt setup.py $(wildcard src/lamnet/ops/csrc/*)
 
-.PHONY: check demo test test-slow lint docs train-on clean
+SANITIZED := build/kernels-sanitized.so
+MARCH ?= native
+SANITIZER_CC ?= gcc
+
+.PHONY: check demo test test-slow lint docs kernels-sanitized train-on clean
 
 demo: .venv/demo
 	$(BIN)/lamnet demo
@@ -29,6 +33,17 @@ docs: .venv/test
 # A queue of trainings at the lowest priority; `make train-on STATUS=--status` tells what it does.
 train-on:
 	@nice -n 19 $(BIN)/python tools/train_on.py $(or $(QUEUE),queue.txt) $(STATUS)
+
+# The tests of the operators and the core over a build of the C that checks addresses and undefined behaviour;
+# MARCH=x86-64-v3 is the level below AVX-512.
+kernels-sanitized: .venv/test
+	mkdir -p $(dir $(SANITIZED))
+	$(SANITIZER_CC) -march=$(MARCH) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all \
+		-fvisibility=hidden -fno-math-errno -fno-trapping-math -Wall -Wextra -Wno-unknown-pragmas \
+		-Wno-missing-field-initializers -shared -fPIC -pthread -o $(SANITIZED) src/lamnet/ops/csrc/*.c -lm
+	LD_PRELOAD="$$($(SANITIZER_CC) -print-file-name=libasan.so) $$($(SANITIZER_CC) -print-file-name=libstdc++.so.6)" \
+		ASAN_OPTIONS=detect_leaks=0 OMP_NUM_THREADS=2 LAMNET_KERNELS=$(SANITIZED) \
+		$(BIN)/pytest tests/ops tests/core
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv

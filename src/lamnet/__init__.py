@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         MissingExtraError,
     )
     from lamnet.network.config import LAMNetConfig
+    from lamnet.network.mixing import mix
     from lamnet.network.model import LAMNet
     from lamnet.network.saving import save
     from lamnet.network.weights import load
@@ -38,6 +39,7 @@ __all__ = [
     "Window",
     "fsa",
     "load",
+    "mix",
     "save",
 ]
 
@@ -57,6 +59,7 @@ _HOME = {
     "Window": "lamnet.ops.window",
     "fsa": "lamnet.ops.fsa",
     "load": "lamnet.network.weights",
+    "mix": "lamnet.network.mixing",
     "save": "lamnet.network.saving",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import re
 import subprocess
@@ -13,7 +14,8 @@ import pytest
 import torch
 
 from lamnet.ops import arguments, native
-from lamnet.ops.arguments import STRUCTS, Layer, Struct
+from lamnet.ops.arguments import STRUCTS, AttentionSizes, TapWindow
+from lamnet.ops.c_struct import Struct, int64s
 
 NO_NATIVE = native.why_not()
 needs_native = pytest.mark.skipif(NO_NATIVE is not None, reason=f"native: {NO_NATIVE}")
@@ -30,13 +32,16 @@ def _structs_in_c() -> dict[str, list[tuple[str, str]]]:
         for declaration in filter(None, map(str.strip, body.split(";"))):
             kind, fields = declaration.removeprefix("const ").split(" ", 1)
             for field in fields.split(","):
-                found[name].append(("address" if "*" in field else kind, field.strip(" *")))
+                address = "int64_t*" if kind == "int64_t" else "address"
+                found[name].append((address if "*" in field else kind, field.strip(" *")))
     return found
 
 
 def _in_c(kind: object) -> str:
     if kind is ctypes.c_int64:
         return "int64_t"
+    if kind is ctypes.POINTER(ctypes.c_int64):
+        return "int64_t*"
     return kind.c_name if isinstance(kind, type) and issubclass(kind, Struct) else "address"
 
 
@@ -54,11 +59,15 @@ def test_every_struct_is_laid_out() -> None:
     assert {struct.__module__ for struct in STRUCTS} == {arguments.__name__}
 
 
-def test_a_struct_holds_addresses_and_what_they_point_to() -> None:
-    layer = Layer(weight=torch.ones(3), bias=torch.full((2,), 7.0))
-    assert (ctypes.c_float * 2).from_address(layer.bias)[:] == [7, 7]
-    with pytest.raises(KeyError, match="bias"):
-        Layer(weight=torch.ones(3))  # pyright: ignore[reportCallIssue]
+def test_numbers_of_a_struct_live_as_long_as_it_does() -> None:
+    def window() -> TapWindow:
+        numbers = [int64s([i] * 1000) for i in range(3)]
+        return TapWindow(taps=1000, tables=1000, reach=2, starts=numbers[0], table=numbers[1], lengths=numbers[2])
+
+    sizes = AttentionSizes(threads=1, dtype=0, batch=1, axis=1, across=1, channels=1, heads=1, step=1, window=window())
+    gc.collect()
+    for i, name in enumerate(("starts", "table", "lengths")):
+        assert getattr(sizes.window, name)[:1000] == [i] * 1000
 
 
 @needs_native

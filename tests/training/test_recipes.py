@@ -81,11 +81,11 @@ def test_a_stable_rate_stays_and_a_cool_down_falls_by_the_square_root() -> None:
     one = replace(named("tiny_x4_stable"), warmup=3, lr=1.0)
     assert [one.rate(step, one.progress(step, 1e9)) for step in (0, 3, 10**9)] == [0.25, 1, 1]
     assert replace(one, budget_s=60.0).progress(5, 30.0) == 0.5
-    cooling = one.cooldown(seconds=100.0)
+    cooling = replace(one, cooldown_squared=True).cooldown(seconds=100.0)
     assert [cooling.rate(0, cooling.progress(0, seconds)) for seconds in (0, 25, 100)] == [1, 0.5, 0]
     assert (cooling.betas, cooling.mse_from) == ((0.9, 0.999), 0)
     assert cooling.cooldown(seconds=100.0) == cooling
-    plain = replace(one, cooldown_beta2=0.99, cooldown_squared=False).cooldown(steps=8)
+    plain = replace(one, cooldown_beta2=0.99).cooldown(steps=8)
     assert (plain.betas, plain.mse_from, plain.progress(2, 0.0)) == ((0.9, 0.99), 1, 0.25)
 
 

@@ -50,7 +50,11 @@ def test_a_part_sees_no_more_than_its_plan_says() -> None:
     engine, raster = Nearest(), raster_of_array(noise(100, 300, 3))
     plan = fixed(engine.config, 100, 300, 100, engine.footprint())
     in_memory(engine, plan, raster, (600, 200), SCRATCH)  # pyright: ignore
-    assert engine.ran == [(3, 100, 132), (3, 100, 164), (3, 100, 132)]
+    assert engine.ran == [
+        (3, 112, 138),
+        (3, 112, 164),
+        (3, 112, 138),
+    ]  # with 6 pixels of repeated edge around the whole
 
 
 def test_what_goes_beyond_white_is_interpolated_past_the_network() -> None:

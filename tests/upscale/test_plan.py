@@ -143,12 +143,14 @@ def photograph(request: pytest.FixtureRequest, shared: Path) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("size", "scale"), shipped.shipped())
-def test_shipped_weights_tile_a_photograph(photograph: np.ndarray, size: str, scale: int) -> None:
-    network = weights.load(size, scale)
+@pytest.mark.parametrize(("size", "scale", "variant"), shipped.shipped())
+def test_shipped_weights_tile_a_photograph(
+    photograph: np.ndarray, size: str, scale: int, variant: shipped.Variant
+) -> None:
+    network = weights.load(size, scale, variant)
     whole, tiles = (Upscaler(network, "cpu", tile=tile)(photograph) for tile in (None, 512))
     psnr = -10 * np.log10(np.square(whole - tiles).mean())
-    print(f"{size} x{scale}, {photograph.shape}: {psnr:.1f} dB")  # noqa: T201 (a figure for docs/log)
+    print(f"{size} x{scale} {variant}, {photograph.shape}: {psnr:.1f} dB")  # noqa: T201 (a figure for docs/log)
     assert psnr >= 60
     plan = fixed(network.config, *photograph.shape[:2], 512, FOOTPRINT)
     for axis, edges in ((0, {row[0].top for row in plan.rows()}), (1, {box.left for box in next(plan.rows())})):

@@ -94,7 +94,7 @@ class Transfer:
                     return Outcome(source, self.target.address(target), kept=True)
                 yield from one.write(opened, job.source.name)
                 self._upload(result, target)
-                return Outcome(source, self.target.address(target))
+                return Outcome(source, self.target.address(target), choice=opened.choice)
             except Exception as error:
                 return failed(source, self.target.address(target), error, local.source, result)
 

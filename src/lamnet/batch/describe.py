@@ -16,6 +16,7 @@ from lamnet.media import saving
 from lamnet.media.picture import Picture
 from lamnet.upscale import video
 from lamnet.upscale.plan import Plan
+from lamnet.upscale.planner import Planner
 
 if TYPE_CHECKING:
     from lamnet.media.video.clip import Clip
@@ -36,26 +37,27 @@ def describe(request: Request) -> Iterator[Outcome | str]:
 
 def describe_jobs(jobs: Iterable[Job], upscalers: Upscalers) -> Iterator[Outcome | str]:
     """Describe each picture or video that can be opened in one line: target, sizes, plan, memory, time."""
-    speeds: dict[int, float] = {}
+    speeds: dict[Planner, float] = {}
     for job in jobs:
         target = job.target
         try:
             opened = open_job(job, upscalers)
-            target, scale = opened.target, opened.upscaler.scale
-            if scale not in speeds:
-                speeds[scale] = opened.upscaler.seconds_per_pixel()
+            target, planner = opened.target, opened.planner
+            if planner not in speeds:
+                speeds[planner] = planner.engine.seconds_per_pixel()
             if isinstance(opened.source, Picture):
-                about = _about_picture(opened, opened.source, speeds[scale])
+                about = _about_picture(opened, opened.source, speeds[planner])
             else:
-                about = _about_clip(opened, opened.source, speeds[scale])
-            yield f"{job.source} -> {target}: {about}"
+                about = _about_clip(opened, opened.source, speeds[planner])
+            chosen = "" if opened.choice is None else f", {opened.choice}"
+            yield f"{job.source} -> {target}: {about}{chosen}"
         except Exception as error:
             yield failed(job.source, target, error)
 
 
 def _about_picture(opened: Opened, picture: Picture, speed: float) -> str:
     width, height = opened.shown_size
-    size, plan = opened.upscaler.result_size(width, height), opened.upscaler.plan(height, width)
+    size, plan = opened.planner.result_size(width, height), opened.planner.plan(height, width)
     saving.check_target(picture, opened.target, size)
     pages = len(picture.pages)
     passes = pages * (1 + (picture.pages[0].bands in (2, 4)))
@@ -66,8 +68,8 @@ def _about_picture(opened: Opened, picture: Picture, speed: float) -> str:
 
 
 def _about_clip(opened: Opened, clip: Clip, speed: float) -> str:
-    encoding = video.encoding_for(opened.upscaler.planner, clip, opened.target)
-    plan = video.plan_of(opened.upscaler.planner, clip, encoding)
+    encoding = video.encoding_for(opened.planner, clip, opened.target)
+    plan = video.plan_of(opened.planner, clip, encoding)
     return (
         f"{clip.width} x {clip.height} -> {encoding.width} x {encoding.height}, {clip.packets} frames, "
         f"{encoding.codec} {encoding.pixels}, {_about_plan(plan, clip.packets, speed)}"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from lamnet.batch.upscalers import Upscalers
 from lamnet.media import opening, saving
 from lamnet.media.picture import Picture
 from lamnet.upscale import video
+from lamnet.upscale.choice import Choice
+from lamnet.upscale.planner import Planner
 from lamnet.upscale.upscaler import Upscaler
 
 if TYPE_CHECKING:
@@ -36,6 +39,16 @@ class Opened:
     def shown_size(self) -> tuple[int, int]:
         """(width, height) as it is seen, of the first page."""
         return _sizes(self.source)[0]
+
+    @cached_property
+    def choice(self) -> Choice | None:
+        """The weights that suit the source, which is looked at for it; None where there are no others."""
+        return self.upscaler.choice(self.source)
+
+    @property
+    def planner(self) -> Planner:
+        """The planner of the network with those weights."""
+        return self.upscaler.planner_for(self.choice)
 
 
 def open_job(job: Job, upscalers: Upscalers) -> Opened:
@@ -69,7 +82,7 @@ def upscale_one(job: Job, upscalers: Upscalers, overwrite: bool) -> Work[Outcome
             if keep and target.exists():  # another call was at it
                 return Outcome(job.source, target, kept=True)
             yield from write(opened, job.source.name)
-        return Outcome(job.source, target)
+        return Outcome(job.source, target, choice=opened.choice)
     except Exception as error:
         return failed(job.source, target, error)
 
@@ -77,7 +90,7 @@ def upscale_one(job: Job, upscalers: Upscalers, overwrite: bool) -> Work[Outcome
 def write(opened: Opened, task: str) -> Generator[Progress]:
     """Write the result of what was opened, an atomic write; the progress is that of the task of this name."""
     upscaler, source, target = opened.upscaler, opened.source, opened.target
-    with closing(upscaler.steps(source, target)) as parts:
+    with closing(upscaler.steps(source, target, opened.choice)) as parts:
         for done in parts:
             yield Progress(task, done)
 

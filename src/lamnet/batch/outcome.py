@@ -9,6 +9,7 @@ from traceback import extract_tb
 
 from lamnet.base.errors import LamnetError
 from lamnet.base.progress import Progress
+from lamnet.upscale.choice import Choice
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Outcome:
         reason: why there is no result, without a file's name.
         blames_target: the reason is about the target and not the source.
         kept: the result had been there before.
+        choice: the weights that the result was made with, where there were two; None elsewhere.
     """
 
     source: Path | str
@@ -28,6 +30,7 @@ class Outcome:
     reason: str | None = None
     blames_target: bool = False
     kept: bool = False
+    choice: Choice | None = None
 
     @property
     def problem(self) -> str | None:

@@ -10,6 +10,7 @@ from lamnet.media import opening
 from lamnet.upscale.goal import Goal
 
 if TYPE_CHECKING:
+    from lamnet.network.shipped import Variant
     from lamnet.upscale.upscaler import Precision
 
 
@@ -22,6 +23,8 @@ class Request:
         out: the file, folder or bucket for the results; None puts each one next to its source.
         goal: the size of the results; None is the scale of a weights file, else 4.
         model: a size that ships, or a weights file; None is the best that ships.
+        weights: for all pictures; None chooses between clean and photo weights by each picture.
+        strength: for all pictures a mix of both, 0 clean to 1 photo.
         device, precision, memory, tile, exact, ensemble, max_pixels: as Upscaler takes them; without a `tile`, "auto".
         overwrite: replace results that exist.
         manifest: a file for what failed.
@@ -31,6 +34,8 @@ class Request:
     out: str | None = None
     goal: Goal | None = None
     model: str | None = None
+    weights: Variant | None = None
+    strength: float | None = None
     device: str | None = None
     precision: Precision = "auto"
     memory: int | None = None

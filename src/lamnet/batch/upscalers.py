@@ -7,7 +7,7 @@ from typing import Self
 
 from lamnet.batch.request import Request
 from lamnet.network import catalogue
-from lamnet.network.model import LAMNet
+from lamnet.network.catalogue import Networks
 from lamnet.upscale.goal import Goal
 from lamnet.upscale.upscaler import Upscaler
 
@@ -31,7 +31,7 @@ class Upscalers:
         networks, goal = load_networks(request)
         upscalers = [
             Upscaler(
-                network,
+                one.network,
                 device=request.device,
                 precision=request.precision,
                 tile="auto" if request.tile is None else request.tile,
@@ -40,8 +40,9 @@ class Upscalers:
                 ensemble=request.ensemble,
                 goal=goal,
                 max_pixels=request.max_pixels,
+                photo=one.photo,
             )
-            for network in networks
+            for one in networks
         ]
         return cls(upscalers, goal, request.max_pixels)
 
@@ -51,12 +52,14 @@ class Upscalers:
         return next((one for one in self._upscalers if one.scale >= factor), self._upscalers[-1])
 
 
-def load_networks(request: Request) -> tuple[Sequence[LAMNet], Goal]:
+def load_networks(request: Request) -> tuple[Sequence[Networks], Goal]:
     """The networks that a request needs, by scale, and its goal, or what they give where it has none.
 
     Raises BadWeightsError where there are no such weights, BadArgumentError for a goal beyond every network.
     """
     goal = request.goal
     factor, any_factor = (None, False) if goal is None else (goal.factor, goal.factor is None)
-    found = catalogue.select(request.model, factor, any_factor=any_factor)
+    found = catalogue.select(
+        request.model, factor, any_factor=any_factor, variant=request.weights, strength=request.strength
+    )
     return found.networks, goal or Goal(factor=found.factor)

@@ -17,12 +17,12 @@ def models() -> None:
     found = catalogue.models()
     sets = list(dict.fromkeys(name for one in found for name in one.psnr_y))
     rows = [
-        [one.size, f"x{one.scale}", f"{one.parameters:,}", f"{one.bytes / 1e6:.1f} MB", one.data]
+        [one.size, f"x{one.scale}", one.variant, f"{one.parameters:,}", f"{one.bytes / 1e6:.1f} MB", one.data]
         + [f"{one.psnr_y[name]:.2f}" if name in one.psnr_y else "" for name in sets]
         for one in found
     ]
     terminal.print_table(
-        ["size", "scale", "parameters", "file", "trained on", *(f"{name}, PSNR-Y dB" for name in sets)], rows
+        ["size", "scale", "weights", "parameters", "file", "trained on", *(f"{name}, PSNR-Y dB" for name in sets)], rows
     )
 
 
@@ -36,7 +36,7 @@ def info() -> None:
         terminal.say(f"{name:12} {value}")
     for backend, device, reason in backends():
         terminal.say(f"{f'{backend} on {device}':20} {'cannot run: ' + reason if reason else 'runs'}")
-    terminal.say("weights      " + (", ".join(f"{size} x{scale}" for size, scale in shipped.shipped()) or "none ship"))
+    terminal.say("weights      " + (", ".join(f"{one.model} x{one.scale}" for one in shipped.shipped()) or "none ship"))
 
 
 def bench(
@@ -100,7 +100,7 @@ def export(model: str, out: Path, /, *, scale: Literal[2, 3, 4] | None = None, h
     Parameters
     ----------
     model
-        tiny, base, large, or a weights file.
+        tiny, base, large, tiny:photo, or a weights file.
     out
         A name that ends in .onnx, .param (its .bin goes beside it) or .pt2.
     scale

@@ -25,6 +25,8 @@ def upscale(
     scale: float | None = None,
     to: str | None = None,
     model: str | None = None,
+    weights: Literal["auto", "clean", "photo"] = "auto",
+    strength: float | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
     device: str | None = None,
@@ -51,11 +53,16 @@ def upscale(
         The result's file (its name says the format), or a folder or bucket for the results.
     scale
         Factor of width and height: 2, 3, 4, or a number between, for which a larger result is reduced. When left out, 4,
-        or a weights file's own.
+        or a weights file's own. 1 restores without enlarging, with photo weights.
     to
         A size to fit into instead: 3840x2160, 3840x or x2160.
     model
-        tiny, base, large, or a weights file; the best that ships when left out.
+        tiny, base, large, tiny:photo, or a weights file; the best that ships when left out.
+    weights
+        photo: for pictures that JPEG, noise or a soft lens have been at. clean: for others. auto: what suits each picture,
+        by its file or its pixels; a line on stderr says which and why.
+    strength
+        Instead, a mix for all pictures, from 0 (clean) to 1 (photo).
     overwrite
         Replace results that exist.
     dry_run
@@ -88,6 +95,8 @@ def upscale(
         out=out,
         goal=values.goal_of(scale, to),
         model=model,
+        weights=None if weights == "auto" else weights,
+        strength=strength,
         device=device,
         precision=precision,
         memory=None if memory is None else values.bytes_of(memory),
@@ -125,6 +134,8 @@ def _print(outcome: Outcome) -> None:
         terminal.complain(outcome.problem)
         return
     terminal.say(outcome.target)
+    if outcome.choice is not None:
+        terminal.note(f"{outcome.target}: {outcome.choice}")
     if outcome.kept:
         terminal.complain(f"{outcome.target}: was there already and is kept; --overwrite replaces it")
 

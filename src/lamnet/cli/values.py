@@ -11,8 +11,8 @@ from lamnet.upscale.goal import Goal
 def goal_of(scale: float | None, to: str | None) -> Goal | None:
     """The goal of `--scale` and `--to`, None for neither. Raises BadArgumentError for both, or for what is no size."""
     if to is None:
-        if scale is not None and not 1 < scale <= 100:
-            raise BadArgumentError(f"scale: expected a factor above 1 and at most 100, got {scale:g}")
+        if scale is not None and not 1 <= scale <= 100:
+            raise BadArgumentError(f"scale: expected a factor from 1 to 100, got {scale:g}")
         return None if scale is None else Goal(factor=scale)
     if scale is not None:
         raise BadArgumentError("to: expected it without scale, got both")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lamnet.base.errors import BadArgumentError
 from lamnet.core.window import PAPER_WINDOW, Window
 
+EDGE = 6  # LR pixels by which a picture's own edge is repeated around it, where a network would see black
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
 
 

@@ -1,12 +1,23 @@
-"""The weights that come with the package: their names and files."""
+"""The weights that come with the package: their names and files.
+
+A size's weights are called "tiny", or "tiny:photo" where they are not those for clean pictures; their files tiny_x4.safetensors
+and tiny_x4_photo.safetensors.
+"""
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal, NamedTuple, get_args
 
-from lamnet.base.errors import BadWeightsError
+from lamnet.base.errors import BadArgumentError, BadWeightsError
 from lamnet.core.config import SIZES
+
+Variant = Literal["clean", "photo"]
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
+_FILE = re.compile(r"([a-z]+)_x(\d+)(?:_photo)?\.safetensors")
+
 
 TERMS = {
     "license": "Apache-2.0",
@@ -16,18 +27,52 @@ TERMS = {
 """Under what terms the weights that ship come, for files made of them."""
 
 
+class Shipped(NamedTuple):
+    """A network whose weights ship: trained on pictures made smaller and no more, "clean", or spoilt as "photo"graphs are."""
+
+    size: str
+    scale: int
+    variant: Variant = "clean"
+
+    @property
+    def model(self) -> str:
+        """Its name among networks of its scale."""
+        return self.size if self.variant == "clean" else f"{self.size}:{self.variant}"
+
+    @property
+    def path(self) -> Path:
+        """Its file; the model card (.md) and evaluation (.json) lie beside it."""
+        mark = "" if self.variant == "clean" else f"_{self.variant}"
+        return _shipped_folder() / f"{self.size}_x{self.scale}{mark}.safetensors"
+
+
 def is_name(model: str | Path) -> bool:
-    """Whether `model` is the name of a size and not that of a file here."""
-    return str(model) in SIZES and not Path(model).is_file()
+    """Whether `model` is the name of weights of ours and not that of a file here."""
+    return str(model).removesuffix(":photo") in SIZES and not Path(model).is_file()
 
 
-def path_of(model: str | Path, scale: int | None) -> Path:
-    """The file that a name or path stands for.
+def parted(model: str, variant: Variant | None = None) -> tuple[str, Variant | None]:
+    """The size and the variant that a name means, the variant None where neither the name nor the caller says it.
 
-    Raises BadWeightsError for a name whose weights do not ship at this scale, or the folder of a training.
+    Raises BadArgumentError where they contradict each other.
+    """
+    size, colon, _ = model.partition(":")
+    if colon and variant == "clean":
+        raise BadArgumentError(f"weights: expected photo with the model {model}, got clean")
+    return size, "photo" if colon else variant
+
+
+def path_of(model: str | Path, scale: int | None, variant: Variant | None = None) -> Path:
+    """The file that a name or path stands for; without a variant a size is that for clean pictures.
+
+    Raises BadWeightsError for a name whose weights do not ship at this scale, or the folder of a training;
+    BadArgumentError for a variant of a file, which has none.
     """
     if is_name(model):
-        return shipped_path(str(model), scale)
+        size, variant = parted(str(model), variant)
+        return shipped_path(size, scale, variant or "clean")
+    if variant is not None:
+        raise BadArgumentError(f"weights: expected it with a size that ships, got {variant} of the file {model}")
     path = Path(model)
     if path.is_dir() and (trained := path / "weights.safetensors").is_file():
         raise BadWeightsError(f"{path}: expected a file, found the folder of a training; its weights are {trained}")
@@ -39,33 +84,37 @@ def called(path: Path) -> str:
     return f"{path.stem}, which ships" if path.parent == _shipped_folder() else str(path)
 
 
-def shipped() -> list[tuple[str, int]]:
-    """The (size, scale) pairs whose weights come with the package, in order."""
-    stems = [path.stem for path in _shipped_folder().iterdir() if path.suffix == ".safetensors"]
-    found = [stem.split("_x") for stem in stems if "_x" in stem and stem.split("_x")[1].isdigit()]
-    return sorted((size, int(scale)) for size, scale in found)
+def shipped() -> list[Shipped]:
+    """The networks whose weights come with the package, in order of their names."""
+    found = [(_FILE.fullmatch(path.name), path) for path in _shipped_folder().iterdir()]
+    return sorted(
+        Shipped(match[1], int(match[2]), "photo" if path.stem.endswith("_photo") else "clean")
+        for match, path in found
+        if match
+    )
 
 
 def shipped_names() -> str:
     """The weights that ship, as text for a message."""
-    return ", ".join(f"{size} (x{scale})" for size, scale in shipped()) or "none shipped"
+    return ", ".join(f"{one.model} (x{one.scale})" for one in shipped()) or "none shipped"
 
 
-def shipped_path(size: str, scale: int | None) -> Path:
-    """The file of weights that ship; its model card (.md) and evaluation (.json) lie beside it.
+def shipped_path(size: str, scale: int | None, variant: Variant = "clean") -> Path:
+    """The file of weights that ship.
 
     Raises BadWeightsError when there is none.
     """
-    path = _shipped_folder() / f"{size}_x{scale}.safetensors"
-    if size not in {size for size, _ in shipped()}:
+    if size not in {one.size for one in shipped()}:
         raise BadWeightsError(
             f"{size}: has no weights yet; there are {shipped_names()}; "
             f"lamnet train with the recipe {size}_x{scale or 4} makes them"
         )
-    if not path.is_file():
+    if scale is None or (size, scale, variant) not in shipped():
         wanted = "a scale with it" if scale is None else f"a scale that ships, got {scale}"
-        raise BadWeightsError(f"{size}: expected {wanted}; there are {shipped_names()}")
-    return path
+        raise BadWeightsError(
+            f"{Shipped(size, scale or 0, variant).model}: expected {wanted}; there are {shipped_names()}"
+        )
+    return Shipped(size, scale, variant).path
 
 
 def _shipped_folder() -> Path:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lamnet.base.errors import BadWeightsError, MissingExtraError
 from lamnet.core import header, parameters
 from lamnet.core.config import LAMNetConfig
-from lamnet.core.shipped import path_of, shipped_names
+from lamnet.core.shipped import Variant, path_of, shipped_names
 
 SUFFIX = ".safetensors"
 
@@ -28,14 +28,16 @@ class WeightsFile:
     record: dict[str, Any]
 
 
-def load(model: str | Path, scale: int | None = None) -> WeightsFile:
-    """The weights of a name that ships ("tiny", "base"; then `scale` is needed) or of a .safetensors file of ours.
+def load(model: str | Path, scale: int | None = None, weights: Variant | None = None) -> WeightsFile:
+    """The weights of a name that ships ("tiny", "base", "tiny:photo"; then `scale` is needed) or of a .safetensors file.
+
+    `weights` says which of a size, "clean" or "photo".
 
     Raises:
         BadWeightsError: there is none, or it is not a whole LAMNet, or not one for this scale.
         MissingExtraError: it is a checkpoint of another program, which takes PyTorch to read.
     """
-    path = path_of(model, scale)
+    path = path_of(model, scale, weights)
     contents = read(path)
     if scale is not None and contents.config.scale != scale:
         raise BadWeightsError(f"{path}: expected a network for x{scale}, found one for x{contents.config.scale}")

@@ -1,4 +1,8 @@
-"""The options that figures depend on, and the measuring of a picture by them."""
+"""The options that figures depend on, and the measuring of a picture by them.
+
+Networks get LR pictures as they are, as in papers; `lamnet upscale` repeats a picture's edge for them, which changes
+some pixels at its border.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ from lamnet.evaluation import contenders
 from lamnet.evaluation.benchmarks import unmeasurable
 from lamnet.evaluation.resize import crop_to_multiple, imresize
 from lamnet.media import arrays, formats
-from lamnet.network import config, devices, weights
+from lamnet.network import devices, shipped, weights
+from lamnet.network.config import EDGE
 
 
 def read_pair(picture: Path, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -49,17 +50,21 @@ def label_of(model: str) -> str:
     """The label of a model that was given none: tiny is LAMNet-tiny, a file goes by its name."""
     if model == contenders.BICUBIC:
         return "Bicubic"
-    return f"LAMNet-{model}" if model in config.SIZES else Path(model.removeprefix(contenders.PEER)).stem
+    return f"LAMNet-{model}" if shipped.is_name(model) else Path(model.removeprefix(contenders.PEER)).stem
 
 
 def output_of(model: str, scale: int, lr: NDArray[np.uint8], device: str | None = None) -> NDArray[np.uint8]:
-    """A model's picture (scale*H, scale*W, 3); a picture file stands for the result of a network that is not at hand."""
+    """A model's picture (scale*H, scale*W, 3); a picture file stands for the result of a network that is not at hand.
+
+    The picture's edge is repeated for the network, as `lamnet upscale` does it and `lamnet evaluate` does not.
+    """
     if Path(model).suffix.lower() in formats.SUFFIXES:
         if problems := list(unmeasurable(Path(model))):
             raise BadImageError(f"{model}: {problems[0]}")
         pixels = arrays.read_array(Path(model))
         return np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if pixels.shape[2] == 1 else pixels
-    return contenders.load(model, scale, device=device).upscale(lr)
+    out = contenders.load(model, scale, device=device).upscale(np.pad(lr, ((EDGE, EDGE), (EDGE, EDGE), (0, 0)), "edge"))
+    return out[scale * EDGE : -scale * EDGE, scale * EDGE : -scale * EDGE]
 
 
 def network_of(model: str, scale: int, device: str | None = None) -> nn.Module:

@@ -67,6 +67,8 @@ class Extras:
         hidden_frames: whether there are frames of which libvips would give the first alone.
         colours: primaries and transfer characteristics by number (ITU-T H.273).
         premultiplied: whether colours have been multiplied by their alpha.
+        lossy: how pixels are coded where the file says that something is lost: "JPEG", "lossy WebP".
+        quality: of a JPEG by its tables, 1 to 100 on the scale of the Independent JPEG Group.
     """
 
     known: tuple[PageExtras, ...] = ()
@@ -74,6 +76,8 @@ class Extras:
     hidden_frames: bool = False
     colours: tuple[int, int] | None = None
     premultiplied: bool = False
+    lossy: str | None = None
+    quality: int | None = None
 
     def page(self, number: int) -> PageExtras:
         """Return what is known of a page."""

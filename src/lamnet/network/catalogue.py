@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lamnet.base.errors import BadArgumentError, BadWeightsError
-from lamnet.network import shipped, weights
+from lamnet.network import mixing, shipped, weights
 from lamnet.network.model import LAMNet
+from lamnet.network.shipped import VARIANTS, Variant
 
 BEST_FIRST = ("large", "base", "tiny")
 DEFAULT_SCALE = 4  # and the largest that there is
 # Beside the weights: what those were trained on whose header does not record it, by the name of their file.
 TRAINED_ON = "trained_on.json"
+_NOTHING_TO_RESTORE = (
+    "scale: expected more than 1 with clean weights, which take nothing away, got 1; see --weights photo"
+)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of a scale.
+
+    Attributes:
+        network: for every picture, or where there is another for photographs, for clean ones.
+        photo: for pictures that JPEG, noise or a soft lens have been at, of the same scale.
+    """
+
+    network: LAMNet
+    photo: LAMNet | None = None
+
+    @property
+    def scale(self) -> int:
+        """Their scale."""
+        return self.network.config.scale
 
 
 @dataclass(frozen=True)
@@ -27,45 +50,64 @@ class Selection:
         factor: how many times as wide and high results are; None where it follows from each picture's size.
     """
 
-    networks: tuple[LAMNet, ...]
+    networks: tuple[Networks, ...]
     factor: float | None
 
 
-def select(model: str | None, factor: float | None = None, *, any_factor: bool = False) -> Selection:
+def select(
+    model: str | None,
+    factor: float | None = None,
+    *,
+    any_factor: bool = False,
+    variant: Variant | None = None,
+    strength: float | None = None,
+) -> Selection:
     """Choose and load the networks that pictures of any size may need; a weights file is read once.
 
     Args:
         model: a name, a weights file, or None for the best that ships at each scale.
-        factor: how many times as wide and high results are; when left out, a weights file's own scale, else 4.
+        factor: how many times as wide and high results are; when left out, a weights file's own scale, else 4. At 1
+            pictures are restored and not enlarged, which clean weights cannot do.
         any_factor: each picture needs a factor of its own, as where a size is given to fit into; `factor` is left out.
+        variant: the weights for all pictures; when left out both, as far as they ship, so that each can have its own.
+        strength: instead, of a mix of both for all pictures, see `mixing.mix`.
 
     Raises:
         BadWeightsError: no such model, or nothing ships for it.
-        BadArgumentError: a factor beyond every network.
+        BadArgumentError: a factor beyond every network, or options that exclude each other.
     """
+    if strength is not None:
+        mixing.check_strength(strength)
     if model is not None and not shipped.is_name(model):
-        networks = [weights.load(model)]
-        factor = networks[0].config.scale if factor is None and not any_factor else factor
+        _check_no_choice(model, variant, strength)
+        contents = weights.read(shipped.path_of(model, None))
+        if factor == 1 and contents.record.get("degradation", {}).get("clean", 1) == 1:
+            raise BadArgumentError(_NOTHING_TO_RESTORE)
+        networks = [Networks(contents.network())]
+        factor = networks[0].scale if factor is None and not any_factor else factor
     else:
+        size, variant = (None, variant) if model is None else shipped.parted(model, variant)
         factor = DEFAULT_SCALE if factor is None and not any_factor else factor
-        networks = [load_best(model, scale) for scale in _scales(model, factor)]
-    largest = networks[-1].config.scale
+        networks = _of_size(size, factor, variant, strength)
+    largest = networks[-1].scale
     if factor is not None and factor > largest:
-        raise BadArgumentError(f"scale: expected at most {largest} with this model, got {factor:g}")
+        kind = "both weights of " if strength is not None else f"{variant} weights of " if variant else ""
+        raise BadArgumentError(f"scale: expected at most {largest} with {kind}this model, got {factor:g}")
     return Selection(tuple(networks), factor)
 
 
-def load_best(model: str | None, scale: int | None) -> LAMNet:
+def load_best(model: str | None, scale: int | None, variant: Variant | None = None) -> LAMNet:
     """Load what a name or file stands for, or the best that ships for the scale; a file may keep its own.
 
     Raises BadWeightsError when there is none.
     """
     if model is not None:
-        return weights.load(model, scale)
-    sizes = [size for size in BEST_FIRST if (size, scale) in shipped.shipped()]
+        return weights.load(model, scale, variant)
+    sizes = _sizes(None, scale, (variant or "clean",))
     if not sizes:
-        raise BadWeightsError(f"scale: expected one that weights ship for, got {scale}; see lamnet models")
-    return weights.load(sizes[0], scale)
+        kind = f"{variant} weights" if variant else "weights"
+        raise BadWeightsError(f"scale: expected one that {kind} ship for, got {scale}; see lamnet models")
+    return weights.load(sizes[0], scale, variant)
 
 
 @dataclass(frozen=True)
@@ -74,12 +116,14 @@ class Shipped:
 
     Attributes:
         bytes: of its file.
+        variant: "clean" or "photo".
         data: what it was trained on; "not recorded" where nothing says so.
         psnr_y: dB by benchmark set; empty where it was not evaluated.
     """
 
     size: str
     scale: int
+    variant: Variant
     parameters: int
     bytes: int
     data: str
@@ -88,17 +132,18 @@ class Shipped:
 
 def models() -> list[Shipped]:
     """Every network that ships, smallest first."""
-    found = [_described(size, scale) for size, scale in shipped.shipped()]
-    return sorted(found, key=lambda one: (one.parameters, one.scale))
+    found = [_described(one) for one in shipped.shipped()]
+    return sorted(found, key=lambda one: (one.parameters, one.scale, one.variant))
 
 
-def _described(size: str, scale: int) -> Shipped:
-    path = shipped.shipped_path(size, scale)
+def _described(one: shipped.Shipped) -> Shipped:
+    path = one.path
     contents = weights.read(path)
     evaluation: Mapping[str, Any] = _json(path.with_suffix(".json"))
     return Shipped(
-        size=size,
-        scale=scale,
+        size=one.size,
+        scale=one.scale,
+        variant=one.variant,
         parameters=sum(tensor.numel() for tensor in contents.state.values()),
         bytes=path.stat().st_size,
         data=_trained_on(path, contents.record),
@@ -115,12 +160,54 @@ def _trained_on(path: Path, record: Mapping[str, Any]) -> str:
     return f"{facts['photographs']} ({facts['megapixels']} megapixels), set {facts['set']}"
 
 
-def _scales(model: str | None, factor: float | None) -> list[int]:
-    """The scales to load: the smallest that reaches the factor, or else the largest; all of them for None."""
-    scales = sorted({scale for size, scale in shipped.shipped() if model in (None, size)})
+def _check_no_choice(model: str, variant: Variant | None, strength: float | None) -> None:
+    if variant is not None:
+        raise BadArgumentError(f"weights: expected it with a size that ships, got {variant} of the file {model}")
+    if strength is not None:
+        raise BadArgumentError(f"strength: expected it with a size that ships, got the file {model}")
+
+
+def _of_size(size: str | None, factor: float | None, variant: Variant | None, strength: float | None) -> list[Networks]:
+    """Load the networks of a size, or the best at each scale, that reach the factor."""
+    if strength is not None:
+        if variant is not None:
+            raise BadArgumentError(f"strength: expected it without weights, got {strength:g} and {variant}")
+        return [_mixed(size, scale, strength) for scale in _scales(size, factor, VARIANTS)]
+    if factor == 1:
+        if variant == "clean":
+            raise BadArgumentError(_NOTHING_TO_RESTORE)
+        variant = "photo"
+    found: list[Networks] = []
+    for scale in _scales(size, factor, (variant or "clean",)):
+        has_photo = variant is None and _sizes(size, scale, ("photo",))
+        photo = load_best(size, scale, "photo") if has_photo else None
+        found.append(Networks(load_best(size, scale, variant), photo))
+    return found
+
+
+def _mixed(size: str | None, scale: int, strength: float) -> Networks:
+    """Mix the two of a size, or of the best that has both at this scale."""
+    size = next(iter(_sizes(size, scale, VARIANTS)), size)
+    photo, clean = (load_best(size, scale, variant) for variant in ("photo", "clean"))
+    return Networks(mixing.mix(clean, photo, strength))
+
+
+def _scales(size: str | None, factor: float | None, variants: Sequence[Variant]) -> list[int]:
+    """The scales to load: the smallest that reaches the factor, or else the largest; all of them for None.
+
+    They are those at which all the variants ship.
+    """
+    scales = sorted({one.scale for one in shipped.shipped() if _sizes(size, one.scale, variants)})
     if factor is not None:
         scales = [scale for scale in scales if scale >= factor][:1] or scales[-1:]
-    return scales or [DEFAULT_SCALE]
+    return scales or [math.ceil(factor or DEFAULT_SCALE)]
+
+
+def _sizes(size: str | None, scale: int | None, variants: Sequence[Variant]) -> list[str]:
+    """The sizes, of this one or of all, whose variants all ship at a scale, best first."""
+    ships = shipped.shipped()
+    sizes = BEST_FIRST if size is None else (size,)
+    return [one for one in sizes if all((one, scale, variant) in ships for variant in variants)]
 
 
 def _json(path: Path) -> dict[str, Any]:

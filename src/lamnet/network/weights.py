@@ -17,9 +17,10 @@ from torch import Tensor
 
 from lamnet.base.errors import BadWeightsError
 from lamnet.base.files import appearing
-from lamnet.core import header, weights
+from lamnet.core import header
+from lamnet.core import weights as core_weights
 from lamnet.core.config import LAMNetConfig
-from lamnet.core.shipped import path_of, shipped_names
+from lamnet.core.shipped import Variant, path_of, shipped_names
 from lamnet.network import pickles, wrapping
 from lamnet.network.checks import check_finite, check_remakable, check_sizes
 from lamnet.network.model import LAMNet
@@ -47,18 +48,22 @@ class WeightsFile:
         return network.eval()
 
 
-def load(model: str | Path, scale: int | None = None) -> LAMNet:
+def load(model: str | Path, scale: int | None = None, weights: Variant | None = None) -> LAMNet:
     """Load a network with its weights, in eval mode on the CPU.
 
     Args:
-        model: a name that ships ("tiny", "base"; then `scale` is needed), a .safetensors file of ours, a published
-            checkpoint, or a state dict, bare or as training programs wrap it, whose configuration is read off its shapes.
-        scale: 2, 3 or 4. With a file it is checked against the file's own.
+        model: a name that ships ("tiny", "base", "large", "tiny:photo"; then `scale` is needed), a .safetensors file of
+            ours, a published checkpoint, or a state dict, bare or as training programs wrap it, whose configuration is
+            read off its shapes.
+        scale: 2, 3 or 4, whatever ships. With a file it is checked against the file's own.
+        weights: which of a size: "clean", as when left out, for pictures that were made smaller and no more, or "photo" for
+            photographs that JPEG, noise and soft lenses have been at; ("tiny", weights="photo") is "tiny:photo".
 
     Raises:
         BadWeightsError: no such model or file, or its contents are not a whole, safe LAMNet.
+        BadArgumentError: `weights` with a file, or others than the name says.
     """
-    path = path_of(model, scale)
+    path = path_of(model, scale, weights)
     contents = read(path)
     if scale is not None and contents.config.scale != scale:
         raise BadWeightsError(f"{path}: expected a network for x{scale}, found one for x{contents.config.scale}")
@@ -72,7 +77,7 @@ def read(path: Path) -> WeightsFile:
     """
     if not path.is_file():
         raise BadWeightsError(f"{path}: no such model; expected a file or one of {shipped_names()}")
-    return _own(path) if path.suffix == weights.SUFFIX and weights.is_ours(path) else _foreign(path)
+    return _own(path) if path.suffix == core_weights.SUFFIX and core_weights.is_ours(path) else _foreign(path)
 
 
 def save(
@@ -95,7 +100,7 @@ def save(
 
 
 def _foreign(path: Path) -> WeightsFile:
-    content = _safetensors(path) if path.suffix == weights.SUFFIX else pickles.read(path)
+    content = _safetensors(path) if path.suffix == core_weights.SUFFIX else pickles.read(path)
     state = wrapping.unwrap(path, content)
     check_sizes(path, state)
     config, state = untold(path, state) if wrapping.OURS in state else translate(path, state)
@@ -107,10 +112,10 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return safetensors_load(path.read_bytes())
     except Exception as error:  # safetensors does not say which errors a malformed file may raise
-        raise weights.not_safetensors(path, error) from error
+        raise core_weights.not_safetensors(path, error) from error
 
 
 def _own(path: Path) -> WeightsFile:
-    contents = weights.read(path)
+    contents = core_weights.read(path)
     state = {name: torch.from_numpy(array) for name, array in contents.state.items()}
     return WeightsFile(contents.config, state, contents.record)

@@ -1,74 +1,17 @@
-"""The structs that the C kernels take, field by field as csrc/arguments.h declares and explains them; without PyTorch.
-
-The name of a struct in C is that of its class in lower case: FocalArguments is focal_arguments, for the entry lamnet_focal.
-"""
+"""The structs that the C kernels take, field by field as csrc/arguments.h declares and explains them; without PyTorch."""
 
 from __future__ import annotations
 
-import ctypes
-import re
-from collections.abc import Sequence
-from typing import ClassVar, Protocol, dataclass_transform, get_type_hints
-
-
-class HasAddress(Protocol):
-    """A tensor."""
-
-    def data_ptr(self) -> int: ...
-
-
-Int64s = ctypes.Array[ctypes.c_int64]
-Memory = HasAddress | Int64s
-
-
-@dataclass_transform(kw_only_default=True)
-class Struct(ctypes.Structure):
-    """A struct whose fields are its annotations, in their order, all of them to be given by name.
-
-    An int becomes an int64, Memory its address and None the null pointer; another struct is copied in. It keeps the
-    memory alive whose addresses it holds.
-    """
-
-    c_name: ClassVar[str]
-    names: ClassVar[tuple[str, ...]]
-
-    def __init__(self, **fields: Memory | int | Struct | None) -> None:
-        super().__init__(*[self._in_c(fields[name]) for name in self.names])
-        self._fields_given = fields
-
-    @staticmethod
-    def _in_c(value: Memory | int | Struct | None) -> int | Struct | None:
-        if value is None or isinstance(value, int | Struct):
-            return value
-        return ctypes.addressof(value) if isinstance(value, ctypes.Array) else value.data_ptr()
-
-    @classmethod
-    def lay_out(cls) -> None:
-        """Make C fields of the annotations; ctypes wants this once, before the first use and before the next struct."""
-        kinds = {name: kind for name, kind in get_type_hints(cls).items() if name in cls.__annotations__}
-        cls.c_name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
-        cls.names = tuple(kinds)
-        cls._fields_ = [(name, _ctype(kind)) for name, kind in kinds.items()]
-
-
-def _ctype(kind: object) -> type[ctypes.c_int64 | ctypes.c_void_p | Struct]:
-    if kind is int:
-        return ctypes.c_int64
-    return kind if isinstance(kind, type) and issubclass(kind, Struct) else ctypes.c_void_p
-
-
-def int64s(numbers: Sequence[int]) -> Int64s:
-    """Numbers in memory of their own."""
-    return (ctypes.c_int64 * len(numbers))(*numbers)
+from lamnet.ops.c_struct import Address, Int64s, Struct
 
 
 class Layer(Struct):
-    weight: Memory
-    bias: Memory
+    weight: Address
+    bias: Address
 
 
 class Strided(Struct):
-    data: Memory
+    data: Address
     batch: int
     along: int
     across: int
@@ -102,20 +45,20 @@ class BranchesWeights(Struct):
 class BranchesArguments(Struct):
     sizes: BranchesSizes
     weights: BranchesWeights
-    x: Memory
-    c: Memory
-    u: Memory
+    x: Address
+    c: Address
+    u: Address
 
 
 class BranchesBackwardArguments(Struct):
     sizes: BranchesSizes
     weights: BranchesWeights
     grads: BranchesWeights
-    grad_c: Memory
-    grad_u: Memory
-    grad_residual: Memory
-    x: Memory
-    grad_x: Memory
+    grad_c: Address
+    grad_u: Address
+    grad_residual: Address
+    x: Address
+    grad_x: Address
 
 
 class AttentionSizes(Struct):
@@ -135,7 +78,7 @@ class FsaArguments(Struct):
     value: Strided
     weight: Strided
     logits: int
-    out: Memory
+    out: Address
 
 
 class FsaBackwardArguments(Struct):
@@ -144,8 +87,8 @@ class FsaBackwardArguments(Struct):
     value: Strided
     weight: Strided
     logits: int
-    grad_value: Memory
-    grad_weight: Memory
+    grad_value: Address
+    grad_weight: Address
 
 
 class FocalWeights(Struct):
@@ -157,8 +100,8 @@ class FocalArguments(Struct):
     sizes: AttentionSizes
     weights: FocalWeights
     value: Strided
-    out: Memory
-    gates: Memory | None
+    out: Address
+    gates: Address | None
 
 
 class FocalBackwardArguments(Struct):
@@ -167,8 +110,8 @@ class FocalBackwardArguments(Struct):
     grads: FocalWeights
     grad: Strided
     value: Strided
-    gates: Memory
-    grad_value: Memory
+    gates: Address
+    grad_value: Address
 
 
 class ExchangeSizes(Struct):
@@ -182,39 +125,39 @@ class ExchangeSizes(Struct):
 
 class ExchangeWeights(Struct):
     project_out: Layer
-    scale: Memory
+    scale: Address
 
 
 class ExchangeMeansArguments(Struct):
     sizes: ExchangeSizes
-    c: Memory
-    s: Memory
-    means: Memory
+    c: Address
+    s: Address
+    means: Address
 
 
 class ExchangeArguments(Struct):
     sizes: ExchangeSizes
     weights: ExchangeWeights
-    c: Memory
-    s: Memory
-    residual: Memory
-    means: Memory
-    out: Memory
+    c: Address
+    s: Address
+    residual: Address
+    means: Address
+    out: Address
 
 
 class ExchangeBackwardArguments(Struct):
     sizes: ExchangeSizes
     weights: ExchangeWeights
     grads: ExchangeWeights
-    grad: Memory
-    c: Memory
-    s: Memory
-    means: Memory
-    grad_extra: Memory | None
+    grad: Address
+    c: Address
+    s: Address
+    means: Address
+    grad_extra: Address | None
     own_means: int
-    grad_c: Memory
-    grad_s: Memory
-    grad_means: Memory
+    grad_c: Address
+    grad_s: Address
+    grad_means: Address
 
 
 class FeedForwardSizes(Struct):
@@ -232,25 +175,25 @@ class FeedForwardWeights(Struct):
     project_in: Layer
     depthwise: Layer
     project_out: Layer
-    scale: Memory
+    scale: Address
 
 
 class FeedForwardArguments(Struct):
     sizes: FeedForwardSizes
     weights: FeedForwardWeights
-    x: Memory
-    out: Memory
-    hidden: Memory | None
+    x: Address
+    out: Address
+    hidden: Address | None
 
 
 class FeedForwardBackwardArguments(Struct):
     sizes: FeedForwardSizes
     weights: FeedForwardWeights
     grads: FeedForwardWeights
-    grad: Memory
-    x: Memory
-    hidden: Memory
-    grad_x: Memory
+    grad: Address
+    x: Address
+    hidden: Address
+    grad_x: Address
 
 
 STRUCTS: tuple[type[Struct], ...] = (

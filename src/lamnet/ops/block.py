@@ -11,27 +11,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lamnet.ops import memory
-from lamnet.ops.arguments import (
-    AttentionSizes,
-    BranchesArguments,
-    BranchesBackwardArguments,
-    BranchesSizes,
-    ExchangeArguments,
-    ExchangeBackwardArguments,
-    ExchangeMeansArguments,
-    ExchangeSizes,
-    FeedForwardArguments,
-    FeedForwardBackwardArguments,
-    FeedForwardSizes,
-    FocalArguments,
-    FocalBackwardArguments,
-)
+from lamnet.ops import kernels, memory
 from lamnet.ops.backend import autocast, differentiates, is_native
 from lamnet.ops.block_weights import LANES, BlockWeights, in_dtype, weights_for
 from lamnet.ops.flops import notice
-from lamnet.ops.fsa import HEIGHT, WIDTH, attention_sizes, strided
-from lamnet.ops.native import DTYPES, call, check, empty_like
+from lamnet.ops.fsa import HEIGHT, WIDTH
+from lamnet.ops.native import check, empty_like
 from lamnet.ops.operator import check_first_derivative, is_transformed, operator, refuse_second_derivative
 from lamnet.ops.window import Window
 
@@ -94,14 +79,9 @@ def _room(x: Tensor, kept: BlockWeights | None) -> tuple[_Images, Tensor]:
 
 def _branches(x: Tensor, weights: BlockWeights, window: Window, images: _Images) -> None:
     """Fill the images of both branches, and the gates that there is room for."""
-    sizes = _branches_sizes(x, weights)
-    call(BranchesArguments(sizes=sizes, weights=weights.branches(), x=x, c=images.c, u=images.u))
-    for value, part, dim, out, gates in (
-        (images.u, weights.horizontal(), WIDTH, images.across, images.gates_across),
-        (images.across, weights.vertical(), HEIGHT, images.s, images.gates_down),
-    ):
-        sizes = _focal_sizes(value, weights, window, dim)
-        call(FocalArguments(sizes=sizes, weights=part, value=strided(value, dim), out=out, gates=gates))
+    kernels.branches(x, weights, images.c, images.u)
+    kernels.focal(images.u, weights.horizontal, window, WIDTH, images.across, images.gates_across)
+    kernels.focal(images.across, weights.vertical, window, HEIGHT, images.s, images.gates_down)
 
 
 @operator("lamnet::block")
@@ -119,27 +99,13 @@ def _block(
     own = _own_means(x, means)
     images, out = _room(x, learned if keep else None)
     _branches(x, learned, window, images)
-    sizes = _exchange_sizes(x)
     if means is None:
-        call(ExchangeMeansArguments(sizes=sizes, c=images.c, s=images.s, means=own))
-        used = own
+        kernels.exchange_means(images.c, images.s, own)
     else:
-        used = means.float().contiguous()
-        check("means", used, _own_means(x, None).shape, torch.float32)
-    call(
-        ExchangeArguments(
-            sizes=sizes, weights=learned.exchange(), c=images.c, s=images.s, residual=x, means=used, out=images.y
-        )
-    )
-    call(
-        FeedForwardArguments(
-            sizes=_feed_forward_sizes(x, learned),
-            weights=learned.feed_forward(),
-            x=images.y,
-            out=out,
-            hidden=images.hidden,
-        )
-    )
+        check("means", means.float(), _own_means(x, None).shape, torch.float32)
+    used = own if means is None else means.float().contiguous()
+    kernels.exchange(images.c, images.s, used, x, learned, images.y)
+    kernels.feed_forward(images.y, learned, out, images.hidden)
     return out, own, [image for image in images if image is not None] if keep else []
 
 
@@ -169,108 +135,17 @@ def _block_backward(
     c, u, across, s, y, gates_across, gates_down, hidden = (image.contiguous() for image in kept)
     grad, means = grad.contiguous(), means.float().contiguous()
     grads = BlockWeights(*(empty_like(weight) for weight in learned))
-    grad_y, grad_sums = empty_like(x), torch.empty_like(means)
-    call(
-        FeedForwardBackwardArguments(
-            sizes=_feed_forward_sizes(x, learned),
-            weights=learned.feed_forward(),
-            grads=grads.feed_forward(),
-            grad=grad,
-            x=y,
-            hidden=hidden,
-            grad_x=grad_y,
-        )
-    )
-    grad_c, grad_s = empty_like(c), empty_like(s)
-    call(
-        ExchangeBackwardArguments(
-            sizes=_exchange_sizes(x),
-            weights=learned.exchange(),
-            grads=grads.exchange(),
-            grad=grad_y,
-            c=c,
-            s=s,
-            means=means,
-            grad_extra=grad_means,
-            own_means=own,
-            grad_c=grad_c,
-            grad_s=grad_s,
-            grad_means=grad_sums,
-        )
-    )
-    grad_across, grad_u = empty_like(across), empty_like(u)
-    for value, gates, dim, part, part_grads, behind, before in (
-        (across, gates_down, HEIGHT, learned.vertical(), grads.vertical(), grad_s, grad_across),
-        (u, gates_across, WIDTH, learned.horizontal(), grads.horizontal(), grad_across, grad_u),
-    ):
-        call(
-            FocalBackwardArguments(
-                sizes=_focal_sizes(value, learned, window, dim),
-                weights=part,
-                grads=part_grads,
-                grad=strided(behind, dim),
-                value=strided(value, dim),
-                gates=gates,
-                grad_value=before,
-            )
-        )
-    grad_x = empty_like(x)
-    call(
-        BranchesBackwardArguments(
-            sizes=_branches_sizes(x, learned),
-            weights=learned.branches(),
-            grads=grads.branches(),
-            grad_c=grad_c,
-            grad_u=grad_u,
-            grad_residual=grad_y,
-            x=x,
-            grad_x=grad_x,
-        )
-    )
+    grad_y = kernels.feed_forward_backward(grad, y, hidden, learned, grads)
+    grad_c, grad_s, grad_sums = kernels.exchange_backward(grad_y, c, s, means, grad_means, own, learned, grads)
+    grad_across = kernels.focal_backward(grad_s, across, gates_down, window, HEIGHT, learned.vertical, grads.vertical)
+    grad_u = kernels.focal_backward(grad_across, u, gates_across, window, WIDTH, learned.horizontal, grads.horizontal)
+    grad_x = kernels.branches_backward(grad_c, grad_u, grad_y, x, learned, grads)
     return grad_x, grad_sums, [in_dtype(grad, weight.dtype) for grad, weight in zip(grads, weights, strict=True)]
 
 
 def _own_means(x: Tensor, means: Tensor | None) -> Tensor:
     """Room for the image's means; for nothing where means are given."""
     return x.new_empty((x.shape[0], 2, x.shape[3] // 2) if means is None else (0,), dtype=torch.float32)
-
-
-def _branches_sizes(x: Tensor, weights: BlockWeights) -> BranchesSizes:
-    return BranchesSizes(
-        threads=torch.get_num_threads(),
-        dtype=DTYPES[x.dtype],
-        pixels=x.shape[0] * x.shape[1] * x.shape[2],
-        channels=x.shape[3],
-        half=x.shape[3] // 2,
-        narrow=weights.narrow,
-    )
-
-
-def _focal_sizes(value: Tensor, weights: BlockWeights, window: Window, dim: int) -> AttentionSizes:
-    return attention_sizes(value, weights.gates, window, dim)
-
-
-def _exchange_sizes(x: Tensor) -> ExchangeSizes:
-    return ExchangeSizes(
-        threads=torch.get_num_threads(),
-        dtype=DTYPES[x.dtype],
-        batch=x.shape[0],
-        pixels=x.shape[1] * x.shape[2],
-        channels=x.shape[3] // 2,
-        outputs=x.shape[3],
-    )
-
-
-def _feed_forward_sizes(x: Tensor, weights: BlockWeights) -> FeedForwardSizes:
-    return FeedForwardSizes(
-        threads=torch.get_num_threads(),
-        dtype=DTYPES[x.dtype],
-        batch=x.shape[0],
-        height=x.shape[1],
-        width=x.shape[2],
-        channels=x.shape[3],
-        hidden=weights.hidden,
-    )
 
 
 def _block_shapes(

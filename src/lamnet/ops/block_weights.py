@@ -1,4 +1,4 @@
-"""What a block has learned, by name: the order in which it is handed over, the shapes, the parts that the kernels take."""
+"""What a block has learned, by name: the order in which it is handed over and the shapes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ import torch
 from torch import Tensor
 
 from lamnet.base.errors import BadArgumentError
-from lamnet.ops.arguments import BranchesWeights, ExchangeWeights, FeedForwardWeights, FocalWeights, Layer
 from lamnet.ops.native import check, check_image
 from lamnet.ops.window import Window
 
 LANES = 16  # csrc/common.h's: the kernels of focal attention take multiples of it
+
+
+class AttentionWeights(NamedTuple):
+    """The weights of a focal attention, or their gradients: a depthwise convolution and the 1x1 behind it."""
+
+    depthwise_weight: Tensor
+    depthwise_bias: Tensor
+    weight: Tensor
+    bias: Tensor
 
 
 class BlockWeights(NamedTuple):
@@ -63,38 +71,21 @@ class BlockWeights(NamedTuple):
         """The hidden channels of the feed-forward, both halves."""
         return self.ffn_in_weight.shape[0]
 
-    def branches(self) -> BranchesWeights:
-        return BranchesWeights(
-            norm=Layer(weight=self.mixer_norm_weight, bias=self.mixer_norm_bias),
-            project_in=Layer(weight=self.mixer_in_weight, bias=self.mixer_in_bias),
-            channel_in=Layer(weight=self.channel_in_weight, bias=self.channel_in_bias),
-            channel_out=Layer(weight=self.channel_out_weight, bias=self.channel_out_bias),
+    @property
+    def horizontal(self) -> AttentionWeights:
+        """Of the focal attention along the width."""
+        return AttentionWeights(
+            self.horizontal_depthwise_weight,
+            self.horizontal_depthwise_bias,
+            self.horizontal_weight,
+            self.horizontal_bias,
         )
 
-    def horizontal(self) -> FocalWeights:
-        return FocalWeights(
-            depthwise=Layer(weight=self.horizontal_depthwise_weight, bias=self.horizontal_depthwise_bias),
-            project=Layer(weight=self.horizontal_weight, bias=self.horizontal_bias),
-        )
-
-    def vertical(self) -> FocalWeights:
-        return FocalWeights(
-            depthwise=Layer(weight=self.vertical_depthwise_weight, bias=self.vertical_depthwise_bias),
-            project=Layer(weight=self.vertical_weight, bias=self.vertical_bias),
-        )
-
-    def exchange(self) -> ExchangeWeights:
-        return ExchangeWeights(
-            project_out=Layer(weight=self.mixer_out_weight, bias=self.mixer_out_bias), scale=self.mixer_scale
-        )
-
-    def feed_forward(self) -> FeedForwardWeights:
-        return FeedForwardWeights(
-            norm=Layer(weight=self.ffn_norm_weight, bias=self.ffn_norm_bias),
-            project_in=Layer(weight=self.ffn_in_weight, bias=self.ffn_in_bias),
-            depthwise=Layer(weight=self.ffn_depthwise_weight, bias=self.ffn_depthwise_bias),
-            project_out=Layer(weight=self.ffn_out_weight, bias=self.ffn_out_bias),
-            scale=self.ffn_scale,
+    @property
+    def vertical(self) -> AttentionWeights:
+        """Of the focal attention along the height."""
+        return AttentionWeights(
+            self.vertical_depthwise_weight, self.vertical_depthwise_bias, self.vertical_weight, self.vertical_bias
         )
 
 

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.ops import native
-from lamnet.ops.arguments import AttentionSizes, FsaArguments, FsaBackwardArguments, Strided, TapWindow, int64s
+from lamnet.ops.arguments import AttentionSizes, FsaArguments, FsaBackwardArguments, Strided, TapWindow
 from lamnet.ops.backend import backend_for
+from lamnet.ops.c_struct import int64s
 from lamnet.ops.flops import notice
 from lamnet.ops.native import dense_last, empty_like
 from lamnet.ops.operator import is_transformed, operator, refuse_second_derivative
@@ -108,7 +109,7 @@ def _fsa(
                 value=strided(value, dim),
                 weight=strided(weight, dim),
                 logits=logits,
-                out=out,
+                out=out.data_ptr(),
             )
         )
         return out
@@ -147,8 +148,8 @@ def _fsa_backward(
                 value=strided(value, dim),
                 weight=strided(weight, dim),
                 logits=logits,
-                grad_value=grads[0],
-                grad_weight=grads[1],
+                grad_value=grads[0].data_ptr(),
+                grad_weight=grads[1].data_ptr(),
             )
         )
         return grads
@@ -193,7 +194,8 @@ def attention_sizes(value: Tensor, gates: int, window: Window, dim: int) -> Atte
 
 def strided(image: Tensor, dim: int) -> Strided:
     """An image (B, H, W, C) as seen along `dim`, its last dimension contiguous."""
-    return Strided(data=image, batch=image.stride(0), along=image.stride(dim), across=image.stride(3 - dim))
+    strides = image.stride()
+    return Strided(data=image.data_ptr(), batch=strides[0], along=strides[dim], across=strides[3 - dim])
 
 
 @cache

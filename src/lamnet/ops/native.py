@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from lamnet.base.errors import BackendError, BadArgumentError
-from lamnet.ops.arguments import STRUCTS, Struct
+from lamnet.ops.arguments import STRUCTS
+from lamnet.ops.c_struct import Struct
 
 DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 
@@ -57,7 +58,7 @@ def library() -> ctypes.CDLL | str:
         return f"its kernels do not load: {error}"
     if differing := difference(kernels):
         return f"its kernels in {path.name} are of another version: {differing}; install the package again"
-    # PyTorch's own OpenMP pool, so that there is one set of threads; where it is not found, one thread does the work.
+    # PyTorch's own OpenMP pool, so that there is one set of threads; without it each task starts its own.
     pool = getattr(ctypes.CDLL(None), "GOMP_parallel", None)
     kernels.lamnet_set_pool(pool and ctypes.cast(pool, ctypes.c_void_p))
     return kernels

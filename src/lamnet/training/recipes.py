@@ -61,7 +61,7 @@ class Recipe:
     clip: float = 0.0
     mse_from: float = 1.0
     cooldown_beta2: float = 0.999
-    cooldown_squared: bool = True
+    cooldown_squared: bool = False
     ema: float = 0.999
     longer_ema: tuple[float, ...] = ()
     precision: Literal["float32", "bfloat16"] = "float32"

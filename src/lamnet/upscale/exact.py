@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamnet.base.errors import BackendError
-from lamnet.core.config import LAMNetConfig
+from lamnet.core.config import EDGE, LAMNetConfig
 from lamnet.upscale.plan import Box, Plan
 from lamnet.upscale.raster import Plane
 
@@ -41,11 +41,11 @@ class Layers(Protocol):
 
 
 class Features:
-    """(H, W, C) float32 in a file without a name, which vanishes with the process."""
+    """(H + 2*EDGE, W + 2*EDGE, C) float32 in a file without a name, which vanishes with the process."""
 
     def __init__(self, folder: Path, plan: Plan, channels: int) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by Exact)
-        self._width, self._channels = plan.width, channels
+        self._width, self._channels = plan.width + 2 * EDGE, channels
 
     def read(self, box: Box) -> Floats:
         """Read a box, (height, width, C)."""
@@ -67,7 +67,7 @@ class Features:
         self._file.close()
 
     def _offset(self, row: int, column: int) -> int:
-        return 4 * self._channels * (row * self._width + column)
+        return 4 * self._channels * ((row + EDGE) * self._width + column + EDGE)
 
 
 class Exact:
@@ -86,7 +86,8 @@ class Exact:
     def __init__(self, network: Layers, plan: Plan, plane: Plane, folder: Path) -> None:
         self._network, self._plan, self._plane = network, plan, plane
         channels = network.config.channels
-        need, free = 12 * channels * plan.height * plan.width, shutil.disk_usage(folder).free
+        self._pixels = (plan.height + 2 * EDGE) * (plan.width + 2 * EDGE)
+        need, free = 12 * channels * self._pixels, shutil.disk_usage(folder).free
         if need > free:
             raise BackendError(f"{folder}: expected {need / 1e9:.1f} GB free for --exact, found {free / 1e9:.1f} GB")
         self._deep, self._one, self._other = (Features(folder, plan, channels) for _ in range(3))
@@ -113,7 +114,7 @@ class Exact:
         return out[rows, columns].transpose(2, 0, 1)
 
     def _all_layers(self) -> Iterator[None]:
-        for box in self._plan.boxes():
+        for box in self._boxes():
             self._deep.write(box, self._shallow(box))
             yield
         config = self._network.config
@@ -122,7 +123,7 @@ class Exact:
             for number in range(group * config.blocks, (group + 1) * config.blocks):
                 yield from self._block(number, source, target)
                 source, target = target, self._other if target is self._one else self._one
-            for box in self._plan.boxes():
+            for box in self._boxes():
                 self._deep.write(box, self._network.end_group(group, self._deep.read(box), source.read(box)))
                 yield
 
@@ -130,13 +131,13 @@ class Exact:
         """Run one block on all parts: its means first, then its output with them."""
         config = self._network.config
         total = np.zeros((2, config.channels // 2))
-        for box in self._plan.boxes():
+        for box in self._boxes():
             outer = self._outer(box, config.window.reach)
             own = self._network.block_means(number, source.read(outer), box.within(outer))
             total += own.astype(np.float64) * (box.height * box.width)
             yield
-        means = (total / (self._plan.height * self._plan.width)).astype(np.float32)
-        for box in self._plan.boxes():
+        means = (total / self._pixels).astype(np.float32)
+        for box in self._boxes():
             outer = self._outer(box, config.window.reach + 1)  # the feed-forward's 3x3 sees one more
             out = self._network.block(number, source.read(outer), means)
             target.write(box, out[box.within(outer)])
@@ -146,8 +147,12 @@ class Exact:
         outer = self._outer(box, 1)
         return self._network.shallow(as_pixels(self._plane.read(outer)))[box.within(outer)]
 
+    def _boxes(self) -> Iterator[Box]:
+        """The parts with the picture's repeated edge, which goes through all layers."""
+        return map(self._plan.with_edge, self._plan.boxes())
+
     def _outer(self, box: Box, by: int) -> Box:
-        return box.grown(by, self._plan.height, self._plan.width)
+        return box.grown(by, self._plan.height, self._plan.width, EDGE)
 
 
 def differ_visibly(own: Sequence[Floats], others: Sequence[Floats]) -> bool:

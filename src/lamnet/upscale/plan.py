@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from lamnet.base.errors import BadArgumentError
-from lamnet.network.config import LAMNetConfig
+from lamnet.network.config import EDGE, LAMNetConfig
 
 OVERLAP = 32  # LR pixels that a tile sees beyond those it owns
 TILES = (2048, 1024, 768, 512, 384, 256, 192, 128, 64)  # few steps: the plan does not follow every byte of free memory
@@ -26,10 +26,11 @@ class Box:
     height: int
     width: int
 
-    def grown(self, by: int, height: int, width: int) -> Box:
-        """With `by` more pixels on each side, as far as a picture of (height, width) reaches."""
-        top, left = max(0, self.top - by), max(0, self.left - by)
-        bottom, right = min(height, self.top + self.height + by), min(width, self.left + self.width + by)
+    def grown(self, by: int, height: int, width: int, edge: int = 0) -> Box:
+        """With `by` more pixels on each side, as far as a picture of (height, width) reaches with `edge` more around it."""
+        top, left = max(-edge, self.top - by), max(-edge, self.left - by)
+        bottom = min(height + edge, self.top + self.height + by)
+        right = min(width + edge, self.left + self.width + by)
         return Box(top, left, bottom - top, right - left)
 
     def within(self, outer: Box, scale: int = 1) -> tuple[slice, slice]:
@@ -79,9 +80,16 @@ class Plan:
         for row in self.rows():
             yield from row
 
+    def with_edge(self, box: Box) -> Box:
+        """Grow a part by the picture's repeated edge on the sides where it touches it."""
+        top, left = box.top - EDGE * (box.top == 0), box.left - EDGE * (box.left == 0)
+        bottom = box.top + box.height + EDGE * (box.top + box.height == self.height)
+        right = box.left + box.width + EDGE * (box.left + box.width == self.width)
+        return Box(top, left, bottom - top, right - left)
+
     def seen(self, box: Box) -> Box:
-        """Grow a part to what the network sees of the picture for it."""
-        return box.grown(self.overlap, self.height, self.width)
+        """Grow a part to what the network sees of the picture, and of its repeated edge, for it."""
+        return self.with_edge(box).grown(self.overlap, self.height, self.width, EDGE)
 
     @property
     def parts(self) -> int:
@@ -114,9 +122,10 @@ def fixed(
     if tile is not None and tile < 1:
         raise BadArgumentError(f"tile: expected at least 1 pixel, got {tile}")
     if tile is None or (height <= tile and width <= tile):
-        return Plan(height, width, None, 0, False, _memory(config, footprint, height, width, height, width))
+        grown = height + 2 * EDGE, width + 2 * EDGE
+        return Plan(height, width, None, 0, False, _memory(config, footprint, *grown, height, width))
     overlap = config.window.reach + 1 if exact else OVERLAP
-    rows, columns = (min(size, tile + 2 * overlap) for size in (height, width))
+    rows, columns = (min(size + 2 * EDGE, tile + 2 * overlap) for size in (height, width))
     return Plan(height, width, tile, overlap, exact, _memory(config, footprint, rows, columns, rows, width))
 
 

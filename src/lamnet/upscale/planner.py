@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from lamnet.base.errors import BadArgumentError
+from lamnet.network.config import EDGE
 from lamnet.upscale.goal import Goal
 from lamnet.upscale.plan import Box, Footprint, Plan, choose, fixed
 from lamnet.upscale.raster import Raster, planes_at
@@ -62,7 +63,8 @@ class Planner:
 
     def identity(self) -> dict[str, str | int | bool | None]:
         """All that a result follows from besides the picture, its plan, its size and the versions of programs."""
-        return {**self.engine.identity(), "tile": self.tile, "memory": self.memory, "exact": self.exact}
+        own = {"tile": self.tile, "memory": self.memory, "exact": self.exact, "edge": EDGE}
+        return {**self.engine.identity(), **own}
 
     def _footprint(self, held: int) -> Footprint:
         return replace(self.engine.footprint(), held=held)

@@ -18,6 +18,7 @@ from lamnet.media.picture import Picture, dtype_of
 from lamnet.upscale.plan import Box
 
 REACH = 20  # pixels from a transparent one within which colours of visible ones are looked for
+_AT_ONCE = 2**20  # pixels read at a time to find a colour
 _NO_ALPHA = np.float32(1e-6)  # a mean of alpha up to here counts as none
 
 Pixels = NDArray[np.float32]
@@ -49,6 +50,11 @@ class ArrayRaster:
     def dtype(self) -> np.dtype[Any]:
         """Type of the numbers: uint8, uint16 or float32."""
         return self.pixels.dtype
+
+    @cached_property
+    def grey(self) -> bool:
+        """Whether it has one colour band, or three that are equal."""
+        return self.bands < 3 or _is_grey(self.pixels)
 
     def read(self, box: Box) -> NDArray[Any]:
         """Take a box, (height, width, bands)."""
@@ -86,6 +92,15 @@ class PageRaster:
     def dtype(self) -> np.dtype[Any]:
         """Type of the numbers: uint8, uint16 or float32."""
         return np.dtype(dtype_of(self.picture.pages[self.number]))
+
+    @cached_property
+    def grey(self) -> bool:
+        """Whether it has one colour band, or three that are equal; read as far as needed to know."""
+        if self.bands < 3:
+            return True
+        rows = max(1, _AT_ONCE // self.width)
+        strips = (Box(top, 0, min(rows, self.height - top), self.width) for top in range(0, self.height, rows))
+        return all(_is_grey(self.read(strip)) for strip in strips)
 
     def read(self, box: Box) -> NDArray[Any]:
         """Read a box, (height, width, bands)."""
@@ -139,36 +154,40 @@ def has_alpha(raster: Raster) -> bool:
 def planes_at(raster: Raster, box: Box) -> list[Pixels]:
     """Read a box for the network: colours, (1 or 3, H, W), and alpha where there is one, (1, H, W), both in [0, 1].
 
-    What a box holds does not depend on where it ends: colours to take the place of hidden ones are looked for beyond
-    its edges.
+    It may reach beyond the picture, whose edge is repeated there. What a box holds does not depend on where
+    it ends: colours to take the place of hidden ones are looked for beyond its edges.
     """
-    outer = box.grown(REACH, raster.height, raster.width) if has_alpha(raster) else box
+    inner = box.grown(0, raster.height, raster.width)
+    outer = inner.grown(REACH, raster.height, raster.width) if has_alpha(raster) else inner
     colour, alpha = _split(raster, outer)
     np.clip(colour, 0, 1, out=colour)
     planes = [colour] if alpha is None else [_extended(colour, alpha), alpha]
-    return [plane[:, *box.within(outer)] for plane in planes]
+    return [_with_edge(plane[:, *inner.within(outer)], inner, box) for plane in planes]
 
 
 def beyond_at(raster: Raster, box: Box) -> Pixels | None:
     """Excess of the visible colours of a box over black and white, (1 or 3, H, W); None where none of the raster go beyond."""
     if not raster.levels.beyond:
         return None
-    colour, alpha = _split(raster, box)
+    inner = box.grown(0, raster.height, raster.width)
+    colour, alpha = _split(raster, inner)
     rest = colour - colour.clip(0, 1)
-    return rest if alpha is None else np.where(alpha > 0, rest, np.float32(0))
+    return _with_edge(rest if alpha is None else np.where(alpha > 0, rest, np.float32(0)), inner, box)
 
 
 def join(planes: list[Pixels], beyond: Pixels | None, raster: Raster) -> NDArray[Any]:
-    """Turn the network's planes (3, H, W) back into (H, W, bands); a single band is the mean of its plane's three.
+    """Turn the network's planes (3, H, W) back into (H, W, bands); grey is the mean of its plane's three.
 
     `beyond`, of the same size, is what goes beyond black and white.
     """
     levels = raster.levels
-    colour = (planes[0] if raster.bands >= 3 else planes[0].mean(0, keepdims=True)).clip(0, 1)
+    colour = (planes[0].mean(0, keepdims=True) if raster.grey else planes[0]).clip(0, 1)
     if beyond is not None:
         colour += beyond
     colour *= np.float32(levels.white - levels.black)
     colour += np.float32(levels.black)
+    if raster.grey and raster.bands >= 3:
+        colour = np.broadcast_to(colour, (3, *colour.shape[1:]))
     alphas = [plane.mean(0, keepdims=True).clip(0, 1) * np.float32(levels.opaque) for plane in planes[1:]]
     pixels = np.ascontiguousarray(np.moveaxis(np.concatenate([colour, *alphas]), 0, 2))
     return pixels if raster.dtype == np.float32 else np.floor(pixels + np.float32(0.5)).astype(raster.dtype)
@@ -187,11 +206,29 @@ def _split(raster: Raster, box: Box) -> tuple[Pixels, Pixels | None]:
     """Read the colours (1 or 3, H, W), black at 0 and white at 1, and the alpha (1, H, W)."""
     levels, colours = raster.levels, 1 if raster.bands < 3 else 3
     planes = np.ascontiguousarray(np.moveaxis(raster.read(box), 2, 0).astype(np.float32))
-    colour, alpha = planes[:colours], planes[colours:]  # scaled in place: PyTorch's convolutions round by strides
+    colour, alpha = (
+        planes[: 1 if raster.grey else 3],
+        planes[colours:],
+    )  # scaled in place: PyTorch's convolutions round by strides
     colour -= np.float32(levels.black)
     colour /= np.float32(levels.white - levels.black)
     alpha /= np.float32(levels.opaque)
     return colour, alpha if len(alpha) else None
+
+
+def _with_edge(plane: Pixels, inner: Box, box: Box) -> Pixels:
+    """Grow the plane (C, H, W) of a box to that of one that reaches beyond the picture, whose edge is repeated there."""
+    if inner == box:
+        return plane
+    above, before = inner.top - box.top, inner.left - box.left
+    below, behind = box.height - inner.height - above, box.width - inner.width - before
+    return np.pad(plane, ((0, 0), (above, below), (before, behind)), "edge")
+
+
+def _is_grey(pixels: NDArray[Any]) -> bool:
+    """Tell whether the first three bands of (H, W, 3 or 4) are equal."""
+    first = pixels[..., 0]
+    return bool((first == pixels[..., 1]).all() and (first == pixels[..., 2]).all())
 
 
 def _extended(colour: Pixels, alpha: Pixels) -> Pixels:

@@ -16,6 +16,7 @@ from lamnet.core.weights import WeightsFile
 from lamnet.media import opening
 from lamnet.media.picture import Picture
 from lamnet.upscale import bands, picture, video
+from lamnet.upscale.choice import Choice, decide, facts_of
 from lamnet.upscale.engines import Precision, engine_for
 from lamnet.upscale.goal import Goal
 from lamnet.upscale.pillow import array_of, is_pillow
@@ -46,10 +47,12 @@ class Upscaler:
         ensemble: the mean over eight flips and rotations, for eight times the time.
         goal: another size of results than the network's scale gives, a `lamnet.Goal`: they are reduced to it.
         max_pixels: of one input file, all pages together; more in its header is refused.
+        photo: another network of the same scale, as from `lamnet.load("tiny", 2, weights="photo")`, for pictures that JPEG,
+            noise or a soft lens have been at: files and arrays are looked at, and each goes through the one that suits it.
 
     Raises:
         BackendError: the device or precision cannot be used here.
-        BadArgumentError: there is no such model, precision, tile, memory, goal or max_pixels, or exact and ensemble, which
+        BadArgumentError: there is no such model, photo, precision, tile, memory, goal or max_pixels, or exact and ensemble, which
             exclude each other.
     """
 
@@ -64,6 +67,7 @@ class Upscaler:
         ensemble: bool = False,
         goal: Goal | None = None,
         max_pixels: int = opening.MAX_PIXELS,
+        photo: LAMNet | WeightsFile | None = None,
     ) -> None:
         if exact and ensemble:
             raise BadArgumentError("ensemble: expected it without exact, got both")
@@ -77,10 +81,19 @@ class Upscaler:
             raise BadArgumentError(f"max_pixels: expected a number of pixels, got {max_pixels!r}")
         if goal is not None:
             _check_is("goal", goal, Goal)
-        self.engine = engine_for(model, device, precision, ensemble)
         pixels = tile if tile == "auto" or tile is None else int(tile)
-        self.planner = Planner(self.engine, pixels, None if memory is None else int(memory), exact, goal)
+        bytes_in_all = None if memory is None else int(memory)
+        networks = {"clean": model} if photo is None else {"clean": model, "photo": photo}
+        self.planners = {
+            variant: Planner(engine_for(network, device, precision, ensemble), pixels, bytes_in_all, exact, goal)
+            for variant, network in networks.items()
+        }
+        self.planner = self.planners["clean"]
+        self.engine = self.planner.engine
         self.scale = self.engine.scale
+        if any(planner.engine.scale != self.scale for planner in self.planners.values()):
+            other = self.planners["photo"].engine.scale
+            raise BadArgumentError(f"photo: expected a network of scale {self.scale} as the other, got {other}")
         self.max_pixels = max_pixels
 
     def __call__(
@@ -112,8 +125,8 @@ class Upscaler:
             size = self.planner.result_size(raster.width, raster.height)
         else:
             self.planner.check_within(size, raster.width, raster.height)
-        plan, scratch = self.planner.plan_for(raster), Path(tempfile.gettempdir())
-        out = bands.in_memory(self.engine, plan, raster, (size[0], size[1]), scratch)
+        planner, scratch = self.planner_for(self.choice(raster)), Path(tempfile.gettempdir())
+        out = bands.in_memory(planner.engine, planner.plan_for(raster), raster, (size[0], size[1]), scratch)
         return out[..., 0] if array.ndim == 2 else out
 
     def file(self, source: Path | str, target: Path | str) -> None:
@@ -133,11 +146,23 @@ class Upscaler:
             for _ in self.steps(opened, target):
                 pass
 
-    def steps(self, opened: Picture | Clip, target: Path) -> Generator[float]:
-        """Do what `file` does to an opened file, stopping after every part of the work to say how much is done, 0 to 1."""
+    def steps(self, opened: Picture | Clip, target: Path, choice: Choice | None = None) -> Generator[float]:
+        """Do what `file` does to an opened file, stopping after every part of the work to say how much is done, 0 to 1.
+
+        The choice is that of `choice`, which looks for itself where it is left out.
+        """
+        planner = self.planner_for(choice or self.choice(opened))
         if isinstance(opened, Picture):
-            return picture.steps(self.planner, opened, target)
-        return video.steps(self.planner, opened, target)
+            return picture.steps(planner, opened, target)
+        return video.steps(planner, opened, target)
+
+    def choice(self, source: Picture | Clip | Raster) -> Choice | None:
+        """Choose the network for a source; None where there is one only. Raises BadImageError for a truncated file."""
+        return decide(facts_of(source)) if len(self.planners) > 1 else None
+
+    def planner_for(self, choice: Choice | None) -> Planner:
+        """The planner of the network that was chosen."""
+        return self.planner if choice is None else self.planners[choice.variant]
 
     def bands(self, raster: Raster, scratch: Path) -> Iterator[tuple[float, NDArray[Any]]]:
         """Yield the result from top to bottom: how much of the work is done, 0 to 1, and the next rows, possibly none yet.

@@ -37,15 +37,16 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
 
 
 def extras(path: Path) -> Extras:
-    """Learn whether there are frames, and what the colours are. Raises OSError."""
+    """Learn whether there are frames, what the colours are, and whether they are lossy. Raises OSError."""
     with path.open("rb") as file:
-        animated = file.read(12)[8:] in _SEQUENCES
+        brand = file.read(12)[8:]
         description = _description(file)
     return Extras(
         (PageExtras(oriented=True),),  # libvips has turned the picture itself
-        hidden_frames=animated,
+        hidden_frames=brand in _SEQUENCES,
         colours=_numbered_colours(description),
         premultiplied=b"prem" in description.partition(b"iref")[2],
+        lossy=None if _is_lossless(description) else "lossy HEIC" if brand.startswith(b"hei") else "lossy AVIF",
     )
 
 
@@ -60,6 +61,12 @@ def _numbered_colours(description: bytes) -> tuple[int, int] | None:
     """Return the primaries and transfer characteristics of ITU-T H.273 that a description states."""
     _, found, numbers = description.partition(b"colrnclx")
     return struct.unpack_from(">HH", numbers) if found and len(numbers) >= 4 else None
+
+
+def _is_lossless(description: bytes) -> bool:
+    """Tell whether a description states RGB, the identity matrix of ITU-T H.273, which encoders use where they lose nothing."""
+    _, found, numbers = description.partition(b"colrnclx")
+    return bool(found) and numbers[4:6] == b"\0\0"
 
 
 def _description(file: IO[bytes]) -> bytes:

@@ -35,11 +35,12 @@ _SEGMENT_LIMIT = 65_533  # bytes
 _EXIF, _XMP, _MPF = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"MPF\0"
 EXIF_LIMIT = _SEGMENT_LIMIT - len(_EXIF)
 _XMP_LIMIT = _SEGMENT_LIMIT - len(_XMP)
-_END, _SCAN, _APP0, _APP1, _APP2, _COMMENT = 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xFE
+_END, _SCAN, _TABLES, _APP0, _APP1, _APP2, _COMMENT = 0xD9, 0xDA, 0xDB, 0xE0, 0xE1, 0xE2, 0xFE
 _WITHOUT_SEGMENT = (0x01, *range(0xD0, 0xD9))  # markers
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # that ends a scan's data
 _OF_THE_CODING = (_APP0, 0xE8, 0xEB, 0xEC, 0xED, 0xEE)  # JFIF, SPIFF, JPEG XT and seals, Ducky, Photoshop, Adobe
 _CARRIED_ELSEWHERE = (_EXIF, _XMP, b"ICC_PROFILE\0", _MPF)
+_STEPS = 3688  # sum of the steps for luma at quality 50: ITU-T T.81, table K.1
 _LARGEST_TURNED = 100_000_000  # pixels
 _BLOCK = 2**24  # bytes copied at a time
 
@@ -66,9 +67,9 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
 
 
 def extras(path: Path) -> JpegExtras:
-    """Learn the attachments: segments, further pictures, a film. Raises OSError."""
+    """Learn the quality and the attachments: segments, further pictures, a film. Raises OSError."""
     segments: list[tuple[int, bytes]] = []
-    index = None
+    index = quality = None
     with _mapped(path) as data:
         picture_end = file_end = len(data)
         for kind, start, stop in _segments(data):
@@ -77,11 +78,14 @@ def extras(path: Path) -> JpegExtras:
                 picture_end = stop
             elif kind == _APP2 and contents.startswith(_MPF):
                 index = mpf.Index.read(contents[len(_MPF) :], start + len(_MPF))
+            elif kind == _TABLES:
+                quality = quality or _quality(contents)
             elif _is_carried(kind, contents):
                 segments.append((kind, contents))
     if index and not all(picture_end <= start < stop <= file_end for start, stop in index.places):
         index = None
-    return JpegExtras(segments=tuple(segments), index=index, trailer=(picture_end, file_end))
+    trailer = picture_end, file_end
+    return JpegExtras(lossy="JPEG", quality=quality, segments=tuple(segments), index=index, trailer=trailer)
 
 
 def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: Path) -> None:
@@ -214,6 +218,19 @@ def _segments(data: Any) -> Generator[tuple[int, int, int]]:
         if kind == _SCAN:
             found = _MARKER.search(data, at)
             at = found.start() if found else len(data)
+
+
+def _quality(tables: bytes) -> int | None:
+    """Return the quality that the steps for luma stand for, as libjpeg makes them; of other encoders one that is like it."""
+    at = 0
+    while at < len(tables):
+        size, number = 1 + (tables[at] >> 4), tables[at] & 15
+        steps = tables[at + 1 : at + 1 + 64 * size]
+        if number == 0 and len(steps) == 64 * size:
+            scale = 100 * sum(steps if size == 1 else struct.unpack(">64H", steps)) / _STEPS
+            return min(100, max(1, round(100 - scale / 2 if scale <= 100 else 5000 / scale)))
+        at += 1 + 64 * size
+    return None
 
 
 def _is_carried(kind: int, contents: bytes) -> bool:

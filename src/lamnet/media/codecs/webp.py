@@ -51,7 +51,8 @@ def extras(path: Path) -> WebpExtras:
         while len(start := _chunk_at(file, at)) == 8:
             kind, size = start[:4], int.from_bytes(start[4:], "little")
             if kind in (b"VP8L", b"VP8 "):
-                return WebpExtras(lossless=kind == b"VP8L")
+                lossless = kind == b"VP8L"
+                return WebpExtras(lossy=None if lossless else "lossy WebP", lossless=lossless)
             at += 8 + (_FRAME_HEADER if kind == b"ANMF" else size + size % 2)
     return WebpExtras()
 

@@ -155,5 +155,5 @@ ENTRY int lamnet_level(void);
 /* The size of the struct of that name, or 0 where there is none. */
 ENTRY int64_t lamnet_size_of(const char *name);
 
-/* Hands over GOMP_parallel, or NULL: then everything runs on the calling thread. */
+/* Hands over GOMP_parallel, or NULL: then work is shared by threads of our own, see threads.h. */
 ENTRY void lamnet_set_pool(void *gomp_parallel);

@@ -34,12 +34,6 @@ void gather(float *to, strided from, const attention_sizes *g, tile t, int64_t h
     }
 }
 
-/* Which element of a contiguous image is the first channel of a tile's pixel. */
-static int64_t element_of(const attention_sizes *g, tile t, int64_t row, int64_t x, int64_t channels) {
-    int64_t across = g->step == 1 ? g->axis : 1;
-    return (t.batch * g->axis * g->across + (t.first + row) * g->step + (t.across + x) * across) * channels;
-}
-
 void scatter(void *to, const float *from, int64_t pitch, const attention_sizes *g, tile t, int64_t channels) {
     for (int64_t i = 0; i < t.rows; i++)
         for (int64_t x = 0; x < t.width; x++, from += pitch)

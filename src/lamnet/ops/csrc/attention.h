@@ -33,6 +33,12 @@ typedef struct { int64_t batch, first, rows, across, width; } tile;
 tiling tiling_of(const attention_sizes *g, strided value);
 tile tile_of(const attention_sizes *g, tiling all, int64_t item);
 
+/* Which element of a contiguous image is the first channel of a tile's pixel. */
+static inline int64_t element_of(const attention_sizes *g, tile t, int64_t row, int64_t x, int64_t channels) {
+    int64_t across = g->step == 1 ? g->axis : 1;
+    return (t.batch * g->axis * g->across + (t.first + row) * g->step + (t.across + x) * across) * channels;
+}
+
 /* Floats of the values of a tile of so many rows, the window's reach included. */
 static inline int64_t plane_of(const attention_sizes *g, int64_t rows, int64_t width) {
     return (rows + 2 * g->window.reach) * width * padded(g->channels);

@@ -89,17 +89,18 @@ static void backward_tile(const void *argument, int64_t item, arena scratch) {
     const attention_sizes *g = &a->sizes;
     tile t = tile_of(g, j->tiles, item);
     backward_scratch s = take_backward(&scratch, g, t.rows, t.width);
-    int64_t gates = gates_of(g), pixels = t.rows * t.width;
+    int64_t gates = gates_of(g);
     gather_means(s.tables, s.grad, a->value, g, t);
     gather(s.grad, a->grad, g, t, g->window.reach, g->channels, padded(g->channels));
     gather_weights(s.weight, a->weight, a->logits, g, t, g->window.reach);
     correlate(s.sums, padded(gates), g, t, s.tables, s.grad, s.weight, a->logits != 0);
-    for (float *sums = s.sums; sums < s.sums + pixels * padded(gates); sums += padded(gates)) {
-        sort_by_heads(s.by_heads, sums, g);
-        memcpy(sums, s.by_heads, (size_t)gates * sizeof(float));
-    }
-    scatter(a->grad_weight, s.sums, padded(gates), g, t, gates);
-    memset(s.grad_value, 0, (size_t)(pixels * padded(g->channels)) * sizeof(float));
+    const float *sums = s.sums;
+    for (int64_t i = 0; i < t.rows; i++)
+        for (int64_t x = 0; x < t.width; x++, sums += padded(gates)) {
+            sort_by_heads(s.by_heads, sums, g);
+            store(at(a->grad_weight, element_of(g, t, i, x, gates), g->dtype), s.by_heads, gates, g->dtype);
+        }
+    memset(s.grad_value, 0, (size_t)(t.rows * t.width * padded(g->channels)) * sizeof(float));
     grad_value_tile(a->grad_value, g, t, s.grad, s.weight, s.tables, s.grad_value); /* the tables have done their work */
 }
 
