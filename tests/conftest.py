@@ -8,9 +8,8 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-import torch
 
-if importlib.util.find_spec("triton") and not torch.cuda.is_available():
+if importlib.util.find_spec("triton") and not importlib.import_module("torch").cuda.is_available():
     # Triton decides at its import whether its own library can be interpreted; test_triton.py needs that.
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRITON_INTERPRET", "1")

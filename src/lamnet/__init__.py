@@ -78,4 +78,12 @@ if not TYPE_CHECKING:  # where a name that is not above is a mistake
             return version("lamnet-sr")
         if name not in _HOME:
             raise AttributeError(f"module 'lamnet' has no attribute {name!r}")
-        return getattr(import_module(_HOME[name]), name)
+        try:
+            home = import_module(_HOME[name])
+        except ModuleNotFoundError as error:
+            if error.name == "torch":
+                from lamnet.base.extras import require
+
+                require("torch", "torch", f"lamnet.{name}")
+            raise
+        return getattr(home, name)

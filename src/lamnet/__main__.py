@@ -4,10 +4,11 @@ from lamnet.base import interrupts
 
 
 def main() -> None:
-    """Run one command, as `lamnet.cli.main`, quiet about a Ctrl-C while that is imported."""
+    """Run one command, as `lamnet.cli.main`; a signal ends it with one line, at once where it has nothing to clean up."""
     with interrupts.at_once():
         from lamnet.cli.main import main as command
-    command()
+
+        command()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -43,6 +46,80 @@ def test_what_cannot_be_written_is_an_error_of_the_callers_kind(tmp_path: Path) 
         files.write_text(path, "text")
     with pytest.raises(BadWeightsError, match=r"a\.txt: cannot be written"):
         files.write_text(path, "text", BadWeightsError)
+
+
+def test_what_is_no_regular_file_is_written_through(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "null").symlink_to("/dev/null")
+    (tmp_path / "out").symlink_to("/dev/stdout")
+    for name in ("null", "out"):
+        files.check_place(tmp_path / name)
+        files.write_text(tmp_path / name, "figures\n")
+    assert capfd.readouterr().out == "figures\n"
+    os.mkfifo(tmp_path / "pipe")
+    files.check_place(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit((tmp_path / "pipe").read_text)
+        files.write_text(tmp_path / "pipe", "figures")
+        assert read.result() == "figures"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["null", "out", "pipe"]
+    assert (tmp_path / "null").is_symlink()
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_stdout_in_a_file_keeps_what_was_written_before(tmp_path: Path) -> None:
+    code = "from lamnet.base.files import write_text; from pathlib import Path; print('table');"
+    code += "write_text(Path('/dev/stdout'), 'figures\\n'); print('end')"
+    with (tmp_path / "all").open("w") as file:
+        subprocess.run([sys.executable, "-c", code], stdout=file, check=True)
+    assert (tmp_path / "all").read_text() == "table\nfigures\nend\n"
+
+
+def test_text_is_read_within_bounds(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("äb")
+    assert files.read_text(tmp_path / "file", 3) == "äb"
+    with pytest.raises(ValueError, match="more than 2 bytes"):
+        files.read_text(tmp_path / "file", 2)
+    (tmp_path / "file").write_bytes(b"\xff")
+    with pytest.raises(ValueError, match="no text"):
+        files.read_text(tmp_path / "file")
+    with pytest.raises(ValueError, match="more than 1,000 bytes"):
+        files.read_text(Path("/dev/zero"), 1000)
+    with pytest.raises(IsADirectoryError):
+        files.read_text(tmp_path)
+
+
+def test_a_pipe_is_read_where_somebody_writes(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert files.read_text(tmp_path / "pipe") == ""
+    read, write = os.pipe()
+    os.write(write, b"text")
+    os.close(write)
+    assert files.read_text(Path(f"/dev/fd/{read}")) == "text"
+    os.close(read)
+
+
+def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "link").symlink_to("below/file")
+    for text in ("one", "two"):
+        files.write_text(tmp_path / "link", text)
+        assert (tmp_path / "below" / "file").read_text() == text
+    assert (tmp_path / "link").is_symlink()
+    assert [path.name for path in (tmp_path / "below").iterdir()] == ["file"]
+
+
+def test_a_place_is_tried_first(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(BadDataError, match="folder: cannot be written: Is a directory"):
+        files.check_place(tmp_path / "folder")
+    with pytest.raises(BadDataError, match="folder: cannot be written: Is a directory"):
+        files.write_text(tmp_path / "folder", "text")
+    with pytest.raises(BadDataError, match="file: cannot be written: No such file or directory"):
+        files.check_place(tmp_path / "absent" / "file")
+    (tmp_path / "file").write_text("before")
+    files.check_place(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 
 def test_a_partial_file_is_hidden_and_has_a_name_that_systems_take(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from lamnet.batch.outcome import Outcome, failed
 from lamnet.batch.request import Request
 from lamnet.batch.upscalers import load_networks
 from lamnet.media import arrays
-from lamnet.network import weights
+from lamnet.network import reading
 from support.commands import Command
 
 
@@ -60,8 +60,8 @@ def test_one_picture_needs_no_bar_for_all(three: Path, model: Path) -> None:
 def test_folders_and_weights_are_read_once(three: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[Path] = []
     walks: list[Path] = []
-    read, scan = weights.read, os.scandir
-    monkeypatch.setattr(weights, "read", lambda path: (reads.append(path), read(path))[1])
+    read, scan = reading.read, os.scandir
+    monkeypatch.setattr(reading, "read", lambda path: (reads.append(path), read(path))[1])
     monkeypatch.setattr(os, "scandir", lambda path: (walks.append(Path(path)), scan(path))[1])
     outcomes = [event for event in local.run(Request((str(three),), model=str(model), device="cpu")) if event]
     assert outcomes

@@ -7,6 +7,7 @@ import torch
 
 import lamnet
 from lamnet.cli.main import app
+from lamnet.core import library
 from lamnet.evaluation import machine
 from lamnet.ops.backend import BACKENDS, backends
 
@@ -23,7 +24,8 @@ def test_every_backend_is_listed_with_the_reason_it_cannot_run() -> None:
 def test_the_machine_names_versions_threads_and_processor() -> None:
     facts = machine.machine()
     assert facts["torch"] == torch.__version__
-    assert facts["threads"] == str(torch.get_num_threads())
+    assert facts["threads"] == str(library.default_threads())
+    assert facts["processor"].endswith(library.level())
     assert "logical cores" in facts["processor"]
 
 
@@ -38,7 +40,7 @@ def test_info_prints_each_fact_on_a_line(capsys: pytest.CaptureFixture[str]) -> 
     app(["info"], result_action="return_value")
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("torch ") and torch.__version__ in line for line in lines)
-    assert any(line.startswith("reference on cpu") and line.endswith("runs") for line in lines)
+    assert any(line.startswith("native on cpu") and line.endswith("runs") for line in lines)
 
 
 def test_the_package_says_what_it_offers() -> None:

@@ -211,6 +211,28 @@ def test_the_command_prints_the_table_and_writes_the_files(data: Path, tmp_path:
     assert len([line for line in table.splitlines() if "bicubic" in line and line.startswith("|")]) == 3
 
 
+def test_a_place_that_cannot_be_written_is_found_before_measuring(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lamnet.evaluation.comparison.comparing", lambda *_, **__: pytest.fail("measured"))
+    (tmp_path / "folder").mkdir()
+    for option in ("--json", "--csv", "--markdown"):
+        with pytest.raises(BadArgumentError, match="folder: cannot be written: Is a directory"):
+            main.app(["evaluate", "bicubic", "--data", str(data), option, str(tmp_path / "folder")])
+    assert [path.name for path in tmp_path.iterdir() if "folder" in path.name] == ["folder"]
+
+
+def test_the_table_is_printed_where_a_file_cannot_be_written(data: Path, tmp_path: Path) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("only Linux has a device that is always full")
+    out = io.StringIO()
+    common = ["evaluate", "bicubic", "--scale", "2", "--data", str(data), "--sets", "A"]
+    with contextlib.redirect_stdout(out), pytest.raises(BadArgumentError, match=r"/dev/full: .*No space left"):
+        main.app([*common, "--json", str(full)])
+    assert "| bicubic |" in out.getvalue()
+
+
 def test_the_command_has_a_row_for_each_model_and_condition(data: Path, tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("a.json", "a.csv")]
     common = ("evaluate", "bicubic", "--scale", 2, "--data", data, "--sets", "A", "--degrade", "clean,noise5+jpeg75")

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from lamnet.base.errors import BadArgumentError, BadDataError
 from lamnet.evaluation import report
+from support.mutations import COUNTS, mutated
 
 
 def evaluation(model: str, psnr_y: float, ssim_y: float = 0.8, *, scale: int = 4, **other: Any) -> dict[str, Any]:
@@ -49,6 +52,31 @@ def test_files_that_hold_no_evaluation_are_refused(tmp_path: Path, text: str) ->
         report.from_json(path)
     with pytest.raises(BadDataError, match=r"absent\.json: expected evaluations"):
         report.from_json(tmp_path / "absent.json")
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_damaged_evaluations_are_refused_or_can_be_shown(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "e.json"
+    both = [evaluation("a", 30.5, lpips=0.25), evaluation("b", math.inf, scale=2)]
+    refused = 0
+    for content in mutated(report.to_json(both).encode(), count):
+        path.write_bytes(content)
+        try:
+            read = report.from_json(path)
+        except BadDataError:
+            refused += 1
+            continue
+        with contextlib.suppress(BadArgumentError):  # measured by several protocols
+            report.write(tmp_path / "table.md", report.to_markdown(read))
+        report.write(tmp_path / "e.csv", report.to_csv(read))
+        report.to_json(read)
+    assert count // 4 < refused < count
+
+
+def test_a_pipe_that_nobody_writes_to_is_no_evaluation(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadDataError, match=r"pipe: expected evaluations"):
+        report.from_json(tmp_path / "pipe")
 
 
 def test_csv_has_a_row_per_image_and_per_mean() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lamnet.base.errors import BadArgumentError, BadWeightsError
-from lamnet.network import catalogue, weights
+from lamnet.network import catalogue, reading, weights
 from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import LAMNet
 
@@ -56,8 +56,8 @@ def test_without_a_name_the_best_of_each_scale() -> None:
 
 
 def test_a_file_is_read_once_and_says_the_factor(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read, paths = weights.read, []
-    monkeypatch.setattr(weights, "read", lambda path: (paths.append(path), read(path))[1])
+    read, paths = reading.read, []
+    monkeypatch.setattr(reading, "read", lambda path: (paths.append(path), read(path))[1])
     file = folder / "tiny_x3.safetensors"
     found = catalogue.select(str(file))
     assert (_scales(found), found.factor, paths) == ([3], 3, [file])

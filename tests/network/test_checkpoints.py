@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import lamnet
 from lamnet.base.errors import BadArgumentError, BadWeightsError, LamnetError
-from lamnet.network import weights
+from lamnet.network import reading, weights
 from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import LAM, LAMNet
 from lamnet.network.published import publish
@@ -74,6 +74,7 @@ def test_foreign_safetensors_load(network: LAMNet, tmp_path: Path, prefix: str) 
     for state in (publish(network), network.state_dict()):
         save_file(_prefixed(state, prefix), tmp_path / "a.safetensors", {"format": "pt"})
         _same(tmp_path / "a.safetensors", network)
+        assert reading.load(tmp_path / "a.safetensors").config == network.config
 
 
 def test_what_stands_beside_the_network_is_left(network: LAMNet, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from lamnet.base.errors import BadDataError, MissingExtraError
+from lamnet.training import monitor
 from lamnet.training.monitor import Monitor
+from support.mutations import COUNTS, mutated
 
 METRICS = {"loss": 0.5, "images_per_s": 2.0}
 
@@ -46,3 +48,19 @@ def test_without_tensorboard_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(MissingExtraError, match=r"lamnet-sr\[tensorboard\]"):
         Monitor(tmp_path, 0, tensorboard=True)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_damaged_records_are_refused_or_gone_on_with(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "metrics.jsonl"
+    whole = "".join(json.dumps({"step": step, **METRICS}) + "\n" for step in range(1, 6)).encode()
+    refused = 0
+    for content in mutated(whole, count):
+        path.write_bytes(content)
+        try:
+            monitor._drop_after(path, 3)
+        except BadDataError:
+            refused += 1
+            continue
+        assert all(json.loads(line)["step"] <= 3 for line in path.read_text().splitlines())
+    assert count // 10 < refused < count

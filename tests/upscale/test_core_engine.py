@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from lamnet import LAMNet, LAMNetConfig, Upscaler
-from lamnet.base.errors import BackendError, BadArgumentError, BadImageError
+from lamnet.base.errors import BackendError, BadArgumentError, BadImageError, BadWeightsError
 from lamnet.core.weights import WeightsFile
+from lamnet.network import weights
 from lamnet.upscale.core_engine import CoreEngine
 from lamnet.upscale.engine import Engine
 
@@ -59,18 +60,33 @@ def test_results_that_are_no_numbers_are_refused(exact: bool) -> None:
     network = LAMNet(CONFIG).eval()
     network.tail.bias.data[0] = float("nan")
     with pytest.raises(BadImageError, match="expected a finite result"):
-        Upscaler(contents_of(network), tile=64, exact=exact)(np.zeros((150, 170, 3), np.uint8))
+        Upscaler(contents_of(network), "cpu", tile=64, exact=exact)(np.zeros((150, 170, 3), np.uint8))
 
 
-def test_what_takes_pytorch_is_said() -> None:
+def test_what_the_core_has_not_runs_in_pytorch() -> None:
     torch.manual_seed(0)
     contents = contents_of(LAMNet(CONFIG).eval())
-    with pytest.raises(BackendError, match="device: expected cpu for weights without PyTorch, got cuda"):
-        Upscaler(contents, device="cuda")
-    with pytest.raises(BackendError, match="precision: expected float32 or bfloat16 without PyTorch, got float16"):
-        Upscaler(contents, precision="float16")
-    with pytest.raises(BadArgumentError, match="model: expected a LAMNet, got 'base'"):
-        Upscaler("base")  # type: ignore[arg-type]
+    half = Upscaler(contents, precision="float16").engine
+    assert isinstance(half, Engine)
+    assert half.dtype == torch.float16
+    with pytest.raises(BackendError, match="device: expected one that works here, got nonsense"):
+        Upscaler(contents, device="nonsense")
+    for precision in ("auto", "float32", "bfloat16"):
+        assert isinstance(Upscaler(contents, "cpu", precision).engine, CoreEngine)
+
+
+def test_a_name_or_a_file_stands_for_its_weights(tmp_path: Path) -> None:
+    weights.save(LAMNet(CONFIG), tmp_path / "own.safetensors")
+    assert Upscaler(tmp_path / "own.safetensors").engine.config == CONFIG
+    assert Upscaler("tiny", scale=3).engine.config == LAMNetConfig.tiny(3)
+    with pytest.raises(BadWeightsError, match="tiny: expected a scale with it"):
+        Upscaler("tiny")
+    with pytest.raises(BadWeightsError, match="expected a network for x4, found one for x2"):
+        Upscaler(tmp_path / "own.safetensors", scale=4)
+    with pytest.raises(BadArgumentError, match="scale: expected it with a name or a file, got it with a network"):
+        Upscaler(LAMNet(CONFIG), scale=2)
+    with pytest.raises(BadArgumentError, match="model: expected a name, a file, its weights or a LAMNet, got 3"):
+        Upscaler(3)  # type: ignore[arg-type]
 
 
 def test_a_picture_without_pytorch(tmp_path: Path) -> None:

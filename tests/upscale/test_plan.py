@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -161,9 +162,13 @@ def test_shipped_weights_tile_a_photograph(
         assert error[borders].max() < 1e-3
 
 
-def test_a_small_disk_is_said_beforehand(tame: LAMNet, tmp_path: Path) -> None:
-    plan = fixed(CONFIG, 10**7, 10**7, 512, FOOTPRINT, exact=True)
-    with pytest.raises(BackendError, match="GB free"):
+def test_a_small_disk_is_said_beforehand(tame: LAMNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = fixed(CONFIG, 100, 100, 64, FOOTPRINT, exact=True)
+    need = 12 * CONFIG.channels * 100 * 100
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=need - 1))
+    with pytest.raises(
+        BackendError, match=rf"expected {-(-need // 10**6)} MB free for --exact, found {need // 10**6} MB"
+    ):
         Exact(TorchLayers(tame), plan, Plane(raster_of_array(np.zeros((1, 1, 3), np.uint8)), 0), tmp_path)
 
 

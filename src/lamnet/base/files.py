@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import sys
@@ -53,20 +54,81 @@ def appearing(path: Path, error: type[LamnetError] = BadImageError, durable: boo
             if durable:
                 _sync(partial)
             os.replace(partial, path)
+            if durable:
+                with suppress(OSError):  # Windows opens no folders
+                    _sync(path.parent)
     finally:
         with suppress(OSError):
             partial.unlink()
 
 
-def write_text(path: Path, text: str, error: type[LamnetError] = BadDataError) -> None:
-    """Write a text file in UTF-8 atomically. Raises `error` where it cannot be written."""
-    with appearing(path, error) as partial:
+def write_text(path: Path, text: str, error: type[LamnetError] = BadDataError, durable: bool = False) -> None:
+    """Write text in UTF-8: a regular file atomically, where a link leads to; a device, a pipe or a stream as they are.
+
+    Raises `error` where it cannot be written.
+    """
+    with named(path, "cannot be written", error):
+        if (stream := _stream_at(path)) is not None:
+            with open(stream, "w", encoding="utf-8", closefd=False) as file:
+                file.write(text)
+            return
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    with named(path, "cannot be written", error), appearing(target, error, durable) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
+def read_text(path: Path, most: int = 2**28, errors: str = "strict") -> str:
+    """Read a text file in UTF-8, of at most this many bytes, without waiting for a pipe that nobody writes to.
+
+    Raises OSError where it cannot be read, ValueError where it is longer or no text.
+    """
+    opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    if hasattr(os, "set_blocking"):
+        os.set_blocking(opened, True)
+    with os.fdopen(opened, "rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"more than {most:,} bytes")
+    try:
+        return content.decode("utf-8", errors)
+    except UnicodeDecodeError:
+        raise ValueError("no text") from None
+
+
+def check_place(path: Path, error: type[LamnetError] = BadDataError) -> None:
+    """Check that `write_text` will be able to write there, before the work whose result goes there; raises `error`."""
+    with named(path, "cannot be written", error):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            if not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return
+        partial = partial_of(Path(os.path.realpath(path)))
+        partial.touch()
+        partial.unlink()
+
+
+def _stream_at(path: Path) -> int | None:
+    """The number of the stream, stdout or stderr, that a path such as /dev/stdout stands for."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # closed, or none of the system's
+            if os.path.samestat(path.stat(), os.fstat(stream.fileno())):
+                stream.flush()
+                return stream.fileno()
+    return None
+
+
 def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    """Bring a file, or a folder's names, to the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 @contextmanager

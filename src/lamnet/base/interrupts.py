@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: they end the process at once, by an exception where there is something to clean up, or when asked after."""
+"""Ctrl-C, SIGTERM, SIGHUP: they end the process at once, by an exception where there is something to clean up, or when asked after."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if sys.platform != "win32" else ()))
 
 
 class Stopped(KeyboardInterrupt):

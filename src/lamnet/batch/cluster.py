@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from lamnet.base import extras, progress
 from lamnet.base.errors import LamnetError
 from lamnet.base.progress import Progress
@@ -22,6 +20,7 @@ from lamnet.batch.outcome import Event, Outcome
 from lamnet.batch.places import place_of
 from lamnet.batch.request import Request
 from lamnet.batch.upscalers import Upscalers, load_networks
+from lamnet.core.library import default_threads
 
 ATTEMPTS = 3  # at one picture; one that takes three workers down is given up
 
@@ -79,7 +78,7 @@ def _attempt(ray: Any, data: Any, jobs: dict[int, Job], request: Request) -> Gen
     with ray_quirks.without_warnings():
         results = data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             _Worker,
-            fn_constructor_args=(request, torch.get_num_threads(), Path.cwd()),
+            fn_constructor_args=(request, default_threads(), Path.cwd()),
             batch_size=1,
             max_task_retries=0,  # Ray's own repetition has no end for a picture that kills its worker each time
             **_resources(data, ray.cluster_resources(), len(rows)),
@@ -94,7 +93,7 @@ def _attempt(ray: Any, data: Any, jobs: dict[int, Job], request: Request) -> Gen
 
 def _resources(data: Any, cluster: dict[str, float], jobs: int) -> dict[str, Any]:
     """One picture at a time in each worker, so that none is lost with another."""
-    gpus, cpus, threads = int(cluster.get("GPU", 0)), int(cluster.get("CPU", 1)), torch.get_num_threads()
+    gpus, cpus, threads = int(cluster.get("GPU", 0)), int(cluster.get("CPU", 1)), default_threads()
     most = min(jobs, gpus or max(1, cpus // threads))
     pool = data.ActorPoolStrategy(min_size=1, max_size=most, max_tasks_in_flight_per_actor=1)
     return {"compute": pool} | ({"num_gpus": 1} if gpus else {"num_cpus": min(threads, cpus)})
@@ -106,7 +105,7 @@ class _Worker:
     def __init__(self, request: Request, threads: int, folder: Path) -> None:
         with suppress(OSError):  # where it exists, paths relative to it are the same
             os.chdir(folder)
-        torch.set_num_threads(threads)
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # the core and PyTorch read it when they start
         try:
             self.upscalers = Upscalers.of(request)
             self.place = place_of(request, self.upscalers.goal)

@@ -77,6 +77,8 @@ def evaluate(
     from lamnet.evaluation.comparison import comparing
     from lamnet.evaluation.protocol import Protocol
 
+    for path in filter(None, (json, csv, markdown)):
+        report.prepare_place(path)
     earlier = [evaluation for path in compare or () for evaluation in report.from_json(path)]
     protocol = Protocol(tuple(name.strip() for name in metrics.split(",")), convention, border, ensemble, times)
     chosen = [name.strip() for name in sets.split(",")] if sets else None
@@ -94,11 +96,13 @@ def evaluate(
         save_lr=save_lr,
     )
     found = terminal.shown(work)
-    for path, text in ((json, report.to_json), (csv, report.to_csv)):
-        if path is not None:
-            report.write(path, text(found))
-    table = report.to_markdown([*earlier, *found])
-    for line in table.splitlines():
-        terminal.say(line)
+    try:
+        table = report.to_markdown([*earlier, *found])
+        for line in table.splitlines():
+            terminal.say(line)
+    finally:  # figures are kept even where no table can be made of them
+        for path, text in ((json, report.to_json), (csv, report.to_csv)):
+            if path is not None:
+                report.write(path, text(found))
     if markdown is not None:
         report.write(markdown, table)

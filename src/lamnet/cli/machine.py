@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from lamnet.base import interrupts
+from lamnet.base.extras import require
 from lamnet.cli import terminal
 
 
@@ -28,9 +30,8 @@ def models() -> None:
 
 def info() -> None:
     """Show versions, the machine, which backend runs where or why not, and the weights that ship."""
-    from lamnet.evaluation.machine import machine
+    from lamnet.evaluation.machine import backends, machine
     from lamnet.network import shipped
-    from lamnet.ops.backend import backends
 
     for name, value in machine().items():
         terminal.say(f"{name:12} {value}")
@@ -78,12 +79,13 @@ def bench(
     markdown
         A file for the table.
     """
-    import torch
-
+    torch = require("torch", "torch", "bench")
     from lamnet.evaluation import report
     from lamnet.evaluation.speed import candidate, table
     from lamnet.evaluation.speed.run import timing
 
+    for path in filter(None, (json, markdown)):
+        report.prepare_place(path)
     chosen = [name.strip() for name in networks.split(",")] if networks else candidate.MODELS
     setting = candidate.Setting(scale, (output[1], output[0]), device, threads or torch.get_num_threads())
     found = terminal.shown(timing(candidate.plan(chosen, device, training), setting, rounds, memory))
@@ -108,11 +110,12 @@ def export(model: str, out: Path, /, *, scale: Literal[2, 3, 4] | None = None, h
     half
         Keep the weights in float16, in half the space; the arithmetic stays float32. Not for .pt2.
     """
-    from lamnet.network import shipped, weights
+    from lamnet.network import reading, shipped
     from lamnet.network.export import export
 
     ships = shipped.is_name(model)
-    export(weights.load(model, scale or (4 if ships else None)), out, half, shipped.TERMS if ships else None)
+    with interrupts.by_exception():
+        export(reading.load(model, scale or (4 if ships else None)), out, half, shipped.TERMS if ships else None)
     terminal.say(out)
     if out.suffix == ".param":
         terminal.say(out.with_suffix(".bin"))

@@ -6,9 +6,10 @@ import os
 import sys
 import unicodedata
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
+from lamnet.base import interrupts
 from lamnet.base.progress import Progress, Result, Work
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ def progress_bar() -> RichProgress:
 
 
 def shown(work: Work[Result]) -> Result:
-    """The result of some work, with a bar on stderr for each task under way."""
+    """The result of some work, with a bar on stderr for each task under way; a signal ends it by an exception."""
     bars: dict[str, TaskID] = {}
-    with progress_bar() as display:
+    with interrupts.by_exception(), closing(work), progress_bar() as display:
         while True:
             try:
                 event = next(work)

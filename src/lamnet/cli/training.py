@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from lamnet.base import interrupts
 from lamnet.base.errors import BadArgumentError
+from lamnet.base.extras import require
 from lamnet.cli import terminal
 
 _NOTES = 20  # of lines about photographs
@@ -114,6 +115,7 @@ def train(
     tensorboard
         Write curves and validation pictures for TensorBoard into the run's folder; needs the extra "tensorboard".
     """
+    require("torch", "torch", "train")
     from dataclasses import replace
 
     from lamnet.cli import values

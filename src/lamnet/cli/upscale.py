@@ -118,7 +118,10 @@ def _upscale(request: Request, engine: Literal["local", "ray"]) -> tuple[int, in
     """Carry a request out, printing each outcome; returns how many there were, and how many failed."""
     with interrupts.at_once():
         from lamnet.batch import cluster, local
+        from lamnet.network import runtime
 
+        if request.device is None and engine == "local" and (chosen := runtime.chosen()):
+            terminal.note(f"upscaling on {chosen}")
     tried = failed = 0
     events = cluster.run(request) if engine == "ray" else local.run(request)
     with interrupts.by_exception(), closing(events), terminal.without_progress(events) as outcomes:

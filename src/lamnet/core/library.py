@@ -85,6 +85,21 @@ def library() -> ctypes.CDLL:
     return loaded
 
 
+def why_not() -> str | None:
+    """Why the library does not run here; None where it does."""
+    try:
+        library()
+    except BackendError as error:
+        return str(error)
+    return None
+
+
+def level() -> str:
+    """The instruction set of the library for this processor, such as x86_64_v3, or the file that LAMNET_KERNELS names."""
+    path = _path()
+    return path.name.removeprefix("_native_").partition(".")[0] if path.parent == FOLDER else str(path)
+
+
 def _path() -> Path:
     if asked := os.environ.get("LAMNET_KERNELS"):
         return Path(asked).absolute()

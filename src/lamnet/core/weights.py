@@ -39,9 +39,14 @@ def load(model: str | Path, scale: int | None = None, weights: Variant | None = 
     """
     path = path_of(model, scale, weights)
     contents = read(path)
-    if scale is not None and contents.config.scale != scale:
-        raise BadWeightsError(f"{path}: expected a network for x{scale}, found one for x{contents.config.scale}")
+    check_scale(path, contents.config, scale)
     return contents
+
+
+def check_scale(source: Path | str, config: LAMNetConfig, scale: int | None) -> None:
+    """Raise BadWeightsError, which names the source, where its network is for another scale than this one."""
+    if scale is not None and config.scale != scale:
+        raise BadWeightsError(f"{source}: expected a network for x{scale}, found one for x{config.scale}")
 
 
 def read(path: Path) -> WeightsFile:

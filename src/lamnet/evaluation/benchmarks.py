@@ -11,6 +11,7 @@ from lamnet.base.errors import BadArgumentError, BadDataError, BadImageError
 from lamnet.evaluation.layouts import Layout, choose, listed, picture_files, srf_folders
 from lamnet.media import arrays
 
+LARGEST = 100_000_000  # pixels of a picture that is held whole, several times over, to be measured or made smaller
 # What follows a picture's name, the scale for {}; longer endings before those that they end in.
 _HR_ENDINGS = ("_hr_x{}", "_hr", "_gt", "")
 _LR_ENDINGS = ("", "x{}", "_x{}", "_lr", "_lr_x{}", "_lrbi_x{}", "_lrx{}", "_bicubic")
@@ -144,8 +145,10 @@ def _misfits(pair: Pair, scale: int, smallest: int) -> Iterator[str]:
 
 
 def unmeasurable(path: Path) -> Iterator[str]:
-    """The traits of a picture that the protocol does not know: depths other than 8 bits, alpha, CMYK."""
-    _, _, bands, number = header(path)
+    """The traits of a picture that the protocol does not know: depths other than 8 bits, alpha, CMYK; and its size."""
+    height, width, bands, number = header(path)
+    if height * width > LARGEST:
+        yield f"{path.name} is {width}x{height}, expected at most {LARGEST:,} pixels"
     if number != "uchar":
         yield f"{path.name} has {number} values, expected 8 bits"
     if bands not in (1, 3):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,9 @@ from lamnet.evaluation.protocol import Meter, Protocol, means
 from lamnet.evaluation.resize import crop_to_multiple
 from lamnet.evaluation.results import find_results
 from lamnet.media import arrays
-from lamnet.network.model import LAMNet
+
+if TYPE_CHECKING:
+    from lamnet.network.model import LAMNet
 
 DEFAULT = Protocol()
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lamnet.base.errors import BadWeightsError
 from lamnet.base.extras import require
+from lamnet.core import ensemble as on_arrays
+from lamnet.core.network import Network as Core
+from lamnet.core.weights import WeightsFile, check_scale
 from lamnet.evaluation.resize import imresize
-from lamnet.network import devices, weights
-from lamnet.network.ensemble import self_ensemble
-from lamnet.network.model import LAMNet
+from lamnet.network import reading, runtime
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from lamnet.network.model import LAMNet
 
 BICUBIC = "bicubic"
 PEER = "spandrel:"
@@ -36,8 +41,26 @@ class Bicubic:
 
 
 @dataclass(frozen=True)
+class OnCore:
+    """A network of ours on the processor, without PyTorch; attributes as those of `Network`."""
+
+    name: str
+    params: int
+    network: Core
+    ensemble: bool
+
+    def upscale(self, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 1 or 3) -> (scale*H, scale*W, 3); grey goes in as three equal channels."""
+        rgb = np.broadcast_to(lr, (*lr.shape[:2], 3))
+        if not self.ensemble:
+            return self.network(rgb)
+        mean = on_arrays.self_ensemble(self.network, rgb.astype(np.float32) / np.float32(255))
+        return (mean.clip(0, 1) * 255).round().astype(np.uint8)
+
+
+@dataclass(frozen=True)
 class Network:
-    """A network, ours or a peer's.
+    """A network in PyTorch, ours or a peer's.
 
     Attributes:
         name: in tables; ends in "+" with the ensemble.
@@ -55,6 +78,10 @@ class Network:
 
     def upscale(self, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W, 1 or 3) -> (scale*H, scale*W, 3); grey goes in as three equal channels."""
+        import torch
+
+        from lamnet.network.ensemble import self_ensemble
+
         rgb = np.broadcast_to(lr, (*lr.shape[:2], 3))
         x = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].to(self.parameter) / 255  # (1, 3, H, W)
         with torch.inference_mode():
@@ -62,33 +89,32 @@ class Network:
         return (out[0].float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
 
 
-Contender = Bicubic | Network
+Contender = Bicubic | OnCore | Network
 
 
 def load(model: LAMNet | str | Path, scale: int, ensemble: bool = False, device: str | None = None) -> Contender:
     """Load the contender that a network, a name or a file stands for.
 
     Args:
-        model: "bicubic", whatever `weights.load` takes, "spandrel:FILE" for another network's weights file, or a network.
+        model: "bicubic", whatever `reading.load` takes, "spandrel:FILE" for another network's weights file, or a network.
         ensemble: networks give the mean over the eight flips and rotations; their name gets a "+".
-        device: as for `devices.pick`; a network that is given stays where it is when this is None.
+        device: as for `runtime.torch_device`; a network that is given stays where it is when this is None.
 
     Raises:
         BadWeightsError: no such model, or one for another scale.
-        MissingExtraError: a peer without spandrel installed.
+        MissingExtraError: a peer without spandrel installed, or a device without PyTorch.
     """
     if model == BICUBIC:
         return Bicubic(scale)
     if isinstance(model, str) and model.startswith(PEER):
         path = Path(model.removeprefix(PEER))
-        descriptor = peer(path, scale).to(devices.pick(device))
-        return _network(str(path), descriptor, list(descriptor.model.parameters()), ensemble)
-    network = model if isinstance(model, LAMNet) else weights.load(model, scale)
-    if network.config.scale != scale:
-        raise BadWeightsError(f"model: expected a network for x{scale}, found one for x{network.config.scale}")
-    if device is not None or network is not model:
-        network.to(devices.pick(device))
-    return _network("LAMNet" if network is model else str(model), network, list(network.parameters()), ensemble)
+        descriptor = peer(path, scale)
+        return _in_torch(str(path), descriptor, list(descriptor.model.parameters()), ensemble, device)
+    if isinstance(model, (str, Path)):
+        return _ours(str(model), reading.load(model, scale), ensemble, device)
+    check_scale("model", model.config, scale)
+    place = device or next(model.parameters()).device
+    return _in_torch("LAMNet", model, list(model.parameters()), ensemble, place)
 
 
 def peer(path: Path, scale: int) -> Any:
@@ -109,6 +135,20 @@ def peer(path: Path, scale: int) -> Any:
     return descriptor.eval()
 
 
-def _network(name: str, network: Any, parameters: list[Tensor], ensemble: bool) -> Network:
+def _ours(name: str, contents: WeightsFile, ensemble: bool, device: str | None) -> OnCore | Network:
+    place = runtime.torch_device(device)
+    if place is None:
+        count = sum(array.size for array in contents.state.values())
+        return OnCore(name + "+" * ensemble, count, Core(contents.config, contents.state), ensemble)
+    network = reading.network_of(contents)
+    return _in_torch(name, network, list(network.parameters()), ensemble, place)
+
+
+def _in_torch(
+    name: str, network: Any, parameters: list[Tensor], ensemble: bool, device: str | torch.device | None
+) -> Network:
+    from lamnet.network import devices
+
+    network.to(devices.pick(device))
     count = sum(parameter.numel() for parameter in parameters)
     return Network(name + "+" * ensemble, count, network, parameters[0], ensemble)

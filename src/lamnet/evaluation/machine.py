@@ -7,22 +7,43 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import torch
+from lamnet.core import library
+from lamnet.network import runtime
 
-_COMPANIONS = ("numpy", "triton", "pyvips", "spandrel", "onnxruntime")
+_COMPANIONS = ("torch", "numpy", "triton", "pyvips", "spandrel", "onnxruntime")
 
 
 def machine() -> dict[str, str]:
     """Versions, processor, threads and devices, each as text."""
-    facts = {"lamnet": version("lamnet-sr"), "Python": platform.python_version(), "torch": torch.__version__}
+    facts = {"lamnet": version("lamnet-sr"), "Python": platform.python_version()}
     for name in _COMPANIONS:
         try:
             facts[name] = version(name)
         except PackageNotFoundError:
             facts[name] = "not installed"
     facts["system"] = platform.platform()
-    facts["processor"] = f"{_processor()}, {os.cpu_count()} logical cores, {torch.backends.cpu.get_cpu_capability()}"
-    facts["threads"] = str(torch.get_num_threads())
+    facts["processor"] = f"{_processor()}, {os.cpu_count()} logical cores, {library.level()}"
+    facts["threads"] = str(library.default_threads())
+    if runtime.has_gpu():
+        facts |= _gpus() if runtime.has_torch() else {"cuda": "PyTorch is not installed"}
+        facts["networks on"] = runtime.chosen() or ""
+    return facts
+
+
+def backends() -> list[tuple[str, str, str | None]]:
+    """(backend, device, why it cannot run there or None): the core's, and PyTorch's where there may be a GPU for them."""
+    if runtime.has_gpu() and runtime.has_torch():
+        from lamnet.ops.backend import backends as in_torch
+
+        return in_torch()
+    return [("native", "cpu", library.why_not())]
+
+
+def _gpus() -> dict[str, str]:
+    """The GPUs that PyTorch can use."""
+    import torch
+
+    facts: dict[str, str] = {}
     for index in range(torch.cuda.device_count()):
         gib = torch.cuda.mem_get_info(index)[1] / 2**30
         facts[f"cuda:{index}"] = f"{torch.cuda.get_device_name(index)}, {gib:.0f} GiB, CUDA {torch.version.cuda}"

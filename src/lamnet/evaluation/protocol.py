@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from lamnet.base.errors import BackendError, BadArgumentError
 from lamnet.base.extras import require
 from lamnet.evaluation.metrics import Convention, psnr, ssim, to_y
-from lamnet.network import devices
+
+if TYPE_CHECKING:
+    import torch
 
 PERCEPTUAL = ("lpips", "dists")
 METRICS = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", *PERCEPTUAL)
@@ -66,7 +67,7 @@ class Meter:
         self.protocol = protocol
         self.border = protocol.border_at(scale)
         wanted = [name for name in protocol.metrics if name in PERCEPTUAL]
-        self.perceptual = {name: _perceptual(name, devices.pick(device)) for name in wanted}
+        self.perceptual = {name: _perceptual(name, device) for name in wanted}
 
     def scores(self, hr: NDArray[np.uint8], sr: NDArray[np.uint8]) -> dict[str, float]:
         """The protocol's metrics by name."""
@@ -112,14 +113,19 @@ class _Perceptual:
 
     def score(self, sr: NDArray[np.uint8], hr: NDArray[np.uint8]) -> float:
         """The metric of two pictures (H, W, 3)."""
+        import torch
+
         first, second = (torch.from_numpy(p.copy()).permute(2, 0, 1)[None].to(self.device) / 255 for p in (sr, hr))
         with torch.inference_mode():
             return float(self.metric(first, second))
 
 
-def _perceptual(name: str, device: torch.device) -> _Perceptual:
+def _perceptual(name: str, device: str | None) -> _Perceptual:
     pyiqa = require("pyiqa", "perceptual", f"metrics: {name}")
+    from lamnet.network import devices
+
+    place = devices.pick(device)
     try:
-        return _Perceptual(pyiqa.create_metric(name, device=device), device)
+        return _Perceptual(pyiqa.create_metric(name, device=place), place)
     except Exception as error:  # pyiqa fetches its weights: anything from no network to a full disk
         raise BackendError(f"metrics: {name} cannot run here, pyiqa says {error}") from error

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from lamnet.base import records
 from lamnet.base.errors import BadArgumentError, BadDataError
-from lamnet.base.files import named, write_text
+from lamnet.base.files import check_place, named, read_text, write_text
 from lamnet.evaluation.conditions import CLEAN
 from lamnet.evaluation.markdown import markdown_table
 
@@ -39,17 +40,50 @@ def to_json(evaluations: Sequence[Evaluation]) -> str:
 def from_json(path: Path) -> list[dict[str, Any]]:
     """The evaluations in a file written from `to_json`. Raises BadDataError when it holds something else."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        listed = cast("list[dict[str, Any]]", content if isinstance(content, list) else [content])
-        for evaluation in listed:
-            _ = evaluation["model"], evaluation["scale"], evaluation["params"]
-            for scores in evaluation["sets"].values():
-                for values in (scores, *scores.get("images", {}).values()):
-                    values.update({name: math.inf for name, value in values.items() if value is None})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        found = "no text" if isinstance(error, UnicodeDecodeError) else repr(error)
-        raise BadDataError(f"{path}: expected evaluations as --json writes them, found {found}") from error
-    return listed
+        content = records.parsed(read_text(path))
+        listed = records.items(content if isinstance(content, list) else [content], "evaluations")
+        return [_evaluation(one, f"evaluation {number}") for number, one in enumerate(listed, 1)]
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BadDataError(f"{path}: expected evaluations as --json writes them, found {reason}") from error
+
+
+def _evaluation(content: Any, what: str) -> dict[str, Any]:
+    """An evaluation of which all that is used here is what it should be; null is an infinite PSNR."""
+    found = dict(records.mapping(content, what))
+    records.text(found.get("model"), f"{what}, model")
+    records.whole(found.get("scale"), f"{what}, scale", 1, 1000)
+    if found.get("params", 0) is not None:
+        records.whole(found.get("params"), f"{what}, params", 0)
+    if "protocol" in found:
+        protocol = records.mapping(found["protocol"], f"{what}, protocol")
+        records.text(protocol.get("convention"), f"{what}, convention")
+        records.whole(protocol.get("border"), f"{what}, border", 0)
+        for name in records.items(protocol.get("lr_made", []), f"{what}, lr_made"):
+            records.text(name, f"{what}, lr_made")
+        records.text(protocol.get("degrade", ""), f"{what}, degrade")
+    sets = records.mapping(found.get("sets"), f"{what}, sets")
+    return {**found, "sets": {records.text(name, what): _scores(one, f"{what}, {name}") for name, one in sets.items()}}
+
+
+def _scores(content: Any, what: str) -> dict[str, Any]:
+    """The figures of a set, those of its images among them."""
+    found = records.mapping(content, what)
+    figures = _figures({name: value for name, value in found.items() if name != "images"}, what)
+    if not figures.keys() & _TITLES.keys():
+        raise ValueError(f"{what}: expected some of {', '.join(_TITLES)}, found none of them")
+    if "images" not in found:
+        return figures
+    images = records.mapping(found["images"], f"{what}, images")
+    return {**figures, "images": {records.text(name, what): _figures(one, what) for name, one in images.items()}}
+
+
+def _figures(content: Any, what: str) -> dict[str, float]:
+    found = records.mapping(content, what)
+    return {
+        records.text(name, what): math.inf if value is None else records.number(value, f"{what}, {name}")
+        for name, value in found.items()
+    }
 
 
 def to_csv(evaluations: Sequence[Evaluation]) -> str:
@@ -77,6 +111,13 @@ def to_markdown(evaluations: Sequence[Evaluation]) -> str:
     """
     scales = sorted({int(evaluation["scale"]) for evaluation in evaluations})
     return "\n".join(_table([e for e in evaluations if e["scale"] == scale]) for scale in scales)
+
+
+def prepare_place(path: Path) -> None:
+    """Make the folders above a file that `write` shall write after the work. Raises BadArgumentError where it cannot."""
+    with named(path, "cannot be written", BadArgumentError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    check_place(path, BadArgumentError)
 
 
 def write(path: Path, text: str) -> None:

@@ -1,1 +1,5 @@
 """Figures for a paper, one module each: computed into a dataclass, drawn from it, saved by `layout`."""
+
+from lamnet.base.extras import require
+
+require("torch", "torch,figures", "figures")

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from lamnet.base.errors import BadArgumentError, BadWeightsError
-from lamnet.network import mixing, shipped, weights
-from lamnet.network.model import LAMNet
-from lamnet.network.shipped import VARIANTS, Variant
+from lamnet.core import shipped
+from lamnet.core.shipped import VARIANTS, Variant
+from lamnet.core.weights import WeightsFile
+from lamnet.network import mixing, reading
 
 BEST_FIRST = ("large", "base", "tiny")
 DEFAULT_SCALE = 4  # and the largest that there is
@@ -32,8 +33,8 @@ class Networks:
         photo: for pictures that JPEG, noise or a soft lens have been at, of the same scale.
     """
 
-    network: LAMNet
-    photo: LAMNet | None = None
+    network: WeightsFile
+    photo: WeightsFile | None = None
 
     @property
     def scale(self) -> int:
@@ -80,10 +81,10 @@ def select(
         mixing.check_strength(strength)
     if model is not None and not shipped.is_name(model):
         _check_no_choice(model, variant, strength)
-        contents = weights.read(shipped.path_of(model, None))
+        contents = reading.read(shipped.path_of(model, None))
         if factor == 1 and contents.record.get("degradation", {}).get("clean", 1) == 1:
             raise BadArgumentError(_NOTHING_TO_RESTORE)
-        networks = [Networks(contents.network())]
+        networks = [Networks(contents)]
         factor = networks[0].scale if factor is None and not any_factor else factor
     else:
         size, variant = (None, variant) if model is None else shipped.parted(model, variant)
@@ -96,18 +97,18 @@ def select(
     return Selection(tuple(networks), factor)
 
 
-def load_best(model: str | None, scale: int | None, variant: Variant | None = None) -> LAMNet:
+def load_best(model: str | None, scale: int | None, variant: Variant | None = None) -> WeightsFile:
     """Load what a name or file stands for, or the best that ships for the scale; a file may keep its own.
 
     Raises BadWeightsError when there is none.
     """
     if model is not None:
-        return weights.load(model, scale, variant)
+        return reading.load(model, scale, variant)
     sizes = _sizes(None, scale, (variant or "clean",))
     if not sizes:
         kind = f"{variant} weights" if variant else "weights"
         raise BadWeightsError(f"scale: expected one that {kind} ship for, got {scale}; see lamnet models")
-    return weights.load(sizes[0], scale, variant)
+    return reading.load(sizes[0], scale, variant)
 
 
 @dataclass(frozen=True)
@@ -138,13 +139,13 @@ def models() -> list[Shipped]:
 
 def _described(one: shipped.Shipped) -> Shipped:
     path = one.path
-    contents = weights.read(path)
+    contents = reading.read(path)
     evaluation: Mapping[str, Any] = _json(path.with_suffix(".json"))
     return Shipped(
         size=one.size,
         scale=one.scale,
         variant=one.variant,
-        parameters=sum(tensor.numel() for tensor in contents.state.values()),
+        parameters=sum(array.size for array in contents.state.values()),
         bytes=path.stat().st_size,
         data=_trained_on(path, contents.record),
         psnr_y={name: float(scores["psnr_y"]) for name, scores in evaluation.get("sets", {}).items()},
@@ -189,7 +190,7 @@ def _mixed(size: str | None, scale: int, strength: float) -> Networks:
     """Mix the two of a size, or of the best that has both at this scale."""
     size = next(iter(_sizes(size, scale, VARIANTS)), size)
     photo, clean = (load_best(size, scale, variant) for variant in ("photo", "clean"))
-    return Networks(mixing.mix(clean, photo, strength))
+    return Networks(mixing.mixed(clean, photo, strength))
 
 
 def _scales(size: str | None, factor: float | None, variants: Sequence[Variant]) -> list[int]:

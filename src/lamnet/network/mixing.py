@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lamnet.base.errors import BadArgumentError, BadWeightsError
-from lamnet.network.model import LAMNet
+from lamnet.core.weights import WeightsFile
+from lamnet.network import reading
+
+if TYPE_CHECKING:
+    from lamnet.network.model import LAMNet
 
 
 def mix(a: LAMNet, b: LAMNet, strength: float) -> LAMNet:
-    """Mix the weights of two networks, parameter by parameter: `a` at strength 0, `b` at 1, in eval mode on the CPU.
+    """Mix two networks, parameter by parameter: `a` at strength 0, `b` at 1, in eval mode on the CPU.
 
     It makes sense where one was trained from the other, as the photo weights that ship were from the clean ones.
 
@@ -17,16 +25,21 @@ def mix(a: LAMNet, b: LAMNet, strength: float) -> LAMNet:
         BadArgumentError: a strength outside 0 to 1.
         BadWeightsError: networks of different configurations.
     """
+    return reading.network_of(mixed(reading.contents_of(a), reading.contents_of(b), strength))
+
+
+def mixed(a: WeightsFile, b: WeightsFile, strength: float) -> WeightsFile:
+    """Mix the weights of two networks as `mix` does; the record is that of `a`. Raises as `mix`."""
     check_strength(strength)
     here, there = asdict(a.config), asdict(b.config)
     if other := [f"{name} {here[name]}, {there[name]}" for name in here if here[name] != there[name]]:
         raise BadWeightsError(f"strength: expected two networks of one configuration, got {'; '.join(other)}")
-    others = b.state_dict()
-    mixed = LAMNet(a.config)
-    mixed.load_state_dict(
-        {name: one.cpu().float().lerp(others[name].cpu().float(), strength) for name, one in a.state_dict().items()}
-    )
-    return mixed.eval()
+    state = {name: _between(one, b.state[name], strength) for name, one in a.state.items()}
+    return WeightsFile(a.config, state, a.record)
+
+
+def _between(one: NDArray[np.float32], other: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    return ((1 - share) * one.astype(np.float64) + share * other.astype(np.float64)).astype(np.float32)
 
 
 def check_strength(strength: float) -> None:

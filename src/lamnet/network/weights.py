@@ -65,8 +65,7 @@ def load(model: str | Path, scale: int | None = None, weights: Variant | None = 
     """
     path = path_of(model, scale, weights)
     contents = read(path)
-    if scale is not None and contents.config.scale != scale:
-        raise BadWeightsError(f"{path}: expected a network for x{scale}, found one for x{contents.config.scale}")
+    core_weights.check_scale(path, contents.config, scale)
     return contents.network()
 
 

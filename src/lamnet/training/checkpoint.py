@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import pickle
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 
+from lamnet.base import records
 from lamnet.base.errors import BadDataError, BadWeightsError
 from lamnet.base.files import appearing
 from lamnet.training.recipe_files import from_record
@@ -60,8 +65,73 @@ def load_branch(path: Path, recipe: Recipe) -> dict[str, Any]:
 def _content(path: Path) -> dict[str, Any]:
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-        _ = content["recipe"], content["step"]
+        _ = json.dumps(content["recipe"]), content["recipe"].items(), content["step"] + 1
     except Exception as error:  # torch.load does not say which errors a malformed file may raise
-        reason = str(error).split("\n", 1)[0] or type(error).__name__
+        reason = _reason(error)
         raise BadWeightsError(f"{path}: expected a checkpoint of a training, found {reason}") from error
     return cast("dict[str, Any]", content)
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a file, without PyTorch's advice to load it in an unsafe way."""
+    if isinstance(error, pickle.UnpicklingError):
+        return "something else, or code"
+    return str(error).split("\n", 1)[0] or type(error).__name__
+
+
+def fitted(path: Path, state: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, Any]:
+    """Check that a state has the parts, shapes and number formats of another one, and numbers that can be.
+
+    The optimiser's settings are the recipe's, so that those of the new learner are given back with the rest.
+
+    Args:
+        path: what the state was read from, for messages.
+        like: a new learner's state; its optimiser has not yet what it keeps for each parameter.
+
+    Raises BadWeightsError, which names the first part that does not fit.
+    """
+    try:
+        for name in ("step", "elapsed", "begin", "before_s"):
+            count = records.whole if name in ("step", "begin") else records.number
+            optional = 0 if name in ("begin", "before_s") else None
+            if count(state.get(name, optional), name) < 0:
+                raise ValueError(f"{name}: expected at least 0, found {records.short(state[name])}")
+        _check_alike(state["loss"], like["loss"], "loss")
+        for name, part in (
+            {name: state[name] for name in ("network", "average")} | dict(state.get("longer", {}))
+        ).items():
+            _check_tensors(part, like["network"], name)
+        moments = records.mapping(records.mapping(state["optimiser"], "optimiser")["state"], "optimiser")
+        _check_moments(moments, like["network"])
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else error
+        raise BadWeightsError(f"{path}: expected a checkpoint of this network, found another: {reason}") from error
+    return {**state, "optimiser": {**like["optimiser"], "state": moments}}
+
+
+def _check_alike(found: Any, like: Tensor, what: str) -> None:
+    if not isinstance(found, Tensor) or (found.shape, found.dtype) != (like.shape, like.dtype):
+        raise ValueError(f"{what}: expected {_described(like)}, found {_described(found)}")
+
+
+def _check_tensors(found: Any, like: Mapping[str, Tensor], what: str) -> None:
+    parts = records.mapping(found, what)
+    for name, tensor in like.items():
+        _check_alike(parts[name], tensor, f"{what}, {name}")
+    if parts.keys() != like.keys():
+        raise ValueError(f"{what}: expected {len(like)} parts, found {len(parts)}")
+
+
+def _check_moments(moments: Mapping[Any, Any], like: Mapping[str, Tensor]) -> None:
+    """Check what the optimiser keeps for each parameter: nothing before its first step, then a mean and a square alike."""
+    if len(moments) not in (0, len(like)):
+        raise ValueError(f"optimiser: expected parts for {len(like)} parameters, found {len(moments)}")
+    for number, parameter in enumerate(like.values() if moments else ()):
+        kept = records.mapping(moments[number], f"optimiser, {number}")
+        for name in ("exp_avg", "exp_avg_sq"):
+            _check_alike(kept[name], parameter, f"optimiser, {number}, {name}")
+        _check_alike(kept["step"], torch.zeros(()), f"optimiser, {number}, step")
+
+
+def _described(found: Any) -> str:
+    return f"{found.dtype} of {list(found.shape)}" if isinstance(found, Tensor) else records.short(found)

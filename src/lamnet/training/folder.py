@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lamnet.base.errors import BadWeightsError
 from lamnet.base.files import write_text
@@ -51,16 +51,21 @@ class RunFolder:
         """Replace the checkpoint by the learner's state. Raises BadDataError where it cannot be written."""
         checkpoint.save(self.checkpoint, learner.recipe, {"origin": dict(self.origin), **learner.state()})
 
-    def saved_state(self, recipe: Recipe) -> dict[str, Any]:
-        """The learner's state in the checkpoint. Raises BadWeightsError for a checkpoint of another training."""
+    def saved_state(self, recipe: Recipe, like: Mapping[str, Any]) -> dict[str, Any]:
+        """The learner's state in the checkpoint, alike in kind to the one that a new learner has.
+
+        Raises BadWeightsError for a checkpoint of another training, or one with a part that does not fit.
+        """
         state = checkpoint.load(self.checkpoint, recipe)
-        recorded: Mapping[str, str] = state.pop("origin", self.origin)
-        if others := [f"{key}: {here}, {recorded[key]}" for key, here in self.origin.items() if here != recorded[key]]:
+        recorded = state.pop("origin", self.origin)
+        there: Mapping[str, Any] = cast("dict[str, Any]", recorded) if isinstance(recorded, dict) else {}
+        others = [f"{key}: {here}, {there.get(key)}" for key, here in self.origin.items() if here != there.get(key)]
+        if others:
             raise BadWeightsError(
                 f"{self.checkpoint}: expected a checkpoint of this training, found one of another (here, there): "
                 f"{'; '.join(others)}"
             )
-        return state
+        return checkpoint.fitted(self.checkpoint, state, like)
 
     def last_saved(self, recipe: Recipe) -> str:
         """The checkpoint and its step, as text for a message."""

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lamnet.base import records
 from lamnet.base.errors import BadDataError
-from lamnet.base.files import write_text
+from lamnet.base.files import named, read_text, write_text
 from lamnet.training.given import Given
-from lamnet.training.prepared import BICUBIC, INDEX, Photo, PreparedSet
+from lamnet.training.prepared import BICUBIC, INDEX, Photo, PreparedSet, hash_of, is_possible
 
 JOURNAL = "journal.jsonl"
+_SYNCED_EVERY_S = 1.0
 
 
 class Journal:
-    """The photographs written so far, in order; an earlier call's are kept, its half-written picture is cut off.
+    """The photographs written so far, in order; of an earlier call those that are whole are kept, the rest is cut off.
 
-    Pixels go to disk before their line, so that an interrupted call loses at most a picture.
+    Pixels reach the disk before the lines that tell of them, and lines hold a hash of the pixels, so that what a killed
+    call, a power cut or a copy has left incomplete is seen and made again. A killed call loses a second's work.
 
     Args:
-        folder: of the set; it exists.
+        folder: of the set; it exists, and nobody else works in it.
         scales: of its LR.
         sources: every photograph that the set is to hold.
         given: LR of others; None where it is made.
@@ -41,20 +46,31 @@ class Journal:
         path = folder / JOURNAL
         listed = [[photo.name, photo.bytes] for photo in sources]
         settings = {"scales": self._scales, "sources": listed, **({"lr": given.facts} if given else {})}
-        self.photos = _earlier_photos(path, settings)
-        write_text(path, "".join(json.dumps(entry) + "\n" for entry in [settings, *map(asdict, self.photos)]))
+        self.photos = _whole(folder, self._scales, _earlier_photos(path, settings, sources))
+        lines = "".join(json.dumps(entry) + "\n" for entry in [settings, *map(asdict, self.photos)])
+        write_text(path, lines, durable=True)
+        with named(folder / INDEX, "cannot be replaced", BadDataError):
+            (folder / INDEX).unlink(missing_ok=True)  # of a set that has lost pixels
         written = PreparedSet(folder, tuple(scales), self.usable, ())
-        self._open = ExitStack()
-        self._lines = self._open.enter_context(path.open("a"))
-        self._files = {s: self._open.enter_context(written.file(s).open("ab")) for s in (1, *scales)}
-        for scale, file in self._files.items():
-            file.truncate(int(written.offsets(scale)[-1]))
+        self._pending: list[str] = []
+        self._synced_at = time.monotonic()
+        with named(path, "cannot be written", BadDataError):
+            self._lines = path.open("a")
+        self._files = {
+            scale: _PixelFile(written.file(scale), int(written.offsets(scale)[-1])) for scale in (1, *scales)
+        }
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self._sync()
+        except BadDataError:
+            if kind is None:
+                raise
+        finally:
+            self._close()
 
     @property
     def usable(self) -> tuple[Photo, ...]:
@@ -67,13 +83,19 @@ class Journal:
         return tuple(photo for photo in self.photos if photo.reason is not None)
 
     def add(self, photo: Photo, pixels: Mapping[int, NDArray[np.uint8]]) -> None:
-        """Write a photograph's pixels, (H, W, 3) by scale with HR under 1, then its line."""
-        for scale, part in pixels.items():
-            self._files[scale].write(part.tobytes())
-            self._files[scale].flush()
-        self._lines.write(json.dumps(asdict(photo)) + "\n")
-        self._lines.flush()
+        """Write a photograph's pixels, (H, W, 3) by scale with HR under 1, then its line.
+
+        Raises BadDataError, which names the file, where the disk is full.
+        """
+        parts = {scale: np.ascontiguousarray(part).reshape(-1).data for scale, part in sorted(pixels.items())}
+        for scale, part in parts.items():
+            self._files[scale].append(part)
+        if parts and not photo.pixels:
+            photo = replace(photo, pixels=hash_of(parts.values()) or "")
+        self._pending.append(json.dumps(asdict(photo)) + "\n")
         self.photos.append(photo)
+        if time.monotonic() - self._synced_at >= _SYNCED_EVERY_S:
+            self._sync()
 
     def write_index(self) -> None:
         """Make the set whole: its index appears, the journal goes."""
@@ -84,20 +106,100 @@ class Journal:
             "photos": [asdict(photo) for photo in self.usable],
             "skipped": [asdict(photo) for photo in self.skipped],
         }
-        self._open.close()
-        write_text(self._folder / INDEX, json.dumps(index, indent=1))
-        (self._folder / JOURNAL).unlink()
+        self._sync()
+        self._close()
+        write_text(self._folder / INDEX, json.dumps(index, indent=1), durable=True)
+        with named(self._folder / JOURNAL, "cannot be removed", BadDataError):
+            (self._folder / JOURNAL).unlink()
+
+    def _sync(self) -> None:
+        """Bring pixels to the disk, then the lines that tell of them."""
+        if not self._pending:
+            return
+        for file in self._files.values():
+            file.sync()
+        with named(self._folder / JOURNAL, "cannot be written", BadDataError):
+            self._lines.write("".join(self._pending))
+            self._lines.flush()
+            os.fsync(self._lines.fileno())
+        self._pending.clear()
+        self._synced_at = time.monotonic()
+
+    def _close(self) -> None:
+        for file in (*self._files.values(), self._lines):
+            with suppress(OSError):  # what could not be written has been said
+                file.close()
 
 
-def _earlier_photos(path: Path, settings: Mapping[str, Any]) -> list[Photo]:
-    """What a journal that was cut off holds; a last line without its end does not count."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    whole: list[Any] = [json.loads(line) for line in lines if line.endswith("\n")]
-    photos = [Photo(**entry) for entry in whole[1:]]
-    if whole and whole[0] != settings:
+class _PixelFile:
+    """A file of pixels that grows, from a length on; its errors name it."""
+
+    def __init__(self, path: Path, length: int) -> None:
+        self._path = path
+        with named(path, "cannot be written", BadDataError):
+            self._file = path.open("ab", buffering=0)
+            self._file.truncate(length)
+
+    def append(self, part: memoryview) -> None:
+        with named(self._path, "cannot be written", BadDataError):
+            while part:
+                part = part[self._file.write(part) :]
+
+    def sync(self) -> None:
+        with named(self._path, "cannot be written", BadDataError):
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _earlier_photos(path: Path, settings: Mapping[str, Any], sources: Sequence[Photo]) -> list[Photo]:
+    """What a journal that was cut off holds of these sources, or the index of a set that is to be mended.
+
+    A line that does not belong where it stands ends it.
+    """
+    if not path.exists() and (path.parent / INDEX).exists():
+        recorded = PreparedSet.recorded(path.parent)
+        known = {photo.name: photo for photo in (*recorded.photos, *recorded.skipped)}
+        return _fitting([known.get(source.name, source) for source in sources], settings, sources)
+    try:
+        text = read_text(path, errors="replace") if path.exists() else ""
+        first, *lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")] or [""]
+        found: Any = records.parsed(first) if first else settings
+    except (OSError, ValueError) as error:
+        raise BadDataError(
+            f"{path}: expected the journal of a set under way, found {error}; remove it to begin anew"
+        ) from error
+    photos: list[Photo] = []
+    with suppress(ValueError):
+        for number, line in enumerate(lines, 2):
+            photos.append(records.record(Photo, records.parsed(line), f"line {number}"))
+    if found != settings:
         if any(photo.reason is None for photo in photos):
             raise BadDataError(
                 f"{path.parent}: holds part of a set of other photographs, scales or LR; use another folder"
             )
         return []
-    return photos
+    return _fitting(photos, settings, sources)
+
+
+def _fitting(photos: Sequence[Photo], settings: Mapping[str, Any], sources: Sequence[Photo]) -> list[Photo]:
+    """The photographs until the first one that is not the source in its place, or has no hash."""
+    fitting: list[Photo] = []
+    for photo, source in zip(photos, sources, strict=False):
+        same = photo.name == source.name and photo.bytes == source.bytes
+        there = bool(photo.pixels) and is_possible(photo, settings["scales"])
+        absent = not (photo.pixels or photo.height or photo.width)
+        if not same or not (there if photo.reason is None else absent):
+            break
+        fitting.append(photo)
+    return fitting
+
+
+def _whole(folder: Path, scales: Sequence[int], photos: Sequence[Photo]) -> list[Photo]:
+    """The photographs until the first one whose pixels are not whole."""
+    usable = tuple(photo for photo in photos if photo.reason is None)
+    whole = sum(1 for _ in PreparedSet(folder, tuple(scales), usable, ()).whole_photos())
+    if whole == len(usable):
+        return list(photos)
+    return list(photos[: photos.index(usable[whole])])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lamnet.base import interrupts
+from lamnet.base import interrupts, locks
 from lamnet.base.errors import BadArgumentError
 from lamnet.evaluation import contenders
 from lamnet.evaluation.benchmarks import find_sets
@@ -61,7 +61,7 @@ def train(
 
     Raises:
         BadArgumentError: a cool-down without a state, or a state without a cool-down.
-        BadDataError: the set or `valid` does not fit, or a file cannot be written.
+        BadDataError: the set or `valid` does not fit, `out` is in use by another training, or a file cannot be written.
         BadWeightsError: `out` has a checkpoint of another recipe, set or start, or `start` or `state` is another network.
         DivergedError: the gradient is not finite; the last checkpoint is from before.
         LostWorkerError: another worker is gone.
@@ -75,7 +75,7 @@ def train(
         find_sets(valid, recipe.scale, None, DEFAULT.smallest_at(recipe.scale))
     source = state or start
     origin = {"photographs": prepared.fingerprint, "start": shipped.called(source) if source else "scratch"}
-    with join(recipe.batch // recipe.accumulate) as workers:
+    with join(recipe.batch // recipe.accumulate) as workers, locks.only(out) if workers.first else nullcontext():
         run = Run.open(recipe, RunFolder(out, origin), workers, valid, start, state, clock)
         loader = Loader(sampler, workers.rank, workers.world, workers.device)
         # Workers that torchrun stops end each in another step.
@@ -125,10 +125,10 @@ class Run:
         resumes = workers.first and folder.checkpoint.exists()
         learner = Learner(recipe, workers, start if workers.first and not resumes else None)
         if resumes:
-            learner.restore(folder.saved_state(recipe))
+            learner.restore(folder.saved_state(recipe, learner.state()))
         elif workers.first:
             if state is not None:
-                learner.branch(checkpoint.load_branch(state, recipe))
+                learner.branch(checkpoint.fitted(state, checkpoint.load_branch(state, recipe), learner.state()))
             folder.begin(recipe)
         if workers.world > 1:  # other machines need not see the first one's files
             learner.restore(workers.shared(learner.state()))

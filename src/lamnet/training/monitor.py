@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from lamnet.base import records
 from lamnet.base.errors import BadDataError
 from lamnet.base.extras import require
-from lamnet.base.files import write_text
+from lamnet.base.files import read_text, write_text
 
 
 class Monitor:
@@ -93,13 +94,18 @@ def _drop_after(path: Path, step: int) -> None:
     """Leave out the lines after a step, and one that was cut off."""
     if not path.exists():
         return
-    lines = [line for line in path.read_text(errors="replace").splitlines(keepends=True) if line.endswith("\n")]
+    try:
+        text = read_text(path, errors="replace")
+    except (OSError, ValueError) as error:
+        raise BadDataError(f"{path}: expected metrics, found {error}") from error
+    lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
     kept: list[str] = []
     for number, line in enumerate(lines, 1):
         try:
-            if json.loads(line)["step"] <= step:
+            entry = records.mapping(records.parsed(line), "line")
+            if records.whole(entry.get("step"), "step") <= step:
                 kept.append(line)
-        except (ValueError, KeyError, TypeError) as error:
+        except ValueError as error:
             raise BadDataError(
                 f"{path}: expected an object with a step in line {number}, found {line[:40]!r}"
             ) from error

@@ -20,8 +20,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lamnet.base import locks
 from lamnet.base.errors import BadArgumentError, BadDataError, BadImageError
 from lamnet.base.progress import Progress, Work, finish
+from lamnet.evaluation.benchmarks import LARGEST
 from lamnet.evaluation.resize import crop_to_multiple, imresize
 from lamnet.media import formats, opening
 from lamnet.media.levels import levels
@@ -38,8 +40,8 @@ def prepare(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4), lr_dir: 
     """Make a prepared set in `out` of the photographs in `hr_dir` and below; an interrupted call is continued.
 
     HR is cropped to a multiple of all scales, LR made by MATLAB's bicubic with mirrored borders (DIV2K's convention).
-    Pictures are read as `lamnet upscale` reads them, and made 8 bits. Hidden ones are left out; unreadable or too small
-    ones are skipped and listed in the result. Where `hr_dir` has a manifest.csv with columns `file` and `licence`, the
+    Pictures are read as `lamnet upscale` reads them, and made 8 bits. Hidden ones are left out; unreadable, too small and
+    too large ones are skipped and listed in the result. What is not whole, of a finished set too, is made again. Where `hr_dir` has a manifest.csv with columns `file` and `licence`, the
     licences go into the index, and from there onto model cards.
 
     With `lr_dir` LR is not made but read from there, for one scale, in pairs as `given.Given.find` finds them. The size
@@ -47,7 +49,8 @@ def prepare(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4), lr_dir: 
     differ, or that is shifted by more than `given.MOST_SHIFT` LR pixels is skipped, a smaller shift is noted.
 
     Raises:
-        BadDataError: no usable photograph, or `out` holds a set of other photographs, scales or LR.
+        BadDataError: no usable photograph, `out` holds a set of other photographs, scales or LR, is in use by another
+            call, or cannot be written.
         BadArgumentError: scales that are no whole numbers from 2 to 8, or several with `lr_dir`.
     """
     return finish(preparing(hr_dir, out, scales, lr_dir))
@@ -64,14 +67,14 @@ def preparing(
         names, lr_names = ([photo.name for photo in found] for found in (sources, _sources(lr_dir)))
         given = Given.find(lr_dir, wanted[0], names, lr_names)
     if (out / INDEX).exists():
-        finished = PreparedSet.open(out)
+        finished = PreparedSet.recorded(out)
         _check_same(finished, sources, wanted, given.origin if given else BICUBIC)
-        return finished
+        if (yield from _checking(finished)):
+            return finished
     if not sources:
         raise BadDataError(f"{hr_dir}: expected photographs, found no picture in it or below")
-    out.mkdir(parents=True, exist_ok=True)
     licences = _licences(hr_dir / "manifest.csv")
-    with Journal(out, wanted, sources, given) as journal, ThreadPoolExecutor(2) as pool:
+    with locks.only(out), Journal(out, wanted, sources, given) as journal, ThreadPoolExecutor(2) as pool:
         remaining = sources[len(journal.photos) :]
         yield Progress("preparing", len(journal.photos) / len(sources))
         for photo, pixels in _in_order(pool, hr_dir, remaining, wanted, given):
@@ -85,6 +88,15 @@ def preparing(
             )
         journal.write_index()
     return PreparedSet.open(out)
+
+
+def _checking(finished: PreparedSet) -> Work[bool]:
+    """Whether the pixels of a finished set are what its index says; those of an older one have the right number."""
+    whole = 0
+    for whole, _ in enumerate(finished.whole_photos(), 1):
+        yield Progress("checking", whole / len(finished.photos))
+    sizes = {finished.file(scale): int(finished.offsets(scale)[-1]) for scale in (1, *finished.scales)}
+    return whole == len(finished.photos) and all(file.stat().st_size == size for file, size in sizes.items())
 
 
 def _check_request(hr_dir: Path, scales: Sequence[int], lr_dir: Path | None) -> None:
@@ -135,6 +147,8 @@ def _convert(folder: Path, source: Photo, scales: Sequence[int]) -> _Converted:
         pixels = _rgb8(folder / source.name)
     except BadImageError as error:
         return replace(source, reason=str(error)), {}
+    except MemoryError:
+        return replace(source, reason="expected a picture that fits in the memory there is"), {}
     hr = crop_to_multiple(pixels, math.lcm(*scales))
     if min(hr.shape[:2]) < SMALLEST_SIDE:
         return replace(source, reason=f"expected sides of at least {SMALLEST_SIDE} pixels, found {_size(pixels)}"), {}
@@ -192,6 +206,8 @@ def _rgb8(path: Path) -> NDArray[np.uint8]:
     """Read (H, W, 3) uint8 of a picture of any depth; alpha is left out, grey repeated. Raises BadImageError."""
     picture = opening.open_picture(path)
     page = picture.pages[0]
+    if page.height * page.width > LARGEST:
+        raise BadImageError(f"{path}: expected at most {LARGEST:,} pixels, found {page.width} x {page.height}")
     pixels = read(picture, 0, 0, 0, page.height, page.width)
     pixels = np.repeat(pixels[..., :1], 3, 2) if page.bands < 3 else pixels[..., :3]
     if pixels.dtype == np.uint8:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lamnet.base import records
 from lamnet.base.errors import BadDataError
+from lamnet.base.files import read_text
 
 INDEX = "index.json"
+_LONGEST_SIDE = 2**24
+_BLOCK = 2**24  # bytes read at a time
 BICUBIC = "bicubic (MATLAB's imresize, mirrored borders)"  # how LR came to be where nobody gave it
 
 
@@ -63,19 +70,37 @@ class PreparedSet:
 
         Raises BadDataError where there is none, or a pixel file has another size than the index says.
         """
+        opened = cls.recorded(folder)
+        for scale in (1, *opened.scales):
+            _check_size(opened.file(scale), int(opened.offsets(scale)[-1]))
+        return opened
+
+    @classmethod
+    def recorded(cls, folder: Path) -> PreparedSet:
+        """Read the index of a finished set, without a look at its pixels. Raises BadDataError where there is none."""
         path = folder / INDEX
         if not path.is_file():
             raise BadDataError(f"{folder}: expected a prepared set, found no {INDEX}; `lamnet prepare` makes one")
         try:
-            index = json.loads(path.read_text())
-            photos, skipped = (tuple(Photo(**entry) for entry in index[key]) for key in ("photos", "skipped"))
-            lr, unpaired = index.get("lr", BICUBIC), tuple(index.get("unpaired", ()))
-            opened = cls(folder, tuple(index["scales"]), photos, skipped, lr, unpaired)
-        except (ValueError, KeyError, TypeError) as error:
+            return _of_index(folder, records.mapping(records.parsed(read_text(path)), "index"))
+        except (OSError, ValueError) as error:
             raise BadDataError(f"{path}: expected the index of a prepared set, found {error}") from error
-        for scale in (1, *opened.scales):
-            _check_size(opened.file(scale), int(opened.offsets(scale)[-1]))
-        return opened
+
+    def whole_photos(self) -> Iterator[Photo]:
+        """Yield photographs whose pixels are in the files as their hashes say, until the first one that is not.
+
+        Of a photograph without a hash only the length is known.
+        """
+        with ExitStack() as stack:
+            try:
+                files = {s: stack.enter_context(self.file(s).open("rb")) for s in (1, *self.scales)}
+            except FileNotFoundError:
+                return
+            for photo in self.photos:
+                hashed = hash_of(_parts(files, photo))
+                if hashed is None or photo.pixels not in ("", hashed):
+                    return
+                yield photo
 
     @property
     def megapixels(self) -> float:
@@ -101,6 +126,56 @@ class PreparedSet:
         """The byte at which each picture starts in the pixel file, and at which the last one ends: (N + 1,)."""
         sizes = [3 * (photo.height // scale) * (photo.width // scale) for photo in self.photos]
         return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
+
+
+def hash_of(parts: Iterable[bytes | memoryview | None]) -> str | None:
+    """The hash of a photograph's pixels: of HR, then of LR by rising scale. None where some are missing."""
+    hashed = hashlib.sha256()
+    for part in parts:
+        if part is None:
+            return None
+        hashed.update(part)
+    return hashed.hexdigest()[:16]
+
+
+def is_possible(photo: Photo, scales: Iterable[int]) -> bool:
+    """Whether a photograph has sizes that a set of these scales can hold."""
+    sides = (photo.height, photo.width)
+    return all(0 < side <= _LONGEST_SIDE and not any(side % scale for scale in scales) for side in sides)
+
+
+def _of_index(folder: Path, index: Any) -> PreparedSet:
+    """The set of an index. Raises ValueError where something in it is not what it should be."""
+    scales = [records.whole(scale, "scales", 2, 8) for scale in records.items(index.get("scales"), "scales")]
+    if not scales or len(set(scales)) < len(scales):
+        raise ValueError(f"scales: expected different ones, found {scales}")
+    photos, skipped = (
+        tuple(
+            records.record(Photo, entry, f"{key} {number}")
+            for number, entry in enumerate(records.items(index.get(key), key), 1)
+        )
+        for key in ("photos", "skipped")
+    )
+    for number, photo in enumerate(photos, 1):
+        if photo.reason is not None or not is_possible(photo, scales):
+            raise ValueError(f"photos {number}: expected sides that scales {scales} divide, found none")
+    if not photos:
+        raise ValueError("photos: expected at least one, found none")
+    lr = records.text(index.get("lr", BICUBIC), "lr")
+    unpaired = tuple(str(name) for name in records.items(index.get("unpaired", []), "unpaired"))
+    return PreparedSet(folder, tuple(scales), photos, skipped, lr, unpaired)
+
+
+def _parts(files: Mapping[int, IO[bytes]], photo: Photo) -> Iterator[bytes | None]:
+    """Yield the pixels of the next photograph in pixel files, HR first, in blocks; None where a file ends before."""
+    for scale, file in sorted(files.items()):
+        left = 3 * (photo.height // scale) * (photo.width // scale)
+        while left:
+            block = file.read(min(left, _BLOCK))
+            left -= len(block)
+            yield block or None
+            if not block:
+                return
 
 
 def _check_size(file: Path, expected: int) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lamnet.base.heap import trim
 from lamnet.core import parameters
+from lamnet.core.ensemble import self_ensemble
 from lamnet.core.network import Network, Precision
 from lamnet.core.weights import WeightsFile
 from lamnet.upscale.exact import Exact, as_pixels, differ_visibly
@@ -50,7 +51,7 @@ class CoreEngine:
         Raises BackendError where there is no memory.
         """
         pixels = as_pixels(plane)
-        out = self._ensembled(pixels) if self.ensemble else self.network(pixels)
+        out = self_ensemble(self.network, pixels) if self.ensemble else self.network(pixels)
         return np.ascontiguousarray(out.transpose(2, 0, 1))
 
     def exact(self, plan: Plan, plane: Plane, scratch: Path) -> Exact:
@@ -96,18 +97,6 @@ class CoreEngine:
             "precision": self.network.precision,
             "ensemble": self.ensemble,
         }
-
-    def _ensembled(self, pixels: Floats) -> Floats:
-        """The mean of the outputs over the eight symmetries of the square, each turned back."""
-        total: Floats | None = None
-        for mirrored in (False, True):
-            for quarter in range(4):
-                turned = np.rot90(pixels[:, ::-1] if mirrored else pixels, quarter)
-                back = np.rot90(self.network(turned), -quarter)
-                back = back[:, ::-1] if mirrored else back
-                total = back if total is None else total + back
-        assert total is not None
-        return total / np.float32(8)
 
 
 def _stretched(plane: Floats, scale: int, axis: int) -> Floats:

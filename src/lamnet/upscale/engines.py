@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, cast
 
-from lamnet.base.errors import BackendError, BadArgumentError
-from lamnet.base.extras import require
+from lamnet.base.errors import BadArgumentError
 from lamnet.core.weights import WeightsFile
+from lamnet.network import reading, runtime
 from lamnet.upscale.core_engine import CoreEngine
 
 if TYPE_CHECKING:
@@ -25,25 +25,27 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 def engine_for(
     model: LAMNet | WeightsFile, device: str | torch.device | None, precision: Precision, ensemble: bool
 ) -> AnyEngine:
-    """Make a model ready: weights as `core.weights.load` gives them on the C core, a network in PyTorch with that.
+    """Make a model ready: weights on the C core where the device is a processor, all else in PyTorch.
 
     Raises:
         BackendError: the device or the precision cannot be used here.
-        BadArgumentError: it is neither.
-        MissingExtraError: it takes PyTorch, which is not installed.
+        BadArgumentError: the model is neither weights nor a network.
+        MissingExtraError: the device or the precision takes PyTorch, which is not installed.
     """
     if isinstance(model, WeightsFile):
-        if device is not None and str(device) != "cpu":
-            raise BackendError(
-                f"device: expected cpu for weights without PyTorch, got {device}; lamnet.load has others"
-            )
-        if precision == "float16":
-            raise BackendError("precision: expected float32 or bfloat16 without PyTorch, got float16")
-        return CoreEngine(model, "float32" if precision == "auto" else precision, ensemble)
-    require("torch", "torch", "a network on other devices than the processor")
+        device = runtime.torch_device(device, precision)
+        if device is None:
+            return CoreEngine(model, "bfloat16" if precision == "bfloat16" else "float32", ensemble)
+        model = reading.network_of(model)
+    elif not runtime.has_torch():
+        raise _no_model(model)
     from lamnet.network.model import LAMNet
     from lamnet.upscale.engine import Engine
 
     if not isinstance(cast(object, model), LAMNet):
-        raise BadArgumentError(f"model: expected a LAMNet, got {model!r:.40}")
+        raise _no_model(model)
     return Engine(model, device, precision, ensemble)
+
+
+def _no_model(found: object) -> BadArgumentError:
+    return BadArgumentError(f"model: expected a name, a file, its weights or a LAMNet, got {found!r:.40}")

@@ -6,6 +6,7 @@ whole picture but for the order of sums.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
@@ -89,7 +90,9 @@ class Exact:
         self._pixels = (plan.height + 2 * EDGE) * (plan.width + 2 * EDGE)
         need, free = 12 * channels * self._pixels, shutil.disk_usage(folder).free
         if need > free:
-            raise BackendError(f"{folder}: expected {need / 1e9:.1f} GB free for --exact, found {free / 1e9:.1f} GB")
+            raise BackendError(
+                f"{folder}: expected {math.ceil(need / 1e6):,} MB free for --exact, found {free // 10**6:,} MB"
+            )
         self._deep, self._one, self._other = (Features(folder, plan, channels) for _ in range(3))
 
     def __enter__(self) -> Exact:

@@ -15,6 +15,7 @@ from lamnet.base.errors import BadArgumentError
 from lamnet.core.weights import WeightsFile
 from lamnet.media import opening
 from lamnet.media.picture import Picture
+from lamnet.network import reading
 from lamnet.upscale import bands, picture, video
 from lamnet.upscale.choice import Choice, decide, facts_of
 from lamnet.upscale.engines import Precision, engine_for
@@ -35,9 +36,10 @@ class Upscaler:
     """A network made ready on a device.
 
     Args:
-        model: the network, as from `lamnet.load`, which is copied; or its weights, as from `core.weights.load`, which
-            take no PyTorch and run on the processor.
-        device: "cpu", "cuda", "cuda:1", "mps"; None takes the best there is.
+        model: a name that ships ("tiny", "base"; then `scale` is needed) or a weights file; weights that are read
+            already (`core.weights.load`); or a network in PyTorch, as from `lamnet.load`, which is copied. Names, files
+            and weights run without PyTorch on a processor.
+        device: "cpu", "cuda", "cuda:1", "mps"; None takes the best there is. All but the processor take PyTorch.
         precision: of the network's arithmetic; "auto" is float32.
         tile: LR pixels a side of the parts a picture is cut into; "auto" takes the whole picture where it fits into
             `memory` and the largest tiles that do where not; None never cuts.
@@ -49,16 +51,19 @@ class Upscaler:
         max_pixels: of one input file, all pages together; more in its header is refused.
         photo: another network of the same scale, as from `lamnet.load("tiny", 2, weights="photo")`, for pictures that JPEG,
             noise or a soft lens have been at: files and arrays are looked at, and each goes through the one that suits it.
+        scale: of a name; with a file it is checked against the file's own.
 
     Raises:
         BackendError: the device or precision cannot be used here.
-        BadArgumentError: there is no such model, photo, precision, tile, memory, goal or max_pixels, or exact and ensemble, which
+        BadWeightsError: there is no such name or file, or it holds no whole LAMNet, or one for another scale.
+        MissingExtraError: the device, the precision or the file takes PyTorch, which is not installed.
+        BadArgumentError: there is no such photo, precision, tile, memory, goal or max_pixels, or exact and ensemble, which
             exclude each other.
     """
 
     def __init__(
         self,
-        model: LAMNet | WeightsFile,
+        model: LAMNet | WeightsFile | str | Path,
         device: str | torch.device | None = None,
         precision: Precision = "auto",
         tile: int | Literal["auto"] | None = "auto",
@@ -68,6 +73,7 @@ class Upscaler:
         goal: Goal | None = None,
         max_pixels: int = opening.MAX_PIXELS,
         photo: LAMNet | WeightsFile | None = None,
+        scale: int | None = None,
     ) -> None:
         if exact and ensemble:
             raise BadArgumentError("ensemble: expected it without exact, got both")
@@ -81,6 +87,10 @@ class Upscaler:
             raise BadArgumentError(f"max_pixels: expected a number of pixels, got {max_pixels!r}")
         if goal is not None:
             _check_is("goal", goal, Goal)
+        if isinstance(model, (str, Path)):
+            model = reading.load(model, scale)
+        elif scale is not None:
+            raise BadArgumentError("scale: expected it with a name or a file, got it with a network")
         pixels = tile if tile == "auto" or tile is None else int(tile)
         bytes_in_all = None if memory is None else int(memory)
         networks = {"clean": model} if photo is None else {"clean": model, "photo": photo}

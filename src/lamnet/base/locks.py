@@ -1,0 +1,90 @@
+"""A folder that one process alone works in; who comes second learns who was first."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from lamnet.base.errors import BadDataError
+from lamnet.base.files import named
+
+if sys.platform != "win32":
+    import fcntl
+
+_LOCK = ".lock"
+
+
+@contextmanager
+def only(folder: Path) -> Generator[None]:
+    """Be the only one within that works in a folder, which is made where there is none.
+
+    The system gives the lock back when its process ends, however it ends: what a dead process leaves is taken over. Where
+    the file system has no locks, nobody is kept out.
+
+    Raises BadDataError at once, with process, machine and time, while another process or thread works there.
+    """
+    made = not folder.exists()
+    with named(folder, "cannot be written", BadDataError):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with named(folder, "cannot be written", BadDataError):
+            file = _taken(folder / _LOCK)
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                (folder / _LOCK).unlink()
+            file.close()
+    finally:
+        if made:
+            with suppress(OSError):  # somebody has written something, as a rule
+                folder.rmdir()
+
+
+def _taken(path: Path) -> IO[bytes]:
+    """The lock's file, locked, with the name of this process in it."""
+    while True:
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        file = os.fdopen(os.open(path, flags, 0o666), "r+b")
+        try:
+            _lock(file)
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                file.truncate()
+                file.write(_this_process().encode())
+                file.flush()
+                return file
+            file.close()
+        except FileNotFoundError:  # whoever had it before has removed it
+            file.close()
+        except BlockingIOError:
+            holder = file.read(200).decode(errors="replace").strip() or "another process"
+            file.close()
+            raise BadDataError(
+                f"{path.parent}: expected a folder that nobody works in, found it in use by {' '.join(holder.split())}"
+            ) from None
+        except BaseException:
+            file.close()
+            raise
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Lock a file without waiting. Raises BlockingIOError where somebody has it."""
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # a file system without locks
+        return
+
+
+def _this_process() -> str:
+    since = datetime.now().astimezone().isoformat(" ", "seconds")
+    return f"process {os.getpid()} on {socket.gethostname()} since {since}\n"

@@ -1,0 +1,58 @@
+"""Weights of any file as arrays; PyTorch is imported for a published checkpoint alone, and for networks in PyTorch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lamnet.base.extras import require
+from lamnet.core import weights
+from lamnet.core.shipped import Variant, path_of
+from lamnet.core.weights import WeightsFile
+
+if TYPE_CHECKING:
+    from lamnet.network.model import LAMNet
+
+
+def load(model: str | Path, scale: int | None = None, variant: Variant | None = None) -> WeightsFile:
+    """The weights of a name that ships ("tiny", "tiny:photo"; then `scale` is needed), a file of ours or a published checkpoint.
+
+    `variant` says which of a size, "clean" or "photo".
+
+    Raises:
+        BadWeightsError: there are none, or they are not a whole LAMNet, or not one for this scale.
+        MissingExtraError: it is a published checkpoint, and PyTorch is not installed.
+    """
+    path = path_of(model, scale, variant)
+    contents = read(path)
+    weights.check_scale(path, contents.config, scale)
+    return contents
+
+
+def read(path: Path) -> WeightsFile:
+    """Read and check a weights file of ours, or a checkpoint of another program. Raises as `load`."""
+    if not path.is_file() or (path.suffix == weights.SUFFIX and weights.is_ours(path)):
+        return weights.read(path)
+    require("torch", "torch", f"{path}: a published checkpoint")
+    from lamnet.network import weights as in_torch
+
+    contents = in_torch.read(path)
+    return WeightsFile(
+        contents.config, {name: tensor.float().numpy() for name, tensor in contents.state.items()}, contents.record
+    )
+
+
+def network_of(contents: WeightsFile) -> LAMNet:
+    """The network in PyTorch with these weights, in eval mode on the CPU; PyTorch is installed."""
+    import torch
+
+    from lamnet.network import weights as in_torch
+
+    state = {name: torch.from_numpy(array) for name, array in contents.state.items()}
+    return in_torch.WeightsFile(contents.config, state, contents.record).network()
+
+
+def contents_of(network: LAMNet) -> WeightsFile:
+    """The weights of a network in PyTorch, float32."""
+    state = {name: tensor.detach().cpu().float().numpy() for name, tensor in network.state_dict().items()}
+    return WeightsFile(network.config, state, {})

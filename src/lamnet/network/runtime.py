@@ -1,0 +1,84 @@
+"""What runs a network here: the core on the processor, or PyTorch on a GPU."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lamnet.base.extras import require
+from lamnet.core import library
+
+if TYPE_CHECKING:
+    import torch
+
+# What the drivers of NVIDIA (within Windows' Linux too) and AMD leave where they run.
+_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", r"C:\Windows\System32\nvcuda.dll")
+
+
+def torch_device(device: str | torch.device | None, precision: str = "auto") -> torch.device | None:
+    """The device on which PyTorch runs a network, or None where the core does: that is so on a processor.
+
+    On a processor PyTorch runs what the core has not: float16, the backends that LAMNET_BACKEND names, and all in an
+    installation that was built without the core's library. It is imported only where it may be what runs.
+
+    Args:
+        device: "cpu", "cuda", "cuda:1", "mps"; None takes the best there is.
+
+    Raises:
+        BackendError: the device cannot be used here.
+        MissingExtraError: it takes PyTorch, which is not installed.
+    """
+    if device is None and has_gpu() and has_torch():
+        return _on_processor(precision) if (best := _picked(None)).type == "cpu" else best
+    if device is None or str(device).partition(":")[0] == "cpu":
+        return _on_processor(precision)
+    require("torch", "torch", f"device: {device}")
+    return _picked(device)
+
+
+def chosen() -> str | None:
+    """What networks run on by themselves, in words, on a machine with a GPU; None where there is no choice."""
+    if not has_gpu():
+        return None
+    if not has_torch():
+        return 'the processor; the GPU takes PyTorch: pip install "lamnet-sr[torch]"'
+    device = torch_device(None)
+    if device is None or device.type == "cpu":
+        return "the processor; PyTorch finds no GPU that it can use"
+    return f"the GPU ({device}), in PyTorch"
+
+
+def has_gpu() -> bool:
+    """Whether this machine seems to have a GPU that PyTorch may know, found without it."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    return any(Path(driver).exists() for driver in _DRIVERS)
+
+
+def has_torch() -> bool:
+    """Whether PyTorch is installed; it is not imported."""
+    try:
+        return find_spec("torch") is not None
+    except (ImportError, ValueError):  # of what stands in its place
+        return False
+
+
+def _on_processor(precision: str) -> torch.device | None:
+    asked = os.environ.get("LAMNET_BACKEND")
+    if asked not in (None, "", "native"):
+        require("torch", "torch", f"LAMNET_BACKEND: {asked}")
+    elif precision == "float16":
+        require("torch", "torch", "precision: float16")
+    elif not has_torch() or library.why_not() is None:
+        return None
+    return _picked("cpu")
+
+
+def _picked(device: str | torch.device | None) -> torch.device:
+    from lamnet.network import devices
+
+    return devices.pick(device)
