@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lamnet.network.config import LAMNetConfig
     from lamnet.network.mixing import mix
     from lamnet.network.model import LAMNet
+    from lamnet.network.saving import save
     from lamnet.network.weights import load
     from lamnet.ops.fsa import fsa
     from lamnet.ops.window import Window
@@ -39,6 +40,7 @@ __all__ = [
     "fsa",
     "load",
     "mix",
+    "save",
 ]
 
 _ERRORS = "lamnet.base.errors"
@@ -58,6 +60,7 @@ _HOME = {
     "fsa": "lamnet.ops.fsa",
     "load": "lamnet.network.weights",
     "mix": "lamnet.network.mixing",
+    "save": "lamnet.network.saving",
 }
 
 

@@ -22,7 +22,7 @@ from support.commands import Command, Done, Start
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    weights.save(path, LAMNet(LAMNetConfig(scale=4, channels=8, groups=1, blocks=1, heads=2)))
+    weights.save(LAMNet(LAMNetConfig(scale=4, channels=8, groups=1, blocks=1, heads=2)), path)
     return path
 
 

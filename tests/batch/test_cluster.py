@@ -37,7 +37,7 @@ def test_without_ray_one_line_says_which_extra(monkeypatch: pytest.MonkeyPatch) 
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    weights.save(path, LAMNet(LAMNetConfig(scale=2, channels=8, groups=1, blocks=1, heads=2)))
+    weights.save(LAMNet(LAMNetConfig(scale=2, channels=8, groups=1, blocks=1, heads=2)), path)
     return path
 
 

@@ -22,7 +22,7 @@ def ships(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("lamnet.network.shipped._shipped_folder", lambda: folder)
     for seed, name in enumerate(("tiny_x2", "tiny_x2_photo", "tiny_x3")):
         torch.manual_seed(seed)
-        weights.save(folder / f"{name}.safetensors", LAMNet(LAMNetConfig(int(name[6]), 8, 1, 1, heads=2)))
+        weights.save(LAMNet(LAMNetConfig(int(name[6]), 8, 1, 1, heads=2)), folder / f"{name}.safetensors")
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_weights_that_ship_come_with_their_licence_and_others_with_none(
     export("tiny", tmp_path / "ships.onnx", "--scale", "2")
     assert capsys.readouterr().out == f"{tmp_path / 'ships.onnx'}\n"
     assert facts_of(tmp_path / "ships.onnx")["license"] == "Apache-2.0"
-    weights.save(tmp_path / "own.safetensors", lively(CONFIGS["one tap beside the pixel"]))
+    weights.save(lively(CONFIGS["one tap beside the pixel"]), tmp_path / "own.safetensors")
     export(tmp_path / "own.safetensors", tmp_path / "own.onnx", "--half")
     assert "license" not in facts_of(tmp_path / "own.onnx")
 

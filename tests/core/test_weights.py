@@ -44,7 +44,7 @@ def test_a_shipped_file_is_what_pytorch_loads() -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_precisions_become_float32(tmp_path: Path, dtype: torch.dtype) -> None:
     network = LAMNet(LAMNetConfig(2, channels=8, groups=1, blocks=1, heads=2))
-    save(tmp_path / "w.safetensors", network, dtype=dtype)
+    save(network, tmp_path / "w.safetensors", dtype=dtype)
     state = weights.read(tmp_path / "w.safetensors").state
     for name, tensor in network.state_dict().items():
         assert state[name].dtype == np.float32
@@ -53,7 +53,7 @@ def test_other_precisions_become_float32(tmp_path: Path, dtype: torch.dtype) -> 
 
 def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
     network = LAMNet(LAMNetConfig(2, channels=8, groups=1, blocks=1, heads=2))
-    save(tmp_path / "w.safetensors", network)
+    save(network, tmp_path / "w.safetensors")
     header = {"format": "lamnet", "config": json.dumps(weights_config(tmp_path / "w.safetensors"))}
     state = {name: tensor for name, tensor in network.state_dict().items() if name != "fuse.bias"}
     save_file(state, tmp_path / "less.safetensors", header)
@@ -67,6 +67,46 @@ def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
     save_file(state, tmp_path / "whole.safetensors", header)
     with pytest.raises(BadWeightsError, match=r"expected floating-point numbers in fuse\.bias, found I32"):
         weights.read(tmp_path / "whole.safetensors")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e300])
+def test_numbers_that_are_none_are_refused(tmp_path: Path, dtype: torch.dtype, number: float) -> None:
+    network = LAMNet(LAMNetConfig(2, channels=8, groups=1, blocks=1, heads=2)).double()
+    network.fuse.bias.data[3] = number
+    save(network, tmp_path / "w.safetensors", dtype=dtype)
+    for read in (weights.load, lamnet.load):
+        with pytest.raises(BadWeightsError, match=r"w\.safetensors: expected finite numbers in fuse\.bias"):
+            read(tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"groups": 10**9}, r"groups 1e\+09, more than 1024"),
+        ({"expansion": 1e9}, r"expansion 1e\+09, not within 64"),
+        ({"window": {"starts": [0.5], "lengths": [1]}}, "other than whole numbers of pixels"),
+        ({"window": {"starts": [0] * 5000, "lengths": [1] * 5000}}, "other than whole numbers"),
+        ({"strange": 1}, "differs in 'strange'"),
+    ],
+)
+def test_a_configuration_is_held_to_bounds(tmp_path: Path, change: dict[str, object], says: str) -> None:
+    network = LAMNet(LAMNetConfig(2, channels=8, groups=1, blocks=1, heads=2))
+    path = tmp_path / "w.safetensors"
+    save(network, path)
+    save_file(network.state_dict(), path, {"format": "lamnet", "config": json.dumps(weights_config(path) | change)})
+    for read in (weights.load, lamnet.load):
+        with pytest.raises(BadWeightsError, match=f"expected a LAMNet configuration in the header, found .*{says}"):
+            read(path)
+
+
+def test_files_of_others_name_the_extra(tmp_path: Path) -> None:
+    save_file({"head.weight": torch.zeros(1)}, tmp_path / "theirs.safetensors", {"format": "pt"})
+    with pytest.raises(MissingExtraError, match=r'theirs\.safetensors: .* pip install "lamnet-sr\[torch\]"'):
+        weights.load(tmp_path / "theirs.safetensors")
+    (tmp_path / "none.safetensors").write_bytes(b"?")
+    with pytest.raises(BadWeightsError, match=r"none\.safetensors: expected a safetensors file"):
+        weights.load(tmp_path / "none.safetensors")
 
 
 def weights_config(path: Path) -> dict[str, object]:

@@ -39,7 +39,7 @@ def test_bicubic_is_imresize() -> None:
 
 
 def test_a_network_gives_its_output_clamped_and_rounded(network: LAMNet, tmp_path: Path) -> None:
-    weights.save(tmp_path / "w.safetensors", network)
+    weights.save(network, tmp_path / "w.safetensors")
     x = torch.from_numpy(LR).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
         expected = (network(x)[0].clamp(0, 1) * 255).round().permute(1, 2, 0).numpy()

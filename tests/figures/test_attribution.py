@@ -176,7 +176,7 @@ def test_peers_are_padded_to_the_sizes_that_they_take() -> None:
 
 def test_gradients_need_little_memory_and_stay_the_same(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    weights.save(tmp_path / "n.safetensors", LAMNet(LAMNetConfig(2, channels=16, groups=2, blocks=3)))
+    weights.save(LAMNet(LAMNetConfig(2, channels=16, groups=2, blocks=3)), tmp_path / "n.safetensors")
     x, kept, gradients = torch.rand(1, 3, 24, 24), [], []
     for network in (
         weights.load(tmp_path / "n.safetensors").requires_grad_(False),

@@ -69,7 +69,7 @@ def module(name: str, **content: Any) -> ModuleType:
 
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
-    weights.save(tmp_path / "own.safetensors", lively(CONFIGS["one head, asymmetrical window"]))
+    weights.save(lively(CONFIGS["one head, asymmetrical window"]), tmp_path / "own.safetensors")
     (tmp_path / "other.gguf").write_bytes(b"")
     return tmp_path
 

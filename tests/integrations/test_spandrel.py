@@ -59,7 +59,7 @@ def test_any_window_and_layout_gives_the_same_picture(
     network = lively(config)
     if kind == "own":
         path = tmp_path / "n.SAFETENSORS"
-        weights.save(path, network)
+        weights.save(network, path)
     else:
         if any(start < 0 <= start + length - 1 for start, length in zip(*vars(config.window).values(), strict=True)):
             pytest.skip("a published kernel_map has no tap on both sides of the pixel")

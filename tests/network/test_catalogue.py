@@ -19,8 +19,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of shipped weights: tiny x2, x3 and x4, and base x2."""
     monkeypatch.setattr("lamnet.core.shipped._shipped_folder", lambda: tmp_path)
     for scale in (2, 3, 4):
-        weights.save(tmp_path / f"tiny_x{scale}.safetensors", LAMNet(LAMNetConfig.tiny(scale)))
-    weights.save(tmp_path / "base_x2.safetensors", LAMNet(LAMNetConfig(2, 16, 1, 1)))
+        weights.save(LAMNet(LAMNetConfig.tiny(scale)), tmp_path / f"tiny_x{scale}.safetensors")
+    weights.save(LAMNet(LAMNetConfig(2, 16, 1, 1)), tmp_path / "base_x2.safetensors")
     return tmp_path
 
 
@@ -51,7 +51,7 @@ def test_without_a_name_the_best_of_each_scale() -> None:
         catalogue.select(None, 5)
     with pytest.raises(BadWeightsError, match="scale: expected one that weights ship for, got 7"):
         catalogue.load_best(None, 7)
-    with pytest.raises(BadWeightsError, match="large: expected a scale that ships, got 4"):
+    with pytest.raises(BadWeightsError, match="large: has no weights yet"):
         catalogue.select("large")
 
 
@@ -69,7 +69,7 @@ def test_a_file_is_read_once_and_says_the_factor(folder: Path, monkeypatch: pyte
 
 def test_models_come_with_size_training_data_and_psnr(folder: Path) -> None:
     record = {"photographs": 12, "megapixels": 3, "set": "own"}
-    weights.save(folder / "tiny_x3.safetensors", LAMNet(LAMNetConfig.tiny(3)), record, torch.bfloat16)
+    weights.save(LAMNet(LAMNetConfig.tiny(3)), folder / "tiny_x3.safetensors", record, torch.bfloat16)
     others = {"tiny_x2": {"photographs": 5, "megapixels": 1, "set": "p"}, "tiny_x3": {"photographs": 1}}
     (folder / catalogue.TRAINED_ON).write_text(json.dumps(others))
     evaluation = {"model": "tiny", "scale": 2, "params": 1, "sets": {"Set5": {"psnr_y": 36.5, "ssim_y": 0.95}}}

@@ -121,3 +121,15 @@ def test_export_of_free_size(strict: bool) -> None:
 def test_input_of_another_shape(shape: tuple[int, ...]) -> None:
     with pytest.raises(BadArgumentError, match=r"x: expected \(B, 3, H, W\)"):
         LAMNet(SMALL)(torch.rand(shape))
+
+
+@pytest.mark.parametrize("assign", [False, True])
+def test_a_network_made_without_memory_and_filled_later(assign: bool) -> None:
+    network, x = _network(SMALL), torch.rand(1, 3, 6, 5)
+    with torch.device("meta"):
+        empty = LAMNet(SMALL).eval()
+    if not assign:
+        empty = empty.to_empty(device="cpu")
+    empty.load_state_dict(network.state_dict(), assign=assign)
+    assert torch.equal(empty(x), network(x))
+    assert "mean" not in network.state_dict()

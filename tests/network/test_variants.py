@@ -25,8 +25,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of shipped weights: tiny x2, x3, x4 and base x2 clean; tiny x2 and x4 photo."""
     monkeypatch.setattr("lamnet.core.shipped._shipped_folder", lambda: tmp_path)
     for name in ("tiny_x2", "tiny_x3", "tiny_x4", "tiny_x2_photo", "tiny_x4_photo"):
-        weights.save(tmp_path / f"{name}.safetensors", _network(int(name.split("_")[1][1:])))
-    weights.save(tmp_path / "base_x2.safetensors", _network(2, 24))
+        weights.save(_network(int(name.split("_")[1][1:])), tmp_path / f"{name}.safetensors")
+    weights.save(_network(2, 24), tmp_path / "base_x2.safetensors")
     (tmp_path / "tiny_x2_photo.md").touch()
     return tmp_path
 
@@ -105,11 +105,11 @@ def test_restoring_is_for_photo_weights(folder: Path) -> None:
         catalogue.select("tiny", 1, variant="clean")
     with pytest.raises(BadArgumentError, match="scale: expected more than 1 with clean weights"):
         catalogue.select(str(folder / "tiny_x2.safetensors"), 1)
-    weights.save(folder / "tiny_x1_photo.safetensors", _network(1))
+    weights.save(_network(1), folder / "tiny_x1_photo.safetensors")
     (restoring,) = catalogue.select("tiny", 1).networks
     assert restoring.scale == 1
     own = folder / "own.safetensors"
-    weights.save(own, _network(2), {"degradation": {"clean": 0.25}})
+    weights.save(_network(2), own, {"degradation": {"clean": 0.25}})
     assert catalogue.select(str(own), 1).factor == 1
 
 

@@ -11,10 +11,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor
-from torch.autograd import forward_ad
 
-from lamnet.base.errors import BadArgumentError
-from lamnet.ops.backend import use_backend, why_not
 from support.workers import network, picture, train_one_step
 
 
@@ -65,22 +62,6 @@ def test_inference_mode_gives_the_same() -> None:
     with torch.inference_mode():
         out = eager(x)
     torch.testing.assert_close(out, eager(x).detach(), rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("backend", ["native", "reference"])
-def test_derivatives_that_are_not_there_are_refused(backend: str) -> None:
-    """PyTorch takes them for zero where an operator is silent."""
-    if reason := why_not(backend, "cpu", torch.float32):
-        pytest.skip(f"{backend}: {reason}")
-    eager, x = network(), picture().requires_grad_()
-    with use_backend(backend):
-        (grad,) = torch.autograd.grad(eager(x).square().sum(), x, create_graph=True)
-        with pytest.raises(BadArgumentError, match="expected a first derivative"):
-            grad.sum().backward()
-        with pytest.raises(BadArgumentError, match="expected tensors without tangents"):
-            torch.func.jvp(eager, (picture(),), (picture(),))
-        with torch.no_grad(), forward_ad.dual_level(), pytest.raises(BadArgumentError, match="without tangents"):
-            eager(forward_ad.make_dual(picture(), picture()))
 
 
 @pytest.mark.skipif(not dist.is_available() or not dist.is_gloo_available(), reason="this PyTorch has no gloo")

@@ -48,7 +48,7 @@ def small_network(path: Path, scale: int, seed: int = 0) -> str:
     network = LAMNet(LAMNetConfig(scale, channels=16, groups=1, blocks=1))
     nn.init.normal_(network.head.weight, std=0.2)
     nn.init.normal_(network.tail.weight, std=0.2)
-    weights.save(path, network)
+    weights.save(network, path)
     return str(path)
 
 

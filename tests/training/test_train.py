@@ -152,7 +152,7 @@ def test_bfloat16_follows_float32(data: Path, tmp_path: Path) -> None:
 def test_another_scale_gives_the_body(data: Path, tmp_path: Path) -> None:
     torch.manual_seed(1)
     other = LAMNet(LAMNetConfig.tiny(2))
-    weights.save(tmp_path / "x2.safetensors", other)
+    weights.save(other, tmp_path / "x2.safetensors")
     train(recipe(steps=1, ema=0.0, lr=1e-12), data, tmp_path / "run", start=tmp_path / "x2.safetensors")
     started = weights.load(tmp_path / "run" / "weights.safetensors")
     for name, tensor in other.state_dict().items():
@@ -167,7 +167,7 @@ def test_a_body_of_another_shape_is_refused(data: Path, tmp_path: Path) -> None:
         (LAMNetConfig.base(2), "channels 32, 64;.*blocks 4, 6"),
         (replace(LAMNetConfig.tiny(4), groups=2), "groups 3, 2$"),
     ):
-        weights.save(start, LAMNet(config))
+        weights.save(LAMNet(config), start)
         with pytest.raises(BadWeightsError, match=rf"other\.safetensors: expected .* \(here, there\): .*{found}"):
             train(recipe(), data, tmp_path / "run", start=start)
 
@@ -183,7 +183,7 @@ def test_a_checkpoint_of_another_recipe_is_refused_and_stays(data: Path, tmp_pat
 
 @pytest.mark.thorough
 def test_a_checkpoint_of_another_set_or_start_is_refused(data: Path, tmp_path: Path) -> None:
-    weights.save(tmp_path / "start.safetensors", LAMNet(LAMNetConfig.tiny(4)))
+    weights.save(LAMNet(LAMNetConfig.tiny(4)), tmp_path / "start.safetensors")
     train(recipe(), data, tmp_path / "run")
     with pytest.raises(BadWeightsError, match=r"another \(here, there\): start: .*start\.safetensors, scratch$"):
         train(recipe(), data, tmp_path / "run", start=tmp_path / "start.safetensors")

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from lamnet import LAMNet, LAMNetConfig, Upscaler
-from lamnet.base.errors import BackendError, BadArgumentError, BadWeightsError
+from lamnet.base.errors import BackendError, BadArgumentError, BadImageError, BadWeightsError
 from lamnet.core.weights import WeightsFile
 from lamnet.network import weights
 from lamnet.upscale.core_engine import CoreEngine
@@ -55,6 +55,14 @@ def test_tiles_are_the_whole(exact: bool) -> None:
     assert np.abs(Upscaler(contents, tile=64, exact=exact)(pixels) - whole).max() < (1e-5 if exact else 1e-2)
 
 
+@pytest.mark.parametrize("exact", [False, True])
+def test_results_that_are_no_numbers_are_refused(exact: bool) -> None:
+    network = LAMNet(CONFIG).eval()
+    network.tail.bias.data[0] = float("nan")
+    with pytest.raises(BadImageError, match="expected a finite result"):
+        Upscaler(contents_of(network), "cpu", tile=64, exact=exact)(np.zeros((150, 170, 3), np.uint8))
+
+
 def test_what_the_core_has_not_runs_in_pytorch() -> None:
     torch.manual_seed(0)
     contents = contents_of(LAMNet(CONFIG).eval())
@@ -68,7 +76,7 @@ def test_what_the_core_has_not_runs_in_pytorch() -> None:
 
 
 def test_a_name_or_a_file_stands_for_its_weights(tmp_path: Path) -> None:
-    weights.save(tmp_path / "own.safetensors", LAMNet(CONFIG))
+    weights.save(LAMNet(CONFIG), tmp_path / "own.safetensors")
     assert Upscaler(tmp_path / "own.safetensors").engine.config == CONFIG
     assert Upscaler("tiny", scale=3).engine.config == LAMNetConfig.tiny(3)
     with pytest.raises(BadWeightsError, match="tiny: expected a scale with it"):

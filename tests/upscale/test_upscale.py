@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,38 @@ def test_a_forked_reader_says_so(pixels: np.ndarray, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "ignore", "-c", program, str(tmp_path / "a.png")]
     said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     assert said.endswith("a.png: expected a spawned process, found one forked from one that has read pictures\n")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("call", ["up(a, size=(20, 20))", "up(a.astype('uint16'))", "up(a / np.float32(255))"])
+def test_a_forked_upscaler_of_arrays_says_so(call: str) -> None:
+    """Where its parent has used libvips; what needs no libvips goes on."""
+    program = (
+        "import os, sys, numpy as np, torch; from lamnet import BadImageError, LAMNet, LAMNetConfig, Upscaler\n"
+        "torch.set_num_threads(1); up = Upscaler(LAMNet(LAMNetConfig(2, 16, 1, 1, 2)), 'cpu')\n"
+        f"a = np.full((16, 16, 3), 9, 'uint8'); {call}\n"
+        "if os.fork(): sys.exit(os.waitpid(-1, 0)[1])\n"
+        f"up(a)\ntry: {call}\n"
+        "except BadImageError as error: print(error)\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert said.endswith("expected a spawned process, found one forked from one that has read pictures\n")
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_results_that_are_no_numbers_are_refused(network: LAMNet, pixels: np.ndarray, exact: bool) -> None:
+    broken = deepcopy(network)
+    broken.tail.bias.data[0] = float("nan")
+    with pytest.raises(BadImageError, match="expected a finite result"):
+        Upscaler(broken, "cpu", tile=32, exact=exact)(pixels)
+
+
+def test_exact_refuses_what_it_would_not_run(network: LAMNet, pixels: np.ndarray) -> None:
+    hooked = deepcopy(network)
+    hooked.groups[0].register_forward_hook(lambda *_: None)
+    with pytest.raises(BackendError, match=r"exact: .*groups\.0 with a hook"):
+        Upscaler(hooked, "cpu", tile=32, exact=True)(pixels)
 
 
 @pytest.mark.parametrize("bands", [1, 3, 4])

@@ -104,7 +104,7 @@ def test_a_reduced_frame_is_the_reduced_picture(make: Maker, upscaler: Upscaler,
 @pytest.mark.thorough
 def test_the_command_takes_videos_among_pictures(make: Maker, upscaler: Upscaler, tmp_path: Path) -> None:
     source, model = make("a.mp4"), tmp_path / "model.safetensors"
-    weights.save(model, upscaler.engine.network)
+    weights.save(upscaler.engine.network, model)
     arrays.write_array(tmp_path / "b.png", picture(0))
     command = [sys.executable, "-m", "lamnet", "upscale", str(tmp_path), "--scale", "2", "--device", "cpu"]
     done = subprocess.run([*command, "--model", str(model)], capture_output=True, text=True, check=False)

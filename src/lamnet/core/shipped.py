@@ -104,6 +104,11 @@ def shipped_path(size: str, scale: int | None, variant: Variant = "clean") -> Pa
 
     Raises BadWeightsError when there is none.
     """
+    if size not in {one.size for one in shipped()}:
+        raise BadWeightsError(
+            f"{size}: has no weights yet; there are {shipped_names()}; "
+            f"lamnet train with the recipe {size}_x{scale or 4} makes them"
+        )
     if scale is None or (size, scale, variant) not in shipped():
         wanted = "a scale with it" if scale is None else f"a scale that ships, got {scale}"
         raise BadWeightsError(

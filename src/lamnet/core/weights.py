@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,12 @@ import numpy as np
 import safetensors
 from numpy.typing import NDArray
 
-from lamnet.base.errors import BadWeightsError, LamnetError, MissingExtraError
-from lamnet.core import parameters
+from lamnet.base.errors import BadWeightsError, MissingExtraError
+from lamnet.core import header, parameters
 from lamnet.core.config import LAMNetConfig
 from lamnet.core.shipped import Variant, path_of, shipped_names
-from lamnet.core.window import Window
 
-FORMAT = "lamnet"  # what the header of our own files says under "format"
+SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ def load(model: str | Path, scale: int | None = None, weights: Variant | None = 
 
     Raises:
         BadWeightsError: there is none, or it is not a whole LAMNet, or not one for this scale.
-        MissingExtraError: it is a published checkpoint, which takes PyTorch to read.
+        MissingExtraError: it is a checkpoint of another program, which takes PyTorch to read.
     """
     path = path_of(model, scale, weights)
     contents = read(path)
@@ -58,43 +56,56 @@ def read(path: Path) -> WeightsFile:
     """
     if not path.is_file():
         raise BadWeightsError(f"{path}: no such model; expected a file or one of {shipped_names()}")
-    if path.suffix != ".safetensors":
+    if path.suffix != SUFFIX:
         raise MissingExtraError(
             f'{path}: a published checkpoint takes PyTorch to read; pip install "lamnet-sr[torch]", and lamnet.load'
         )
+    said = _header(path)
+    if not header.is_ours(said):
+        raise MissingExtraError(
+            f"{path}: expected a header of format lamnet; a checkpoint of another program takes PyTorch to read, "
+            'pip install "lamnet-sr[torch]", and lamnet.load'
+        )
+    tensors = _tensors(path)
     try:
-        data = path.read_bytes()
-        tensors = dict(cast("list[tuple[str, dict[str, Any]]]", safetensors.deserialize(data)))
-    except (safetensors.SafetensorError, OSError) as error:
-        raise BadWeightsError(f"{path}: expected a safetensors file, found {error}") from error
-    config, record = described(path, _metadata(data), len(tensors))
+        config, record = header.read(said)
+        if config.groups * config.blocks > len(tensors):
+            raise ValueError(f"{config.groups} groups of {config.blocks} blocks beside {len(tensors)} tensors")
+    except ValueError as error:
+        raise BadWeightsError(f"{path}: expected a LAMNet configuration in the header, found {error}") from error
     parameters.check(path, config, {name: tuple(tensor["shape"]) for name, tensor in tensors.items()})
     return WeightsFile(config, {name: _array(path, name, tensor) for name, tensor in tensors.items()}, record)
 
 
-def described(path: Path, header: Mapping[str, str], tensors: int) -> tuple[LAMNetConfig, dict[str, Any]]:
-    """The configuration and the record in the header of a weights file that holds so many tensors.
+def is_ours(path: Path) -> bool:
+    """Whether a safetensors file says in its header that it is a weights file of ours.
 
     Raises:
-        BadWeightsError: it says neither.
+        BadWeightsError: it is no safetensors file.
     """
-    if header.get("format") != FORMAT:
-        raise BadWeightsError(f"{path}: expected a header with format lamnet and a config, found {sorted(header)}")
+    return header.is_ours(_header(path))
+
+
+def _header(path: Path) -> dict[str, str]:
+    """What a safetensors file says besides its tensors."""
     try:
-        fields = json.loads(header["config"])
-        fields["window"] = Window(*(tuple(fields["window"][key]) for key in ("starts", "lengths")))
-        config, record = LAMNetConfig(**fields), json.loads(header.get("record", "{}"))
-        if config.groups * config.blocks > tensors:
-            raise ValueError(f"{config.groups} groups of {config.blocks} blocks beside {tensors} tensors")
-    except (ValueError, KeyError, TypeError, LamnetError) as error:
-        raise BadWeightsError(f"{path}: expected a LAMNet configuration in the header, found {error}") from error
-    return config, record
+        with cast(Any, safetensors.safe_open(path, framework="np")) as opened:
+            return cast("dict[str, str]", opened.metadata() or {})
+    except Exception as error:  # safetensors does not say which errors a malformed file may raise
+        raise not_safetensors(path, error) from error
 
 
-def _metadata(data: bytes) -> dict[str, str]:
-    """What a safetensors file says besides its tensors; its header is JSON behind eight bytes that say how long it is."""
-    end = 8 + int.from_bytes(data[:8], "little")
-    return json.loads(data[8:end]).get("__metadata__", {})
+def _tensors(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        return dict(cast("list[tuple[str, dict[str, Any]]]", safetensors.deserialize(path.read_bytes())))
+    except Exception as error:  # as above
+        raise not_safetensors(path, error) from error
+
+
+def not_safetensors(path: Path, error: Exception) -> BadWeightsError:
+    """What to say of a file that safetensors, which gave this error, does not read."""
+    found = " ".join(str(error).split())[:200]
+    return BadWeightsError(f"{path}: expected a safetensors file, found {found}")
 
 
 def _array(path: Path, name: str, tensor: Mapping[str, Any]) -> NDArray[np.float32]:
@@ -105,4 +116,8 @@ def _array(path: Path, name: str, tensor: Mapping[str, Any]) -> NDArray[np.float
         numbers = np.frombuffer(data, f"<f{kind[1:]}".replace("16", "2").replace("32", "4").replace("64", "8"))
     else:
         raise BadWeightsError(f"{path}: expected floating-point numbers in {name}, found {kind}")
-    return numbers.astype(np.float32).reshape(tensor["shape"])
+    with np.errstate(over="ignore"):
+        single = numbers.astype(np.float32).reshape(tensor["shape"])
+    if not np.isfinite(single).all():  # what they came from went wrong, and every picture would come out black
+        raise BadWeightsError(f"{path}: expected finite numbers in {name}, found NaN or infinity")
+    return single

@@ -13,7 +13,8 @@ class Window:
     """An ordered list of taps along one axis.
 
     Tap k averages the `lengths[k]` pixels `starts[k] .. starts[k] + lengths[k] - 1`, counted from the centre pixel.
-    Raises BadArgumentError when the lists differ in length, are empty, or hold a length below 1.
+    Raises BadArgumentError when the lists differ in length, are empty, hold other than whole
+    numbers, or a length below 1.
     """
 
     starts: tuple[int, ...]
@@ -24,6 +25,8 @@ class Window:
             raise BadArgumentError(
                 f"window: expected as many starts as lengths, at least one; got {len(self.starts)} and {len(self.lengths)}"
             )
+        if any(type(one) is not int for one in (*self.starts, *self.lengths)):
+            raise BadArgumentError("window: expected whole numbers of pixels")
         if min(self.lengths) < 1:
             raise BadArgumentError(f"window: expected every length to be at least 1, got {list(self.lengths)}")
 

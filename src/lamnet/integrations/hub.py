@@ -75,7 +75,7 @@ def save_pretrained(network: LAMNet, folder: str | Path, card: Card) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadDataError(f"{folder}: cannot be made: {error.strerror}") from error
-    weights.save(folder / _WEIGHTS, network)
+    weights.save(network, folder / _WEIGHTS)
     write_text(folder / _CONFIG, json.dumps(_configuration(network.config), indent=1) + "\n")
     write_text(folder / _CARD, text)
 

@@ -65,6 +65,7 @@ def levels_of(image: Any) -> Levels:
     """
     if dtype_of(image) == "uint8":
         return Levels(0, 255, 255, **_stated(image))
+    vips.check_not_forked("picture")
     colours = 1 if image.bands < 3 else 3
     if dtype_of(image) == "float32" and (found := _without_data(image, colours)):
         return found

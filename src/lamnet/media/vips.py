@@ -18,18 +18,18 @@ from lamnet.media.reasons import plain
 
 
 @cache
-def first_reader() -> int:
-    """Return the process that first read a picture.
+def first_user() -> int:
+    """Return the process that first used libvips for pixels.
 
     libvips' threads belong to it: a process forked from it would wait for them for ever.
     """
     return os.getpid()
 
 
-def check_not_forked(path: Path) -> None:
-    """Raise BadImageError in a process forked from one that has read pictures."""
-    if first_reader() != os.getpid():
-        raise BadImageError(f"{path}: expected a spawned process, found one forked from one that has read pictures")
+def check_not_forked(what: Path | str) -> None:
+    """Raise BadImageError, which names a file or what was asked for, in a process forked from one that has used libvips."""
+    if first_user() != os.getpid():
+        raise BadImageError(f"{what}: expected a spawned process, found one forked from one that has read pictures")
 
 
 @contextmanager
@@ -49,6 +49,7 @@ def naming_errors(path: Path, problem: str) -> Generator[None]:
 
 def pixels_of(image: pyvips.Image) -> NDArray[Any]:
     """Return the pixels of a libvips image, (H, W, bands)."""
+    check_not_forked("array")
     pixels: NDArray[Any] = image.numpy()  # which leaves out dimensions of length 1
     return pixels.reshape(image.height, image.width, image.bands)
 
@@ -58,6 +59,7 @@ def load(name: str, path: Path, **options: Any) -> pyvips.Image:
 
     Unlike libvips' own opening by name, it never reads options in the name, nor an earlier file from the cache.
     """
+    check_not_forked(path)
     return pyvips.Operation.call(
         f"{name}load", os.fsencode(path), **({"fail_on": "truncated", "revalidate": True} | options)
     )
@@ -65,4 +67,5 @@ def load(name: str, path: Path, **options: Any) -> pyvips.Image:
 
 def write(name: str, path: Path, image: pyvips.Image, **options: Any) -> None:
     """Write an image with the saver of a format, whatever the file's name says. Raises pyvips.Error."""
+    check_not_forked(path)
     pyvips.Operation.call(f"{name}save", image, os.fsencode(path), **options)

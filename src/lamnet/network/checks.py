@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lamnet.base.errors import BadWeightsError
+from lamnet.network import parts
 from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import LAMNet
 
@@ -25,3 +27,43 @@ def check_floating(path: Path, state: Mapping[str, Tensor]) -> None:
     for name, tensor in state.items():
         if not tensor.is_floating_point():
             raise BadWeightsError(f"{path}: expected floating-point numbers in {name}, found {tensor.dtype}")
+
+
+def check_finite(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Refuse NaN and infinity: what they came from went wrong, and every picture would come out black."""
+    for name, tensor in state.items():
+        if not bool(tensor.float().isfinite().all()):
+            raise BadWeightsError(f"{path}: expected finite numbers in {name}, found NaN or infinity")
+
+
+def check_sizes(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that claim more than the file holds, which repeat what they have."""
+    claimed = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+    if claimed > path.stat().st_size:
+        raise BadWeightsError(f"{path}: expected tensors within its size, found {claimed:.3g} bytes of them")
+
+
+def check_remakable(path: Path, network: nn.Module) -> LAMNet:
+    """Refuse a network that `load` cannot make again of its file; gives the one inside torch.compile's or DDP's."""
+    while isinstance(inner := getattr(network, "_orig_mod", getattr(network, "module", None)), nn.Module):
+        network = inner
+    if not isinstance(network, LAMNet):
+        raise BadWeightsError(f"{path}: expected a LAMNet to save, got {type(network).__name__}")
+    if what := _difference(network):
+        raise BadWeightsError(
+            f"{path}: expected a network as its configuration makes it, since load makes no other, found {what}; "
+            "torch.save(network.state_dict(), ...) keeps its tensors"
+        )
+    if what := parts.hooked(network):
+        warnings.warn(f"{path}: saved without hooks: {what}", stacklevel=3)
+    return network
+
+
+def what_changed(network: LAMNet) -> str | None:
+    """What a network has beside what its configuration makes: the first part, in words, or the first hook."""
+    return _difference(network) or parts.hooked(network)
+
+
+def _difference(network: LAMNet) -> str | None:
+    with torch.device("meta"):
+        return parts.difference(network, LAMNet(network.config), sizes=True)

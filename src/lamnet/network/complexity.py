@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-import lamnet.ops.fsa  # noqa: F401  # pyright: ignore[reportUnusedImport] (registers torch.ops.lamnet)
 from lamnet.base.errors import BadArgumentError
+from lamnet.ops import flops
 from lamnet.ops.backend import use_backend
 
 
@@ -53,8 +53,9 @@ def complexity(network: nn.Module, scale: int, output_size: tuple[int, int] = (7
     if min(scale, *output_size) < 1:
         raise BadArgumentError(f"output_size: expected a scale and sides of at least 1, got x{scale}, {output_size}")
     height, width = (math.ceil(side / scale) for side in output_size)
+    flops.register()
     shadow = copy.deepcopy(network).to("meta").eval()
-    counter = FlopCounterMode(display=False, custom_mapping=_FORMULAS)
+    counter = FlopCounterMode(display=False)
     with (
         torch.no_grad(),
         use_backend("reference"),
@@ -86,13 +87,3 @@ class _OutputCounter(TorchDispatchMode):
         if func.overloadpacket in self.counted and isinstance(out, Tensor):
             self.elements += out.numel()
         return out
-
-
-def _fsa_flops(
-    value: Sequence[int], weight: Sequence[int], starts: Sequence[int], lengths: Sequence[int], *_: Any, **__: Any
-) -> int:
-    """Two floating-point operations for each multiply-add of the forward; arguments are the operator's, as shapes."""
-    return 2 * math.prod(value) * (len(starts) + max(lengths) - 1)
-
-
-_FORMULAS: dict[Any, Callable[..., Any]] = {torch.ops.lamnet.fsa: _fsa_flops}

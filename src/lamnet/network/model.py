@@ -6,13 +6,15 @@ copy. One forward serves training and inference.
 
 from __future__ import annotations
 
-from typing import cast
+from functools import cache
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lamnet.base.errors import BadArgumentError
+from lamnet.network import parts
 from lamnet.network.config import RGB_MEAN, LAMNetConfig
 from lamnet.ops.block import HEIGHT, WIDTH, fits, fused_block, fused_branches
 from lamnet.ops.fsa import fsa_channels_last
@@ -32,8 +34,11 @@ def _pixel_shuffle(x: Tensor, scale: int) -> Tensor:
 def _depthwise(x: Tensor, conv: nn.Conv2d) -> Tensor:
     """A depthwise convolution on (B, H, W, C).
 
-    On a CPU in float32 at least, for oneDNN's bfloat16 takes minutes for long kernels.
+    On a CPU in float32 at least, for oneDNN's bfloat16 takes minutes for long kernels. A layer that somebody has changed is
+    called.
     """
+    if not _is_plain(conv):
+        return conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
     if x.is_cpu and torch.is_autocast_enabled("cpu"):
         with torch.autocast("cpu", enabled=False):
             return _depthwise(x, conv)
@@ -42,6 +47,15 @@ def _depthwise(x: Tensor, conv: nn.Conv2d) -> Tensor:
     planes, padding = x.permute(0, 3, 1, 2).to(dtype), (weight.shape[2] // 2, weight.shape[3] // 2)
     out = F.conv2d(planes, weight.to(dtype), bias.to(dtype), padding=padding, groups=x.shape[3])
     return out.permute(0, 2, 3, 1).to(x.dtype)
+
+
+def _is_plain(conv: nn.Conv2d) -> bool:
+    """Whether a depthwise convolution is no more than its weight and bias."""
+    return (nn.Conv2d.forward, F.conv2d) == _CONVOLUTION and parts.is_plain(conv)
+
+
+_CONVOLUTION = nn.Conv2d.forward, F.conv2d
+_is_plain._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as of backend_for
 
 
 def exchange_means(c: Tensor, s: Tensor) -> Tensor:
@@ -146,7 +160,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
         """x (B, H, W, C) behind the block, and the exchange means used: those given, else x's own."""
-        if fits(x):
+        if fits(x) and not _is_changed(self):
             return fused_block(x, self.weights(), self.window, means)
         mixed, used = self.mixer(self.mixer_norm(x), means)
         x = torch.addcmul(x, mixed, self.mixer_scale)
@@ -154,20 +168,13 @@ class Block(nn.Module):
 
     def branches(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The mixer's branches c and s for the block's input x, (B, H, W, C/2) each."""
-        return fused_branches(x, self.weights(), self.window) if fits(x) else self.mixer.branches(self.mixer_norm(x))
+        if fits(x) and not _is_changed(self):
+            return fused_branches(x, self.weights(), self.window)
+        return self.mixer.branches(self.mixer_norm(x))
 
     def weights(self) -> list[Tensor]:
         """What the block has learned, in the order of ops.block_weights.BlockWeights."""
-        mixer, ffn = self.mixer, self.ffn
-        return [
-            *_of(self.mixer_norm, mixer.project_in, mixer.channel_in, mixer.channel_out),
-            *_of(mixer.horizontal.depthwise, mixer.horizontal.project),
-            *_of(mixer.vertical.depthwise, mixer.vertical.project),
-            *_of(mixer.project_out),
-            self.mixer_scale,
-            *_of(self.ffn_norm, ffn.project_in, ffn.depthwise, ffn.project_out),
-            self.ffn_scale,
-        ]
+        return parts.weights_of(self)
 
 
 class Group(nn.Module):
@@ -178,11 +185,18 @@ class Group(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
         self.scale = _scaled(config.channels)
 
+    def forward(self, x: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
+        """x (B, H, W, C) behind the group, and the exchange means used, (B, N, 2, D): the first N given, else x's own."""
+        y = x
+        used: list[Tensor] = []
+        for block in self.blocks:
+            y, own = block(y, None if means is None else means[:, len(used)])
+            used.append(own)
+        return torch.addcmul(x, y, self.scale), torch.stack(used, 1)
+
 
 class LAMNet(nn.Module):
     """Super-resolution of RGB images: (B, 3, H, W) in [0, 1] -> (B, 3, scale*H, scale*W), not clamped."""
-
-    mean: Tensor
 
     def __init__(self, config: LAMNetConfig) -> None:
         super().__init__()
@@ -192,8 +206,13 @@ class LAMNet(nn.Module):
         self.fuse = nn.Conv2d(config.channels, config.channels, 3, padding=1)
         self.fuse_scale = _scaled(config.channels)
         self.tail = nn.Conv2d(config.channels, 3 * config.scale**2, 3, padding=1)
-        self.register_buffer("mean", torch.tensor(RGB_MEAN), persistent=False)
         self.apply(_initialise)
+
+    @property
+    def mean(self) -> Tensor:
+        """The colour that the network takes for zero, (3,); a constant, so that no way of making a network can lose it."""
+        like = self.fuse_scale
+        return torch.cat([torch.full((1,), value, dtype=like.dtype, device=like.device) for value in RGB_MEAN])
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1], float32 or in autocast's dtype -> (B, 3, scale*H, scale*W), not clamped.
@@ -206,16 +225,13 @@ class LAMNet(nn.Module):
         """The output and the exchange means used, (B, G*N, 2, D) float32; `means` given are used instead of x's own."""
         if x.dim() != 4 or x.shape[1] != 3 or 0 in x.shape[2:]:
             raise BadArgumentError(f"x: expected (B, 3, H, W), got {tuple(x.shape)}")
-        shallow = self.shallow(x)
+        shallow = deep = self.shallow(x)
         used: list[Tensor] = []
-        deep = shallow
-        for group in cast("list[Group]", self.groups):
-            y = deep
-            for block in cast("list[Block]", group.blocks):
-                y, own = block(y, None if means is None else means[:, len(used)])
-                used.append(own)
-            deep = torch.addcmul(deep, y, group.scale)
-        return self.reconstruct(shallow, deep), torch.stack(used, 1)
+        for group in self.groups:
+            deep, own = group(deep, means)
+            used.append(own)
+            means = None if means is None else means[:, own.shape[1] :]
+        return self.reconstruct(shallow, deep), torch.cat(used, 1)
 
     def shallow(self, x: Tensor) -> Tensor:
         """The features that the groups start from, (B, 3, H, W) -> (B, H, W, C); reach 1 pixel."""
@@ -235,3 +251,35 @@ def _initialise(module: nn.Module) -> None:
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def _definition() -> tuple[Any, ...]:
+    """The functions that say what a block computes, as they are now."""
+    return (
+        *(exchange_means, fsa_channels_last, _depthwise, F.relu, F.gelu, F.linear, F.conv2d, F.layer_norm),
+        *(torch.sigmoid, torch.tanh, torch.addcmul, nn.Module.__call__, Block.forward, LAM.forward, LAM.branches),
+        *(FocalAttention.forward, DGFN.forward, nn.Linear.forward, nn.LayerNorm.forward, nn.Conv2d.forward),
+    )
+
+
+_DEFINITION = _definition()
+
+
+@cache
+def _untouched() -> tuple[Block, tuple[Any, ...]]:
+    """A block that nobody has changed, and its facts."""
+    with torch.device("meta"):
+        block = Block(LAMNetConfig.tiny(2))
+    return block, parts.facts(parts.parts_of(block))
+
+
+def _is_changed(block: Block) -> bool:
+    """Whether the block has to be called part by part, since the kernels do not compute what it says; warns if so."""
+    replaced = [was.__qualname__ for one, was in zip(_definition(), _DEFINITION, strict=True) if one is not was]
+    what = f"another {replaced[0]}" if replaced else parts.change(block, *_untouched())
+    if what is not None:
+        parts.say_once(what)
+    return what is not None
+
+
+_is_changed._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as of backend_for

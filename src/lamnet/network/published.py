@@ -1,22 +1,23 @@
-"""Published checkpoints (.pth): read without running code, and turned into our names and shapes."""
+"""The names and shapes of published checkpoints, from and to ours; and ours without a header."""
 
 from __future__ import annotations
 
 import math
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from lamnet.base.errors import BadWeightsError, LamnetError
-from lamnet.core.parameters import check_names
+from lamnet.core import parameters
+from lamnet.core.header import check_bounds
 from lamnet.network.checks import check_floating, empty_state
 from lamnet.network.config import LAMNetConfig
-from lamnet.ops.window import Window
+from lamnet.network.model import LAMNet
+from lamnet.ops.window import PAPER_WINDOW, Window
 
 # Published names of the parts of a network and of a block; `fn` is what stands behind the norm.
 _PUBLISHED_PARTS = {
@@ -44,23 +45,6 @@ _FIRST_MIXER = "deep_feature_extraction.0.mixers.0.fn."
 _KERNEL_MAP = "kernel_map"  # the window, which every mixer repeats
 
 
-def read_published(path: Path) -> dict[str, Tensor]:
-    """Read a checkpoint's state dict, which lies under `params_ema`, under `params`, or bare.
-
-    Raises BadWeightsError for a damaged file, one that would run code, or one that holds anything but tensors.
-    """
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load does not say which errors a malformed file may raise
-        unsafe = isinstance(error, pickle.UnpicklingError)
-        found = "something other than plain tensors, refused" if unsafe else f"a damaged file ({type(error).__name__})"
-        raise BadWeightsError(f"{path}: expected a PyTorch checkpoint, found {found}") from error
-    state = _only_tensors(content)
-    if state is None:
-        raise BadWeightsError(f"{path}: expected a state dict of tensors, found {type(content).__name__}")
-    return state
-
-
 def translate(path: Path, published: Mapping[str, Tensor]) -> tuple[LAMNetConfig, dict[str, Tensor]]:
     """Turn a published state dict into our configuration, read off the shapes, and our tensors by name.
 
@@ -68,15 +52,46 @@ def translate(path: Path, published: Mapping[str, Tensor]) -> tuple[LAMNetConfig
     """
     config = _inferred_config(path, published)
     maps = {name: tensor for name, tensor in published.items() if name.endswith(_KERNEL_MAP)}
+    if not maps:
+        raise BadWeightsError(f"{path}: expected a LAMNet checkpoint, found it without {_FIRST_MIXER}{_KERNEL_MAP}")
     check_floating(path, {name: tensor for name, tensor in published.items() if name not in maps})
     for name, tensor in maps.items():
         if not torch.equal(tensor, published[_FIRST_MIXER + _KERNEL_MAP]):
             raise BadWeightsError(f"{path}: expected one window for all blocks, found another in {name}")
     expected = empty_state(config)
     names = {name: published_name(name, config.groups) for name in expected}
-    check_names(path, published.keys() - maps.keys(), set(names.values()))
+    parameters.check_names(path, published.keys() - maps.keys(), set(names.values()))
     state = {name: _reshaped(path, names[name], published[names[name]], one) for name, one in expected.items()}
     return config, state
+
+
+def untold(path: Path, state: Mapping[str, Tensor]) -> tuple[LAMNetConfig, dict[str, Tensor]]:
+    """The configuration of tensors by our names that come without one, read off their shapes, and the tensors.
+
+    The shapes say how far the window reaches and no more: it is the paper's where that fits.
+
+    Raises BadWeightsError, which names `path`, when it does not, or the tensors are not those of one LAMNet.
+    """
+    config = _inferred_config(path, {published_name(name, _groups(state)): one for name, one in state.items()})
+    check_floating(path, state)
+    parameters.check(path, config, {name: tuple(tensor.shape) for name, tensor in state.items()})
+    return config, dict(state)
+
+
+def publish(network: LAMNet) -> dict[str, Tensor]:
+    """The network's tensors by their published names, in their published shapes, with its windows."""
+    config, state = network.config, dict[str, Tensor]()
+    for name, tensor in network.state_dict().items():
+        new = published_name(name, config.groups)
+        shape = (1, -1, 1, 1) if new.endswith(("alpha", "beta")) else (*tensor.shape, 1, 1)
+        is_ready = tensor.dim() == 4 or new.endswith("bias")
+        state[new] = tensor.detach().cpu() if is_ready else tensor.detach().cpu().reshape(shape)
+    taps = zip(config.window.starts, config.window.lengths, strict=True)
+    rows = torch.tensor([[start if start >= 0 else start + n - 1, n] for start, n in taps], dtype=torch.int32)
+    for group in range(config.groups):
+        for block in range(config.blocks):
+            state[f"deep_feature_extraction.{group}.mixers.{2 * block}.fn.{_KERNEL_MAP}"] = rows.clone()
+    return state
 
 
 def published_name(name: str, groups: int) -> str:
@@ -92,19 +107,10 @@ def published_name(name: str, groups: int) -> str:
         if block is None:
             return prefix + "alpha"
         prefix += f"mixers.{2 * int(block) + name.startswith('ffn')}."
-    part = next(part for part in _PUBLISHED_PARTS if name == part or name.startswith(part + "."))
+    part = next((part for part in _PUBLISHED_PARTS if name == part or name.startswith(part + ".")), None)
+    if part is None:
+        return prefix + name  # none of LAMNet's
     return prefix + _PUBLISHED_PARTS[part] + name.removeprefix(part)
-
-
-def _only_tensors(content: object) -> dict[str, Tensor] | None:
-    if not isinstance(content, dict):
-        return None
-    entries = cast("dict[object, object]", content)
-    for key in ("params_ema", "params"):
-        if key in entries:
-            return _only_tensors(entries[key])
-    plain = all(isinstance(name, str) and isinstance(value, Tensor) for name, value in entries.items())
-    return cast("dict[str, Tensor]", entries) if plain else None
 
 
 def _inferred_config(path: Path, published: Mapping[str, Tensor]) -> LAMNetConfig:
@@ -112,7 +118,15 @@ def _inferred_config(path: Path, published: Mapping[str, Tensor]) -> LAMNetConfi
         return _config_of_shapes(published)
     except KeyError as error:
         raise BadWeightsError(f"{path}: expected a LAMNet checkpoint, found it without {error.args[0]}") from error
-    except (ValueError, IndexError, ZeroDivisionError, StopIteration, LamnetError) as error:
+    except (
+        ValueError,
+        IndexError,
+        ZeroDivisionError,
+        OverflowError,
+        RuntimeError,
+        StopIteration,
+        LamnetError,
+    ) as error:
         raise BadWeightsError(f"{path}: expected a LAMNet checkpoint, found {error}") from error
 
 
@@ -121,8 +135,8 @@ def _config_of_shapes(published: Mapping[str, Tensor]) -> LAMNetConfig:
     halves = next(b for b in range(len(published)) if f"deep_feature_extraction.0.mixers.{b}.alpha" not in published)
     channels = published["shallow_feature_extraction.weight"].shape[0]
     hidden = published["deep_feature_extraction.0.mixers.1.fn.dwconv.weight"].shape[0] // 2
-    window = _window(published[_FIRST_MIXER + _KERNEL_MAP])
-    return LAMNetConfig(
+    window = _window(published)
+    config = LAMNetConfig(
         scale=math.isqrt(published["upsample.0.weight"].shape[0] // 3),
         channels=channels,
         groups=groups,
@@ -131,10 +145,25 @@ def _config_of_shapes(published: Mapping[str, Tensor]) -> LAMNetConfig:
         expansion=hidden / channels,
         window=window,
     )
+    check_bounds(config)
+    return config
 
 
-def _window(kernel_map: Tensor) -> Window:
-    if kernel_map.dim() != 2:
+def _groups(state: Mapping[str, Tensor]) -> int:
+    return next(group for group in range(len(state) + 1) if f"groups.{group}.scale" not in state)
+
+
+def _window(published: Mapping[str, Tensor]) -> Window:
+    kernel_map = published.get(_FIRST_MIXER + _KERNEL_MAP)
+    if kernel_map is None:
+        span = published[_FIRST_MIXER + "h_kernel.0.weight"].shape[-1]
+        if span != PAPER_WINDOW.span:
+            raise ValueError(
+                f"a window of {span} pixels that it does not describe; LAMNet(LAMNetConfig(..., window=...)) takes the tensors "
+                "with load_state_dict, and lamnet.save writes a file that says its window"
+            )
+        return PAPER_WINDOW
+    if kernel_map.dim() != 2 or kernel_map.shape[1] != 2 or kernel_map.shape[0] > 1024:
         raise ValueError(f"a kernel_map of shape {tuple(kernel_map.shape)}")
     return Window.from_kernel_map(cast("list[list[int]]", kernel_map.tolist()))
 

@@ -5,23 +5,26 @@ Our own format is safetensors, with the configuration and a record of the traini
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load as safetensors_load
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 from lamnet.base.errors import BadWeightsError
 from lamnet.base.files import appearing
+from lamnet.core import header
 from lamnet.core import weights as core_weights
 from lamnet.core.config import LAMNetConfig
 from lamnet.core.shipped import Variant, path_of, shipped_names
+from lamnet.network import pickles, wrapping
+from lamnet.network.checks import check_finite, check_remakable, check_sizes
 from lamnet.network.model import LAMNet
-from lamnet.network.published import read_published, translate
+from lamnet.network.published import translate, untold
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ def load(model: str | Path, scale: int | None = None, weights: Variant | None = 
 
     Args:
         model: a name that ships ("tiny", "base", "large", "tiny:photo"; then `scale` is needed), a .safetensors file of
-            ours, or a published checkpoint (.pth), whose configuration is read off its shapes.
+            ours, a published checkpoint, or a state dict, bare or as training programs wrap it, whose configuration is
+            read off its shapes.
         scale: 2, 3 or 4, whatever ships. With a file it is checked against the file's own.
         weights: which of a size: "clean", as when left out, for pictures that were made smaller and no more, or "photo" for
             photographs that JPEG, noise and soft lenses have been at; ("tiny", weights="photo") is "tiny:photo".
@@ -66,19 +70,17 @@ def load(model: str | Path, scale: int | None = None, weights: Variant | None = 
 
 
 def read(path: Path) -> WeightsFile:
-    """Read and check a weights file of ours (.safetensors) or a published checkpoint.
+    """Read and check a weights file: ours (.safetensors), a published checkpoint, or a state dict, however wrapped.
 
     Raises BadWeightsError when there is no such file, or its contents are not a whole, safe LAMNet.
     """
     if not path.is_file():
         raise BadWeightsError(f"{path}: no such model; expected a file or one of {shipped_names()}")
-    if path.suffix == ".safetensors":
-        return _read_own(path)
-    return WeightsFile(*translate(path, read_published(path)), record={})
+    return _own(path) if path.suffix == core_weights.SUFFIX and core_weights.is_ours(path) else _foreign(path)
 
 
 def save(
-    path: Path, network: LAMNet, record: Mapping[str, Any] | None = None, dtype: torch.dtype | None = None
+    network: LAMNet, path: Path, record: Mapping[str, Any] | None = None, dtype: torch.dtype | None = None
 ) -> None:
     """Write a safetensors file atomically.
 
@@ -86,19 +88,33 @@ def save(
         record: recipe, seed, ...: goes into the header as JSON.
         dtype: of the tensors in the file; the network's own when left out.
 
-    Raises BadWeightsError when the file cannot be written; an earlier one stays.
+    Raises BadWeightsError when the file cannot be written, an earlier one staying; or when `load` would not make this
+    network of it, since a part has another class, other options or tensors than the configuration says.
     """
+    network = check_remakable(path, network)
     state = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in network.state_dict().items()}
-    header = {
-        "format": core_weights.FORMAT,
-        "config": json.dumps(asdict(network.config)),
-        "record": json.dumps(dict(record or {})),
-    }
+    text = header.header(network.config, record or {})
     with appearing(path, BadWeightsError) as partial:
-        partial.write_bytes(safetensors_bytes(state, header))
+        partial.write_bytes(safetensors_bytes(state, text))
 
 
-def _read_own(path: Path) -> WeightsFile:
+def _foreign(path: Path) -> WeightsFile:
+    content = _safetensors(path) if path.suffix == core_weights.SUFFIX else pickles.read(path)
+    state = wrapping.unwrap(path, content)
+    check_sizes(path, state)
+    config, state = untold(path, state) if wrapping.OURS in state else translate(path, state)
+    check_finite(path, state)
+    return WeightsFile(config, state, record={})
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return safetensors_load(path.read_bytes())
+    except Exception as error:  # safetensors does not say which errors a malformed file may raise
+        raise core_weights.not_safetensors(path, error) from error
+
+
+def _own(path: Path) -> WeightsFile:
     contents = core_weights.read(path)
     state = {name: torch.from_numpy(array) for name, array in contents.state.items()}
     return WeightsFile(contents.config, state, contents.record)

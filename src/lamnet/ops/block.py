@@ -14,15 +14,16 @@ from torch import Tensor
 from lamnet.ops import kernels, memory
 from lamnet.ops.backend import autocast, differentiates, is_native
 from lamnet.ops.block_weights import LANES, BlockWeights, in_dtype, weights_for
+from lamnet.ops.flops import notice
 from lamnet.ops.fsa import HEIGHT, WIDTH
 from lamnet.ops.native import check, empty_like
-from lamnet.ops.operator import operator, refuse_forward_mode, refuse_second_derivative
+from lamnet.ops.operator import check_first_derivative, is_transformed, operator, refuse_second_derivative
 from lamnet.ops.window import Window
 
 
 def fits(x: Tensor) -> bool:
     """Whether `fused_block` and `fused_branches` take x (B, H, W, C)."""
-    return is_native(x) and x.shape[3] % (2 * LANES) == 0
+    return is_native(x) and x.shape[3] % (2 * LANES) == 0 and not is_transformed()
 
 
 def fused_block(
@@ -32,7 +33,7 @@ def fused_block(
 
     `weights` in the order of BlockWeights, float32 or as x; `means` are x's own when left out.
     """
-    refuse_forward_mode(x, *weights)
+    notice()
     (x,) = autocast(x)
     keep = differentiates(x, *weights)
     out, own, _ = torch.ops.lamnet.block(x, means, window.starts, window.lengths, keep, weights)
@@ -176,6 +177,7 @@ def _context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, li
 
 
 def _autograd(ctx: Any, grad: Tensor | None, grad_own: Tensor | None, _: object) -> tuple[object, ...]:
+    check_first_derivative("lamnet::block", grad, grad_own)
     x, means, *rest = ctx.saved_tensors
     kept, weights = rest[: len(_Images._fields)], rest[len(_Images._fields) :]
     if grad is None:  # of the means alone

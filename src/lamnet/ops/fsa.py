@@ -14,8 +14,9 @@ from lamnet.ops import native
 from lamnet.ops.arguments import AttentionSizes, FsaArguments, FsaBackwardArguments, Strided, TapWindow
 from lamnet.ops.backend import backend_for
 from lamnet.ops.c_struct import int64s
+from lamnet.ops.flops import notice
 from lamnet.ops.native import dense_last, empty_like
-from lamnet.ops.operator import operator, refuse_forward_mode, refuse_second_derivative
+from lamnet.ops.operator import is_transformed, operator, refuse_second_derivative
 from lamnet.ops.reference import fsa_reference, fsa_reference_backward
 from lamnet.ops.window import Window
 
@@ -56,9 +57,13 @@ def fsa(value: Tensor, weight: Tensor, window: Window, axis: int) -> Tensor:
 def fsa_channels_last(value: Tensor, weight: Tensor, window: Window, dim: int, logits: bool = False) -> Tensor:
     """`fsa` for value (B, H, W, D) and weight (B, H, W, heads*K), as the network holds them; dim 2 is the width.
 
-    With `logits` the weights are tanh(weight), taken where they are used.
+    With `logits` the weights are tanh(weight), taken where they are used. Second derivatives, forward mode and torch.func go
+    through plain PyTorch.
     """
-    refuse_forward_mode(value, weight)
+    notice()
+    if is_transformed():
+        check_fsa(value, weight, window, dim)
+        return _plain(value, weight, window, dim, logits)
     return torch.ops.lamnet.fsa(value, weight, window.starts, window.lengths, dim, logits)
 
 
@@ -108,8 +113,7 @@ def _fsa(
             )
         )
         return out
-    gates = torch.tanh(_wide(weight)) if logits else _wide(weight)
-    return fsa_reference(_wide(value), gates, window, dim).to(value.dtype).contiguous()
+    return _plain(value, weight, window, dim, logits).contiguous()
 
 
 @operator("lamnet::fsa_backward")
@@ -149,11 +153,23 @@ def _fsa_backward(
             )
         )
         return grads
+    grads = _plain_backward(grad_out, value, weight, window, dim, logits)
+    return grads[0].contiguous(), grads[1].contiguous()
+
+
+def _plain(value: Tensor, weight: Tensor, window: Window, dim: int, logits: bool) -> Tensor:
+    gates = torch.tanh(_wide(weight)) if logits else _wide(weight)
+    return fsa_reference(_wide(value), gates, window, dim).to(value.dtype)
+
+
+def _plain_backward(
+    grad_out: Tensor, value: Tensor, weight: Tensor, window: Window, dim: int, logits: bool
+) -> tuple[Tensor, Tensor]:
     gates = torch.tanh(_wide(weight)) if logits else _wide(weight)
     grad_value, grad_weight = fsa_reference_backward(_wide(grad_out), _wide(value), gates, window, dim)
     if logits:
         grad_weight = grad_weight * (1 - gates.square())
-    return grad_value.to(value.dtype).contiguous(), grad_weight.to(weight.dtype).contiguous()
+    return grad_value.to(value.dtype), grad_weight.to(weight.dtype)
 
 
 def _wide(x: Tensor) -> Tensor:
@@ -210,6 +226,9 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor, Tensor, None, None, None, None]:
     value, weight = ctx.saved_tensors
+    if torch.is_grad_enabled() or is_transformed():  # which may be derived once more
+        window = Window(tuple(ctx.starts), tuple(ctx.lengths))
+        return *_plain_backward(grad_out, value, weight, window, ctx.dim, ctx.logits), None, None, None, None
     grads = torch.ops.lamnet.fsa_backward(grad_out, value, weight, ctx.starts, ctx.lengths, ctx.dim, ctx.logits)
     return *grads, None, None, None, None
 

@@ -10,6 +10,8 @@ from torch.autograd import forward_ad
 
 from lamnet.base.errors import BadArgumentError
 
+_functorch: Any = getattr(torch._C, "_functorch")  # noqa: B009  # pyright: ignore[reportPrivateUsage] (no public name)
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -29,16 +31,32 @@ def operator(name: str) -> Callable[[Function], Function]:
     return register
 
 
+def is_transformed() -> bool:
+    """Whether torch.func or forward-mode differentiation is at work, whose derivatives plain PyTorch has and we have not."""
+    return _functorch.peek_interpreter_stack() is not None or getattr(forward_ad, "_current_level", -1) >= 0
+
+
+is_transformed._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as of backend_for
+
+
+def check_first_derivative(name: str, *grads: torch.Tensor | None) -> None:
+    """Refuse what the backward of `name` does not have: a gradient of the gradient, or many of them at once.
+
+    Raises:
+        BadArgumentError: with create_graph=True, or is_grads_batched=True.
+    """
+    batched = any(grad is not None and _functorch.is_legacy_batchedtensor(grad) for grad in grads)
+    if torch.is_grad_enabled() or batched or is_transformed():
+        raise BadArgumentError(
+            f"{name}: expected one first derivative, got a second one or a batch of them, which the kernels do not have; "
+            "torch.func has them, and so have forward and backward within use_backend('reference')"
+        )
+
+
 def refuse_second_derivative(name: str) -> None:
     """Make a gradient through the operator `name`, itself a gradient, an error; PyTorch would warn and take zero."""
 
     def refuse(_: object, *__: object) -> NoReturn:
-        raise BadArgumentError(f"{name}: expected a first derivative, got a second one, which LAMNet does not have")
+        raise BadArgumentError(f"{name}: expected a first derivative, got a second one, which it does not have")
 
     torch.library.register_autograd(name, refuse)
-
-
-def refuse_forward_mode(*tensors: torch.Tensor) -> None:
-    """Raise where forward-mode differentiation is under way; torch.func.jvp would take our operators' part for zero."""
-    if any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors):
-        raise BadArgumentError("expected tensors without tangents, got one: LAMNet has no forward-mode derivatives")

@@ -97,7 +97,7 @@ class RunFolder:
             "low_resolution": data.lr,
             **({"stable": learner.begin} if learner.begin else {}),
         }
-        weights.save(self.weights, average, record)
+        weights.save(average, self.weights, record)
         if evaluation is not None:
             write_text(self.path / EVALUATION, json.dumps(evaluation, indent=1))
         write_text(self.path / CARD, card.write(record, data, average, evaluation, workers))

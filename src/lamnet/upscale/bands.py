@@ -11,6 +11,7 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
+from lamnet.base.errors import BadImageError
 from lamnet.media import convert, vips
 from lamnet.upscale.plan import Box, Plan
 from lamnet.upscale.raster import Raster, beyond_at, has_alpha, join, planes_at, planes_of, put_back, within_neighbours
@@ -25,7 +26,8 @@ _SHARE_OF_LAYERS = 0.9  # of the work, where it is done layer by layer before th
 def bands(engine: AnyEngine, plan: Plan, raster: Raster, scratch: Path) -> Iterator[tuple[float, NDArray[Any]]]:
     """Yield the result from top to bottom: how much of the work is done, 0 to 1, and the next rows, possibly none yet.
 
-    `scratch` is a folder for what does not fit into memory. Raises BackendError where neither has room enough.
+    `scratch` is a folder for what does not fit into memory. Raises BackendError where neither has room enough,
+    BadImageError where a result is not finite.
     """
     width, before = raster.width * engine.scale, _SHARE_OF_LAYERS if plan.exact else 0.0
     with ExitStack() as stack:
@@ -67,6 +69,10 @@ def _part(engine: AnyEngine, plan: Plan, raster: Raster, box: Box, layers: Seque
     seen = plan.seen(box)
     planes = planes_at(raster, seen)
     outputs = [one.run(seen) for one in layers] if layers else [engine.run(plane) for plane in planes]
+    if not all(np.isfinite(output).all() for output in outputs):
+        raise BadImageError(
+            "expected a finite result, found NaN or infinity: the weights or the precision do not suit this picture"
+        )
     if has_alpha(raster):
         outputs[1] = within_neighbours(outputs[1], planes[1], engine.scale)
     rows, columns = box.within(seen, engine.scale)

@@ -21,6 +21,7 @@ from torch import Tensor
 from lamnet.base.errors import BackendError
 from lamnet.base.heap import trim
 from lamnet.network import devices
+from lamnet.network.checks import what_changed
 from lamnet.network.ensemble import self_ensemble
 from lamnet.network.model import LAMNet
 from lamnet.ops.backend import backend_for
@@ -82,7 +83,12 @@ class Engine:
         return self._run(_as_rgb(plane))[0].numpy()
 
     def exact(self, plan: Plan, plane: Plane, scratch: Path) -> Exact:
-        """Make a plane ready to run layer by layer, with files in the folder `scratch`. Raises BackendError."""
+        """Make a plane ready to run layer by layer, with files in the folder `scratch`.
+
+        Raises BackendError where their disk has no space, or the network has parts of its own, which would not be run.
+        """
+        if changed := what_changed(self.network):
+            raise BackendError(f"exact: expected a LAMNet as its configuration makes it, found {changed}")
         return Exact(TorchLayers(self.network), plan, plane, scratch)
 
     @torch.inference_mode()

@@ -20,6 +20,7 @@ from lamnet.upscale import bands, picture, video
 from lamnet.upscale.choice import Choice, decide, facts_of
 from lamnet.upscale.engines import Precision, engine_for
 from lamnet.upscale.goal import Goal
+from lamnet.upscale.pillow import array_of, is_pillow
 from lamnet.upscale.plan import Plan
 from lamnet.upscale.planner import Planner
 from lamnet.upscale.raster import Raster, raster_of_array
@@ -114,6 +115,8 @@ class Upscaler:
         uint16 at the most that the bits which the array uses hold (1023 where ten are), floats at 1; floats that go
         beyond 0 or 1 are taken to reach as far as they do, outliers aside.
 
+        An image of Pillow's is taken by its mode: palettes are looked up.
+
         Returns (scale*H, scale*W[, bands]), or of the goal's size, or of this (width, height), of the same dtype. Raises
         BadArgumentError for another shape, dtype, size or white.
         """
@@ -122,7 +125,7 @@ class Upscaler:
         if white is not None and not white > 0:
             raise BadArgumentError(f"white: expected a number above 0, got {white}")
         try:
-            array = np.asarray(array)
+            array = array_of(array) if is_pillow(array) else np.asarray(array)
         except RuntimeError as error:  # a tensor that has a gradient, or is not on the CPU
             raise BadArgumentError(
                 f"array: expected what NumPy can take, got {type(array).__name__}: {error}"

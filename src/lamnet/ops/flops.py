@@ -1,0 +1,92 @@
+"""What our operators cost, for torch.utils.flop_counter: two floating-point operations a multiply-add.
+
+Counted are the multiply-adds of convolutions, linear layers and products, as PyTorch counts its own, and of FSA: per
+pixel and channel one for each of its K taps, and one for each of the max(lengths) - 1 additions that make its averages as
+running sums. A backward costs twice its forward. Arguments are those of the operators, tensors as their shapes.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from lamnet.ops.block_weights import BlockWeights
+
+_COUNTER = "torch.utils.flop_counter"
+_done: list[bool] = []
+
+Shape = Sequence[int]
+
+
+def notice() -> None:
+    """Let PyTorch's counters know our operators as soon as there are any; importing them takes half a second."""
+    if not _done and _COUNTER in sys.modules:
+        register()
+
+
+notice._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as of backend_for
+
+
+def register() -> None:
+    """Let every FlopCounterMode of this process know our operators, those that are counting included."""
+    from torch.utils import flop_counter
+    from torch.utils._python_dispatch import _get_current_dispatch_mode_stack  # pyright: ignore[reportPrivateUsage]
+
+    if _done:
+        return
+    _done.append(True)
+    counting: list[Any] = [getattr(mode, "counter", None) for mode in _get_current_dispatch_mode_stack()]
+    register_formula: Any = getattr(flop_counter, "register_flop_formula")  # noqa: B009 (of a type that pyright cannot tell)
+    formulas: dict[str, Any] = {
+        "fsa": _fsa,
+        "fsa_backward": _fsa_backward,
+        "block": _block,
+        "block_backward": _block_backward,
+    }
+    for name, formula in formulas.items():
+        operator = getattr(torch.ops.lamnet, name)
+        of_tensors = register_formula(operator)(formula)
+        for counter in counting:
+            if hasattr(counter, "flop_registry"):
+                counter.flop_registry[operator] = of_tensors
+
+
+def _fsa(value: Shape, weight: Shape, starts: Shape, lengths: Shape, *_: Any, **__: Any) -> int:
+    return 2 * math.prod(value) * (len(starts) + max(lengths) - 1)
+
+
+def _fsa_backward(grad: Shape, value: Shape, weight: Shape, starts: Shape, lengths: Shape, *_: Any, **__: Any) -> int:
+    return 2 * _fsa(value, weight, starts, lengths)
+
+
+def _block(
+    x: Shape, means: object, starts: Shape, lengths: Shape, keep: bool, weights: Sequence[Shape], *_: Any, **__: Any
+) -> int:
+    return _of_block(x, starts, lengths, weights)
+
+
+def _block_backward(
+    grad: Shape,
+    grad_means: object,
+    x: Shape,
+    means: Shape,
+    own: bool,
+    starts: Shape,
+    lengths: Shape,
+    kept: object,
+    weights: Sequence[Shape],
+    *_: Any,
+    **__: Any,
+) -> int:
+    return 2 * _of_block(x, starts, lengths, weights)
+
+
+def _of_block(x: Shape, starts: Shape, lengths: Shape, weights: Sequence[Shape]) -> int:
+    named = dict(zip(BlockWeights._fields, weights, strict=True))
+    layers = [math.prod(shape) for name, shape in named.items() if name.endswith("_weight") and "norm" not in name]
+    half = (*x[:3], x[3] // 2)  # the last term: the product of each pixel with the mean of the spatial branch
+    return 2 * math.prod(x[:3]) * sum(layers) + 2 * _fsa(half, (), starts, lengths) + 2 * math.prod(half)

@@ -1,0 +1,61 @@
+"""Pillow's images as arrays, by what their mode says that the numbers are."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamnet.base.errors import BadArgumentError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_PLAIN = ("L", "LA", "RGB", "RGBA", "F", "I;16", "I;16L", "I;16B", "I;16N")
+_AS = {
+    "1": "L",
+    "P": "RGB",
+    "PA": "RGBA",
+    "La": "LA",
+    "RGBa": "RGBA",
+    "RGBX": "RGB",
+    "YCbCr": "RGB",
+    "HSV": "RGB",
+    "CMYK": "RGB",
+}
+_WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
+
+
+def is_pillow(given: object) -> TypeGuard[Image]:
+    """Tell whether this is an image of Pillow's, which need not be imported."""
+    pillow = sys.modules.get("PIL.Image")
+    return pillow is not None and isinstance(given, pillow.Image)
+
+
+def array_of(image: Image) -> NDArray[Any]:
+    """Turn an image into (H, W) or (H, W, bands): grey, grey and alpha, RGB, RGB and alpha.
+
+    Palettes and transparent colours are looked up; CMYK becomes RGB as Pillow does it. Raises BadArgumentError where what
+    the numbers mean is not known without more: Lab, CMYK with a profile, integers beyond 16 bits.
+    """
+    mode = image.mode
+    if mode == "CMYK" and image.info.get("icc_profile"):
+        raise BadArgumentError(
+            "array: expected RGB or grey, got CMYK with a profile; ImageCms.profileToProfile applies it"
+        )
+    if mode == "I":
+        return _sixteen_bits(np.asarray(image))
+    if mode not in _PLAIN and mode not in _AS:
+        raise BadArgumentError(f"array: expected RGB or grey, got a Pillow image of mode {mode}")
+    target = _AS.get(mode, mode)
+    if "transparency" in image.info:
+        target = _WITH_ALPHA.get(target, target)
+    return np.asarray(image if target == mode else image.convert(target))
+
+
+def _sixteen_bits(numbers: NDArray[Any]) -> NDArray[Any]:
+    if numbers.min() < 0 or numbers.max() > 65535:
+        raise BadArgumentError(f"array: expected 16 bits, got numbers from {numbers.min()} to {numbers.max()}")
+    return numbers.astype(np.uint16)

@@ -1,0 +1,274 @@
+"""Checkpoints as others write them: wrapped, prefixed, without a header, hostile; and those that we write for others."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import random
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+import lamnet
+from lamnet.base.errors import BadArgumentError, BadWeightsError, LamnetError
+from lamnet.network import reading, weights
+from lamnet.network.config import LAMNetConfig
+from lamnet.network.model import LAM, LAMNet
+from lamnet.network.published import publish
+from lamnet.ops.window import Window
+
+SMALL = LAMNetConfig(2, channels=16, groups=1, blocks=1, heads=2, window=Window.focal(5, (3,), (1,)))
+PAPERS = LAMNetConfig(2, channels=16, groups=2, blocks=1, heads=2)
+
+
+@pytest.fixture(scope="module")
+def network() -> LAMNet:
+    torch.manual_seed(0)
+    return LAMNet(PAPERS).eval()
+
+
+def _same(path: Path, network: LAMNet) -> None:
+    loaded = weights.load(path)
+    assert loaded.config == network.config
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+
+
+def _prefixed(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {prefix + name: tensor for name, tensor in state.items()}
+
+
+PREFIXES = ["", "module.", "_orig_mod.", "net_g.", "generator.", "model.", "module._orig_mod.", "model.net_g.module."]
+WRAPPINGS: list[list[str]] = [
+    [],
+    ["state_dict"],
+    ["model"],
+    ["params"],
+    ["params_ema"],
+    ["model", "state_dict"],
+    ["generator"],
+    ["net_g", "params"],
+    ["average"],
+]
+
+
+@pytest.mark.parametrize("names", ["ours", "published"])
+@pytest.mark.parametrize("keys", WRAPPINGS, ids="-".join)
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_wrapped_checkpoints_load(network: LAMNet, tmp_path: Path, names: str, keys: list[str], prefix: str) -> None:
+    content: Any = _prefixed(publish(network) if names == "published" else network.state_dict(), prefix)
+    for key in reversed(keys):
+        content = {key: content, "epoch": 3, "step": 0.5, "optimizer": {"state": {}}}
+    torch.save(content, tmp_path / "a.pth")
+    _same(tmp_path / "a.pth", network)
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_foreign_safetensors_load(network: LAMNet, tmp_path: Path, prefix: str) -> None:
+    for state in (publish(network), network.state_dict()):
+        save_file(_prefixed(state, prefix), tmp_path / "a.safetensors", {"format": "pt"})
+        _same(tmp_path / "a.safetensors", network)
+        assert reading.load(tmp_path / "a.safetensors").config == network.config
+
+
+def test_what_stands_beside_the_network_is_left(network: LAMNet, tmp_path: Path) -> None:
+    beside = {"n_averaged": torch.tensor(3), "loss.vgg.weight": torch.zeros(3)}
+    torch.save({"state_dict": {**_prefixed(network.state_dict(), "net_g."), **beside}}, tmp_path / "a.ckpt")
+    _same(tmp_path / "a.ckpt", network)
+
+
+def test_the_average_goes_first(network: LAMNet, tmp_path: Path) -> None:
+    other = LAMNet(PAPERS).state_dict()
+    torch.save({"params": other, "params_ema": network.state_dict()}, tmp_path / "a.pth")
+    _same(tmp_path / "a.pth", network)
+    torch.save({**_prefixed(other, "net_g."), **_prefixed(network.state_dict(), "net_g_ema.")}, tmp_path / "b.pth")
+    _same(tmp_path / "b.pth", network)
+
+
+def test_a_window_that_nothing_describes_says_what_to_call(tmp_path: Path) -> None:
+    torch.save(LAMNet(SMALL).state_dict(), tmp_path / "a.pth")
+    with pytest.raises(BadWeightsError, match=r"a window of 5 pixels .* load_state_dict, and lamnet\.save"):
+        weights.load(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"epoch": 3}, r"found epoch; torch\.save\(that_part"),
+        ({"a.head.weight": torch.zeros(1), "b.head.weight": torch.zeros(1)}, r"one network, found a\., b\."),
+        ([1, 2], "found list"),
+        ({"model": {"model": {"model": 3}}}, "found model"),
+    ],
+)
+def test_what_is_none_says_what_to_call(tmp_path: Path, content: object, says: str) -> None:
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(BadWeightsError, match=says):
+        weights.load(tmp_path / "a.pth")
+
+
+def test_a_whole_module_is_refused_without_advice_to_load_it_unsafely(network: LAMNet, tmp_path: Path) -> None:
+    torch.save(network, tmp_path / "a.pth")
+    with pytest.raises(BadWeightsError, match=r"refused; save only the tensors") as caught:
+        weights.load(tmp_path / "a.pth")
+    assert "\n" not in str(caught.value)
+    assert "weights_only" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_written_checkpoints_are_as_published(shared: Path, tmp_path: Path) -> None:
+    theirs = torch.load(shared / "reference" / "lamnet_base_x4.pth", weights_only=True)["params_ema"]
+    lamnet.save(lamnet.load(shared / "reference" / "lamnet_base_x4.pth"), tmp_path / "a.pth")
+    ours = torch.load(tmp_path / "a.pth", weights_only=True)["params"]
+    assert ours.keys() == theirs.keys()
+    for name, tensor in theirs.items():
+        assert ours[name].dtype == tensor.dtype
+        assert torch.equal(ours[name], tensor), name
+
+
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
+def test_saved_networks_come_back(network: LAMNet, tmp_path: Path, name: str) -> None:
+    for one in (network, LAMNet(SMALL), torch.nn.DataParallel(network)):
+        lamnet.save(one, tmp_path / name)  # type: ignore[arg-type]
+        _same(tmp_path / name, getattr(one, "module", one))
+    with pytest.raises(BadArgumentError, match=r"ends in \.safetensors or \.pth"):
+        lamnet.save(network, tmp_path / "a.bin")
+
+
+class _Mixer(LAM):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda b: setattr(b, "mixer", _Mixer(SMALL)), r"blocks\.0\.mixer \(_Mixer\) with a class of its own"),
+        (lambda b: setattr(b, "ffn_norm", nn.Identity()), "ffn_norm"),
+        (lambda b: setattr(b.ffn, "adapter", nn.Linear(2, 2)), "adapter"),
+        (lambda b: b.register_buffer("mask", torch.zeros(1)), "mask"),
+        (lambda b: setattr(b.ffn.depthwise, "padding_mode", "circular"), "padding_mode=circular"),
+        (lambda b: setattr(b.ffn_norm, "eps", 1.0), "eps=1"),
+        (lambda b: setattr(b.ffn, "forward", b.ffn.forward), "a forward of its own"),
+        (lambda b: nn.utils.parametrizations.weight_norm(b.ffn.project_in), "project_in"),
+        (lambda b: setattr(b.ffn.project_in, "bias", None), "another bias"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
+def test_what_load_cannot_make_again_is_not_saved(tmp_path: Path, change: Any, says: str, name: str) -> None:
+    network = LAMNet(SMALL)
+    change(network.groups[0].blocks[0])  # type: ignore[index, union-attr]
+    with pytest.raises(BadWeightsError, match=says):
+        lamnet.save(network, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_hooks_are_not_saved_and_that_is_said(tmp_path: Path) -> None:
+    network = LAMNet(SMALL)
+    network.groups[0].register_forward_hook(lambda *_: None)  # type: ignore[union-attr]
+    with pytest.warns(UserWarning, match=r"saved without hooks: groups\.0 with a hook"):
+        lamnet.save(network, tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
+def test_numbers_that_are_none_are_refused(tmp_path: Path, name: str, number: float) -> None:
+    network = LAMNet(SMALL)
+    network.tail.bias.data[3] = number
+    lamnet.save(network, tmp_path / name)
+    with pytest.raises(BadWeightsError, match=r"finite numbers in tail\.bias"):
+        weights.load(tmp_path / name)
+
+
+def test_files_that_unpack_to_more_are_refused_before_they_do(tmp_path: Path) -> None:
+    torch.save(LAMNet(SMALL).state_dict(), tmp_path / "a.pth")
+    with zipfile.ZipFile(tmp_path / "a.pth", "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data/999", bytes(50_000_000))
+    (tmp_path / "b.pth").write_bytes(b"\x80\x02c__builtin__\nbytearray\nJ" + struct.pack("<i", 2**31 - 1) + b"\x85R.")
+    (tmp_path / "c.pth").write_bytes(b"\x80\x02" + b"]" * 3_000_000 + b".")
+    torch.save({"head.weight": torch.zeros(1).expand(2**20, 2**10)}, tmp_path / "d.pth")
+    for name, says in (
+        ("a", "more than its size"),
+        ("b", "bytearray"),
+        ("c", "other things"),
+        ("d", "within its size"),
+    ):
+        with pytest.raises(BadWeightsError, match=says):
+            weights.load(tmp_path / f"{name}.pth")
+
+
+VALUES: list[Any] = [0, -1, 1, 1.5, 1e9, 10**9, 10**30, 1e308, None, True, "", "4", [], {}, [1], {"a": 1}, [[]]]
+
+
+def _refused(path: Path) -> str:
+    """What is said of a file; nothing where it loads."""
+    try:
+        weights.load(path)
+    except LamnetError as error:
+        return str(error)
+    return ""
+
+
+def _mutated(text: str, chance: random.Random) -> str:
+    """Another configuration, as a person, a program or a bad disk makes one."""
+    if chance.random() < 0.3:
+        at, kind = chance.randrange(len(text)), chance.randrange(3)
+        return text[:at] + (chr(chance.randrange(256)) if kind else "") + text[at + (kind < 2) :]
+    if chance.random() < 0.05:
+        return "[" * 100_000
+    config = json.loads(text)
+    for _ in range(chance.randrange(1, 4)):
+        inner = chance.choice([config, config, config["window"]]) if isinstance(config.get("window"), dict) else config
+        inner[chance.choice([*inner, "new"])] = chance.choice(VALUES)
+        if isinstance(starts := inner.get("starts"), list) and chance.random() < 0.5:
+            starts.insert(0, chance.choice(VALUES))
+    return json.dumps(config)
+
+
+def _fuzz_headers(folder: Path, times: int) -> None:
+    path, chance = folder / "a.safetensors", random.Random(0)
+    weights.save(LAMNet(SMALL), path)
+    data = path.read_bytes()
+    state, config = (
+        load_file(path),
+        json.loads(json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])["__metadata__"]["config"]),
+    )
+    for _ in range(times):
+        header = {"format": "lamnet", "config": _mutated(json.dumps(config), chance), "record": "{}"}
+        if chance.random() < 0.1:
+            header["record"] = _mutated('{"window": {"starts": []}}', chance)
+        save_file(state, path, header)
+        if chance.random() < 0.1:
+            data = bytearray(path.read_bytes())
+            data[chance.randrange(min(len(data), 600))] = chance.randrange(256)
+            path.write_bytes(data)
+        said = _refused(path)
+        assert "\n" not in said
+        assert len(said) < 1000
+
+
+def test_hostile_headers(tmp_path: Path) -> None:
+    _fuzz_headers(tmp_path, 500)
+
+
+@pytest.mark.slow
+def test_ten_thousand_hostile_headers(tmp_path: Path) -> None:
+    _fuzz_headers(tmp_path, 10_000)
+
+
+def test_damaged_checkpoints(tmp_path: Path) -> None:
+    path, chance = tmp_path / "a.pth", random.Random(0)
+    torch.save(publish(LAMNet(SMALL)), path)
+    zipped = path.read_bytes()
+    torch.save(publish(LAMNet(SMALL)), path, _use_new_zipfile_serialization=False)
+    for whole in (zipped, path.read_bytes(), pickle.dumps({"a": 1}, 2)):
+        for _ in range(60):
+            data = bytearray(whole)
+            for _ in range(chance.randrange(1, 5)):
+                data[chance.randrange(min(len(data), 4000))] = chance.randrange(256)
+            path.write_bytes(data[: chance.randrange(len(data))] if chance.random() < 0.3 else data)
+            assert "\n" not in _refused(path)
