@@ -206,7 +206,7 @@ def test_senseless_configurations_are_refused_at_once(tmp_path: Path, fields: di
 def test_numbers_that_are_no_weights_are_refused(tmp_path: Path, dtype: torch.dtype) -> None:
     network = LAMNet(LAMNetConfig.tiny(2))
     weights.save(tmp_path / "a.safetensors", network, dtype=dtype)
-    with pytest.raises(BadWeightsError, match=r"expected floating-point numbers in .*, found torch\."):
+    with pytest.raises(BadWeightsError, match=r"expected floating-point numbers in .*, found [IC]\d"):
         weights.load(tmp_path / "a.safetensors")
 
 
