@@ -60,7 +60,7 @@ def test_the_callers_network_stays_as_it_is(name: str, tmp_path: Path, monkeypat
 
 def without_tracing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out what takes long of a .pt2 file: its contents."""
-    monkeypatch.setattr("lamnet.network.export._plain", lambda network: network)
+    monkeypatch.setattr("lamnet.network.program._plain", lambda network: network)
     monkeypatch.setattr(torch.export, "save", lambda program, file: file.write(b"program"))
 
 
