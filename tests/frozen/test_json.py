@@ -115,22 +115,19 @@ def test_prepared_set(training: Path, tmp_path: Path) -> None:
 
 
 def test_a_set_begun_before_is_finished(training: Path, tmp_path: Path) -> None:
-    """From a journal as it was written, and the pixels of the one photograph that it says is there."""
+    """From a journal as it was written. Its photograph has no checksum there, so it is made anew and not believed."""
     whole, begun, sources = training / "set", tmp_path / "set", sorted((training / "photographs").iterdir())
     begun.mkdir()
     listed = [[path.name, path.stat().st_size] for path in sources]
     done = {"name": "p0.png", "height": 52, "width": 64, "reason": None, "licence": "", "bytes": listed[0][1]}
     lines = [json.dumps(line) + "\n" for line in ({"scales": [2], "sources": listed}, done)]
     (begun / "journal.jsonl").write_text("".join(lines))
-    mark = np.arange(52 * 64 * 3, dtype=np.uint8)  # which shows that the photograph is not made anew
-    (begun / "hr.u8").write_bytes(mark.tobytes())
+    (begun / "hr.u8").write_bytes(bytes(52 * 64 * 3))
     (begun / "lr_x2.u8").write_bytes((whole / "lr_x2.u8").read_bytes()[: 26 * 32 * 3])
     lamnet("prepare", training / "photographs", begun, "--scales", 2)
-    assert (begun / "hr.u8").read_bytes() == mark.tobytes() + (whole / "hr.u8").read_bytes()[mark.size :]
+    assert (begun / "hr.u8").read_bytes() == (whole / "hr.u8").read_bytes()
     assert (begun / "lr_x2.u8").read_bytes() == (whole / "lr_x2.u8").read_bytes()
-    index, known = _read(begun / "index.json"), _read(whole / "index.json")
-    assert (index["photos"][0].pop("pixels"), len(known["photos"][0].pop("pixels"))) == ("", 16)  # not known then
-    assert index == known
+    assert _read(begun / "index.json") == _read(whole / "index.json")
 
 
 def test_run(training: Path) -> None:
