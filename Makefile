@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := pyproject.toml constraints.txt setup.py $(wildcard src/lamnet/ops/csrc/*)
 
-.PHONY: check demo test test-slow lint docs clean
+.PHONY: check demo test test-slow lint docs wheels clean
 
 demo: .venv/demo
 	$(BIN)/lamnet demo
@@ -25,6 +25,11 @@ lint: .venv/test
 docs: .venv/test
 	$(BIN)/python docs/make_figures.py
 	$(BIN)/python docs/make_results.py
+
+# For Linux, macOS and Windows, all made here; dist/ holds them.
+wheels: .venv/bin/pip
+	$(BIN)/pip install -q 'setuptools>=77' 'ziglang>=0.13'
+	$(BIN)/python tools/make_wheels.py
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv
