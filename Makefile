@@ -6,7 +6,7 @@ SANITIZED := build/kernels-sanitized.so
 MARCH ?= native
 SANITIZER_CC ?= gcc
 
-.PHONY: check demo test test-slow lint docs kernels-sanitized train-on clean
+.PHONY: check demo test test-slow lint docs kernels-sanitized train-on wheels clean
 
 demo: .venv/demo
 	$(BIN)/lamnet demo
@@ -44,6 +44,11 @@ kernels-sanitized: .venv/test
 	LD_PRELOAD="$$($(SANITIZER_CC) -print-file-name=libasan.so) $$($(SANITIZER_CC) -print-file-name=libstdc++.so.6)" \
 		ASAN_OPTIONS=detect_leaks=0 OMP_NUM_THREADS=2 LAMNET_KERNELS=$(SANITIZED) \
 		$(BIN)/pytest tests/ops tests/core
+
+# For Linux, macOS and Windows, all made here; dist/ holds them.
+wheels: .venv/bin/pip
+	$(BIN)/pip install -q 'setuptools>=77' 'ziglang>=0.13'
+	$(BIN)/python tools/make_wheels.py
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv

@@ -1,14 +1,17 @@
-"""Builds the C kernels, one library per level of instruction sets, with the compiler that comes as the wheel ziglang.
+"""Builds the C library, once per level of instruction sets, with the compiler that comes as the wheel ziglang.
 
-pip fetches it for the build, so nobody needs a compiler; where the build fails, the package installs without kernels.
+pip fetches it for the build, so nobody needs a compiler; where the build fails, the package installs without the library.
+The environment variable LAMNET_PLATFORM names another platform to build a wheel for, as tools/make_wheels.py does.
 """
 
+import os
 import platform
 import subprocess
 import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
@@ -22,9 +25,18 @@ LEVELS = {  # name -> zig's -mcpu
     },
     "aarch64": {"aarch64": "generic"},
 }
-# An old glibc, so that the library loads on every Linux that PyTorch runs on.
-# Not on Windows: its PyTorch has no GOMP_parallel to share threads with, and nobody has tried the kernels there.
-SYSTEMS = {"linux": "linux-gnu.2.17", "darwin": "macos"}
+# A wheel's platform -> processor, zig's target, suffix of a library. An old glibc, so that it loads on every Linux.
+PLATFORMS = {
+    "manylinux_2_17_x86_64.manylinux2014_x86_64": ("x86_64", "x86_64-linux-gnu.2.17", ".so"),
+    "manylinux_2_17_aarch64.manylinux2014_aarch64": ("aarch64", "aarch64-linux-gnu.2.17", ".so"),
+    "musllinux_1_2_x86_64": ("x86_64", "x86_64-linux-musl", ".so"),
+    "musllinux_1_2_aarch64": ("aarch64", "aarch64-linux-musl", ".so"),
+    "macosx_11_0_x86_64": ("x86_64", "x86_64-macos.11.0", ".dylib"),
+    "macosx_11_0_arm64": ("aarch64", "aarch64-macos.11.0", ".dylib"),
+    "win_amd64": ("x86_64", "x86_64-windows-gnu", ".dll"),
+    "win_arm64": ("aarch64", "aarch64-windows-gnu", ".dll"),
+}
+ASKED = os.environ.get("LAMNET_PLATFORM")
 FLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
 FLAGS += ["-mprefer-vector-width=512", "-fno-builtin-memcpy"]  # short copies are vector code, not calls
 FLAGS += ["-fvisibility=hidden"]  # but for the entries: `gemm` is a name that another library may have too
@@ -33,29 +45,51 @@ FLAGS += ["-fvisibility=hidden"]  # but for the entries: `gemm` is a name that a
 class ZigBuild(build_ext):
     """Compiles each extension with `python -m ziglang cc`; they are plain libraries, loaded by ctypes."""
 
+    def get_ext_filename(self, fullname: str) -> str:
+        """Without Python's ABI, which a plain library has none of."""
+        return fullname.replace(".", os.sep) + _target()[2]
+
     def build_extension(self, ext: Extension) -> None:
-        machine = _machine()
+        machine, target, _ = _target()
         level = ext.name.rpartition("_native_")[2]
         output = Path(self.get_ext_fullpath(ext.name))
         output.parent.mkdir(parents=True, exist_ok=True)
-        target = f"{machine}-{SYSTEMS[sys.platform]}"
         command = [sys.executable, "-m", "ziglang", "cc", "-target", target, f"-mcpu={LEVELS[machine][level]}"]
         partial = output.with_name(f"partial{output.name}")  # whoever runs the library meanwhile keeps it whole
-        command += [*FLAGS, "-shared", "-fPIC", "-s", "-o", str(partial), *ext.sources]
+        command += [*FLAGS, "-shared", "-s", "-o", str(partial), *ext.sources]
+        command += [] if "windows" in target else ["-fPIC"]
         if subprocess.run(command).returncode:
             raise CompileError(f"{ext.name}: {' '.join(command[:4])} failed")
         partial.replace(output)
+        for other in output.parent.glob(f"*_native_{level}.*"):  # an earlier build's, by another name; linkers' extras
+            if other != output:
+                other.unlink()
 
 
-def _machine() -> str:
+class Wheel(bdist_wheel):
+    """A wheel for any Python: it holds plain libraries."""
+
+    def get_tag(self) -> tuple[str, str, str]:
+        return "py3", "none", ASKED or super().get_tag()[2]
+
+
+def _target() -> tuple[str, str, str]:
+    """Processor, zig's target and suffix of a library."""
+    if ASKED:
+        return PLATFORMS[ASKED]
     machine = platform.machine().lower()
-    return {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
+    libc = "gnu.2.17" if platform.libc_ver()[0] else "musl"
+    system, suffix = {"linux": (f"linux-{libc}", ".so"), "darwin": ("macos.11.0", ".dylib")}.get(
+        sys.platform, ("windows-gnu", ".dll")
+    )
+    return machine, f"{machine}-{system}", suffix
 
 
 def _extensions() -> list[Extension]:
     sources = sorted(str(path) for path in SOURCES.glob("*.c"))
-    levels = LEVELS.get(_machine(), {}) if sys.platform in SYSTEMS else {}
-    return [Extension(f"lamnet.ops._native_{level}", sources, optional=True) for level in levels]
+    levels = LEVELS.get(_target()[0], {})
+    return [Extension(f"lamnet.ops._native_{level}", sources, optional=not ASKED) for level in levels]
 
 
-setup(ext_modules=_extensions(), cmdclass={"build_ext": ZigBuild})
+setup(ext_modules=_extensions(), cmdclass={"build_ext": ZigBuild, "bdist_wheel": Wheel})

@@ -107,13 +107,18 @@ def _path() -> Path:
         return _built("aarch64")
     plain = _built("x86_64")
     for level in reversed(LEVELS[: _open(plain).lamnet_level() + 1]):
-        if found := next(FOLDER.glob(f"_native_{level}.*"), None):
+        if found := built(level):
             return found
     return plain
 
 
+def built(level: str) -> Path | None:
+    """The file for a level, the last built where an earlier build had another name; None where there is none."""
+    return max(FOLDER.glob(f"_native_{level}.*"), key=lambda path: path.stat().st_mtime, default=None)
+
+
 def _built(level: str) -> Path:
-    found = next(FOLDER.glob(f"_native_{level}.*"), None)
+    found = built(level)
     if found is None:
         raise BackendError(
             f"core: expected its library for {platform.machine()} in {FOLDER}, found none; this installation was built "

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 
 from lamnet.base.errors import BackendError, BadArgumentError
+from lamnet.base.heap import of_c_library
+from lamnet.core.library import built
 from lamnet.ops.arguments import STRUCTS
 from lamnet.ops.c_struct import Struct
 
@@ -42,8 +44,8 @@ def _path() -> Path | str:
     levels = _levels()
     if not levels:
         return f"the processor ({platform.machine()}) has no AVX2"
-    built = [path for level in levels for path in Path(__file__).parent.glob(f"_native_{level}.*")]
-    return built[0] if built else f"this installation was built without its kernels for {levels[-1]}"
+    found = next((path for level in levels if (path := built(level))), None)
+    return found or f"this installation was built without its kernels for {levels[-1]}"
 
 
 @cache
@@ -59,7 +61,7 @@ def library() -> ctypes.CDLL | str:
     if differing := difference(kernels):
         return f"its kernels in {path.name} are of another version: {differing}; install the package again"
     # PyTorch's own OpenMP pool, so that there is one set of threads; without it each task starts its own.
-    pool = getattr(ctypes.CDLL(None), "GOMP_parallel", None)
+    pool = of_c_library("GOMP_parallel")
     kernels.lamnet_set_pool(pool and ctypes.cast(pool, ctypes.c_void_p))
     return kernels
 
