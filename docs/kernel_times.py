@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import torch
 
-from lamnet.network.config import LAMNetConfig
+from lamnet.core.config import LAMNetConfig
 from lamnet.network.model import LAMNet
 from lamnet.ops import kernels, native
 from lamnet.ops.c_struct import Struct

@@ -19,10 +19,10 @@ from cyclopts import Parameter, run
 from skimage import data
 
 from lamnet.cli.terminal import shown
+from lamnet.core import shipped
 from lamnet.figures import attribution, compare, curve, layout, performance, receptive_field
 from lamnet.figures.region import Region
 from lamnet.media import arrays
-from lamnet.network import shipped
 
 DOCS = Path(__file__).parent
 FIGURES, RESULTS = DOCS / "figures", DOCS / "results"
@@ -35,7 +35,7 @@ OURS = {"LAMNet": "base", "LAMNet-large": "large"}
 
 def main(*runs: Path, model: Annotated[list[str] | None, Parameter(negative=())] = None) -> None:
     """Draw everything that what is here allows."""
-    models = model or [size for size, scale in shipped.shipped() if scale == SCALE]
+    models = model or [one.size for one in shipped.shipped() if (one.scale, one.variant) == (SCALE, "clean")]
     FIGURES.mkdir(exist_ok=True)
     began = time.time()
     with TemporaryDirectory() as folder:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from lamnet.base.errors import BadDataError
+from lamnet.core import config, shipped
 from lamnet.evaluation import report
-from lamnet.network import config, shipped, weights
+from lamnet.network import weights
 from lamnet.network.complexity import complexity
 
 REPOSITORY = Path(__file__).parents[1]
@@ -46,7 +47,7 @@ def text() -> str:
 
 def _section(scale: int, published: list[dict[str, str]]) -> str:
     rows = [_own("bicubic", scale, RESULTS / f"bicubic_x{scale}.json")]
-    sizes = [size for size in config.SIZES if (size, scale) in shipped.shipped()]
+    sizes = [size for size in config.SIZES if (size, scale, "clean") in shipped.shipped()]
     rows += [_own(size, scale, PRETRAINED / f"{size}_x{scale}.json") for size in sizes]
     rows += [{**row, "source": f"**{row['mark']}** {row['source']}"} for row in published if row["scale"] == str(scale)]
     lines = ["| " + " | ".join(row.get(column) or "-" for column in COLUMNS) + " |" for row in rows]

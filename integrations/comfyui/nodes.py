@@ -17,14 +17,14 @@ import torch
 from comfy_api.latest import ComfyExtension, io
 
 import lamnet
-from lamnet.network.shipped import shipped
+from lamnet.core.shipped import shipped
 
 EXACT, AUTO = "exact", "auto"
 
 
 def choices() -> dict[str, tuple[str, int | None]]:
     """What the node offers, by the name shown: the weights that ship, and files of ours among the upscale models."""
-    ours = {f"{size} x{scale}": (size, scale) for size, scale in reversed(shipped())}
+    ours = {f"{one.model} x{one.scale}": (one.model, one.scale) for one in reversed(shipped())}
     files = [
         name for name in folder_paths.get_filename_list("upscale_models") if name.endswith((".safetensors", ".pth"))
     ]

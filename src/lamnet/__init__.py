@@ -14,13 +14,13 @@ if TYPE_CHECKING:
         LamnetError,
         MissingExtraError,
     )
-    from lamnet.network.config import LAMNetConfig
+    from lamnet.core.config import LAMNetConfig
+    from lamnet.core.window import Window
     from lamnet.network.mixing import mix
     from lamnet.network.model import LAMNet
     from lamnet.network.saving import save
     from lamnet.network.weights import load
     from lamnet.ops.fsa import fsa
-    from lamnet.ops.window import Window
     from lamnet.upscale.goal import Goal
     from lamnet.upscale.upscaler import Upscaler
 
@@ -52,11 +52,11 @@ _HOME = {
     "BadWeightsError": _ERRORS,
     "Goal": "lamnet.upscale.goal",
     "LAMNet": "lamnet.network.model",
-    "LAMNetConfig": "lamnet.network.config",
+    "LAMNetConfig": "lamnet.core.config",
     "LamnetError": _ERRORS,
     "MissingExtraError": _ERRORS,
     "Upscaler": "lamnet.upscale.upscaler",
-    "Window": "lamnet.ops.window",
+    "Window": "lamnet.core.window",
     "fsa": "lamnet.ops.fsa",
     "load": "lamnet.network.weights",
     "mix": "lamnet.network.mixing",

@@ -201,7 +201,7 @@ def test_a_manifest_stays_where_nothing_was_tried(upscale: Command, lamnet: Comm
     assert manifest.read_text() == "earlier\n"
     upscale(folder, "--manifest", manifest)
     assert "earlier" not in manifest.read_text()
-    assert sorted(path.name for path in folder.parent.iterdir() if "partial" in path.name) == []
+    assert sorted(path.name for path in folder.parent.iterdir() if path.name.endswith(".partial")) == []
 
 
 @pytest.mark.parametrize("kind", ["", ".lock", ".rows"])

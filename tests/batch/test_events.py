@@ -91,7 +91,7 @@ def test_the_goal_is_that_of_the_weights_where_none_is_asked_for(model: Path) ->
     assert load_networks(Request((), model=str(model)))[1] == Goal(factor=4)
     assert load_networks(Request((), model="tiny"))[1] == Goal(factor=4)
     networks, goal = load_networks(Request((), goal=Goal(factor=1.5), model=str(model)))
-    assert (goal, [network.config.scale for network in networks]) == (Goal(factor=1.5), [4])
+    assert (goal, [network.scale for network in networks]) == (Goal(factor=1.5), [4])
 
 
 def test_jobs_come_in_chunks_with_the_total_where_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

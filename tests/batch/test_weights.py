@@ -19,7 +19,7 @@ from support.commands import Command
 def ships(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiny weights that differ: clean and photo x2, clean x3."""
     folder = tmp_path_factory.mktemp("pretrained")
-    monkeypatch.setattr("lamnet.network.shipped._shipped_folder", lambda: folder)
+    monkeypatch.setattr("lamnet.core.shipped._shipped_folder", lambda: folder)
     for seed, name in enumerate(("tiny_x2", "tiny_x2_photo", "tiny_x3")):
         torch.manual_seed(seed)
         weights.save(LAMNet(LAMNetConfig(int(name[6]), 8, 1, 1, heads=2)), folder / f"{name}.safetensors")

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from lamnet.base.errors import BackendError, BadWeightsError, MissingExtraError
+from lamnet.core.config import LAMNetConfig
+from lamnet.core.window import Window
 from lamnet.evaluation import contenders
 from lamnet.evaluation.resize import imresize
 from lamnet.network import ensemble, weights
-from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import LAMNet
-from lamnet.ops.window import Window
 
 LR = np.random.default_rng(0).integers(0, 256, (9, 12, 3)).astype(np.uint8)
 

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from lamnet.base.errors import BadArgumentError, BadDataError, BadWeightsError
 from lamnet.cli import main
+from lamnet.core.config import LAMNetConfig
 from lamnet.evaluation import report
 from lamnet.evaluation.comparison import compare, evaluate
 from lamnet.evaluation.metrics import Convention, psnr, ssim, to_y
 from lamnet.evaluation.protocol import Protocol
 from lamnet.evaluation.resize import crop_to_multiple, imresize
 from lamnet.media import arrays
-from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import LAMNet
 
 # Bicubic: PSNR-Y / SSIM-Y at x2, x3, x4, computed independently of this project.

@@ -12,12 +12,12 @@ import torch
 
 from lamnet.base.errors import BackendError, BadArgumentError, MissingExtraError
 from lamnet.base.progress import finish
+from lamnet.core.config import LAMNetConfig
 from lamnet.evaluation.speed import peers, table, work
 from lamnet.evaluation.speed.candidate import MODELS, Candidate, Setting, plan
 from lamnet.evaluation.speed.measure import Timed
 from lamnet.evaluation.speed.run import Report, Row, peak_of, timing
 from lamnet.network.complexity import complexity
-from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import LAMNet
 
 CPU = torch.device("cpu")

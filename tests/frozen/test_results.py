@@ -27,7 +27,7 @@ from frozen.surface import run
 pytestmark = pytest.mark.thorough
 
 FACTS, PIXELS = FOLDER / "results.json", FOLDER / "results.npz"
-TINY_X2 = ("--model", "tiny", "--scale", 2)
+TINY_X2 = ("--model", "tiny", "--weights", "clean", "--scale", 2)
 
 # Sources whose results are also wanted in every other format.
 _MANY_SIDED = (
@@ -44,17 +44,17 @@ CROSSED += [("png_u8_4.png", ".gif"), ("jpeg_cmyk.jpg", ".png"), ("bmp_24.bmp", 
 
 # Options, each on a picture; "wide" is large enough to be cut into tiles.
 OPTIONS = {
-    "ways_one_and_a_half": ("png_u8_4.png", "--model tiny --scale 1.5"),
-    "ways_one_and_a_half_u16": ("tiff_u16_3.tif", "--model tiny --scale 1.5"),
-    "ways_one_and_a_half_f32": ("tiff_f32_4.tif", "--model tiny --scale 1.5"),
-    "ways_to_size": ("jpeg_all.jpg", "--model tiny --to 31x31"),
-    "ways_three": ("png_u8_3.png", "--model tiny --scale 3"),
-    "ways_four": ("png_u8_3.png", "--model tiny --scale 4"),
+    "ways_one_and_a_half": ("png_u8_4.png", "--model tiny --weights clean --scale 1.5"),
+    "ways_one_and_a_half_u16": ("tiff_u16_3.tif", "--model tiny --weights clean --scale 1.5"),
+    "ways_one_and_a_half_f32": ("tiff_f32_4.tif", "--model tiny --weights clean --scale 1.5"),
+    "ways_to_size": ("jpeg_all.jpg", "--model tiny --weights clean --to 31x31"),
+    "ways_three": ("png_u8_3.png", "--model tiny --weights clean --scale 3"),
+    "ways_four": ("png_u8_3.png", "--model tiny --weights clean --scale 4"),
     "ways_best": ("png_u8_3.png", ""),
-    "ways_ensemble": ("png_u8_3.png", "--model tiny --scale 2 --ensemble"),
-    "ways_bfloat16": ("png_u8_3.png", "--model tiny --scale 2 --precision bfloat16"),
-    "ways_tiles": ("wide.png", "--model tiny --scale 2 --tile 64"),
-    "ways_tiles_exact": ("wide.png", "--model tiny --scale 2 --tile 64 --exact"),
+    "ways_ensemble": ("png_u8_3.png", "--model tiny --weights clean --scale 2 --ensemble"),
+    "ways_bfloat16": ("png_u8_3.png", "--model tiny --weights clean --scale 2 --precision bfloat16"),
+    "ways_tiles": ("wide.png", "--model tiny --weights clean --scale 2 --tile 64"),
+    "ways_tiles_exact": ("wide.png", "--model tiny --weights clean --scale 2 --tile 64 --exact"),
 }
 CASES = [*SOURCES, *(f"{Path(name).stem}_as_{suffix[1:]}" for name, suffix in CROSSED), *OPTIONS]
 

@@ -18,7 +18,8 @@ import pytest
 import torch
 
 import lamnet
-from lamnet.network import shipped, weights
+from lamnet.core import shipped
+from lamnet.network import weights
 from support.exports import CONFIGS, lively
 from support.peers import real_spandrel
 
@@ -129,7 +130,7 @@ def test_schema_offers_what_ships_and_the_files(pack: Any) -> None:
     schema = node.define_schema()
     image, chosen, parts = schema.inputs
     assert image.id == "image"
-    assert set(chosen.options) == {f"{size} x{scale}" for size, scale in shipped.shipped()} | {"own.safetensors"}
+    assert set(chosen.options) == {f"{one.model} x{one.scale}" for one in shipped.shipped()} | {"own.safetensors"}
     assert parts.default in parts.options
     assert [one.id for one in schema.inputs] == list(inspect.signature(node.execute).parameters)
 

@@ -12,8 +12,8 @@ import torch
 
 import lamnet
 from lamnet.base.errors import BadWeightsError, MissingExtraError
+from lamnet.core.config import LAMNetConfig
 from lamnet.integrations.hub import Card, card_text, from_pretrained, push_to_hub, save_pretrained, shipped_card
-from lamnet.network.config import LAMNetConfig
 from support.exports import CONFIGS, lively
 
 huggingface_hub = pytest.importorskip("huggingface_hub", reason="pip install -e '.[hub]'")

@@ -12,9 +12,11 @@ import torch
 
 import lamnet
 from lamnet.base.errors import BadWeightsError, MissingExtraError
+from lamnet.core import shipped
+from lamnet.core.config import LAMNetConfig
+from lamnet.core.shipped import Shipped
 from lamnet.integrations import spandrel as integration
-from lamnet.network import shipped, weights
-from lamnet.network.config import LAMNetConfig
+from lamnet.network import weights
 from lamnet.network.model import LAMNet
 from support.exports import CONFIGS, lively
 from support.networks import published
@@ -43,12 +45,12 @@ def same(descriptor: Any, network: LAMNet) -> None:
     assert descriptor.architecture.id == "LAMNet"
 
 
-@pytest.mark.parametrize(("size", "scale"), shipped.shipped())
-def test_weights_that_ship_give_the_same_picture(size: str, scale: int, loader: Any) -> None:
-    descriptor = loader.load_from_file(shipped.shipped_path(size, scale))
-    same(descriptor, lamnet.load(size, scale))
+@pytest.mark.parametrize("one", shipped.shipped(), ids=str)
+def test_weights_that_ship_give_the_same_picture(one: Shipped, loader: Any) -> None:
+    descriptor = loader.load_from_file(one.path)
+    same(descriptor, lamnet.load(one.model, one.scale))
     assert descriptor.purpose == "SR"
-    assert descriptor.tags[0] == size
+    assert descriptor.tags[0] == one.size
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 import lamnet
-from lamnet.network import shipped
-from lamnet.network.config import LAMNetConfig
+from lamnet.core import shipped
+from lamnet.core.config import LAMNetConfig
 from lamnet.network.model import LAMNet
 from support.exports import CONFIGS, lively
 from support.peers import real_spandrel

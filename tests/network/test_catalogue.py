@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from lamnet.base.errors import BadArgumentError, BadWeightsError
+from lamnet.core.config import LAMNetConfig
 from lamnet.network import catalogue, reading, weights
-from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import LAMNet
 
 

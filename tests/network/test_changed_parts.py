@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize, prune
 from torch.nn.utils import weight_norm as old_weight_norm
 
+from lamnet.core.config import LAMNetConfig
+from lamnet.core.window import Window
 from lamnet.network import model, parts
-from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import DGFN, LAM, Block, FocalAttention, LAMNet
 from lamnet.ops.backend import use_backend, why_not
-from lamnet.ops.window import Window
 
 NO_NATIVE = why_not("native", "cpu", torch.float32)
 pytestmark = pytest.mark.skipif(NO_NATIVE is not None, reason=f"native: {NO_NATIVE}")

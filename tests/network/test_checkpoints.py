@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 import lamnet
 from lamnet.base.errors import BadArgumentError, BadWeightsError, LamnetError
+from lamnet.core.config import LAMNetConfig
+from lamnet.core.window import Window
 from lamnet.network import reading, weights
-from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import LAM, LAMNet
 from lamnet.network.published import publish
-from lamnet.ops.window import Window
 
 SMALL = LAMNetConfig(2, channels=16, groups=1, blocks=1, heads=2, window=Window.focal(5, (3,), (1,)))
 PAPERS = LAMNetConfig(2, channels=16, groups=2, blocks=1, heads=2)

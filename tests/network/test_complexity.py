@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from lamnet.base.errors import BadArgumentError
+from lamnet.core.config import LAMNetConfig
 from lamnet.network.complexity import complexity
-from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import LAMNet
 
 

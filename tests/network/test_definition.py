@@ -7,9 +7,9 @@ import pytest
 import torch
 
 import lamnet
-from lamnet.network.config import LAMNetConfig
+from lamnet.core.config import LAMNetConfig
+from lamnet.core.window import PAPER_WINDOW, Window
 from lamnet.network.model import LAMNet
-from lamnet.ops.window import PAPER_WINDOW, Window
 from support.networks import published
 from support.oracle import Published, fsa
 

@@ -13,10 +13,10 @@ from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vmap
 
 import lamnet
 from lamnet.base.errors import BadArgumentError
-from lamnet.network.config import LAMNetConfig
+from lamnet.core.config import LAMNetConfig
+from lamnet.core.window import Window
 from lamnet.network.model import LAMNet
 from lamnet.ops.backend import use_backend, why_not
-from lamnet.ops.window import Window
 
 NO_NATIVE = why_not("native", "cpu", torch.float32)
 

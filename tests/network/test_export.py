@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lamnet.base.errors import BadArgumentError
-from lamnet.network.config import LAMNetConfig
+from lamnet.core.config import LAMNetConfig
 from lamnet.network.export import export
 from lamnet.network.model import LAMNet
 from support.exports import lively

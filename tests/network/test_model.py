@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from lamnet.base.errors import BadArgumentError
+from lamnet.core.config import LAMNetConfig
 from lamnet.network import weights
-from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import LAMNet
 from lamnet.ops.backend import use_backend, why_not
 

@@ -11,7 +11,7 @@ import torch
 
 import lamnet
 from lamnet.base.errors import BadArgumentError
-from lamnet.network.config import LAMNetConfig
+from lamnet.core.config import LAMNetConfig
 from lamnet.network.export import export
 from lamnet.network.model import LAMNet
 from lamnet.network.ncnn import check_name

@@ -12,7 +12,7 @@ import torch
 
 import lamnet
 from lamnet.base.errors import BadArgumentError, MissingExtraError
-from lamnet.network.config import LAMNetConfig
+from lamnet.core.config import LAMNetConfig
 from lamnet.network.export import export
 from lamnet.network.model import LAMNet
 from support.exports import CONFIGS, lively

@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lamnet.base.errors import BadWeightsError
+from lamnet.core.config import LAMNetConfig
+from lamnet.core.window import Window
 from lamnet.network import weights
-from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import LAMNet
-from lamnet.ops.window import Window
 from support.networks import published
 
 SMALL = LAMNetConfig(2, channels=16, groups=1, blocks=1, heads=2, window=Window.focal(5, (3,), (1,)))

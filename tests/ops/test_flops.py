@@ -10,12 +10,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import lamnet
+from lamnet.core.config import LAMNetConfig
+from lamnet.core.window import PAPER_WINDOW
 from lamnet.network.complexity import complexity
-from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import LAMNet
 from lamnet.ops.backend import use_backend, why_not
 from lamnet.ops.block import fused_block
-from lamnet.ops.window import PAPER_WINDOW
 
 NO_NATIVE = why_not("native", "cpu", torch.float32)
 needs_native = pytest.mark.skipif(NO_NATIVE is not None, reason=f"native: {NO_NATIVE}")

@@ -16,13 +16,13 @@ from torch.func import functional_call
 
 import lamnet
 from lamnet.base.errors import BackendError, BadArgumentError
-from lamnet.network.config import LAMNetConfig
+from lamnet.core.config import LAMNetConfig
+from lamnet.core.window import PAPER_WINDOW, Window
 from lamnet.network.model import Block
 from lamnet.ops.backend import BACKENDS, backend_for, use_backend, why_not
 from lamnet.ops.block import fits
 from lamnet.ops.block_weights import BlockWeights
 from lamnet.ops.fsa import fsa_channels_last
-from lamnet.ops.window import PAPER_WINDOW, Window
 
 NO_NATIVE = why_not("native", "cpu", torch.float32)
 needs_native = pytest.mark.skipif(NO_NATIVE is not None, reason=f"native: {NO_NATIVE}")

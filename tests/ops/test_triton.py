@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import lamnet
+from lamnet.core.window import PAPER_WINDOW, Window
 from lamnet.ops.backend import use_backend
 from lamnet.ops.reference import fsa_reference, fsa_reference_backward
-from lamnet.ops.window import PAPER_WINDOW, Window
 
 pytest.importorskip("triton", reason="triton is not installed; pip install -e '.[triton]'")
 
@@ -135,7 +135,7 @@ class Compiler(DriverBase):  # no GPU: kernels are compiled for one and not run
 
 triton.runtime.driver.set_active(Compiler())
 from lamnet.ops import triton as kernels
-from lamnet.ops.window import PAPER_WINDOW
+from lamnet.core.window import PAPER_WINDOW
 
 class Warm:
     def __init__(self, kernel):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lamnet.network.config import LAMNetConfig
+from lamnet.core.config import LAMNetConfig
 from lamnet.upscale.plan import Footprint
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from lamnet.network.config import LAMNetConfig
+from lamnet.core.config import LAMNetConfig
 from lamnet.network.model import LAMNet
 from lamnet.training import card
 from lamnet.training.prepared import Photo, PreparedSet

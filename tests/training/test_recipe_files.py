@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from lamnet.base.errors import BadArgumentError
+from lamnet.core.config import LAMNetConfig
+from lamnet.core.window import Window
 from lamnet.network import weights
-from lamnet.network.config import LAMNetConfig
-from lamnet.ops.window import Window
 from lamnet.training import recipe_help
 from lamnet.training.degradation import photo
 from lamnet.training.loop import train

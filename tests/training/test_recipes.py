@@ -9,7 +9,7 @@ import pytest
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.cli.values import seconds
-from lamnet.network.config import LAMNetConfig
+from lamnet.core.config import LAMNetConfig
 from lamnet.training.degradation import Degradation
 from lamnet.training.recipe_files import from_record, to_record
 from lamnet.training.recipes import named, short

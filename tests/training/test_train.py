@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file
 
 from lamnet.base.errors import BadDataError, BadWeightsError
+from lamnet.core.config import LAMNetConfig
 from lamnet.network import weights
-from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import LAMNet
 from lamnet.training import checkpoint
 from lamnet.training.learner import DivergedError

@@ -12,11 +12,11 @@ from PIL import Image, ImageDraw
 
 import lamnet
 from lamnet import BadArgumentError, LAMNet, LAMNetConfig, Upscaler
+from lamnet.core import shipped
 from lamnet.evaluation import conditions, contenders
 from lamnet.evaluation.metrics import psnr, to_y
 from lamnet.media import arrays, opening
 from lamnet.media.quality import Measured
-from lamnet.network import shipped
 from lamnet.upscale import choice
 from lamnet.upscale.choice import Facts, decide, facts_of
 from lamnet.upscale.raster import raster_of_array

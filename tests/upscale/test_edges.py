@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw
 
 import lamnet
 from lamnet import LAMNet, Upscaler
-from lamnet.network import shipped
-from lamnet.network.config import EDGE
+from lamnet.core import shipped
+from lamnet.core.config import EDGE
 from lamnet.upscale.plan import Box, fixed
 from lamnet.upscale.raster import planes_at, raster_of_array
 from support.engines import Nearest

@@ -18,8 +18,10 @@ from torch import Tensor
 
 from lamnet import LAMNet, LAMNetConfig, Upscaler
 from lamnet.base.errors import BackendError, BadArgumentError
+from lamnet.core import shipped
+from lamnet.core.config import EDGE
 from lamnet.media import arrays, vips
-from lamnet.network import shipped, weights
+from lamnet.network import weights
 from lamnet.upscale.engine import Engine
 from lamnet.upscale.exact import Exact
 from lamnet.upscale.layers import TorchLayers
@@ -164,7 +166,7 @@ def test_shipped_weights_tile_a_photograph(
 
 def test_a_small_disk_is_said_beforehand(tame: LAMNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = fixed(CONFIG, 100, 100, 64, FOOTPRINT, exact=True)
-    need = 12 * CONFIG.channels * 100 * 100
+    need = 12 * CONFIG.channels * (100 + 2 * EDGE) ** 2
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=need - 1))
     with pytest.raises(
         BackendError, match=rf"expected {-(-need // 10**6)} MB free for --exact, found {need // 10**6} MB"

@@ -150,8 +150,7 @@ def test_the_source_is_not_replaced(network: LAMNet, pixels: np.ndarray, tmp_pat
 
 
 def test_floats_too_far_apart_are_refused(network: LAMNet) -> None:
-    array = np.zeros((8, 8, 3), np.float32)
-    array[0], array[1] = 3e38, -3e38
+    array = np.broadcast_to(np.linspace(-3e38, 3e38, 8, dtype=np.float32)[:, None, None], (8, 8, 3))
     with pytest.raises(
         BadArgumentError, match=r"array: expected numbers at most 3\.4e\+38 apart, found -3e\+38 to 3e\+38"
     ):

@@ -60,7 +60,7 @@ def appearing(path: Path, error: type[LamnetError] = BadImageError, durable: boo
     with named(path, "cannot be written", error):
         final = path.resolve() if path.is_symlink() else path
         if final.is_dir():
-            raise error(f"{path}: cannot be written: expected a file, found a folder")
+            raise error(f"{path}: cannot be written: {os.strerror(errno.EISDIR)}")
     partial = partial_of(final)
     try:
         with named(path, "cannot be written", error):

@@ -10,7 +10,7 @@ from lamnet.media import opening
 from lamnet.upscale.goal import Goal
 
 if TYPE_CHECKING:
-    from lamnet.network.shipped import Variant
+    from lamnet.core.shipped import Variant
     from lamnet.upscale.upscaler import Precision
 
 

@@ -30,8 +30,8 @@ def models() -> None:
 
 def info() -> None:
     """Show versions, the machine, which backend runs where or why not, and the weights that ship."""
+    from lamnet.core import shipped
     from lamnet.evaluation.machine import backends, machine
-    from lamnet.network import shipped
 
     for name, value in machine().items():
         terminal.say(f"{name:12} {value}")
@@ -110,7 +110,8 @@ def export(model: str, out: Path, /, *, scale: Literal[2, 3, 4] | None = None, h
     half
         Keep the weights in float16, in half the space; the arithmetic stays float32. Not for .pt2.
     """
-    from lamnet.network import reading, shipped
+    from lamnet.core import shipped
+    from lamnet.network import reading
     from lamnet.network.export import export
 
     ships = shipped.is_name(model)

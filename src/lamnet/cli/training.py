@@ -119,7 +119,7 @@ def train(
     from dataclasses import replace
 
     from lamnet.cli import values
-    from lamnet.network import shipped
+    from lamnet.core import shipped
     from lamnet.training import recipe_files
     from lamnet.training.folder import CHECKPOINT
     from lamnet.training.loop import train as run

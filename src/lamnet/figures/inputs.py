@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType] (partly typed)
 
 from lamnet.base.errors import BadArgumentError, BadImageError
+from lamnet.core import shipped
+from lamnet.core.config import EDGE
 from lamnet.evaluation import contenders
 from lamnet.evaluation.benchmarks import unmeasurable
 from lamnet.evaluation.resize import crop_to_multiple, imresize
 from lamnet.media import arrays, formats
-from lamnet.network import devices, shipped, weights
-from lamnet.network.config import EDGE
+from lamnet.network import devices, weights
 
 
 def read_pair(picture: Path, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamnet.base.errors import BadArgumentError, BadDataError
+from lamnet.core.config import SIZES
 from lamnet.evaluation import report
 from lamnet.figures import layout
 from lamnet.figures.inputs import label_of
-from lamnet.network.config import SIZES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,8 +17,9 @@ from typing import Any
 from lamnet.base.errors import BadDataError, BadWeightsError
 from lamnet.base.extras import require
 from lamnet.base.files import write_text
-from lamnet.network import shipped, weights
-from lamnet.network.config import SIZES, LAMNetConfig
+from lamnet.core import shipped
+from lamnet.core.config import SIZES, LAMNetConfig
+from lamnet.network import weights
 from lamnet.network.model import LAMNet
 
 _WEIGHTS, _CONFIG, _CARD = "model.safetensors", "config.json", "README.md"

@@ -27,10 +27,10 @@ from torch import Tensor
 from lamnet.base.errors import BadWeightsError
 from lamnet.base.extras import require
 from lamnet.core import parameters
-from lamnet.network.config import SIZES, LAMNetConfig
+from lamnet.core.config import SIZES, LAMNetConfig
+from lamnet.core.window import PAPER_WINDOW, Window
 from lamnet.network.model import LAMNet
 from lamnet.network.published import translate
-from lamnet.ops.window import PAPER_WINDOW, Window
 
 ID = "LAMNet"
 WINDOW = "lamnet.window"  # beside the tensors of a file: rows of starts and of lengths

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from lamnet.base.errors import BadWeightsError
+from lamnet.core.config import LAMNetConfig
 from lamnet.network import parts
-from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import LAMNet
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lamnet.network.config import RGB_MEAN, LAMNetConfig
+from lamnet.core.config import RGB_MEAN, LAMNetConfig
 
 Array = NDArray[np.float32]
 State = Mapping[str, NDArray[np.floating]]

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lamnet.base.errors import BadArgumentError
+from lamnet.core.config import RGB_MEAN, LAMNetConfig
 from lamnet.network import parts
-from lamnet.network.config import RGB_MEAN, LAMNetConfig
 from lamnet.ops.block import HEIGHT, WIDTH, fits, fused_block, fused_branches
 from lamnet.ops.fsa import fsa_channels_last
 

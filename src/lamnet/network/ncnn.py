@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.base.files import appearing
-from lamnet.network.config import LAMNetConfig
+from lamnet.core.config import LAMNetConfig
+from lamnet.core.window import Window
 from lamnet.network.folding import Attention, Block, Conv, Folded, State, fold
-from lamnet.ops.window import Window
 
 _MAGIC = 7767517
 _FLOAT32, _FLOAT16 = 0, 0x01306B47  # what stands before weights in .bin

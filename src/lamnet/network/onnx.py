@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from lamnet.base.errors import BadArgumentError
 from lamnet.base.extras import require
 from lamnet.base.files import appearing
-from lamnet.network.config import SIZES, LAMNetConfig
+from lamnet.core.config import SIZES, LAMNetConfig
+from lamnet.core.window import Window
 from lamnet.network.folding import Attention, Block, Conv, Folded, State, fold
-from lamnet.ops.window import Window
 
 OPSET = 18
 IR_VERSION = 8  # the oldest that holds this opset

@@ -14,8 +14,8 @@ from typing import Any, cast
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
+from lamnet.core.window import Window
 from lamnet.ops.fsa import HEIGHT, WIDTH
-from lamnet.ops.window import Window
 
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 _GLOBAL_HOOKS = [getattr(torch_module, f"_global{name}") for name in _HOOKS]

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.base.files import appearing
+from lamnet.core.window import Window
 from lamnet.network.model import LAMNet
 from lamnet.ops.backend import use_backend
 from lamnet.ops.reference import fsa_reference
-from lamnet.ops.window import Window
 
 _EXAMPLE = (24, 40)  # height and width that tracing sees
 _SMALLEST = 2  # pixels a side: tracing takes 1 for a constant

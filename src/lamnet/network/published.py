@@ -13,11 +13,11 @@ from torch import Tensor
 
 from lamnet.base.errors import BadWeightsError, LamnetError
 from lamnet.core import parameters
+from lamnet.core.config import LAMNetConfig
 from lamnet.core.header import check_bounds
+from lamnet.core.window import PAPER_WINDOW, Window
 from lamnet.network.checks import check_floating, empty_state
-from lamnet.network.config import LAMNetConfig
 from lamnet.network.model import LAMNet
-from lamnet.ops.window import PAPER_WINDOW, Window
 
 # Published names of the parts of a network and of a block; `fn` is what stands behind the norm.
 _PUBLISHED_PARTS = {

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from lamnet.core.window import Window
 from lamnet.ops import kernels, memory
 from lamnet.ops.backend import autocast, differentiates, is_native
 from lamnet.ops.block_weights import LANES, BlockWeights, in_dtype, weights_for
@@ -18,7 +19,6 @@ from lamnet.ops.flops import notice
 from lamnet.ops.fsa import HEIGHT, WIDTH
 from lamnet.ops.native import check, empty_like
 from lamnet.ops.operator import check_first_derivative, is_transformed, operator, refuse_second_derivative
-from lamnet.ops.window import Window
 
 
 def fits(x: Tensor) -> bool:

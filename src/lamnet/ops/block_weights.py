@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from lamnet.base.errors import BadArgumentError
+from lamnet.core.window import Window
 from lamnet.ops.native import check, check_image
-from lamnet.ops.window import Window
 
 LANES = 16  # csrc/common.h's: the kernels of focal attention take multiples of it
 

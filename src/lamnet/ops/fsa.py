@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lamnet.base.errors import BadArgumentError
+from lamnet.core.window import Window
 from lamnet.ops import native
 from lamnet.ops.arguments import AttentionSizes, FsaArguments, FsaBackwardArguments, Strided, TapWindow
 from lamnet.ops.backend import backend_for
@@ -18,7 +19,6 @@ from lamnet.ops.flops import notice
 from lamnet.ops.native import dense_last, empty_like
 from lamnet.ops.operator import is_transformed, operator, refuse_second_derivative
 from lamnet.ops.reference import fsa_reference, fsa_reference_backward
-from lamnet.ops.window import Window
 
 HEIGHT, WIDTH = 1, 2  # dimensions of (B, H, W, C)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lamnet.core.window import Window
 from lamnet.ops.arguments import (
     BranchesArguments,
     BranchesBackwardArguments,
@@ -31,7 +32,6 @@ from lamnet.ops.arguments import (
 from lamnet.ops.block_weights import AttentionWeights, BlockWeights
 from lamnet.ops.fsa import attention_sizes, strided
 from lamnet.ops.native import DTYPES, call, empty_like
-from lamnet.ops.window import Window
 
 
 def _address(tensor: Tensor | None) -> int | None:

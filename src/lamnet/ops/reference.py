@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lamnet.ops.window import Window
+from lamnet.core.window import Window
 
 
 def fsa_reference(value: Tensor, weight: Tensor, window: Window, dim: int) -> Tensor:

@@ -21,7 +21,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from lamnet.ops.window import Window
+from lamnet.core.window import Window
 
 TILE, WARPS = 2048, 8  # numbers of the value: 8 a thread, one 128-bit load in 16-bit formats, and registers to spare
 COLUMNS = 2  # of a tile along the height, so that a row of it fills a cache line at D = 32 in 16-bit formats

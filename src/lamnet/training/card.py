@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
+from lamnet.core.config import SIZES
 from lamnet.evaluation.markdown import markdown_table
-from lamnet.network.config import SIZES
 from lamnet.network.model import LAMNet
 from lamnet.training.prepared import PreparedSet
 from lamnet.training.recipe_files import RECIPE, from_record

@@ -11,11 +11,11 @@ from typing import Any
 
 from lamnet.base import interrupts, locks
 from lamnet.base.errors import BadArgumentError
+from lamnet.core import shipped
 from lamnet.evaluation import contenders
 from lamnet.evaluation.benchmarks import find_sets
 from lamnet.evaluation.comparison import DEFAULT, evaluate
 from lamnet.evaluation.conditions import LowResolution
-from lamnet.network import shipped
 from lamnet.training import checkpoint
 from lamnet.training.degraded import DegradedSampler
 from lamnet.training.distributed import Workers, join

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from lamnet.base.errors import BadArgumentError, LamnetError
-from lamnet.network.config import SIZES, LAMNetConfig
-from lamnet.ops.window import Window
+from lamnet.core.config import SIZES, LAMNetConfig
+from lamnet.core.window import Window
 from lamnet.training import degradation
 from lamnet.training.degradation import Degradation
 from lamnet.training.recipes import KINDS, Recipe, named

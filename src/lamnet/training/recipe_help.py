@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from lamnet.network.config import SIZES, LAMNetConfig
+from lamnet.core.config import SIZES, LAMNetConfig
 from lamnet.training.degradation import Degradation
 from lamnet.training.recipe_files import DATA, SCHEDULE
 from lamnet.training.recipes import KINDS, Recipe

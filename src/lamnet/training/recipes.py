@@ -10,7 +10,7 @@ from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from lamnet.base.errors import BadArgumentError
-from lamnet.network.config import SIZES, LAMNetConfig
+from lamnet.core.config import SIZES, LAMNetConfig
 from lamnet.training import degradation
 from lamnet.training.degradation import Degradation
 
@@ -20,7 +20,7 @@ class Recipe:
     """All that decides what a training computes, but for the photographs and the weights it starts from.
 
     Attributes:
-        size, scale: the network; a size of `network.config.SIZES`, or "own" with `network`.
+        size, scale: the network; a size of `core.config.SIZES`, or "own" with `network`.
         patch: side of an LR patch, pixels.
         batch: patches of one step, over all workers and micro-batches.
         lr: highest learning rate.

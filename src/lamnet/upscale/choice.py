@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lamnet.core.shipped import Variant
 from lamnet.media import quality
 from lamnet.media.picture import Picture
 from lamnet.media.quality import Measured
-from lamnet.network.shipped import Variant
 from lamnet.upscale.plan import Box
 from lamnet.upscale.raster import PageRaster, Raster
 

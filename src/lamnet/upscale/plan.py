@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from lamnet.base.errors import BadArgumentError
-from lamnet.network.config import EDGE, LAMNetConfig
+from lamnet.core.config import EDGE, LAMNetConfig
 
 OVERLAP = 32  # LR pixels that a tile sees beyond those it owns
 TILES = (2048, 1024, 768, 512, 384, 256, 192, 128, 64)  # few steps: the plan does not follow every byte of free memory

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from lamnet.base.errors import BadArgumentError
-from lamnet.network.config import EDGE
+from lamnet.core.config import EDGE
 from lamnet.upscale.goal import Goal
 from lamnet.upscale.plan import Box, Footprint, Plan, choose, fixed
 from lamnet.upscale.raster import Raster, planes_at

@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 
 from lamnet.base.errors import BadArgumentError
+from lamnet.core.config import SIZES
 from lamnet.evaluation.speed import peers
-from lamnet.network.config import SIZES
 
 Task = Literal["image", "patches", "training"]
 How = Literal["eager", "channels-last", "compile", "graph", "compile+graph"]

@@ -17,13 +17,13 @@ import torch
 
 from lamnet.base.errors import BadArgumentError, LamnetError
 from lamnet.base.progress import Progress, Work
+from lamnet.core.config import SIZES
 from lamnet.evaluation.machine import machine
 from lamnet.evaluation.speed.candidate import OPERATORS, PATCHES, Candidate, Setting
 from lamnet.evaluation.speed.measure import Timed, peak_bytes
 from lamnet.evaluation.speed.work import copy, network_of, product, work
 from lamnet.network import devices
 from lamnet.network.complexity import complexity
-from lamnet.network.config import SIZES
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from lamnet.base.errors import BackendError
+from lamnet.core.config import SIZES
 from lamnet.evaluation.speed import peers
 from lamnet.evaluation.speed.candidate import OPERATORS, PATCHES, Candidate, Setting
 from lamnet.evaluation.speed.measure import Timed, graphed
-from lamnet.network.config import SIZES
 from lamnet.network.model import LAMNet
 from lamnet.ops.backend import use_backend, why_not
 from lamnet.ops.fsa import fsa_channels_last
