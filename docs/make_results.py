@@ -38,11 +38,21 @@ where the source was noted at x2 only. LAMNet's parameters are counted from its 
 """
 
 
+PHOTOGRAPHS = """\
+## Photographs as people have them
+
+PSNR-Y (dB) on Set14 whose LR is spoilt as named: JPEG at a quality with 4:2:0 chroma, Gaussian noise of a deviation in 8-bit levels, a
+Gaussian blur of so many HR pixels times the scale before it is made smaller. `tiny:photo` are the weights for such pictures; `lamnet upscale`
+chooses them by itself.
+"""
+
+
 def text() -> str:
     """The whole of RESULTS.md."""
     with (RESULTS / "published.csv").open(newline="") as file:
         published = list(csv.DictReader(file))
-    return "\n".join([INTRODUCTION, *(_section(scale, published) for scale in (2, 3, 4))])
+    sections = [_section(scale, published) for scale in (2, 3, 4)]
+    return "\n".join([INTRODUCTION, *sections, PHOTOGRAPHS, *map(_conditions, (2, 4))])
 
 
 def _section(scale: int, published: list[dict[str, str]]) -> str:
@@ -56,6 +66,20 @@ def _section(scale: int, published: list[dict[str, str]]) -> str:
         f"## x{scale}\n\n| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n" + "\n".join(lines) + "\n\n"
         f"The rows marked **ours**:\n\n```sh\n{commands}\n```\n"
     )
+
+
+def _conditions(scale: int) -> str:
+    evaluations = report.from_json(RESULTS / f"conditions_x{scale}.json")
+    conditions = list(dict.fromkeys(one["protocol"]["degrade"] for one in evaluations))
+    rows: dict[str, list[str]] = {}
+    for one in evaluations:
+        rows.setdefault(one["model"], []).append(f"{one['sets']['Set14']['psnr_y']:.2f}")
+    lines = "\n".join(f"| {model} | {' | '.join(cells)} |" for model, cells in rows.items())
+    command = (
+        f"lamnet evaluate {' '.join(rows)} --scale {scale} --data BENCHMARKS --sets Set14 --metrics psnr_y "
+        f"--degrade {','.join(conditions)} --json docs/results/conditions_x{scale}.json"
+    )
+    return f"| x{scale} | {' | '.join(conditions)} |\n|{'---|' * (len(conditions) + 1)}\n{lines}\n\n```sh\n{command}\n```\n"
 
 
 def _own(model: str, scale: int, path: Path) -> Mapping[str, str]:
