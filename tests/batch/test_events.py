@@ -172,8 +172,8 @@ def test_a_problem_names_the_file_that_it_is_about(error: Exception, problem: st
 
 def test_a_problem_names_the_address_that_a_local_file_stands_for() -> None:
     source, target = "s3://in/a.png", "s3://out/a_x2.png"
-    read, written = Path("/tmp/in.png"), Path("/tmp/out.png")
-    outcome = failed(source, target, BadImageError("/tmp/in.png: expected a picture"), read, written)
+    read, written = Path("stand-in/in.png"), Path("stand-in/out.png")
+    outcome = failed(source, target, BadImageError("stand-in/in.png: expected a picture"), read, written)
     assert (outcome.problem, outcome.blames_target) == ("s3://in/a.png: expected a picture", False)
-    outcome = failed(source, target, BadImageError("/tmp/out.png: cannot be written"), read, written)
+    outcome = failed(source, target, BadImageError("stand-in/out.png: cannot be written"), read, written)
     assert (outcome.problem, outcome.blames_target) == ("s3://out/a_x2.png: cannot be written", True)
