@@ -58,7 +58,7 @@ def read(run: Path) -> Lines:
         whole = text[: text.rfind("\n") + 1]
         lines: Lines = [json.loads(line) for line in whole.splitlines()]
         for line in lines:
-            _ = line["step"], line["loss"], line["lr"], line["elapsed_s"]
+            _ = line["step"], line["elapsed_s"]
     except OSError as error:
         raise BadDataError(f"{run}: expected the folder of a training, found no metrics.jsonl in it") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -90,6 +90,8 @@ def _add_line(axes: Axes, plot: _Plot, index: int, label: str, lines: Lines, aga
     style: dict[str, Any] = layout.line_style(index)
     if plot.metric == "psnr_y":
         style |= {"marker": layout.MARKERS[index % len(layout.MARKERS)], "markersize": 2.5}
+    elif len(lines) == 1:
+        style |= {"marker": ".", "markersize": 3}  # a line of one point is invisible
     across = [_abscissa(line, against) for line in lines]
     axes.plot(across, [plot.factor * line[plot.metric] for line in lines], label=label, linewidth=1.0, **style)
 
