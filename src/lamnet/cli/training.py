@@ -111,7 +111,8 @@ def train(
     precision
         Number format of the network's arithmetic in training; parameters stay float32. The recipe's when left out.
     accumulate
-        Number of micro-batches a step, for a batch that does not fit into memory; the recipe's when left out.
+        Number of micro-batches a step, for a batch that does not fit into memory; the recipe's when left out. With
+        several, metrics.jsonl gets the gradient noise: the number of patches from which on a larger batch brings little.
     tensorboard
         Write curves and validation pictures for TensorBoard into the run's folder; needs the extra "tensorboard".
     """
