@@ -100,7 +100,8 @@ def train(
     lr
         Highest learning rate; the recipe's when left out.
     start
-        Weights to start from, a file or tiny, base, large for those that ship; of another scale, the body is taken.
+        Weights to start from, a file or tiny, base, large for those that ship; of another scale, the body is taken, and a
+        network of fewer groups, such as base for large, gives its own.
     cooldown
         Branch off the state of a stable phase and let the rate fall to zero in this time, such as 30m. The state is only
         read: the phase can go on, and others can branch off it.

@@ -6,14 +6,14 @@ import copy
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from lamnet.base.errors import BadWeightsError, LamnetError
 from lamnet.network import weights
-from lamnet.network.model import LAMNet
+from lamnet.network.model import Group, LAMNet
 from lamnet.training.distributed import Workers
 from lamnet.training.gradient_noise import GradientNoise
 from lamnet.training.recipes import Recipe
@@ -35,7 +35,8 @@ class Learner:
     """
 
     def __init__(self, recipe: Recipe, workers: Workers, start: Path | None = None) -> None:
-        """`start`: weights to start from; those of another scale give the body, and the tail starts anew."""
+        """`start`: weights to start from; those of another scale give the body, and the tail starts anew; those of fewer
+        groups give theirs, and the others start as doing nothing."""
         torch.manual_seed(recipe.seed)
         network = LAMNet(recipe.config)
         if start is not None:
@@ -140,13 +141,18 @@ class Learner:
 
 
 def _start_from(network: LAMNet, path: Path) -> None:
+    """Load weights into a network; of another scale the body alone, and groups beyond theirs begin as doing nothing."""
     contents = weights.read(path)
     here, there = asdict(network.config), asdict(contents.config)
-    if other := [
-        f"{name} {here[name]}, {there[name]}" for name in here if name != "scale" and here[name] != there[name]
-    ]:
-        raise BadWeightsError(
-            f"{path}: expected the body of this network, found another (here, there): {'; '.join(other)}"
-        )
-    body = {name: tensor for name, tensor in contents.state.items() if not name.startswith("tail.")}
-    network.load_state_dict(network.state_dict() | (contents.state if here == there else body))
+    deeper = here["groups"] > there["groups"]
+    other = [
+        name for name in here if here[name] != there[name] and name != "scale" and not (deeper and name == "groups")
+    ]
+    if other:
+        differing = "; ".join(f"{name} {here[name]}, {there[name]}" for name in other)
+        raise BadWeightsError(f"{path}: expected the body of this network, found another (here, there): {differing}")
+    own_tail = network.config.scale != contents.config.scale
+    taken = {name: tensor for name, tensor in contents.state.items() if not (own_tail and name.startswith("tail."))}
+    network.load_state_dict(network.state_dict() | taken)
+    for group in list(network.groups)[contents.config.groups :]:
+        nn.init.zeros_(cast("Group", group).scale)
