@@ -34,7 +34,7 @@ def network() -> LAMNet:
 
 @pytest.fixture(autouse=True)
 def _forget(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(parts, "_said", [])
+    monkeypatch.setattr(parts, "_warned", [])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -260,7 +260,7 @@ def test_a_part_that_is_whole_again_runs_on_the_kernels(network: LAMNet) -> None
     parametrizations.weight_norm(block.mixer.project_out)
     parametrize.remove_parametrizations(block.mixer.project_out, "weight")
     assert (network(x) - expected).abs().max() < 1e-5 * expected.abs().max()
-    assert parts._said == []
+    assert parts._warned == []
 
 
 def test_what_changes_nothing_keeps_the_kernels(network: LAMNet) -> None:
@@ -272,7 +272,7 @@ def test_what_changes_nothing_keeps_the_kernels(network: LAMNet) -> None:
     handle.remove()
     network = torch.nn.ModuleList([network.train().eval()])[0]  # type: ignore[assignment]
     network(torch.rand(1, 3, 9, 8))
-    assert parts._said == []
+    assert parts._warned == []
 
 
 @pytest.mark.parametrize("change", ["hook of the feed-forward", "a mixer without the exchange", "adapter"])

@@ -1,4 +1,4 @@
-"""How good a network is and how fast: protocol, benchmark folders, contenders, reports, speed.
+"""The quality and the speed of networks: protocol, benchmark folders, contenders, reports.
 
 May touch `network`, `media` and below; never `upscale`.
 """

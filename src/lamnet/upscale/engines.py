@@ -1,4 +1,4 @@
-"""Which engine a model runs on."""
+"""The choice of the engine that a model runs on."""
 
 from __future__ import annotations
 
