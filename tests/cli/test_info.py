@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 import lamnet
 from lamnet.cli.main import app
 from lamnet.core import library
+from lamnet.core.config import LAMNetConfig
 from lamnet.evaluation import machine
+from lamnet.network import weights
+from lamnet.network.model import LAMNet
 from lamnet.ops.backend import BACKENDS, backends
 
 
@@ -41,6 +46,18 @@ def test_info_prints_each_fact_on_a_line(capsys: pytest.CaptureFixture[str]) -> 
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("torch ") and torch.__version__ in line for line in lines)
     assert any(line.startswith("native on cpu") and line.endswith("runs") for line in lines)
+
+
+def test_info_describes_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "own.safetensors"
+    weights.save(LAMNet(LAMNetConfig(3, 16, 1, 2)), path, {"steps": 7, "recipe": {"lr": 0.5, "batch": 4}})
+    app(["info", str(path)], result_action="return_value")
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["file"] == str(path)
+    assert (lines["scale"], lines["channels"], lines["blocks"], lines["steps"]) == ("3", "16", "2", "7")
+    assert lines["recipe"] == "lr 0.5, batch 4"
+    app(["info", "tiny:photo", "--scale", "2"], result_action="return_value")
+    assert "133,164" in capsys.readouterr().out
 
 
 def test_the_package_says_what_it_offers() -> None:

@@ -17,6 +17,7 @@ from lamnet.evaluation.speed import peers, table, work
 from lamnet.evaluation.speed.candidate import MODELS, Candidate, Setting, plan
 from lamnet.evaluation.speed.measure import Timed
 from lamnet.evaluation.speed.run import Report, Row, peak_of, timing
+from lamnet.network import weights
 from lamnet.network.complexity import complexity
 from lamnet.network.model import LAMNet
 
@@ -147,6 +148,17 @@ def test_bad_requests_are_refused_by_name() -> None:
         peers.build("bicubic", 4)
     with pytest.raises(BackendError, match="triton: it runs on cuda"):
         work.work(Candidate("tiny", "triton", "float32"), SMALL)
+
+
+def test_a_weights_file_is_timed_as_its_network(tmp_path: Path) -> None:
+    path = tmp_path / "own.safetensors"
+    weights.save(LAMNet(LAMNetConfig(SMALL.scale, 16, 1, 1)), path)
+    rows = finish(timing(plan([str(path)], "cpu"), SMALL, rounds=1, memory=False)).rows
+    assert {row.candidate.model for row in rows} == {str(path)}
+    assert all(row.problem is None or "bfloat16" in row.problem for row in rows)
+    weights.save(LAMNet(LAMNetConfig(SMALL.scale + 1, 16, 1, 1)), path)
+    rows = finish(timing(plan([str(path)], "cpu"), SMALL, rounds=1, memory=False)).rows
+    assert all(f"expected a network for x{SMALL.scale}" in str(row.problem) for row in rows)
 
 
 @pytest.mark.thorough

@@ -37,6 +37,11 @@ def test_lines_are_the_metrics(tmp_path: Path) -> None:
     assert_readable(figure)
 
 
+def test_a_single_value_is_visible(tmp_path: Path) -> None:
+    figure = draw(create([training(tmp_path / "a", 1)], tmp_path / "curve.png"))
+    assert all(line.get_marker() != "None" for axes in figure.axes for line in axes.lines)
+
+
 def test_time_is_in_hours(tmp_path: Path) -> None:
     figure = draw({"a": read(training(tmp_path / "a"))}, "time")
     assert list(figure.axes[0].lines[0].get_xdata()) == [1.0, 2.0]
@@ -60,6 +65,9 @@ def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
     assert list(create(runs, tmp_path / "curve.pdf")) == ["first/tiny_x4", "second/tiny_x4"]
     with pytest.raises(BadArgumentError, match="different folders"):
         create([runs[0], runs[0]], tmp_path / "curve.pdf")
+    assert list(create([f"ours={runs[0]}", runs[1]], tmp_path / "curve.pdf")) == ["ours", "second/tiny_x4"]
+    with pytest.raises(BadArgumentError, match="different labels, got a, a"):
+        create([f"a={runs[0]}", f"a={runs[1]}"], tmp_path / "curve.pdf")
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ def captions(figure: Figure) -> list[list[str]]:
     return [[text.get_text() for text in axes.texts] for axes in figure.axes]
 
 
-def assert_readable(figure: Figure) -> None:
-    """One column wide, 7 pt or more, every text whole on the page, captions and panels on nothing else."""
-    assert figure.get_size_inches()[0] == 3.5
+def assert_readable(figure: Figure, width: float = 3.5) -> None:
+    """As wide as a column, 7 pt or more, every text whole on the page, captions and panels on nothing else."""
+    assert figure.get_size_inches()[0] == width
     figure.canvas.draw()
     texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text() and text.get_visible()]
     assert min(text.get_fontsize() for text in texts) >= 7

@@ -1,4 +1,4 @@
-"""A dry run: sizes, plan, memory and time of what a request asks for."""
+"""A dry run: the sizes, plan, memory and time of a request's pictures and videos."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 def describe(request: Request) -> Iterator[Outcome | Note | str]:
-    """Describe what `local.run` would do with a request, in lines, or the outcomes of what it would refuse.
+    """Describe the work of `local.run` for a request, in lines, and the outcomes that would fail.
 
-    Of buckets there are names alone. Raises as `local.run`.
+    Of buckets only names are given. Raises as `local.run`.
     """
     upscalers = Upscalers.of(request)
     place = place_of(request, upscalers.goal)

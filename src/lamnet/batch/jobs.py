@@ -1,4 +1,4 @@
-"""Jobs: the pictures and videos that a call is about, and the file for the result of each."""
+"""Jobs: the pictures and videos of a call, and the file for the result of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lamnet.media import formats
 from lamnet.upscale import video
 
 SUFFIXES = formats.SUFFIXES | video.SUFFIXES
-CHUNK = 10_000  # jobs known at a time: some 10 MB, and about a second of looking through folders
+CHUNK = 10_000  # jobs in memory at a time: some 10 MB, and about a second of listing folders
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Job:
         source: its file.
         target: the file for the result; as a rule still without the suffix, which depends on the picture.
         needs_suffix: the target has no suffix yet.
-        found: the source was found in a folder or by a pattern, so that a result that exists is work done before and not
-            a mistake.
+        found: the source was found in a folder or by a pattern, so that an existing result is earlier work and not a
+            mistake.
         shared: other jobs have the same target, so that a result with another suffix than its source's has both.
         problem: why the job cannot be done, where that is known beforehand.
         stream: the source or the target is a stream.
@@ -44,7 +44,7 @@ class Job:
     stream: bool = False
 
     def result(self, suffix: str) -> Path:
-        """The file for a result with this suffix: a_x4.png; of a.gif, where there is an a.png too, a_x4.gif.png."""
+        """Name the file for a result with this suffix: a_x4.png; of a.gif, where there is an a.png too, a_x4.gif.png."""
         if not self.needs_suffix:
             return self.target
         both = self.shared and suffix != self.source.suffix
@@ -60,12 +60,13 @@ def find(sources: Sequence[str], out: Path | str | None, mark: str, left_out: Le
     Args:
         sources: files, folders with all below them, or patterns such as "a/**/*.png".
         out: a folder for the results, in which folders below a source folder, or below a/ of the pattern, are mirrored;
-            or the file for one result; None puts each result into its source's folder. With a slash at its end it is a
-            folder, whatever its name.
-        mark: what results have after their sources' names, such as "_x4"; or a whole name, "{stem}" for the source's.
-        left_out: gets what folders and patterns hold that is no source.
+            or the file for one result; None puts each result into its source's folder. A name with a slash at its end is
+            always a folder.
+        mark: the end of results' names, after those of their sources, such as "_x4"; or a whole name with "{stem}" for
+            the source's.
+        left_out: counts the files in folders and patterns that are no sources.
 
-    Raises BadArgumentError where `out` is one file and the sources are several, or a source is the empty name, which the
+    Raises BadArgumentError where `out` is one file and the sources are several, or a source has an empty name, which the
     system takes for the current folder.
     """
     if "" in sources:
@@ -87,9 +88,9 @@ def find(sources: Sequence[str], out: Path | str | None, mark: str, left_out: Le
 
 
 def in_chunks(jobs: Iterator[Job]) -> Iterator[tuple[str, list[Job]]]:
-    """The jobs in lists of up to CHUNK, each with its name for the progress: "all", or "1 to 10,000" where there are more.
+    """Yield the jobs in lists of up to CHUNK, each with a label for its progress: "all", or "1 to 10,000" of more.
 
-    Folders are looked through once and only as far as needed, so that the progress knows no other total.
+    Folders are listed once and only as far as needed, so no other total is known for the progress.
     """
     before = 0
     while chunk := list(islice(jobs, CHUNK)):
@@ -99,7 +100,7 @@ def in_chunks(jobs: Iterator[Job]) -> Iterator[tuple[str, list[Job]]]:
 
 
 def sources_among(found: Iterable[str], with_results: bool, left_out: LeftOut, mark: str = "") -> list[str]:
-    """The sources among the files of a folder, sorted by stem, without hidden ones; the others are left out.
+    """List the sources among the files of a folder, sorted by stem, without hidden ones; the others are left out.
 
     In a folder `with_results`, the results of earlier calls are no sources: a_x4.png where there is an a.png.
     """
@@ -138,7 +139,7 @@ def _jobs_of(name: str, out: Path | None, mark: str, left_out: LeftOut) -> Itera
 
 
 def _of_stream(name: str, out: Path | None, mark: str) -> Job:
-    """The job of a stream: stdin's result goes to stdout where no place is given, other streams need one."""
+    """Make the job of a stream; without a place, stdin's result goes to stdout, and other streams have a problem."""
     if out is not None:
         stem = "stdin" if name == streams.STANDARD else Path(name).stem
         return Job(Path(name), out / names.marked(stem, mark), stream=True)
@@ -148,7 +149,7 @@ def _of_stream(name: str, out: Path | None, mark: str) -> Job:
 
 
 def _below(folder: Path, out: Path | None, mark: str, left_out: LeftOut) -> Iterator[Job]:
-    """The jobs of a folder and all below it, without hidden folders, `out`, and links to folders."""
+    """Yield the jobs of a folder and all below it, without hidden folders, `out`, and links to folders."""
     with_results = out is None or _same(folder, out)
     unread: list[OSError] = []
     for place, folders, files in os.walk(folder, onerror=unread.append):
@@ -172,7 +173,7 @@ def _below(folder: Path, out: Path | None, mark: str, left_out: LeftOut) -> Iter
 
 
 def or_a_problem(jobs: Iterable[Job], place: Path, left_out: LeftOut) -> Iterator[Job]:
-    """The jobs of a place, or one that fails where there are none."""
+    """Yield the jobs of a place, or one that fails where there are none."""
     some, before = False, left_out.total
     for job in jobs:
         some = True
@@ -184,16 +185,16 @@ def or_a_problem(jobs: Iterable[Job], place: Path, left_out: LeftOut) -> Iterato
 
 
 def of_folder(jobs: Iterable[Job]) -> Iterator[Job]:
-    """One folder's jobs, in the order of `sources_among`, with `shared` set: `without_clashes` for millions of files."""
+    """Yield one folder's jobs, in the order of `sources_among`, with `shared` set: `without_clashes` for millions of files."""
     for _, group in groupby(jobs, key=lambda job: job.target):
         same = list(group)
         yield from (replace(job, shared=len(same) > 1) for job in same)
 
 
 def without_clashes(jobs: Iterable[Job]) -> Iterator[Job]:
-    """The same jobs, each once, with `shared` set, where results of several folders may meet in one.
+    """Yield jobs whose results may meet in one folder, each once, with `shared` set.
 
-    A job whose result would take the place of another's, or of a source, gets a problem.
+    A job whose result would replace that of another, or a source, gets a problem.
     """
     once = {(job.source, job.target): job for job in jobs}
     count = Counter(target for _, target in once)
@@ -209,7 +210,7 @@ def without_clashes(jobs: Iterable[Job]) -> Iterator[Job]:
 
 
 def _matches(name: str) -> list[Path]:
-    """The files that a pattern stands for, without hidden ones; none when it is no pattern or a file has that name."""
+    """List the files that match a pattern, without hidden ones; none for a name without wildcards or that of a file."""
     if os.path.lexists(name) or not glob.has_magic(name):
         return []
     path = Path(name)
@@ -222,7 +223,7 @@ def _matches(name: str) -> list[Path]:
 
 
 def _before_magic(pattern: Path) -> list[str]:
-    """The parts of a pattern before the first one with a wildcard."""
+    """Return the parts of a pattern before the first one with a wildcard."""
     parts = list(pattern.parts)
     first = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     return parts[:first]
@@ -231,7 +232,7 @@ def _before_magic(pattern: Path) -> list[str]:
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except OSError:  # a job that fails when its turn comes
+    except OSError:  # the job will fail when its turn comes
         return False
 
 
@@ -240,13 +241,13 @@ def _may_be_file(path: Path, left_out: LeftOut) -> bool:
         if path.is_file():
             return True
         left_out.add(path.name, "links to nothing" if path.is_symlink() else "no files")
-    except OSError:  # reading it will say why
+    except OSError:  # the error comes up again when it is read
         return True
     return False
 
 
 def _mirrored(place: Path, root: Path, out: Path | None) -> Path:
-    """The folder for the results of a folder `place` below the root."""
+    """Name the folder for the results of a folder `place` below the root."""
     return place if out is None else out / place.relative_to(root)
 
 

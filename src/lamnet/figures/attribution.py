@@ -115,7 +115,10 @@ def detector(output: Tensor, region: Region) -> Tensor:
 
 
 def draw(hr: NDArray[np.uint8], lr: NDArray[np.uint8], region: Region, found: Mapping[str, Attribution]) -> Figure:
-    """Draw HR and each network by name: the map over the LR picture (square root of the magnitudes), below it the region."""
+    """Draw HR and each network by name: the map over the LR picture (square root of the magnitudes), below it the region.
+
+    HR alone has the region's box, which would hide a small region's map. DI is the diffusion index.
+    """
     count = len(found) + 1
     columns = layout.balanced_columns(count, _MAX_COLUMNS)
     width = min((layout.COLUMN - layout.GAP / 2) / columns - layout.GAP, _MAX_WIDTH)
@@ -123,18 +126,16 @@ def draw(hr: NDArray[np.uint8], lr: NDArray[np.uint8], region: Region, found: Ma
     heights = (width * hr.shape[0] / hr.shape[1], min(width * region.height / region.width, width))
     pitch = sum(heights) + layout.GAP + 2 * layout.LINE + 0.04
     figure = layout.new_figure(math.ceil(count / columns) * pitch + layout.GAP)
-    scale = hr.shape[1] / lr.shape[1]
-    panels: list[tuple[NDArray[np.uint8], NDArray[np.uint8], float, str, str]] = [
-        (hr, region.of(hr), 1, "HR", "diffusion index")
-    ]
+    panels: list[tuple[NDArray[np.uint8], NDArray[np.uint8], tuple[str, ...]]] = [(hr, region.of(hr), ("HR",))]
     panels += [
-        (_overlaid(lr, one.map), one.crop, scale, name, f"{one.diffusion_index:.1f}") for name, one in found.items()
+        (_overlaid(lr, one.map), one.crop, (name, f"DI {one.diffusion_index:.1f}")) for name, one in found.items()
     ]
-    for index, (whole, crop, factor, *caption) in enumerate(panels):
+    for index, (whole, crop, caption) in enumerate(panels):
         row, column = divmod(index, columns)
         left, top = start + column * (width + layout.GAP), layout.GAP / 2 + row * pitch
         above = layout.add_picture(figure, whole, left, top, width, heights[0])
-        layout.add_box(above, *(side / factor for side in (region.left, region.top, region.width, region.height)))
+        if whole is hr:
+            layout.add_box(above, region.left, region.top, region.width, region.height)
         crop_width = heights[1] * region.width / region.height
         place = (left + (width - crop_width) / 2, top + heights[0] + layout.GAP, crop_width, heights[1])
         layout.add_caption(layout.add_picture(figure, crop, *place), *caption)

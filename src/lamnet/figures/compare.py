@@ -55,8 +55,12 @@ def creating(
     region: Region | None,
     out: Path,
     device: str | None = None,
+    wide: bool = False,
 ) -> Work[Comparison]:
-    """Write the figure of an HR picture file, bicubic and the models to `out`, with progress after each model."""
+    """Write the figure of an HR picture file, bicubic and the models to `out`, with progress after each model.
+
+    It is one column wide, or with `wide` two.
+    """
     layout.check_target(out)
     hr, lr = inputs.read_pair(picture, scale)
     labelled = {_BICUBIC: contenders.BICUBIC, **inputs.by_label(models)}
@@ -66,7 +70,7 @@ def creating(
         outputs[label] = inputs.output_of(model, scale, lr, device)
     yield Progress("upscaling", 1)
     comparison = compare(hr, outputs, region)
-    layout.save(draw(comparison, f"{picture.stem} (x{scale})"), out)
+    layout.save(draw(comparison, f"{picture.stem} (x{scale})", wide), out)
     return comparison
 
 
@@ -101,18 +105,25 @@ def compare(
     return Comparison(hr, region, tuple(crops))
 
 
-def draw(comparison: Comparison, title: str) -> Figure:
-    """Draw the whole picture with the region's box, and HR and every crop next to it, or below it when they are many."""
+def draw(comparison: Comparison, title: str, wide: bool = False) -> Figure:
+    """Draw the whole picture with the region's box, and HR and every crop next to it, or below it when they are many.
+
+    The figures of the crop with the highest PSNR are bold.
+    """
     region, hr = comparison.region, comparison.hr
-    panels: list[tuple[NDArray[Any], str, str]] = [(region.of(hr), "HR", "PSNR/SSIM")]
-    panels += [(crop.pixels, crop.name, f"{crop.psnr:.2f}/{crop.ssim:.4f}") for crop in comparison.crops]
-    places = _placement(len(panels), hr.shape[1] / hr.shape[0], region.width / region.height)
-    figure = layout.new_figure(places.height)
+    best = max((round(crop.psnr, 2) for crop in comparison.crops), default=math.inf)
+    panels: list[tuple[NDArray[Any], str, str, bool]] = [(region.of(hr), "HR", "PSNR/SSIM", False)]
+    for crop in comparison.crops:
+        figures = f"{crop.psnr:.2f}/{crop.ssim:.4f}"
+        panels.append((crop.pixels, crop.name, figures, round(crop.psnr, 2) == best))
+    width = layout.PAGE if wide else layout.COLUMN
+    places = _placement(len(panels), hr.shape[1] / hr.shape[0], region.width / region.height, width)
+    figure = layout.new_figure(places.height, width)
     whole = layout.add_picture(figure, hr, *places.whole)
     layout.add_box(whole, region.left, region.top, region.width, region.height)
-    layout.add_caption(whole, title)
-    for (pixels, *caption), place in zip(panels, places.panels, strict=True):
-        layout.add_caption(layout.add_picture(figure, pixels, *place), *caption)
+    layout.add_caption(whole, title, "figures: of the crop, on Y")
+    for (pixels, name, figures, is_best), place in zip(panels, places.panels, strict=True):
+        layout.add_caption(layout.add_picture(figure, pixels, *place), name, figures, best=is_best)
     return figure
 
 
@@ -138,44 +149,47 @@ class _Placement:
     panels: tuple[Place, ...]
 
 
-def _placement(count: int, whole_aspect: float, crop_aspect: float) -> _Placement:
-    """Place rows of crops next to a whole picture of their height, or below it where crops would be too narrow."""
+def _placement(count: int, whole_aspect: float, crop_aspect: float, across: float) -> _Placement:
+    """Place rows of crops next to a whole picture of their height, or below it where crops would be too narrow.
+
+    `across` is the width of the figure in inches.
+    """
     margin, gap = layout.GAP / 2, layout.GAP
     best, columns = 0.0, 0
     for candidate in range(1, count + 1):
         rows = math.ceil(count / candidate)
-        width = _crop_width(rows, candidate, whole_aspect, crop_aspect)
-        whole_width = layout.COLUMN - 2 * margin - candidate * (width + gap)
+        width = _crop_width(rows, candidate, whole_aspect, crop_aspect, across)
+        whole_width = across - 2 * margin - candidate * (width + gap)
         fitness = min(width / _MIN_WIDTH, whole_width / 1.0)
         if width >= _MIN_WIDTH and fitness > best:
             best, columns = fitness, candidate
     if not columns:
-        return _stacked(count, whole_aspect, crop_aspect)
+        return _stacked(count, whole_aspect, crop_aspect, across)
     rows = math.ceil(count / columns)
-    width = _crop_width(rows, columns, whole_aspect, crop_aspect)
-    left = layout.COLUMN - margin - columns * (width + gap) + gap
+    width = _crop_width(rows, columns, whole_aspect, crop_aspect, across)
+    left = across - margin - columns * (width + gap) + gap
     height = rows * (width / crop_aspect + _CAPTION)
     whole = (margin, margin, left - gap - margin, height - _CAPTION)
     return _Placement(height + 2 * margin, whole, _grid(count, columns, left, margin, width, crop_aspect))
 
 
-def _crop_width(rows: int, columns: int, whole_aspect: float, crop_aspect: float) -> float:
-    """Compute the width of a crop for which crops and the whole picture fill the column and have equal heights."""
-    free = layout.COLUMN - layout.GAP - columns * layout.GAP - whole_aspect * (rows - 1) * _CAPTION
+def _crop_width(rows: int, columns: int, whole_aspect: float, crop_aspect: float, across: float) -> float:
+    """Compute the width of a crop for which crops and the whole picture fill the figure and have equal heights."""
+    free = across - layout.GAP - columns * layout.GAP - whole_aspect * (rows - 1) * _CAPTION
     return free / (whole_aspect * rows / crop_aspect + columns)
 
 
-def _stacked(count: int, whole_aspect: float, crop_aspect: float) -> _Placement:
+def _stacked(count: int, whole_aspect: float, crop_aspect: float, across: float) -> _Placement:
     margin, gap = layout.GAP / 2, layout.GAP
-    columns = layout.balanced_columns(count, _MAX_STACKED)
-    width = (layout.COLUMN - 2 * margin + gap) / columns - gap
-    whole_height = min((layout.COLUMN - 2 * margin) / whole_aspect, 1.6)
+    columns = layout.balanced_columns(count, round(_MAX_STACKED * across / layout.COLUMN))
+    width = (across - 2 * margin + gap) / columns - gap
+    whole_height = min((across - 2 * margin) / whole_aspect, 1.6 * across / layout.COLUMN)
     whole_width = whole_height * whole_aspect
-    top = margin + whole_height + layout.LINE + 0.08
+    top = margin + whole_height + 2 * layout.LINE + 0.08
     rows = math.ceil(count / columns)
     return _Placement(
         top + rows * (width / crop_aspect + _CAPTION) + margin,
-        ((layout.COLUMN - whole_width) / 2, margin, whole_width, whole_height),
+        ((across - whole_width) / 2, margin, whole_width, whole_height),
         _grid(count, columns, margin, top, width, crop_aspect),
     )
 

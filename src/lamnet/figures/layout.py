@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.transforms import Bbox
 
 COLUMN = 3.5  # inches, one column of a two-column paper
+PAGE = 7.16  # inches, both columns and what lies between them
 FONT = 7.0  # points
 FAMILY = "STIXGeneral"  # Times-like as most papers, ships with matplotlib
 LINE = 0.125  # inches from one line of a caption to the next
@@ -38,8 +39,8 @@ _METADATA: dict[str, dict[str, str | None]] = {
 }
 
 
-def new_figure(height: float) -> Figure:
-    """Make an empty figure, one column wide and `height` inches high, outside of pyplot's global state.
+def new_figure(height: float, width: float = COLUMN) -> Figure:
+    """Create an empty figure of this size in inches, apart from pyplot's global state.
 
     Raises MissingExtraError without matplotlib.
     """
@@ -47,7 +48,7 @@ def new_figure(height: float) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(COLUMN, height), dpi=_DPI)
+    figure = Figure(figsize=(width, height), dpi=_DPI)
     FigureCanvasAgg(figure)
     return figure
 
@@ -106,8 +107,11 @@ def line_style(index: int) -> dict[str, str]:
     return {"color": OKABE_ITO[index % len(OKABE_ITO)], "linestyle": LINE_STYLES[index % len(LINE_STYLES)]}
 
 
-def add_caption(axes: Axes, *lines: str) -> None:
-    """Add centred lines of text under a panel, each shortened with an ellipsis where it is wider than the panel."""
+def add_caption(axes: Axes, *lines: str, best: bool = False) -> None:
+    """Put centred lines of text under a panel, each shortened with an ellipsis where it is wider than the panel.
+
+    The last line is bold with `best`.
+    """
     for row, line in enumerate(lines):
         text = axes.annotate(
             line,
@@ -119,6 +123,7 @@ def add_caption(axes: Axes, *lines: str) -> None:
             va="top",
             fontsize=FONT,
             family=FAMILY,
+            weight="bold" if best and row == len(lines) - 1 else "normal",
             parse_math=False,
         )
         canvas = cast("FigureCanvasAgg", text.get_figure(root=True).canvas)  # pyright: ignore[reportOptionalMemberAccess]

@@ -1,6 +1,6 @@
 """Photographs to a prepared set, and a prepared set to weights.
 
-May touch `evaluation`, `network` and below; never `batch` or `cli`.
+May touch `evaluation`, `network` and below; never `upscale`, `batch` or `cli`.
 """
 
 from importlib import import_module

@@ -80,8 +80,12 @@ def train(
         loader = Loader(sampler, workers.rank, workers.world, workers.device)
         # Workers that torchrun stops end each in another step.
         signals = interrupts.noted() if workers.world == 1 else nullcontext(interrupts.Request())
-        with Monitor(out, run.learner.step, workers.first, tensorboard) as monitor, loader, signals as request:
+        learner = run.learner
+        board = Monitor(out, learner.step, learner.progress, workers.first, tensorboard)
+        with board as monitor, loader, signals as request:
             _greet(run, prepared, monitor)
+            if learner.step == 0 and start is not None:
+                run.validate_start(monitor)
             run.loop(loader, monitor, request)
             if request.number:
                 run.leave(prepared, monitor)
@@ -154,12 +158,20 @@ class Run:
                     "loader_images_per_s": round(loader.images_per_s * self.workers.world, 1),
                 }
                 metrics = {"loss": self._mean_loss(), "lr": rate, **speeds, "elapsed_s": round(learner.elapsed, 3)}
-                monitor.show(learner.step, done, metrics | self._validate(monitor, last=done == 1))
+                due = done == 1 or learner.step % recipe.valid_every == 0
+                if due and self.valid is not None and self.workers.first:
+                    metrics |= self._validate(monitor, self.valid)
+                monitor.show(learner.step, done, metrics)
                 logged_step, logged_at = learner.step, self.clock() - begun
             due = learner.step % recipe.save_every == 0 or learner.elapsed - saved_at >= _SAVED_AFTER_S
             if self.workers.first and (due or done == 1 or request.number):
                 self.folder.save(learner)
                 saved_at = learner.elapsed
+
+    def validate_start(self, monitor: Monitor) -> None:
+        """Record the PSNR-Y of the weights that the training starts from, as that of step 0."""
+        if self.valid is not None and self.workers.first:
+            monitor.show(0, 0.0, {"elapsed_s": 0.0} | self._validate(monitor, self.valid))
 
     def leave(self, data: PreparedSet, monitor: Monitor) -> None:
         """Say that the state is saved. A stable phase leaves weights too, for it has no other end."""
@@ -198,19 +210,17 @@ class Run:
         self.learner.loss.zero_()
         return mean
 
-    def _validate(self, monitor: Monitor, *, last: bool) -> dict[str, float]:
-        """PSNR-Y of the moving average over the validation sets where one is due, else nothing."""
+    def _validate(self, monitor: Monitor, valid: Path) -> dict[str, float]:
+        """PSNR-Y of the moving average, the mean over the validation sets and that of each where there are several."""
         learner, scale = self.learner, self.learner.recipe.scale
-        due = last or learner.step % learner.recipe.valid_every == 0
-        if self.valid is None or not self.workers.first or not due:
-            return {}
-        which, evaluation = self._best(self.valid)
+        which, evaluation = self._best(valid)
         if monitor.wants_pictures:
-            pair = find_sets(self.valid, scale)[0].pairs[0]
+            pair = find_sets(valid, scale)[0].pairs[0]
             upscaled = contenders.load(learner.averages[which], scale).upscale(LowResolution(scale).of(pair))
             monitor.picture(learner.step, pair.name, upscaled)
         best = {"ema": learner.recipe.decays[which]} if learner.recipe.longer_ema else {}
-        return {"psnr_y": _mean_psnr(evaluation), **best}
+        sets = {f"psnr_y/{name}": one["psnr_y"] for name, one in evaluation["sets"].items()}
+        return {"psnr_y": _mean_psnr(evaluation), **(sets if len(sets) > 1 else {}), **best}
 
 
 def _mean_psnr(evaluation: Mapping[str, Any]) -> float:

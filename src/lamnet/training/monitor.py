@@ -1,4 +1,4 @@
-"""A training watched: progress on the terminal, metrics.jsonl, TensorBoard."""
+"""Monitoring of a training: progress on the terminal, metrics.jsonl, TensorBoard."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class Monitor:
     Args:
         out: the training's folder.
         step: at which the training continues; lines of later steps, which an interrupted run did not save, are dropped.
+        done: share of the training that is over then, 0..1.
         active: false for all workers but the first, whose monitor alone does anything.
         tensorboard: write curves and pictures for TensorBoard, too.
 
@@ -31,16 +32,17 @@ class Monitor:
         MissingExtraError: TensorBoard does not import here.
     """
 
-    def __init__(self, out: Path, step: int, active: bool = True, tensorboard: bool = False) -> None:
+    def __init__(self, out: Path, step: int, done: float = 0.0, active: bool = True, tensorboard: bool = False) -> None:
         self._console = Console(stderr=True, quiet=not active)
         columns = (BarColumn(20), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
         self._progress = Progress(TextColumn("{task.description}"), *columns, console=self._console, disable=not active)
         self._task = self._progress.add_task(f"step {step}", total=1.0)
+        self._progress.update(self._task, completed=done)
         self._psnr = ""
         self._path = out / "metrics.jsonl" if active else None
         self._board: Any = _board(out, step) if active and tensorboard else None
         if self._path is not None:
-            _drop_after(self._path, step)
+            _drop_after(self._path, step or -1)  # the start is validated again
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -69,14 +71,15 @@ class Monitor:
                 self._board.add_scalar(name, value, step)
         if "psnr_y" in metrics:
             self._psnr = f"  PSNR {metrics['psnr_y']:.2f} dB"
-        text = f"step {step}  loss {metrics['loss']:.5f}  {metrics['images_per_s']:.1f} images/s{self._psnr}"
+        speed = f"  loss {metrics['loss']:.5f}  {metrics['images_per_s']:.1f} images/s" if "loss" in metrics else ""
+        text = f"step {step}{speed}{self._psnr}"
         self._progress.update(self._task, completed=done, description=text)
         if "psnr_y" in metrics and not self._console.is_terminal:
             self.say(f"{text}  {done:.0%}")
 
     @property
     def wants_pictures(self) -> bool:
-        """Whether `picture` shows anything."""
+        """True where `picture` records pictures."""
         return self._board is not None
 
     def picture(self, step: int, name: str, pixels: NDArray[np.uint8]) -> None:
@@ -91,7 +94,7 @@ def _board(out: Path, step: int) -> Any:
 
 
 def _drop_after(path: Path, step: int) -> None:
-    """Leave out the lines after a step, and one that was cut off."""
+    """Remove the lines after a step, and one that was cut off."""
     if not path.exists():
         return
     try:

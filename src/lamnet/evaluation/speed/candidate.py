@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -25,7 +26,7 @@ class Candidate:
     """The work that a row of the table measures.
 
     Attributes:
-        model: one of MODELS.
+        model: one of MODELS, or a weights file.
         backend: of our networks; "" for peers.
         precision: "float32", "bfloat16" or "float16".
         how: eager; with channels-last memory (peers); compiled by torch.compile; replayed as a CUDA graph.
@@ -59,13 +60,13 @@ class Setting:
 
 
 def plan(models: Sequence[str], device: str, training: bool = False) -> list[Candidate]:
-    """List the candidates worth comparing on a device for some of MODELS, in that order.
+    """List the candidates worth comparing on a device for some of MODELS and weights files, in that order.
 
-    Raises BadArgumentError for a name that is not one of MODELS.
+    Raises BadArgumentError for a name that is neither.
     """
-    unknown = [model for model in models if model not in MODELS]
+    unknown = [model for model in models if model not in MODELS and not Path(model).is_file()]
     if unknown:
-        raise BadArgumentError(f"models: expected some of {', '.join(MODELS)}, got {unknown[0]}")
+        raise BadArgumentError(f"models: expected some of {', '.join(MODELS)}, or weights files, got {unknown[0]}")
     found = [candidate for model in models for candidate in _variants(model, torch.device(device).type)]
     if not training:
         return found

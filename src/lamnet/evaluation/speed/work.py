@@ -14,6 +14,7 @@ from lamnet.core.config import SIZES
 from lamnet.evaluation.speed import peers
 from lamnet.evaluation.speed.candidate import OPERATORS, PATCHES, Candidate, Setting
 from lamnet.evaluation.speed.measure import Timed, graphed
+from lamnet.network import reading
 from lamnet.network.model import LAMNet
 from lamnet.ops.backend import use_backend, why_not
 from lamnet.ops.fsa import fsa_channels_last
@@ -46,7 +47,12 @@ def _operator(dim: int, setting: Setting, device: torch.device, dtype: torch.dty
 
 
 def network_of(model: str, scale: int) -> nn.Module:
-    return peers.build(model, scale) if model in peers.NAMES else LAMNet(SIZES[model](scale)).eval()
+    """Build a peer or a size with random weights, or load a weights file. Raises BadWeightsError for one of another scale."""
+    if model in peers.NAMES:
+        return peers.build(model, scale)
+    if model in SIZES:
+        return LAMNet(SIZES[model](scale)).eval()
+    return reading.network_of(reading.load(model, scale))
 
 
 def _network_call(

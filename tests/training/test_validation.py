@@ -1,0 +1,60 @@
+"""Validation during a training: when it is done and what it records."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lamnet.evaluation.comparison import evaluate
+from lamnet.training.loop import train
+from support.sets import photographs, prepared, recipe
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepared(tmp_path_factory.mktemp("data"))
+
+
+def _lines(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_the_weights_that_a_training_starts_from_are_its_step_0(data: Path, tmp_path: Path) -> None:
+    valid = photographs(tmp_path / "valid", [(48, 60)])
+    start = train(recipe(), data, tmp_path / "first")
+    train(recipe(seed=1), data, tmp_path / "second", valid, start)
+    lines = _lines(tmp_path / "second")
+    assert [line["step"] for line in lines] == [0, 2, 4, 5]
+    expected = evaluate(str(start), recipe().scale, valid)["sets"]["valid"]["psnr_y"]
+    assert lines[0] == {"step": 0, "elapsed_s": 0.0, "psnr_y": pytest.approx(expected)}
+
+
+def test_a_training_without_start_has_no_step_0(data: Path, tmp_path: Path) -> None:
+    train(recipe(), data, tmp_path / "run", photographs(tmp_path / "valid", [(48, 60)]))
+    assert _lines(tmp_path / "run")[0]["step"] == 2
+
+
+def test_several_sets_are_recorded_each_and_as_their_mean(data: Path, tmp_path: Path) -> None:
+    for name, seed in (("one", 1), ("two", 2)):
+        photographs(tmp_path / "valid" / name, [(48, 60)], seed=seed)
+    train(recipe(), data, tmp_path / "run", tmp_path / "valid")
+    last = _lines(tmp_path / "run")[-1]
+    evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    each = {f"psnr_y/{name}": one["psnr_y"] for name, one in evaluation["sets"].items()}
+    assert set(each) == {"psnr_y/one", "psnr_y/two"}
+    assert {name: last[name] for name in each} == each
+    assert last["psnr_y"] == pytest.approx(sum(each.values()) / 2)
+
+
+def test_a_finished_training_started_again_is_shown_as_done(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    train(recipe(), data, tmp_path)
+    capfd.readouterr()
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    train(recipe(), data, tmp_path)
+    shown = capfd.readouterr().err
+    assert "100%" in shown
+    assert " 0%" not in shown
