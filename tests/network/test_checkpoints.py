@@ -205,7 +205,7 @@ VALUES: list[Any] = [0, -1, 1, 1.5, 1e9, 10**9, 10**30, 1e308, None, True, "", "
 
 
 def _refused(path: Path) -> str:
-    """What is said of a file; nothing where it loads."""
+    """Load a file, and return the message of its refusal; None where it loads."""
     try:
         weights.load(path)
     except LamnetError as error:

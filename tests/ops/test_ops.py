@@ -127,7 +127,7 @@ def test_native_fsa(
 
 
 def _block(channels: int, heads: int, expansion: float, window: Window) -> Block:
-    """With random weights, and gains and factors around one; what relu sees is seldom at its corner."""
+    """Make a block with random weights, and gains and factors around one; inputs of relu are seldom at its corner."""
     torch.manual_seed(channels)
     block = Block(LAMNetConfig(2, channels=channels, heads=heads, expansion=expansion, window=window))
     with torch.no_grad():

@@ -200,7 +200,7 @@ def test_a_forked_reader_says_so(pixels: np.ndarray, tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.parametrize("call", ["up(a, size=(20, 20))", "up(a.astype('uint16'))", "up(a / np.float32(255))"])
 def test_a_forked_upscaler_of_arrays_says_so(call: str) -> None:
-    """Where its parent has used libvips; what needs no libvips goes on."""
+    """A forked process refuses libvips once its parent has used it; work without libvips goes on."""
     program = (
         "import os, sys, numpy as np, torch; from lamnet import BadImageError, LAMNet, LAMNetConfig, Upscaler\n"
         "torch.set_num_threads(1); up = Upscaler(LAMNet(LAMNetConfig(2, 16, 1, 1, 2)), 'cpu')\n"

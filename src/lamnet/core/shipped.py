@@ -36,12 +36,12 @@ class Shipped(NamedTuple):
 
     @property
     def model(self) -> str:
-        """Its name among networks of its scale."""
+        """The name of the weights among those of their scale."""
         return self.size if self.variant == "clean" else f"{self.size}:{self.variant}"
 
     @property
     def path(self) -> Path:
-        """Its file; the model card (.md) and evaluation (.json) lie beside it."""
+        """The weights file; the model card (.md) and evaluation (.json) are next to it."""
         mark = "" if self.variant == "clean" else f"_{self.variant}"
         return _shipped_folder() / f"{self.size}_x{self.scale}{mark}.safetensors"
 

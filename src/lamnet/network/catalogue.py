@@ -38,7 +38,7 @@ class Networks:
 
     @property
     def scale(self) -> int:
-        """Their scale."""
+        """The scale of the networks."""
         return self.network.config.scale
 
 

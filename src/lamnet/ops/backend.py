@@ -13,7 +13,7 @@ from lamnet.base.errors import BackendError
 from lamnet.ops import native
 
 BACKENDS = ("native", "triton", "reference")
-"""In order of preference: the C kernels of the processor, Triton on a GPU, plain PyTorch anywhere."""
+"""The backends in order of preference: C kernels on the processor, Triton on a GPU, plain PyTorch anywhere."""
 
 _requested: list[str] = []
 
