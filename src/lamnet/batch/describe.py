@@ -15,6 +15,7 @@ from lamnet.batch.upscalers import Upscalers
 from lamnet.media import saving
 from lamnet.media.picture import Picture
 from lamnet.upscale import video
+from lamnet.upscale.engines import seconds_per_pixel
 from lamnet.upscale.plan import Plan
 from lamnet.upscale.planner import Planner
 
@@ -45,7 +46,7 @@ def describe_jobs(jobs: Iterable[Job], upscalers: Upscalers) -> Iterator[Outcome
             opened = open_job(job, upscalers)
             target, planner = opened.target, opened.planner
             if planner not in speeds:
-                speeds[planner] = planner.engine.seconds_per_pixel()
+                speeds[planner] = seconds_per_pixel(planner.engine)
             if isinstance(opened.source, Picture):
                 about = _about_picture(opened, opened.source, speeds[planner])
             else:

@@ -55,46 +55,8 @@ def evaluate(
         BadDataError: files are missing or do not fit; it names all of them, before anything is computed.
         BadWeightsError: no such model.
     """
-    return compare([model], scale, data, sets, protocol, degrade=[] if degrade is None else [degrade])[0]
-
-
-def compare(
-    models: Sequence[LAMNet | str | Path],
-    scale: int,
-    data: Path,
-    sets: Sequence[str] | None = None,
-    protocol: Protocol = DEFAULT,
-    *,
-    results: Sequence[Path] = (),
-    degrade: Sequence[str] = (),
-    device: str | None = None,
-    save: Path | None = None,
-    save_lr: Path | None = None,
-) -> list[dict[str, Any]]:
-    """Measure models and folders of results in the same way; return a dict as from `evaluate` for each.
-
-    Args:
-        results: folders of finished results, as `results.find_results` finds them.
-        degrade: conditions as for `evaluate`; everything is measured under each of them.
-        save: a folder for the models' results, MODEL/SET/NAMEx4.png, or MODEL/CONDITION/SET/NAMEx4.png; none of the
-            files may exist.
-        save_lr: a folder for the LR pictures, SET/NAMEx4.png or CONDITION/SET/NAMEx4.png; existing ones of the right
-            size are used as they are.
-    """
-    return finish(
-        comparing(
-            models,
-            scale,
-            data,
-            sets,
-            protocol,
-            results=results,
-            degrade=degrade,
-            device=device,
-            save=save,
-            save_lr=save_lr,
-        )
-    )
+    conditions = [] if degrade is None else [degrade]
+    return finish(comparing([model], scale, data, sets, protocol, degrade=conditions))[0]
 
 
 def comparing(
@@ -110,7 +72,18 @@ def comparing(
     save: Path | None = None,
     save_lr: Path | None = None,
 ) -> Work[list[dict[str, Any]]]:
-    """Measure as `compare` does, with progress after each picture: a task for each model and set."""
+    """Measure models and folders of results in the same way; return a dict as from `evaluate` for each.
+
+    There is progress after each picture, a task for each model and set.
+
+    Args:
+        results: folders of finished results, as `results.find_results` finds them.
+        degrade: conditions as for `evaluate`; everything is measured under each of them.
+        save: a folder for the models' results, MODEL/SET/NAMEx4.png, or MODEL/CONDITION/SET/NAMEx4.png; none of the
+            files may exist.
+        save_lr: a folder for the LR pictures, SET/NAMEx4.png or CONDITION/SET/NAMEx4.png; existing ones of the right
+            size are used as they are.
+    """
     if not models and not results:
         raise BadArgumentError("models: expected at least one model or folder of results, got none")
     if results and len(degrade) > 1:

@@ -12,6 +12,7 @@ import pyvips
 from numpy.typing import NDArray
 
 from lamnet.base.errors import BadImageError
+from lamnet.base.heap import trim
 from lamnet.media import convert, vips
 from lamnet.upscale.plan import Box, Plan
 from lamnet.upscale.raster import Raster, beyond_at, has_alpha, join, planes_at, planes_of, put_back, within_neighbours
@@ -42,7 +43,7 @@ def bands(engine: AnyEngine, plan: Plan, raster: Raster, scratch: Path) -> Itera
                 columns = slice(box.left * engine.scale, (box.left + box.width) * engine.scale)
                 rows[:, columns] = _part(engine, plan, raster, box, layers)
             if plan.tile is not None:
-                engine.release()
+                trim()
             yield before + (1 - before) * (boxes[0].top + boxes[0].height) / raster.height, rows
 
 

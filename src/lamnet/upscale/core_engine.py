@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lamnet.base.heap import trim
 from lamnet.core import parameters
 from lamnet.core.ensemble import self_ensemble
 from lamnet.core.network import Network, Precision
@@ -76,18 +74,6 @@ class CoreEngine:
     def free_memory(self) -> int:
         """Return the bytes that the process may use by default: its own and half of what is free, at most 2.5 GB."""
         return free_on_processor(_BASE)
-
-    def release(self) -> None:
-        """Give the memory that the parts of a picture have freed back to the system."""
-        trim()
-
-    def seconds_per_pixel(self) -> float:
-        """Seconds per LR pixel, from the second run over 128x128 pixels of noise."""
-        noise = np.random.default_rng(0).random((3, 128, 128), np.float32)
-        self.run(noise)
-        start = time.perf_counter()
-        self.run(noise)
-        return (time.perf_counter() - start) / noise[0].size
 
     def identity(self) -> dict[str, str | bool]:
         """Return all that a plane's result depends on, besides its pixels, its parts and the versions of programs."""

@@ -7,7 +7,6 @@ PyTorch; `core_engine.py` has the same public names without it.
 from __future__ import annotations
 
 import hashlib
-import time
 from copy import deepcopy
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lamnet.base.errors import BackendError
-from lamnet.base.heap import trim
 from lamnet.network import devices
 from lamnet.network.checks import what_changed
 from lamnet.network.ensemble import self_ensemble
@@ -120,18 +118,6 @@ class Engine:
         if self.device.type == "cuda":
             return torch.cuda.mem_get_info(self.device)[0] // 2 + _BASE
         return free_on_processor(_BASE)
-
-    def release(self) -> None:
-        """Give the memory that the parts of a picture have freed back to the system."""
-        trim()
-
-    def seconds_per_pixel(self) -> float:
-        """Seconds per LR pixel, from the second run over 128x128 pixels of noise."""
-        noise = np.random.default_rng(0).random((3, 128, 128), np.float32)
-        self.run(noise)
-        start = time.perf_counter()
-        self.run(noise)
-        return (time.perf_counter() - start) / noise[0].size
 
     def identity(self) -> dict[str, str | bool]:
         """Return all that a plane's result depends on, besides its pixels, its parts and the versions of programs."""

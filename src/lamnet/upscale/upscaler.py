@@ -199,10 +199,6 @@ class Upscaler:
         """Return all that a result depends on, besides the picture, its plan, its size and the versions of programs."""
         return self.planner.identity()
 
-    def seconds_per_pixel(self) -> float:
-        """Seconds per LR pixel, from the second run over 128x128 pixels of noise."""
-        return self.engine.seconds_per_pixel()
-
 
 def _is_size(size: object) -> bool:
     sides = cast("Sequence[object]", size) if isinstance(size, (tuple, list)) else ()
