@@ -14,8 +14,9 @@ from torch.nn.utils import weight_norm as old_weight_norm
 
 from lamnet.core.config import LAMNetConfig
 from lamnet.core.window import Window
-from lamnet.network import model, parts
-from lamnet.network.model import DGFN, LAM, Block, FocalAttention, LAMNet
+from lamnet.network import layers, parts
+from lamnet.network.layers import DGFN, LAM, FocalAttention
+from lamnet.network.model import Block, LAMNet
 from lamnet.ops.backend import use_backend, why_not
 
 NO_NATIVE = why_not("native", "cpu", torch.float32)
@@ -222,7 +223,7 @@ def test_functions_that_somebody_replaced(
 def test_the_exchange_replaced_by_none(network: LAMNet, monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.rand(1, 3, 9, 8)
     before = network(x)
-    monkeypatch.setattr(model, "exchange_means", lambda c, s: torch.zeros(1, 2, c.shape[-1]))
+    monkeypatch.setattr(layers, "exchange_means", lambda c, s: torch.zeros(1, 2, c.shape[-1]))
     assert (network(x) - before).abs().max() > 1e-3 * before.abs().max()
 
 

@@ -20,7 +20,8 @@ from lamnet.base.errors import BadArgumentError, BadWeightsError, LamnetError
 from lamnet.core.config import LAMNetConfig
 from lamnet.core.window import Window
 from lamnet.network import reading, weights
-from lamnet.network.model import LAM, LAMNet
+from lamnet.network.layers import LAM
+from lamnet.network.model import LAMNet
 from lamnet.network.published import publish
 
 SMALL = LAMNetConfig(2, channels=16, groups=1, blocks=1, heads=2, window=Window.focal(5, (3,), (1,)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.base.progress import Work
-from lamnet.batch import buckets, jobs, names, one
+from lamnet.batch import buckets, finding, names, one
 from lamnet.batch.buckets import Transfer
 from lamnet.batch.jobs import Job
 from lamnet.batch.left_out import LeftOut
@@ -26,8 +26,8 @@ class Folders:
     left_out: LeftOut = field(default_factory=LeftOut)
 
     def jobs(self) -> Iterator[Job]:
-        """Find the jobs. Raises BadArgumentError as `jobs.find`."""
-        return jobs.find(self.request.sources, self.request.out, self.mark, self.left_out)
+        """Find the jobs. Raises BadArgumentError as `finding.find`."""
+        return finding.find(self.request.sources, self.request.out, self.mark, self.left_out)
 
     def upscale(self, job: Job, upscalers: Upscalers) -> Work[Outcome]:
         """Upscale one picture or video."""

@@ -1,6 +1,6 @@
 """A block of the network on the C kernels: one operator for the whole block, forward and backward.
 
-The definition of a block, in plain PyTorch, is in network/model.py; it runs wherever this operator cannot.
+The definition of a block, in plain PyTorch, is in network/model.py and layers.py; it runs wherever this operator cannot.
 """
 
 from __future__ import annotations

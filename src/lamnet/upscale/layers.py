@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lamnet.core.config import LAMNetConfig
-from lamnet.network.model import Block, Group, LAMNet, exchange_means
+from lamnet.network.layers import exchange_means
+from lamnet.network.model import Block, Group, LAMNet
 
 Floats = NDArray[np.float32]
 
