@@ -1,4 +1,4 @@
-"""What `local.run` yields for a Request, and what becomes of errors."""
+"""The events that `local.run` yields for a Request, also for errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `lamnet info` and `lamnet models` say."""
+"""The lines of `lamnet info` and `lamnet models`."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def copied(path: Path) -> list[tuple[str, Any, Any, bytes]]:
 
 
 def described(path: Path) -> dict[str, Any]:
-    """What has to be the same before and after."""
+    """Collect the facts of a clip that have to be the same before and after."""
     with av.open(path) as container:
         stream = container.streams.video[0]
         frame = next(container.decode(stream))

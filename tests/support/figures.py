@@ -1,4 +1,4 @@
-"""What a reader sees of a figure: its texts, their size, and whether anything covers anything else."""
+"""Checks of a figure as a reader sees it: its texts, their size, and that nothing covers anything else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def captions(figure: Figure) -> list[list[str]]:
 
 
 def assert_readable(figure: Figure, width: float = 3.5) -> None:
-    """As wide as a column, 7 pt or more, every text whole on the page, captions and panels on nothing else."""
+    """Check that a figure is as wide as a column, texts are 7 pt or more and whole, and captions and panels cover nothing."""
     assert figure.get_size_inches()[0] == width
     figure.canvas.draw()
     texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text() and text.get_visible()]

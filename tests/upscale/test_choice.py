@@ -1,4 +1,4 @@
-"""Which weights suit a picture: the rule, what it is told by files and pixels, and how often it is right."""
+"""The choice of weights for a picture: the rule, the facts from files and pixels, and how often it is right."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_right_on_95_of_100_mixed_pictures(shared: Path, scale: int, tmp_path: P
 
 
 def right(networks: dict[shipped.Variant, LAMNet], scale: int, shared: Path, folder: Path, seed: int = 21) -> int:
-    """How many of the mixed pictures get the better network, or one within 0.1 dB of PSNR-Y of it."""
+    """Count the mixed pictures that get the better network, or one within 0.1 dB of PSNR-Y of it."""
     upscalers = {variant: contenders.load(network, scale) for variant, network in networks.items()}
     benchmarks = shared / "data" / "benchmarks"
     pictures = [path for name in ("Set5", "Set14", "B100") for path in sorted((benchmarks / name / "HR").iterdir())]

@@ -15,7 +15,7 @@ from lamnet.upscale.upscaler import Upscaler
 
 
 class Upscalers:
-    """For a picture of any size the Upscaler whose network has the least scale that reaches the goal.
+    """The Upscalers of a call: for a picture of any size the one with the smallest scale that reaches the goal.
 
     Args:
         upscalers: by scale, with this goal.
@@ -66,15 +66,15 @@ class Upscalers:
         return cls(upscalers, goal, request.max_pixels, suffix, request.quality)
 
     def for_size(self, width: int, height: int) -> Upscaler:
-        """The Upscaler for a picture of this size, the one of the largest scale where none reaches the goal."""
+        """Return the Upscaler for a picture of this size; the one of the largest scale where none reaches the goal."""
         factor = self.goal.factor_for(width, height)
         return next((one for one in self._upscalers if one.scale >= factor), self._upscalers[-1])
 
 
 def load_networks(request: Request) -> tuple[Sequence[Networks], Goal]:
-    """The networks that a request needs, by scale, and its goal, or what they give where it has none.
+    """Load the networks that a request needs, by scale; return its goal too, the networks' own where it has none.
 
-    Raises BadWeightsError where there are no such weights, BadArgumentError for a goal beyond every network.
+    Raises BadWeightsError where there are no such weights, BadArgumentError for a goal that no network reaches.
     """
     goal = request.goal
     factor, any_factor = (None, False) if goal is None else (goal.factor, goal.factor is None)

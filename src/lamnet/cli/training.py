@@ -12,7 +12,7 @@ from lamnet.base.errors import BadArgumentError
 from lamnet.base.extras import require
 from lamnet.cli import terminal
 
-_NOTES = 20  # of lines about photographs
+_MAX_NOTES = 20  # lines about photographs
 
 
 def prepare(
@@ -44,10 +44,10 @@ def prepare(
         terminal.note(f"skipped {photo.name}: {photo.reason}")
     notes = [f"{photo.name}: {photo.note}" for photo in prepared.photos if photo.note]
     notes += [f"{name}: LR without HR" for name in prepared.unpaired]
-    for note in notes[:_NOTES]:
+    for note in notes[:_MAX_NOTES]:
         terminal.note(note)
-    if len(notes) > _NOTES:
-        terminal.note(f"and {len(notes) - _NOTES} more such lines; {out / INDEX} has all")
+    if len(notes) > _MAX_NOTES:
+        terminal.note(f"and {len(notes) - _MAX_NOTES} more such lines; {out / INDEX} has all")
     terminal.say(f"{out}: {len(prepared.photos)} photographs, {len(prepared.skipped)} skipped")
 
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 _BICUBIC = inputs.label_of(contenders.BICUBIC)
 _SSIM_WINDOW = 11
 _CAPTION = 2 * layout.LINE + 0.04
-_NARROWEST = 0.62  # inches, what "28.43/0.8111" takes
-_MOST_STACKED = 5
-_MOST_ELONGATED = 4
+_MIN_WIDTH = 0.62  # inches, the width of "28.43/0.8111"
+_MAX_STACKED = 5  # panels in a row below the whole picture
+_MAX_ASPECT = 4  # of a region's longer side to the other
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Crop:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The contents of the figure: HR (H, W, 3), the region in it, and a crop of each output, in the order given."""
+    """The contents of the figure: HR (H, W, 3), the region in it, and a crop of each output, in their order."""
 
     hr: NDArray[np.uint8]
     region: Region
@@ -81,21 +81,21 @@ def compare(
 
     PSNR and SSIM are those of `lamnet evaluate` (Y, float convention) on the crops, as papers print under crops; no border
     is left out. Without a region the square is taken where the networks' outputs have the greatest variance on Y; the
-    output called "Bicubic" counts only beside a single network.
+    output "Bicubic" counts only next to a single network.
     """
     for name, output in outputs.items():
         if output.shape != hr.shape:
             raise BadArgumentError(f"{name}: expected an output of HR's shape {hr.shape}, got {output.shape}")
     if region is None:
-        region = _interesting(hr, outputs)
+        region = _most_different_square(hr, outputs)
     region.check_inside(hr.shape)
     if min(region.width, region.height) < _SSIM_WINDOW:
         raise BadArgumentError(
             f"region: expected at least {_SSIM_WINDOW} pixels each way for SSIM, got {region.width}x{region.height}"
         )
-    if max(region.width, region.height) > _MOST_ELONGATED * min(region.width, region.height):
+    if max(region.width, region.height) > _MAX_ASPECT * min(region.width, region.height):
         raise BadArgumentError(
-            f"region: expected one side at most {_MOST_ELONGATED} times the other, got {region.width}x{region.height}"
+            f"region: expected one side at most {_MAX_ASPECT} times the other, got {region.width}x{region.height}"
         )
     truth = to_y(region.of(hr))
     crops: list[Crop] = []
@@ -106,7 +106,7 @@ def compare(
 
 
 def draw(comparison: Comparison, title: str, wide: bool = False) -> Figure:
-    """Draw the whole picture with the region's box, and HR and every crop beside it, or below it when they are many.
+    """Draw the whole picture with the region's box, and HR and every crop next to it, or below it when they are many.
 
     The figures of the crop with the highest PSNR are bold.
     """
@@ -127,7 +127,7 @@ def draw(comparison: Comparison, title: str, wide: bool = False) -> Figure:
     return figure
 
 
-def _interesting(hr: NDArray[np.uint8], outputs: Mapping[str, NDArray[np.uint8]]) -> Region:
+def _most_different_square(hr: NDArray[np.uint8], outputs: Mapping[str, NDArray[np.uint8]]) -> Region:
     chosen = {name: output for name, output in outputs.items() if name != _BICUBIC}
     if len(chosen) < 2:
         chosen = outputs
@@ -150,9 +150,9 @@ class _Placement:
 
 
 def _placement(count: int, whole_aspect: float, crop_aspect: float, across: float) -> _Placement:
-    """Place rows of crops beside a whole picture that is as high as they are; below it where crops would be too narrow.
+    """Place rows of crops next to a whole picture of their height, or below it where crops would be too narrow.
 
-    `across` is the width of all in inches.
+    `across` is the width of the figure in inches.
     """
     margin, gap = layout.GAP / 2, layout.GAP
     best, columns = 0.0, 0
@@ -160,8 +160,8 @@ def _placement(count: int, whole_aspect: float, crop_aspect: float, across: floa
         rows = math.ceil(count / candidate)
         width = _crop_width(rows, candidate, whole_aspect, crop_aspect, across)
         whole_width = across - 2 * margin - candidate * (width + gap)
-        fitness = min(width / _NARROWEST, whole_width / 1.0)
-        if width >= _NARROWEST and fitness > best:
+        fitness = min(width / _MIN_WIDTH, whole_width / 1.0)
+        if width >= _MIN_WIDTH and fitness > best:
             best, columns = fitness, candidate
     if not columns:
         return _stacked(count, whole_aspect, crop_aspect, across)
@@ -174,14 +174,14 @@ def _placement(count: int, whole_aspect: float, crop_aspect: float, across: floa
 
 
 def _crop_width(rows: int, columns: int, whole_aspect: float, crop_aspect: float, across: float) -> float:
-    """The width of a crop with which crops and the whole picture beside them fill the column and end level."""
+    """Compute the width of a crop for which crops and the whole picture fill the figure and have equal heights."""
     free = across - layout.GAP - columns * layout.GAP - whole_aspect * (rows - 1) * _CAPTION
     return free / (whole_aspect * rows / crop_aspect + columns)
 
 
 def _stacked(count: int, whole_aspect: float, crop_aspect: float, across: float) -> _Placement:
     margin, gap = layout.GAP / 2, layout.GAP
-    columns = layout.balanced_columns(count, round(_MOST_STACKED * across / layout.COLUMN))
+    columns = layout.balanced_columns(count, round(_MAX_STACKED * across / layout.COLUMN))
     width = (across - 2 * margin + gap) / columns - gap
     whole_height = min((across - 2 * margin) / whole_aspect, 1.6 * across / layout.COLUMN)
     whole_width = whole_height * whole_aspect

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.transforms import Bbox
 
 _HEIGHT = 2.6  # inches
-_LARGEST = 26.0  # points, diameter of the circle with the most multiply-adds
+_MAX_DIAMETER = 26.0  # points, of the circle with the most multiply-adds
 _SIDES = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1))  # of a circle where its label may stand
 
 
@@ -37,9 +37,9 @@ class Point:
 
 @dataclass(frozen=True)
 class Performance:
-    """The points, most multiply-adds first: PSNR on `set_name` at `scale`, timed as `timing` says.
+    """The points, most multiply-adds first: PSNR on `set_name` at `scale`; `timing` describes how they were timed.
 
-    `untimed` are the evaluated models that the benchmark has no time for; they are not drawn.
+    `untimed` are the evaluated models without a time in the benchmark; they are not drawn.
     """
 
     points: tuple[Point, ...]
@@ -99,11 +99,11 @@ def gather(
 
 
 def draw(performance: Performance) -> Figure:
-    """Circles by seconds (logarithmic) and PSNR, area for multiply-adds; ours blue, others orange."""
+    """Draw circles by seconds (logarithmic) and PSNR, with an area for multiply-adds; ours blue, others orange."""
     figure = layout.new_figure(_HEIGHT)
     axes = layout.add_axes(figure, 0.42, 0.06, layout.COLUMN - 0.5, _HEIGHT - 0.42)
     most = max(point.multiply_adds for point in performance.points)
-    diameters = [_LARGEST * (point.multiply_adds / most) ** 0.5 for point in performance.points]
+    diameters = [_MAX_DIAMETER * (point.multiply_adds / most) ** 0.5 for point in performance.points]
     axes.set_xscale("log")
     axes.scatter(
         [1000 * point.seconds for point in performance.points],
@@ -126,7 +126,7 @@ def draw(performance: Performance) -> Figure:
 
 
 def _label(axes: Axes, points: Sequence[Point], diameters: Sequence[float]) -> None:
-    """Each circle's name and multiply-adds beside it, where it covers nothing if there is such a place."""
+    """Label each circle with its name and multiply-adds, in a place that covers no other thing, if there is one."""
     figure = axes.figure
     places = [axes.transData.transform((1000 * point.seconds, point.psnr)) for point in points]
     taken: list[Bbox] = [
@@ -158,7 +158,7 @@ def _counts(row: Mapping[str, Any], model: str, precision: str) -> bool:
 
 
 def _evaluations(quality: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """Evaluations by the name that the benchmark gives to their model."""
+    """Read evaluations by the benchmark's name of their model."""
     found: dict[str, Mapping[str, Any]] = {}
     for argument in quality:
         name, file = parted(argument)

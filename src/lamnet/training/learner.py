@@ -1,4 +1,4 @@
-"""A network being trained: one step, and all that a checkpoint must hold to go on with the same bits."""
+"""A network in training: one step, and the state that a checkpoint needs to continue with the same bits."""
 
 from __future__ import annotations
 
@@ -29,14 +29,13 @@ class Learner:
     Attributes:
         averages: a network for each of the recipe's decays, in their order; `average` is the first.
         begin: the step of the state that a cool-down branched off, else 0.
-        before_s: seconds of training that lie before it.
-        loss: the sum of this worker's mean absolute errors since somebody last set it to zero.
-        noise: the gradient's, measured where a step has several micro-batches; else None.
+        before_s: seconds of training before that state.
+        loss: the sum of this worker's mean absolute errors since it was last set to zero.
+        noise: of the gradient, measured where a step has several micro-batches; else None.
     """
 
     def __init__(self, recipe: Recipe, workers: Workers, start: Path | None = None) -> None:
-        """`start`: weights to start from; those of another scale give the body, and the tail starts anew; those of fewer
-        groups give theirs, and the others start as doing nothing."""
+        """Begin at step 0, from the weights in `start` if given: of another scale all but the tail, fewer groups at rest."""
         torch.manual_seed(recipe.seed)
         network = LAMNet(recipe.config)
         if start is not None:
@@ -62,11 +61,11 @@ class Learner:
 
     @property
     def progress(self) -> float:
-        """How much of the training lies behind, 0..1."""
+        """The share of the training that is done, 0..1."""
         return self.recipe.progress(self.step - self.begin, self.elapsed)
 
     def state(self) -> dict[str, Any]:
-        """Everything that changes, for `checkpoint.save`."""
+        """Return all that changes in training, for `checkpoint.save`."""
         longer = zip(self.recipe.longer_ema, self.averages[1:], strict=True)
         return {
             "step": self.step,
@@ -81,7 +80,7 @@ class Learner:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave; an average that it does not have begins as its first one."""
+        """Continue from a state; averages that it lacks begin as its first one."""
         self.step, self.elapsed = state["step"], state["elapsed"]
         self.begin, self.before_s = state.get("begin", 0), state.get("before_s", 0.0)
         self.loss.copy_(state["loss"])
@@ -100,7 +99,7 @@ class Learner:
         self.loss.zero_()
 
     def advance(self, lr: Tensor, hr: Tensor, progress: float) -> None:
-        """One step on this worker's patches, (b, 3, p, p) and (b, 3, s*p, s*p), uint8, at this share (0..1) of the training.
+        """Make one step on this worker's patches, (b, 3, p, p) and (b, 3, s*p, s*p) uint8, at this share of the training.
 
         Raises DivergedError before a gradient that is not finite reaches the weights.
         """

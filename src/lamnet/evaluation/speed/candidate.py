@@ -1,4 +1,4 @@
-"""What can be measured, and what is worth comparing on a device."""
+"""Candidates: all that can be timed, and those worth comparing on a device."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ PATCHES = (8, 48)  # number and side of the LR patches of "patches" and "trainin
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a row measures.
+    """The work that a row of the table measures.
 
     Attributes:
         model: one of MODELS, or a weights file.
-        backend: of ours; "" for peers.
+        backend: of our networks; "" for peers.
         precision: "float32", "bfloat16" or "float16".
         how: eager; with channels-last memory (peers); compiled by torch.compile; replayed as a CUDA graph.
         task: the forward of one image, or of 8 LR patches of 48x48, or forward and backward of these.
@@ -46,7 +46,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Setting:
-    """What all rows share: scale, (height, width) of the output, device."""
+    """The setting that all rows share: scale, (height, width) of the output, device, threads."""
 
     scale: int
     output_size: tuple[int, int]
@@ -60,7 +60,7 @@ class Setting:
 
 
 def plan(models: Sequence[str], device: str, training: bool = False) -> list[Candidate]:
-    """List the candidates for some of MODELS and weights files on a device, in that order: what is worth comparing there.
+    """List the candidates worth comparing on a device for some of MODELS and weights files, in that order.
 
     Raises BadArgumentError for a name that is neither.
     """

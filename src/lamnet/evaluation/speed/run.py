@@ -1,4 +1,4 @@
-"""The timing: every candidate warmed up, then timed in turns, its memory taken apart.
+"""The timing: every candidate is warmed up, then timed in turns; its memory is measured separately.
 
 Times are medians over rounds; in a round every row runs once, so that drift hits all alike. The ceilings (a large
 matrix product of PyTorch, the processor's own multiply-add in registers, a large copy) are timed in the same rounds. A row's
@@ -30,9 +30,10 @@ from lamnet.network.complexity import complexity
 
 @dataclass(frozen=True)
 class Row:
-    """A candidate's figures; None where they do not apply or `problem` says why there are none.
+    """A candidate's figures; None where they do not apply, or where `problem` says why there are none.
 
-    `ratio` is the first row's median over this one's: how many times as fast. `floor_s` as in the module's first lines.
+    `ratio` is the first row's median over this one's: how many times as fast it is. `floor_s` is the floor that the
+    module's docstring defines.
     """
 
     candidate: Candidate
@@ -118,13 +119,13 @@ def _measuring_memory(rows: Sequence[Row], setting: Setting) -> Work[list[Row]]:
 
 
 def _compared(rows: Sequence[Row]) -> list[Row]:
-    """The rows with their speed relative to the first's."""
+    """Add to the rows their speed relative to the first."""
     first = rows[0].median_s
     return [replace(row, ratio=first / row.median_s if first and row.median_s else None) for row in rows]
 
 
 def _started(candidate: Candidate, setting: Setting, device: torch.device) -> Timed | str:
-    """The work of a candidate, warmed up, or the reason why it cannot be done."""
+    """Warm up the work of a candidate, or say why it cannot be done."""
     try:
         timed = Timed(work(candidate, setting), device)
         timed.warm_up()
@@ -149,7 +150,7 @@ def _row(candidate: Candidate, setting: Setting, timed: Timed, rates: dict[str, 
         output_size = (setting.scale * side, setting.scale * side)
     try:
         counted = complexity(network, setting.scale, output_size)
-    except Exception:  # a peer may do what cannot be done on shapes alone; its time stands all the same
+    except Exception:  # a peer may not run on shapes alone; its time is valid all the same
         return row
     passes = 3 if candidate.task == "training" else 1  # backward: one product for the input, one for the weights
     multiply_adds, activations = images * counted.multiply_adds, images * counted.activations
@@ -158,7 +159,7 @@ def _row(candidate: Candidate, setting: Setting, timed: Timed, rates: dict[str, 
 
 
 def peak_of(candidate: Candidate, setting: Setting) -> int | None:
-    """The most bytes held beyond the loaded network's; None where it cannot be told."""
+    """Measure a candidate's peak memory beyond that of the loaded network; None where it cannot be measured."""
     if "graph" in candidate.how:
         return None  # a graph's memory is taken when it is captured
     if torch.device(setting.device).type == "cuda":

@@ -1,4 +1,4 @@
-"""A report of the speed as text: the cells that the terminal and Markdown show, and JSON."""
+"""A report on speed as text: the cells of the table on the terminal and in Markdown, and JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COLUMNS = (
 
 
 def caption(report: Report) -> str:
-    """The setting, the ceilings and the machine, a line each."""
+    """Describe the setting, the ceilings and the machine, a line each."""
     setting = report.setting
     (height, width), (lr_height, lr_width) = setting.output_size, setting.lr_size
     product, instruction = (
@@ -45,7 +45,7 @@ def caption(report: Report) -> str:
 
 
 def cells(row: Row) -> list[str]:
-    """The text of a row, in the order of COLUMNS; a row that failed says why instead of a time."""
+    """Make the cells of a row, in the order of COLUMNS; a row that failed has its problem instead of a time."""
     one = row.candidate
     low_high = "" if row.quartiles_s is None else " - ".join(_seconds(value) for value in row.quartiles_s)
     far = row.median_s / row.floor_s if row.median_s and row.floor_s else None
@@ -63,12 +63,12 @@ def cells(row: Row) -> list[str]:
 
 
 def to_markdown(report: Report) -> str:
-    """The caption and a table."""
+    """Write the caption and the table as Markdown."""
     return f"{caption(report)}\n\n{markdown_table(COLUMNS, [cells(row) for row in report.rows])}"
 
 
 def to_json(report: Report) -> str:
-    """The report as it is; times in seconds, memory in bytes."""
+    """Write the report as JSON; times in seconds, memory in bytes."""
     return json.dumps(asdict(report), indent=1) + "\n"
 
 

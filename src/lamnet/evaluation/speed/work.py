@@ -1,4 +1,4 @@
-"""What a row runs: a network's forward, a training step, the operator; and the two ceilings."""
+"""The work that is timed: a network's forward, a training step, the operator; and the two ceilings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lamnet.ops.fsa import fsa_channels_last
 
 
 def work(candidate: Candidate, setting: Setting) -> Callable[[], object]:
-    """One call of what the candidate measures, tensors and all."""
+    """Make a candidate's tensors, and return the call that is timed."""
     device, dtype = torch.device(setting.device), getattr(torch, candidate.precision)
     if candidate.backend and (reason := why_not(candidate.backend, device, dtype)):
         raise BackendError(f"{candidate.backend}: {reason}")
@@ -42,7 +42,7 @@ def work(candidate: Candidate, setting: Setting) -> Callable[[], object]:
 
 
 def _operator(dim: int, setting: Setting, device: torch.device, dtype: torch.dtype) -> Callable[[], object]:
-    """FSA as the base network calls it, on an image of the output's size, which no cache holds."""
+    """Call FSA as the base network does, on an image of the output's size, which no cache holds."""
     shape = (1, *setting.output_size)
     config = SIZES["base"](setting.scale)
     value = torch.randn(*shape, config.channels // 2, device=device, dtype=dtype)
@@ -66,7 +66,7 @@ def _network_call(
     size = (1, 3, *setting.lr_size) if candidate.task == "image" else (PATCHES[0], 3, PATCHES[1], PATCHES[1])
     x = torch.rand(size, device=device)
     if candidate.task == "training":
-        network.train().to(memory_format=torch.channels_last)  # as lamnet train has it
+        network.train().to(memory_format=torch.channels_last)  # as in lamnet train
 
         def step() -> None:
             network.zero_grad()
