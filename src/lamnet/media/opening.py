@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from lamnet.media import metadata, vips
 from lamnet.media.blobs import has_profile, with_blobs
 from lamnet.media.contract import Extras
 from lamnet.media.depths import DEPTHS
+from lamnet.media.extra_bands import ExtraBands, split
 from lamnet.media.formats import Codec, codec_of
 from lamnet.media.orientation import orientation_of, upright
 from lamnet.media.picture import Picture
@@ -60,11 +62,13 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
     with vips.naming_errors(path, "expected a picture"):
         described = [_described(page, extras, number) for number, page in enumerate(pages)]
         turned = [
-            upright(page, _is_oriented(page, extras, number))
+            (upright(page, _is_oriented(page, extras, number)), extras.page(number).beside)
             for number, page in enumerate(described)
             if not extras.page(number).reduced
-        ]
-        ready = tuple(_prepared(path, page) for page in turned or [page.autorot() for page in pages])
+        ] or [(page.autorot(), extras.page(number).beside) for number, page in enumerate(pages)]
+        apart = [split(page, beside) for page, beside in turned]
+        ready = tuple(_prepared(path, page) for page, _ in apart)
+        extra_bands = tuple(_with_our_depth(path, bands) for _, bands in apart)
     colours = None if has_profile(ready[0]) else _unlike_srgb(extras.colours, ready[0].bands)
     animated = codec.FORMAT.frames and len(pages) > 1
     return Picture(
@@ -76,6 +80,7 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
         orientation_of(described[0]),
         extras,
         notes=extras.notes + _changed(pages),
+        extra_bands=extra_bands if any(extra_bands) else (),
     )
 
 
@@ -139,15 +144,26 @@ def _prepared(path: Path, image: pyvips.Image) -> pyvips.Image:
         image = image.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=depth)
     elif image.interpretation not in _RGB_OR_GREY:
         image = image.colourspace("rgb16" if image.format in ("short", "ushort") else "srgb")
+    image = _in_our_depth(path, image)
+    if image.bands > 4:
+        raise BadImageError(f"{path}: expected 1 to 4 bands, found {image.bands} that are not told apart")
+    return metadata.without_unusable_profile(image)
+
+
+def _with_our_depth(path: Path, bands: ExtraBands | None) -> ExtraBands | None:
+    return bands and replace(bands, image=_in_our_depth(path, bands.image))
+
+
+def _in_our_depth(path: Path, image: pyvips.Image) -> pyvips.Image:
     if image.format == "ushort" and image.get_typeof("bits-per-sample"):
         image = _stretched(image)
     if image.format in _AS_FLOATS:
         image = image.cast("float").copy(interpretation="b-w" if image.bands < 3 else "scrgb")
-    if image.format not in [depth.band for depth in DEPTHS] or image.bands > 4:
+    if image.format not in [depth.band for depth in DEPTHS]:
         raise BadImageError(
-            f"{path}: expected 1 to 4 bands of 8 or 16 bits or float, found {image.bands} of {_WORDS[str(image.format)]}"
+            f"{path}: expected 8 or 16 bits or float, found {image.bands} bands of {_WORDS[str(image.format)]}"
         )
-    return metadata.without_unusable_profile(image)
+    return image
 
 
 def _changed(pages: list[pyvips.Image]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from lamnet.media.codecs.spaces import Space
 from lamnet.media.codecs.tiff_pages import Contents, Page
 from lamnet.media.contract import Extras, Format, PageExtras
 from lamnet.media.depths import NO_DATA, depth_of
+from lamnet.media.extra_bands import UNASSOCIATED, UNSPECIFIED
 from lamnet.media.ifd import BrokenError, Directory, Field, Layout
 from lamnet.media.iptc import iptc_of
 from lamnet.media.picture import Picture
@@ -32,6 +33,7 @@ FORMAT = Format(
     re.compile(rb"II[*+]\0|MM\0[*+]"),
     {"compression": "deflate", "predictor": "horizontal"},
     pages=True,
+    extra_bands=True,
     dtypes=("uint8", "uint16", "float32"),
     substitute=True,
 )
@@ -40,13 +42,14 @@ FORMAT = Format(
 _DESCRIPTIVE = frozenset(
     {269, 270, 271, 272, 285, 305, 306, 315, 316, 18246, 18249, 33432, 40091, 40092, 40093, 40094, 40095, 42113}
 )
-_SUBFILE, _WIDTH, _HEIGHT = 254, 256, 257
+_SUBFILE = 254
 _EXIF_WIDTH, _EXIF_HEIGHT = 40962, 40963
 _OFFSETS = (273, 324)  # where strips and tiles lie
 _IPTC = 33723
-_PLAIN_BAND = "its band beside the colours, which it does not call an alpha, has been taken for one"
 _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 258, 259, 262, 274
 _RGB = 2
+_COLOURS = {_RGB: 3, 5: 4, 6: 3, 8: 3, 9: 3}  # bands that are colours, by photometric; else 1
+_OF_THE_PAGE = frozenset({_SUBFILE, _PHOTOMETRIC, _ORIENTATION, tiff_pages.SAMPLES, tiff_pages.EXTRA})
 _BIG_FROM = 2**31  # bytes of pixels from which on offsets have 64 bits
 _MANY, _IN_MEMORY = (
     16,
@@ -108,24 +111,25 @@ def extras(path: Path) -> Extras:
     with path.open("rb") as file, suppress(BrokenError):
         layout = Layout.of(file)
         for at in ifd.chain(file, layout):
-            known.append(_page_extras(ifd.read(file, layout, at, _DESCRIPTIVE | {_SUBFILE, _ORIENTATION})))
-    found = tiff_pages.contents(path)
-    bands = found is not None and any(_has_plain_band(page) for page in found.pages)
-    return Extras(tuple(known), notes=(_PLAIN_BAND,) if bands else ())
+            known.append(_page_extras(ifd.read(file, layout, at, _DESCRIPTIVE | _OF_THE_PAGE)))
+    return Extras(tuple(known))
 
 
-def _has_plain_band(page: Page) -> bool:
-    """Tell whether a page has one band beside its colours that is stated to be no alpha."""
-    colours = {_RGB: 3, 5: 4}.get(page.number(_PHOTOMETRIC), 1)
-    extra = tiff_pages.numbers_of(page.fields, tiff_pages.EXTRA)
-    return page.number(tiff_pages.SAMPLES, 1) == colours + 1 and extra == [0]
+def _beside_colours(directory: Directory) -> tuple[int, ...]:
+    """Return the kinds of a page's bands beside its colours; one of which nothing is said counts as alpha."""
+    count = (directory.number(tiff_pages.SAMPLES) or 1) - _COLOURS.get(directory.number(_PHOTOMETRIC) or 0, 1)
+    stated = tiff_pages.numbers_of(directory, tiff_pages.EXTRA)
+    if count == 1 and not stated:
+        return (UNASSOCIATED,)
+    return (*stated, *[UNSPECIFIED] * count)[: max(0, count)]
 
 
 def _page_extras(directory: Directory) -> PageExtras:
     reduced = bool((directory.number(_SUBFILE) or 0) & 1)
     oriented = _ORIENTATION in directory
-    description = Directory({tag: field for tag, field in directory.items() if tag not in (_SUBFILE, _ORIENTATION)})
-    return PageExtras({"exif-data": ifd.alone(description)} if description else {}, oriented, reduced)
+    description = Directory({tag: field for tag, field in directory.items() if tag not in _OF_THE_PAGE})
+    blobs = {"exif-data": ifd.alone(description)} if description else {}
+    return PageExtras(blobs, oriented, reduced, _beside_colours(directory))
 
 
 def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: Path) -> None:
@@ -137,15 +141,19 @@ def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: 
         for number, (source, result) in enumerate(zip(picture.pages, results, strict=True)):
             part = page if number else path
             vips.write(FORMAT.name, part, result, keep=metadata.kept(source), bigtiff=large, **FORMAT.options)
-            exif, records = exif_of(source), iptc_of(source)
-            if number or exif or records:
-                link = add_page(path, part, exif, records, link)
+            fields = descriptive(exif_of(source), (result.width, result.height))
+            if records := iptc_of(source):
+                fields[_IPTC] = Field(ifd.UNDEFINED, records)
+            if bands := picture.extra_bands_of(number):
+                fields[tiff_pages.EXTRA] = Field(ifd.SHORT, np.array(bands.written_kinds, "<u2").tobytes())
+            if number or fields:
+                link = add_page(path, part, fields, link)
     finally:
         page.unlink(missing_ok=True)
 
 
-def add_page(path: Path, page: Path, exif: bytes | None, iptc: bytes | None = None, link: int | None = None) -> int:
-    """Put the only page of a TIFF behind those of another of the same byte order and kind, with EXIF and IPTC.
+def add_page(path: Path, page: Path, fields: Directory, link: int | None = None) -> int:
+    """Put the only page of a TIFF behind those of another of the same byte order and kind, with further fields.
 
     `page` may be `path` itself: then its page gets them. Returns the place that will say where the next page is;
     `link` is what the last call returned, so that the pages so far need not be gone through.
@@ -162,9 +170,7 @@ def add_page(path: Path, page: Path, exif: bytes | None, iptc: bytes | None = No
         for tag in _OFFSETS:
             if isinstance(field := directory.get(tag), Field):
                 directory[tag] = _moved(field, base, layout.big)
-        directory.update(_descriptive(exif, directory) if exif else {})
-        if iptc:
-            directory[_IPTC] = Field(ifd.UNDEFINED, iptc)
+        directory.update(fields)
         if not base:
             link = layout.start
         elif link is None:
@@ -176,9 +182,9 @@ def add_page(path: Path, page: Path, exif: bytes | None, iptc: bytes | None = No
         return at + layout.count.size + len(directory) * layout.field.size
 
 
-def _descriptive(exif: bytes, page: Directory) -> Directory:
-    """Return what of EXIF belongs into a page's directory, stating the page's size; nothing where it is broken."""
-    file = io.BytesIO(exif.removeprefix(b"Exif\0\0"))
+def descriptive(exif: bytes | None, size: tuple[int, int]) -> Directory:
+    """Return what of EXIF belongs into a page's directory, stating its (width, height); nothing where it is broken."""
+    file = io.BytesIO((exif or b"").removeprefix(b"Exif\0\0"))
     try:
         layout = Layout.of(file)
         directory = ifd.read(file, layout, ifd.follow(file, layout, layout.start), _DESCRIPTIVE)
@@ -186,9 +192,9 @@ def _descriptive(exif: bytes, page: Directory) -> Directory:
         return Directory()
     details = directory.get(ifd.EXIF)
     if isinstance(details, Directory):
-        for own, tag in ((_EXIF_WIDTH, _WIDTH), (_EXIF_HEIGHT, _HEIGHT)):
-            if own in details:
-                details[own] = page[tag]
+        for tag, number in zip((_EXIF_WIDTH, _EXIF_HEIGHT), size, strict=True):
+            if tag in details:
+                details[tag] = Field(ifd.LONG, number.to_bytes(4, "little"))
     return directory
 
 
