@@ -26,6 +26,7 @@ class Format:
         numbered_colours: whether it states colours by number (ITU-T H.273).
         substitute: whether a result becomes one where its source's format cannot hold it.
         palette: whether it holds few colours only, so that no result is put into it unasked.
+        salvageable: whether libvips reads what is there of a damaged file.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Format:
     numbered_colours: bool = False
     substitute: bool = False
     palette: bool = False
+    salvageable: bool = False
 
     def saved_with(self, quality: int | None) -> Mapping[str, Any]:
         """Return the options of libvips' saver for a quality, where the format has one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pyvips
 from numpy.typing import NDArray
 
-from lamnet.media import vips
+from lamnet.media import damage, vips
 from lamnet.media.contract import Extras, Format
 from lamnet.media.depths import DEPTHS, depth_of
 from lamnet.media.extra_bands import ExtraBands
@@ -64,10 +65,16 @@ def dtype_of(page: pyvips.Image) -> str:
     return depth_of(page).dtype
 
 
+def naming_damage(picture: Picture) -> AbstractContextManager[None]:
+    """Turn errors of reading pixels into a BadImageError, which says what reads damaged files where anything does."""
+    hint = damage.HINT if picture.format.salvageable else ""
+    return vips.naming_errors(picture.path, f"expected a whole picture{hint}")
+
+
 def read(picture: Picture, page: int, top: int, left: int, height: int, width: int) -> NDArray[Any]:
     """Read a rectangle of a page, (height, width, bands).
 
     Raises BadImageError when the file is truncated.
     """
-    with vips.naming_errors(picture.path, "expected a whole picture"):
+    with naming_damage(picture):
         return vips.pixels_of(picture.pages[page].crop(left, top, width, height))
