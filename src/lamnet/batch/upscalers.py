@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.batch.request import Request
@@ -12,6 +12,9 @@ from lamnet.network import catalogue
 from lamnet.network.catalogue import Networks
 from lamnet.upscale.goal import Goal
 from lamnet.upscale.upscaler import Upscaler
+
+if TYPE_CHECKING:
+    from lamnet.media.video.clip import Fields
 
 
 class Upscalers:
@@ -22,6 +25,7 @@ class Upscalers:
         max_pixels: of one file; more in its header is refused.
         suffix: of the results of pictures; None leaves it to each.
         quality: of results in formats that have one.
+        fields: what becomes of interlaced video.
     """
 
     def __init__(
@@ -31,11 +35,13 @@ class Upscalers:
         max_pixels: int,
         suffix: str | None = None,
         quality: int | None = None,
+        fields: Fields = "deinterlace",
     ) -> None:
         self.goal = goal
         self.max_pixels = max_pixels
         self.suffix = suffix
         self.quality = quality
+        self.fields: Fields = fields
         self._upscalers = upscalers
 
     @classmethod
@@ -63,7 +69,7 @@ class Upscalers:
             )
             for one in networks
         ]
-        return cls(upscalers, goal, request.max_pixels, suffix, request.quality)
+        return cls(upscalers, goal, request.max_pixels, suffix, request.quality, request.fields)
 
     def for_size(self, width: int, height: int) -> Upscaler:
         """The Upscaler for a picture of this size, the one of the largest scale where none reaches the goal."""

@@ -53,6 +53,7 @@ def upscale(
     name: str = "{stem}_{goal}",
     format: str | None = None,
     quality: int | None = None,
+    fields: Literal["deinterlace", "keep"] = "deinterlace",
     json: bool = False,
 ) -> None:
     """Upscale pictures and videos: photo.jpg becomes photo_x4.jpg beside it.
@@ -107,6 +108,9 @@ def upscale(
         Format of the results of pictures, such as jpg; the source's where that can hold them when left out.
     quality
         Quality of results in JPEG, WebP and AVIF, 1 to 100.
+    fields
+        deinterlace: interlaced video becomes progressive, a frame for every two fields, and a line says so. keep: refuse
+        it, since enlarged frames cannot hold fields.
     json
         Print a JSON object a line for each picture instead of its result's name.
     """
@@ -133,6 +137,7 @@ def upscale(
         name=name,
         format=format,
         quality=quality,
+        fields=fields,
     )
     failed = _describe(request) if dry_run else _upscale(request, engine, json)
     if failed:

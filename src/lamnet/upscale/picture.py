@@ -14,11 +14,13 @@ from lamnet.upscale.planner import Planner
 from lamnet.upscale.raster import PageRaster
 
 
-def steps(planner: Planner, picture: Picture, target: Path) -> Generator[float]:
+def steps(planner: Planner, picture: Picture, target: Path) -> Generator[float, None, tuple[str, ...]]:
     """Upscale a picture file, stopping after every part of the work to say how much of it is done, 0 to 1.
 
     Each page is planned once, when its turn comes. The target appears whole or not at all. Raises BadImageError when
     the source is damaged or the target cannot be written or hold it.
+
+    Returns what the result does not carry over from its source, or what was asked for and not done, a line each.
     """
     engine = planner.engine
     sizes = [planner.result_size(page.width, page.height) for page in picture.pages]
@@ -36,3 +38,4 @@ def steps(planner: Planner, picture: Picture, target: Path) -> Generator[float]:
                 yield (number + done) / len(picture.pages)
         results = [convert.resized(page, size) for page, size in zip(canvas.pages(), sizes, strict=True)]
         saving.save(picture, results, target)
+    return picture.notes + saving.losses(picture, target)
