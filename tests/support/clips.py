@@ -11,7 +11,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorTrc
 
-from lamnet.media.video import encoding
+from lamnet.media.video import containers
 from lamnet.upscale import video
 from lamnet.upscale.planner import Planner
 from support.engines import Nearest
@@ -33,7 +33,7 @@ def picture(number: int) -> np.ndarray:
 def clip(folder: Path, name: str, encoder: str = "libx264", pixels: str = "yuv420p", **tags: Any) -> Path:
     """Make a clip: odd times, B-frames, a tone, subtitles, a chapter, tags of colour, rotation."""
     path = folder / name
-    kind = encoding.CONTAINERS[path.suffix]
+    kind = containers.MUXERS[path.suffix]
     base = Fraction(1, 12800) if kind in ("mp4", "mov") else Fraction(1, 1000)
     with av.open(str(path), "w", format=kind) as container:
         container.metadata["title"] = "A clip"

@@ -98,9 +98,9 @@ class Transfer:
                 target = job.result(result.suffix)  # the picture may need another than its name says
                 if self._keeps(target):
                     return Outcome(source, self.target.address(target), kept=True)
-                yield from one.write(opened, job.source.name)
+                notes = yield from one.write(opened, job.source.name)
                 self._upload(result, target)
-                return Outcome(source, self.target.address(target), choice=opened.choice)
+                return Outcome(source, self.target.address(target), notes=notes, choice=opened.choice)
             except Exception as error:
                 return failed(source, self.target.address(target), error, local.source, result)
 

@@ -74,7 +74,7 @@ def _about_clip(opened: Opened, clip: Clip, speed: float) -> str:
     plan = video.plan_of(opened.planner, clip, encoding)
     return (
         f"{clip.width} x {clip.height} -> {encoding.width} x {encoding.height}, {clip.packets} frames, "
-        f"{encoding.codec} {encoding.pixels}, {_about_plan(plan, clip.packets, speed)}"
+        f"{encoding.codec} {encoding.pixels}{', deinterlaced' if clip.interlaced else ''}, {_about_plan(plan, clip.packets, speed)}"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.batch.request import Request
@@ -12,6 +12,9 @@ from lamnet.network import catalogue
 from lamnet.network.catalogue import Networks
 from lamnet.upscale.goal import Goal
 from lamnet.upscale.upscaler import Upscaler
+
+if TYPE_CHECKING:
+    from lamnet.media.video.clip import Fields
 
 
 class Upscalers:
@@ -23,6 +26,7 @@ class Upscalers:
         suffix: of the results of pictures; None leaves it to each.
         quality: of results in formats that have one.
         damaged: whether what there is of damaged pictures is taken.
+        fields: what becomes of interlaced video.
     """
 
     def __init__(
@@ -33,12 +37,14 @@ class Upscalers:
         suffix: str | None = None,
         quality: int | None = None,
         damaged: bool = False,
+        fields: Fields = "deinterlace",
     ) -> None:
         self.goal = goal
         self.max_pixels = max_pixels
         self.suffix = suffix
         self.quality = quality
         self.damaged = damaged
+        self.fields: Fields = fields
         self._upscalers = upscalers
 
     @classmethod
@@ -66,7 +72,7 @@ class Upscalers:
             )
             for one in networks
         ]
-        return cls(upscalers, goal, request.max_pixels, suffix, request.quality, request.damaged)
+        return cls(upscalers, goal, request.max_pixels, suffix, request.quality, request.damaged, request.fields)
 
     def for_size(self, width: int, height: int) -> Upscaler:
         """Return the Upscaler for a picture of this size; the one of the largest scale where none reaches the goal."""

@@ -54,6 +54,7 @@ def upscale(
     format: str | None = None,
     quality: int | None = None,
     damaged: bool = False,
+    fields: Literal["deinterlace", "keep"] = "deinterlace",
     json: bool = False,
 ) -> None:
     """Upscale pictures and videos: photo.jpg becomes photo_x4.jpg beside it.
@@ -110,6 +111,9 @@ def upscale(
         Quality of results in JPEG, WebP and AVIF, 1 to 100.
     damaged
         Take what there is of a JPEG or PNG that is cut or spoilt, and say so; without it such a file is refused.
+    fields
+        deinterlace: interlaced video becomes progressive, a frame for every two fields, and a line says so. keep: refuse
+        it, since enlarged frames cannot hold fields.
     json
         Print a JSON object a line for each picture instead of its result's name.
     """
@@ -137,6 +141,7 @@ def upscale(
         format=format,
         quality=quality,
         damaged=damaged,
+        fields=fields,
     )
     failed = _describe(request) if dry_run else _upscale(request, engine, json)
     if failed:

@@ -18,11 +18,13 @@ from lamnet.upscale.planner import Planner
 from lamnet.upscale.raster import PageRaster
 
 
-def steps(planner: Planner, picture: Picture, target: Path) -> Generator[float]:
+def steps(planner: Planner, picture: Picture, target: Path) -> Generator[float, None, tuple[str, ...]]:
     """Upscale a picture file, stopping after every part of the work to say how much of it is done, 0 to 1.
 
     Each page is planned once, when its turn comes. The target appears whole or not at all. Raises BadImageError when
     the source is damaged or the target cannot be written or hold it.
+
+    Returns what the result does not carry over from its source, or what was asked for and not done, a line each.
     """
     engine = planner.engine
     rasters = [_rasters_of(picture, number) for number in range(len(picture.pages))]
@@ -41,6 +43,7 @@ def steps(planner: Planner, picture: Picture, target: Path) -> Generator[float]:
                 yield (number + done) / len(ways)
         results, extra_bands = _gathered(canvas, rasters, sizes)
         saving.save(picture, results, target, extra_bands)
+    return picture.notes + saving.losses(picture, target)
 
 
 def _rasters_of(picture: Picture, page: int) -> list[PageRaster]:

@@ -157,8 +157,12 @@ class Upscaler:
             for _ in self.steps(opened, target):
                 pass
 
-    def steps(self, opened: Picture | Clip, target: Path, choice: Choice | None = None) -> Generator[float]:
+    def steps(
+        self, opened: Picture | Clip, target: Path, choice: Choice | None = None
+    ) -> Generator[float, None, tuple[str, ...]]:
         """Do what `file` does to an opened file, stopping after every part of the work to say how much is done, 0 to 1.
+
+        Returns what the result does not carry over from its source, or what was asked for and not done, a line each.
 
         The choice is that of `choice`, which looks for itself where it is left out.
         """
