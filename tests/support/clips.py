@@ -92,6 +92,12 @@ def times(path: Path) -> list[Fraction]:
         return [frame.pts * frame.time_base for frame in container.decode(video=0)]
 
 
+def since_start(path: Path) -> list[Fraction]:
+    """Times from the first frame on: FFmpeg reads H.264 in AVI and ASF, which state no times, as a frame late."""
+    found = times(path)
+    return [time - found[0] for time in found]
+
+
 def copied(path: Path) -> list[tuple[str, Any, Any, bytes]]:
     """The packets of all streams but the pictures."""
     with av.open(path) as container:

@@ -134,7 +134,7 @@ def steps(planner: Planner, clip: Clip, target: Path, part: int = PART) -> Notes
                     yield min(1.0, done / clip.packets)
         joined = parts.folder / "whole"
         mux.join(clip, encoding, finished, target, joined)
-        lost = losses.losses(clip, carried, joined, target)
+        lost = losses.losses(clip, carried, joined)
         joined.replace(target)
         parts.drop()
         return ((whole.note,) if whole.note else ()) + lost

@@ -169,7 +169,7 @@ def _describe(stream: VideoStream, clip: Clip, encoding: Encoding) -> None:
 
 def _start_codes(encoding: Encoding, result: OutputContainer) -> bool:
     """Tell whether a result's packets need H.264's start codes in place of lengths, and its muxer does not see to it."""
-    return encoding.codec == "h264" and result.format.name in ("avi", "asf")
+    return encoding.codec == "h264" and result.format.name == "avi"
 
 
 def _with_start_codes(part: InputContainer) -> Iterator[Packet[Stream]]:
