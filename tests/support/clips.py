@@ -1,4 +1,4 @@
-"""Video clips made by code, and what is read back of their results."""
+"""Video clips made by code, and readers of their results."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def copied(path: Path) -> list[tuple[str, Any, Any, bytes]]:
 
 
 def described(path: Path) -> dict[str, Any]:
-    """What has to be the same before and after."""
+    """Read what has to be the same before and after."""
     with av.open(path) as container:
         stream = container.streams.video[0]
         frame = next(container.decode(stream))

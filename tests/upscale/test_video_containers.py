@@ -12,8 +12,9 @@ import pytest
 from lamnet import Upscaler
 from lamnet.base.errors import BadImageError
 from lamnet.base.progress import finish
-from lamnet.batch import describe, one
+from lamnet.batch import describe, jobs, one
 from lamnet.batch.jobs import Job
+from lamnet.batch.left_out import LeftOut
 from lamnet.batch.outcome import Outcome
 from lamnet.batch.upscalers import Upscalers
 from lamnet.upscale import video
@@ -194,6 +195,18 @@ def test_matroska_states_the_average_of_a_variable_rate(tmp_path: Path, name: st
     assert stated(tmp_path / "big.mkv")[2] == stated(source)[2]
     assert stated(tmp_path / "big.mkv")[3] == stated(source)[2]
     assert [round(1000 * time) for time in since_start(tmp_path / "big.mkv")] == VARYING
+
+
+def test_code_in_a_folder_is_no_video(tmp_path: Path) -> None:
+    """TypeScript has the suffixes of transport streams."""
+    for name in ("a.ts", "b.m2ts"):
+        write(tmp_path / name, "libx264", FRAMES, muxer="mpegts")
+    (tmp_path / "c.ts").write_text("export const scale = 4;\n")
+    (tmp_path / "d.mts").write_text("export {};\n")
+    left_out = LeftOut()
+    found = [job.source.name for job in jobs.find([str(tmp_path)], None, "_x2", left_out)]
+    assert found == ["a.ts", "b.m2ts"]
+    assert str(left_out) == "1 .ts, 1 .mts (c.ts, d.mts)"
 
 
 def test_every_suffix_is_read_or_written() -> None:

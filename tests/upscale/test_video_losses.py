@@ -48,7 +48,7 @@ def enlarge(source: Path, target: Path) -> tuple[str, ...]:
 
 
 def light_of(path: Path) -> list[tuple[list[float], tuple[int, int]]]:
-    """What frames carry, with H.264 key frames alone: the numbers of the mastering display as fractions, and MaxCLL and MaxFALL."""
+    """Read what frames carry, in H.264 key frames alone: the numbers of the mastering display as fractions, and MaxCLL and MaxFALL."""
     found: list[tuple[list[float], tuple[int, int]]] = []
     with av.open(path) as container:
         for frame in container.decode(video=0):
@@ -137,6 +137,22 @@ def test_what_another_container_does_not_hold_is_said(tmp_path: Path) -> None:
     assert enlarge(deep, tmp_path / "big.wmv") == (
         "without 10 bits a sample (8 remain), the resolution of its colours (yuv422p10le became yuv420p) of its source",
     )
+
+
+@pytest.mark.parametrize("pixels", ["gray", "yuv420p10le", "yuv422p10le", "yuv444p16le"])
+def test_y4m_holds_every_depth(tmp_path: Path, pixels: str) -> None:
+    source = write(tmp_path / "a.mkv", "ffv1", FRAMES, pixels)
+    assert enlarge(source, tmp_path / "big.y4m") == ()
+    assert enlarge(tmp_path / "big.y4m", tmp_path / "bigger.y4m") == ()
+    with av.open(tmp_path / "bigger.y4m") as container:
+        frames = list(container.decode(video=0))
+    assert {(frame.width, frame.height, frame.format.name) for frame in frames} == {(256, 192, pixels)}
+    assert len(frames) == len(FRAMES)
+
+
+def test_grey_loses_no_colours(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.mkv", "ffv1", FRAMES, "gray")
+    assert enlarge(source, tmp_path / "big.ts") == ()
 
 
 def test_streams_of_data_are_said_to_be_left_out(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lamnet.upscale.engines import AnyEngine
 
 SUFFIXES = containers.SUFFIXES
+NAMES_OF_CODE = frozenset({".ts", ".mts"})  # TypeScript's too
 MATROSKA = ".mkv"  # holds what other containers do not
 Notes = Generator[float, None, tuple[str, ...]]
 PART = 48  # frames: what an interruption can cost, and the most between two key frames

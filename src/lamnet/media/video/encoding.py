@@ -1,4 +1,4 @@
-"""How a result is encoded: codec, pixel format, quality, size."""
+"""The encoding of a result: codec, pixel format, quality, size."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ OF_THE_SOURCE = (
 
 @dataclass(frozen=True)
 class Encoding:
-    """How the upscaled frames of a clip are encoded."""
+    """Codec, encoder and its options, pixel format and size of an upscaled clip."""
 
     codec: str
     encoder: str

@@ -1,4 +1,4 @@
-"""What a finished video does not hold of its source, as the two files themselves show it."""
+"""Losses of a finished video: all of its source that it does not hold, as the two files themselves show it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,10 @@ def _of_pixels(before: str, after: str | None) -> Iterator[str]:
     old, new = av.VideoFormat(before), av.VideoFormat(after or before)
     if new.components[0].bits < old.components[0].bits:
         yield f"{old.components[0].bits} bits a sample ({new.components[0].bits} remain)"
-    if (new.chroma_width(4), new.chroma_height(4)) < (old.chroma_width(4), old.chroma_height(4)):
+    if len(old.components) > 2 and (new.chroma_width(4), new.chroma_height(4)) < (
+        old.chroma_width(4),
+        old.chroma_height(4),
+    ):
         yield f"the resolution of its colours ({before} became {after})"
 
 
