@@ -1,4 +1,4 @@
-"""Video clips made by code, and what is read back of their results."""
+"""Video clips made by code, and readers of their results."""
 
 from __future__ import annotations
 
@@ -90,6 +90,12 @@ def upscale(planner: Planner, source: Path, target: Path | None = None, part: in
 def times(path: Path) -> list[Fraction]:
     with av.open(path) as container:
         return [frame.pts * frame.time_base for frame in container.decode(video=0)]
+
+
+def since_start(path: Path) -> list[Fraction]:
+    """Times from the first frame on: FFmpeg reads H.264 in AVI and ASF, which state no times, as a frame late."""
+    found = times(path)
+    return [time - found[0] for time in found]
 
 
 def copied(path: Path) -> list[tuple[str, Any, Any, bytes]]:

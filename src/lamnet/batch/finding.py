@@ -12,6 +12,7 @@ from lamnet.base.errors import BadArgumentError
 from lamnet.batch import names, streams
 from lamnet.batch.jobs import SUFFIXES, Job, of_folder, or_a_problem, sources_among, without_clashes
 from lamnet.batch.left_out import LeftOut
+from lamnet.upscale import video
 
 
 def find(sources: Sequence[str], out: Path | str | None, mark: str, left_out: LeftOut | None = None) -> Iterator[Job]:
@@ -137,11 +138,20 @@ def _is_folder(path: Path) -> bool:
 def _may_be_file(path: Path, left_out: LeftOut) -> bool:
     try:
         if path.is_file():
+            if path.suffix.lower() in video.NAMES_OF_CODE and _is_text(path):
+                left_out.add(path.name)
+                return False
             return True
         left_out.add(path.name, "links to nothing" if path.is_symlink() else "no files")
     except OSError:  # the error comes up again when it is read
         return True
     return False
+
+
+def _is_text(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(1024)
+    return bool(start) and b"\0" not in start
 
 
 def _mirrored(place: Path, root: Path, out: Path | None) -> Path:

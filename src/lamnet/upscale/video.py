@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lamnet.upscale.engines import AnyEngine
 
 SUFFIXES = containers.SUFFIXES
+NAMES_OF_CODE = frozenset({".ts", ".mts"})  # TypeScript's too
 MATROSKA = ".mkv"  # holds what other containers do not
 Notes = Generator[float, None, tuple[str, ...]]
 PART = 48  # frames: what an interruption can cost, and the most between two key frames
@@ -134,7 +135,7 @@ def steps(planner: Planner, clip: Clip, target: Path, part: int = PART) -> Notes
                     yield min(1.0, done / clip.packets)
         joined = parts.folder / "whole"
         mux.join(clip, encoding, finished, target, joined)
-        lost = losses.losses(clip, carried, joined, target)
+        lost = losses.losses(clip, carried, joined)
         joined.replace(target)
         parts.drop()
         return ((whole.note,) if whole.note else ()) + lost

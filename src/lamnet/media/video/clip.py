@@ -72,17 +72,17 @@ class Clip:
 
     @property
     def alpha(self) -> bool:
-        """Whether its pixels have an alpha."""
+        """Tell whether its pixels have an alpha."""
         return has_alpha(self.pixels)
 
     @property
     def rgb(self) -> bool:
-        """Whether its pixels are RGB and not YUV."""
+        """Tell whether its pixels are RGB and not YUV."""
         return av.VideoFormat(self.pixels).is_rgb
 
     @property
     def turned(self) -> bool:
-        """Whether players show it turned by 90 degrees."""
+        """Tell whether players show it turned by 90 degrees."""
         return self.display is not None and abs(self.display[1]) > abs(self.display[0])
 
     @property

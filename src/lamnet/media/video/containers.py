@@ -37,5 +37,6 @@ OPTIONS = {
 CODECS = {
     "mpegts": frozenset({"h264", "hevc", "mpeg2video"}),
     "yuv4mpegpipe": frozenset({"rawvideo"}),
+    "asf": frozenset({"mpeg4"}),
 }
-"""Codecs of muxers that do not list them."""
+"""Codecs of muxers that do not list them, or list more than programs read."""

@@ -1,4 +1,4 @@
-"""How a result is encoded: codec, pixel format, quality, size."""
+"""The encoding of a result: codec, pixel format, quality, size."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from lamnet.media.video import containers
 from lamnet.media.video.clip import Clip, has_alpha
 from lamnet.media.video.light import with_light
 
+FINEST = {"flags": "+qscale", "global_quality": str(2 * 118)}  # the second best of 31 quantizers, in FFmpeg's units
+
 # Constant quality, hardly to be told from the network's own frames. A short look-ahead bounds the encoder's memory.
 ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
     "h264": ("libx264", {"crf": "16", "rc-lookahead": "10"}),
@@ -23,15 +25,16 @@ ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
     "av1": ("libsvtav1", {"crf": "20", "preset": "6"}),
     "prores": ("prores_ks", {}),
     "ffv1": ("ffv1", {"level": "3"}),
-    "mpeg2video": ("mpeg2video", {"flags": "+qscale", "global_quality": str(2 * 118)}),  # in FFmpeg's units of lambda
+    "mpeg2video": ("mpeg2video", FINEST),
+    "mpeg4": ("mpeg4", FINEST),
     "rawvideo": ("rawvideo", {}),
 }
 WHOLE_CHROMA = frozenset({"h264", "hevc"})  # their encoders refuse widths and heights that cut a chroma sample
 LOSSLESS = ("ffv1",)  # for alpha and RGB, which H.264's encoder here does not take
-LAST = ("mpeg2video", "rawvideo")  # for containers that hold nothing else, since they are so large
+LAST = ("mpeg2video", "mpeg4", "rawvideo")  # for containers that hold nothing newer, since they are so large
 FALLBACKS = ("h264", "vp9", *LAST)  # where the source's codec has no encoder here, or the container does not take it
 PLANES = ("gray", *(f"yuv{kind}p{bits}" for bits in ("", "10le", "12le", "16le") for kind in (420, 422, 444)))  # of Y4M
-BY_RATE = frozenset({"mpeg2video"})  # their encoders count frames, and know no times
+BY_RATE = frozenset({"mpeg2video", "mpeg4"})  # their encoders count frames, or know few times
 
 # Starts of the names of metadata that describe the source's bytes and that the new container writes anew.
 OF_THE_SOURCE = (
@@ -42,7 +45,7 @@ OF_THE_SOURCE = (
 
 @dataclass(frozen=True)
 class Encoding:
-    """How the upscaled frames of a clip are encoded."""
+    """Codec, encoder and its options, pixel format and size of an upscaled clip."""
 
     codec: str
     encoder: str

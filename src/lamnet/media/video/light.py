@@ -30,7 +30,7 @@ class Display:
 
 @dataclass(frozen=True)
 class Light:
-    """What a stream states of its light.
+    """Static HDR metadata of a stream.
 
     Attributes:
         display: None where it states none.

@@ -1,4 +1,4 @@
-"""What a finished video does not hold of its source, as the two files themselves show it."""
+"""Losses of a finished video: all of its source that it does not hold, as the two files themselves show it."""
 
 from __future__ import annotations
 
@@ -41,17 +41,32 @@ def noted(frames: Iterable[VideoFrame], found: set[Type]) -> Iterator[VideoFrame
         yield frame
 
 
-def losses(clip: Clip, carried: set[Type], result: Path, target: Path) -> tuple[str, ...]:
+def losses(clip: Clip, carried: set[Type], result: Path) -> tuple[str, ...]:
     """Name in one line what a finished result does not hold of a clip; nothing where it holds all.
 
     Args:
         carried: what `noted` found in the clip's frames.
         result: the file with the result.
-        target: the name it will have.
     """
     with av.open(clip.path) as before, av.open(result) as after:
-        missing = [*_of_frames(carried, after), *_of_streams(before, after), *_of_container(before, after)]
+        missing = [
+            *_of_pixels(clip.pixels, after.streams.video[0].codec_context.pix_fmt),
+            *_of_frames(carried, after),
+            *_of_streams(before, after),
+            *_of_container(before, after),
+        ]
     return (f"without {', '.join(missing)} of its source",) if missing else ()
+
+
+def _of_pixels(before: str, after: str | None) -> Iterator[str]:
+    old, new = av.VideoFormat(before), av.VideoFormat(after or before)
+    if new.components[0].bits < old.components[0].bits:
+        yield f"{old.components[0].bits} bits a sample ({new.components[0].bits} remain)"
+    if len(old.components) > 2 and (new.chroma_width(4), new.chroma_height(4)) < (
+        old.chroma_width(4),
+        old.chroma_height(4),
+    ):
+        yield f"the resolution of its colours ({before} became {after})"
 
 
 def _of_frames(carried: set[Type], after: InputContainer) -> list[str]:
@@ -74,13 +89,23 @@ def _carried(frame: VideoFrame, kinds: Iterable[Type]) -> set[Type]:
 
 
 def _of_streams(before: InputContainer, after: InputContainer) -> Iterator[str]:
-    """Name kinds of streams that there are fewer of, and a language that is gone."""
-    left = Counter(stream.type for stream in before.streams) - Counter(stream.type for stream in after.streams)
-    for kind, count in left.items():
-        yield f"{count} stream{'s' if count > 1 else ''} of {kind}"
-    languages = {stream.language for stream in before.streams} - {stream.language for stream in after.streams}
-    if languages - {None, "und"}:
+    """Name kinds of streams that there are fewer of, and that languages are gone."""
+    for kind, number in (_streams(before) - _streams(after)).items():
+        yield f"{number} stream{'s' if number > 1 else ''} of {kind}"
+    if _languages(before) - _languages(after):
         yield "the languages of its streams"
+
+
+def _streams(container: InputContainer) -> Counter[str]:
+    """Count streams by their kind, but for the one of data that chapters of MP4 are stored in."""
+    found = Counter[str](stream.type for stream in container.streams)
+    if container.chapters() and "mp4" in container.format.name:
+        found["data"] = max(0, found["data"] - 1)
+    return found
+
+
+def _languages(container: InputContainer) -> set[str | None]:
+    return {stream.language for stream in container.streams if stream.type != "data"} - {None, "und"}
 
 
 def _of_container(before: InputContainer, after: InputContainer) -> Iterator[str]:
@@ -88,4 +113,4 @@ def _of_container(before: InputContainer, after: InputContainer) -> Iterator[str
         yield "chapters"
     kept = {key.lower() for key in after.metadata}
     if lost := sorted(key for key in still_true(before.metadata) if key.lower() not in kept | _OF_WRITERS):
-        yield f"the tags {', '.join(lost)}"
+        yield f"the tag{'s' if len(lost) > 1 else ''} {', '.join(lost)}"

@@ -26,15 +26,21 @@ from lamnet.media.video import containers
 from lamnet.media.video.clip import Clip, video_errors
 from lamnet.media.video.encoding import BY_RATE, OF_THE_SOURCE, Encoding
 
+_MILLISECOND = Fraction(1, 1000)
 PROGRESSIVE = 1  # of FFmpeg's AVFieldOrder, whose larger numbers are interlaced
 
 
 def encode(clip: Clip, encoding: Encoding, frames: Iterable[VideoFrame], part: Path) -> Iterator[None]:
-    """Encode frames into a Matroska file, one a step. At the end their times and durations, unrounded, are written as JSON."""
+    """Encode frames into a Matroska file, one a step, or a NUT file where they are raw.
+
+    At the end their times and durations, unrounded, are written as JSON.
+    """
     times: list[tuple[int, int]] = []
     numbers = count()
-    with av.open(part, "w", format="matroska") as container:
+    kind = "nut" if encoding.codec == "rawvideo" else "matroska"  # which holds no raw samples of more than 8 bits
+    with av.open(part, "w", format=kind) as container:
         stream: Any = _add_encoder(clip, encoding, container)  # PyAV leaves the kind of its packets open
+        stream.time_base = _MILLISECOND
         for number, frame in enumerate(frames):
             assert frame.pts is not None
             times.append((frame.pts, frame.duration))
@@ -47,13 +53,13 @@ def encode(clip: Clip, encoding: Encoding, frames: Iterable[VideoFrame], part: P
 
 
 def _write(container: OutputContainer, packets: list[Any], numbers: Iterator[int]) -> None:
-    """Write packets at the times 0, 1, 2 ... ms: milliseconds are the only time that Matroska knows.
+    """Write packets at the times 0, 1, 2 ... ms: milliseconds are the only time that Matroska knows here.
 
     Without B-frames packets come in the order of time, one a frame.
     """
     for packet in packets:
         packet.pts = packet.dts = next(numbers)
-        packet.time_base = Fraction(1, 1000)
+        packet.time_base = _MILLISECOND
         container.mux(packet)
 
 
@@ -169,7 +175,7 @@ def _describe(stream: VideoStream, clip: Clip, encoding: Encoding) -> None:
 
 def _start_codes(encoding: Encoding, result: OutputContainer) -> bool:
     """Tell whether a result's packets need H.264's start codes in place of lengths, and its muxer does not see to it."""
-    return encoding.codec == "h264" and result.format.name in ("avi", "asf")
+    return encoding.codec == "h264" and result.format.name == "avi"
 
 
 def _with_start_codes(part: InputContainer) -> Iterator[Packet[Stream]]:
