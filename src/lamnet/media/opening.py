@@ -131,6 +131,8 @@ def _unlike_srgb(colours: tuple[int, int] | None, bands: int) -> tuple[int, int]
 def _described(page: Any, extras: Extras, number: int) -> pyvips.Image:
     """Return a page with what its file holds and libvips has not seen."""
     blobs = {name: blob for name, blob in extras.page(number).blobs.items() if not page.get_typeof(name)}
+    if not extras.page(number).resolved:
+        page = page.copy(xres=1.0, yres=1.0)
     colours = _unlike_srgb(extras.colours, page.bands)
     if colours and colours[0] == _P3_PRIMARIES and colours[1] in _SRGB_TRANSFERS and not has_profile(page):
         profile: Any = pyvips.Operation.call("profile_load", "p3")

@@ -53,6 +53,8 @@ def losses(picture: Picture, target: Path) -> tuple[str, ...]:
         found.append(f"{_BITS[picture.dtype]} became {_BITS[format.dtypes[-1]]}, the most that {target.suffix} holds")
     if picture.extras.own and format != picture.format:
         found.append(f"without {picture.extras.own}")
+    if picture.extras.comments and not format.comments:
+        found.append(f"without its comment, which {target.suffix} does not hold")
     if format.palette and (lost := [words for name, words in _IN_NO_PALETTE if picture.pages[0].get_typeof(name)]):
         found.append(f"without {', '.join(lost)}, which {target.suffix} does not hold")
     if picture.quality and "Q" not in format.options:

@@ -145,7 +145,7 @@ def _page_extras(directory: Directory) -> PageExtras:
     )
     description = Directory({tag: field for tag, field in directory.items() if tag in wanted})
     blobs = {"exif-data": ifd.alone(description)} if description else {}
-    return PageExtras(blobs, oriented, reduced, _beside_colours(directory))
+    return PageExtras(blobs, oriented, reduced, beside=_beside_colours(directory))
 
 
 def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: Path) -> None:
