@@ -91,7 +91,7 @@ def test_a_body_of_another_shape_is_refused(data: Path, tmp_path: Path) -> None:
     start = tmp_path / "other.safetensors"
     for config, found in (
         (LAMNetConfig.base(2), "channels 32, 64;.*blocks 4, 6"),
-        (replace(LAMNetConfig.tiny(4), groups=2), "groups 3, 2$"),
+        (replace(LAMNetConfig.tiny(4), groups=4), "groups 3, 4$"),
     ):
         weights.save(LAMNet(config), start)
         with pytest.raises(BadWeightsError, match=rf"other\.safetensors: expected .* \(here, there\): .*{found}"):

@@ -62,7 +62,7 @@ def _about_picture(opened: Opened, picture: Picture, speed: float) -> str:
     size, plan = opened.planner.result_size(width, height), opened.planner.plan(height, width)
     saving.check_target(picture, opened.target, size)
     pages = len(picture.pages)
-    passes = pages * (1 + (picture.pages[0].bands in (2, 4)))
+    passes = pages * (1 + (picture.pages[0].bands in (2, 4)) + len(picture.in_grey(0).pages))
     return (
         f"{width} x {height} -> {size[0]} x {size[1]}{f', {pages} pages' if pages > 1 else ''}, "
         f"{_about_plan(plan, passes, speed)}"

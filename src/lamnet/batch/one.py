@@ -59,7 +59,8 @@ def open_job(job: Job, upscalers: Upscalers) -> Opened:
     if job.source.suffix.lower() in video.SUFFIXES:
         clip = video.open_clip(job.source, upscalers.max_pixels)
         return Opened(clip, upscalers.for_size(*clip.shown_size), job.result(job.source.suffix))
-    picture = replace(opening.open_picture(job.source, upscalers.max_pixels), quality=upscalers.quality)
+    picture = opening.open_picture(job.source, upscalers.max_pixels, upscalers.damaged)
+    picture = replace(picture, quality=upscalers.quality)
     sizes = _sizes(picture)
     upscaler = max((upscalers.for_size(*size) for size in sizes), key=lambda one: one.scale)
     suffix = upscalers.suffix or saving.suffix_for(picture, upscaler.result_size(*sizes[0]))

@@ -31,6 +31,7 @@ class Request:
         name: of the results, without their suffix: "{stem}" stands for the source's, "{goal}" for x4 or a size.
         format: of the results of pictures, such as "jpg"; None keeps the source's where that can hold them.
         quality: of results in JPEG, WebP or AVIF, 1 to 100; None is lamnet's own, 95, and 90 for AVIF.
+        damaged: take what there is of a JPEG or PNG that is not whole.
     """
 
     sources: tuple[str, ...]
@@ -51,3 +52,4 @@ class Request:
     name: str = "{stem}_{goal}"
     format: str | None = None
     quality: int | None = None
+    damaged: bool = False

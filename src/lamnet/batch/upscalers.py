@@ -22,6 +22,7 @@ class Upscalers:
         max_pixels: of one file; more in its header is refused.
         suffix: of the results of pictures; None leaves it to each.
         quality: of results in formats that have one.
+        damaged: whether what there is of damaged pictures is taken.
     """
 
     def __init__(
@@ -31,11 +32,13 @@ class Upscalers:
         max_pixels: int,
         suffix: str | None = None,
         quality: int | None = None,
+        damaged: bool = False,
     ) -> None:
         self.goal = goal
         self.max_pixels = max_pixels
         self.suffix = suffix
         self.quality = quality
+        self.damaged = damaged
         self._upscalers = upscalers
 
     @classmethod
@@ -63,7 +66,7 @@ class Upscalers:
             )
             for one in networks
         ]
-        return cls(upscalers, goal, request.max_pixels, suffix, request.quality)
+        return cls(upscalers, goal, request.max_pixels, suffix, request.quality, request.damaged)
 
     def for_size(self, width: int, height: int) -> Upscaler:
         """Return the Upscaler for a picture of this size; the one of the largest scale where none reaches the goal."""

@@ -53,6 +53,7 @@ def upscale(
     name: str = "{stem}_{goal}",
     format: str | None = None,
     quality: int | None = None,
+    damaged: bool = False,
     json: bool = False,
 ) -> None:
     """Upscale pictures and videos: photo.jpg becomes photo_x4.jpg beside it.
@@ -107,6 +108,8 @@ def upscale(
         Format of the results of pictures, such as jpg; the source's where that can hold them when left out.
     quality
         Quality of results in JPEG, WebP and AVIF, 1 to 100.
+    damaged
+        Take what there is of a JPEG or PNG that is cut or spoilt, and say so; without it such a file is refused.
     json
         Print a JSON object a line for each picture instead of its result's name.
     """
@@ -133,6 +136,7 @@ def upscale(
         name=name,
         format=format,
         quality=quality,
+        damaged=damaged,
     )
     failed = _describe(request) if dry_run else _upscale(request, engine, json)
     if failed:

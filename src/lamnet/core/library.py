@@ -80,6 +80,8 @@ def library() -> ctypes.CDLL:
             )
     loaded.lamnet_message.restype = ctypes.c_char_p
     loaded.lamnet_network_create.argtypes = [ctypes.POINTER(Address), ctypes.POINTER(NetworkConfig), Address, Int64]
+    loaded.lamnet_multiply_adds.argtypes = [Int64, Int64, Address]
+    loaded.lamnet_multiply_adds.restype = Int64
     loaded.lamnet_network_destroy.argtypes = [Address]
     loaded.lamnet_network_destroy.restype = None
     return loaded

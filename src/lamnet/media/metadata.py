@@ -15,7 +15,7 @@ from lamnet.media.blobs import exif_of, has_profile, with_blobs
 _LEFT_BEHIND = re.compile(
     r"width|height|bands|format|coding|interpretation|[xy]offset|[xy]res|filename|vips-.*|jpeg-.*|heif-.*|palette.*"
     r"|bits-per-sample|interlaced|n-pages|page-height|n-subifds|orientation|exif-ifd0-Orientation|exif-ifd1-.*"
-    r"|lamnet-.*|gif-.*|webp-.*|png-comment-.*|photoshop-data|loop|delay|background"
+    r"|lamnet-.*|gif-.*|webp-.*|png-comment-.*|photoshop-data|image-description|loop|delay|background"
 )
 _KNOWN = ("icc-profile-data", "exif-data", "xmp-data", "iptc-data", "resolution-unit", "bits-per-sample")
 _SIZE_TAGS = {"ImageWidth": 0, "ImageLength": 1, "PixelXDimension": 0, "PixelYDimension": 1}

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from lamnet.base.errors import BackendError
+from lamnet.core import library
 from lamnet.core.config import SIZES
 from lamnet.evaluation.speed import peers
 from lamnet.evaluation.speed.candidate import OPERATORS, PATCHES, Candidate, Setting
 from lamnet.evaluation.speed.measure import Timed, graphed
 from lamnet.network import reading
 from lamnet.network.model import LAMNet
+from lamnet.ops import native
 from lamnet.ops.backend import use_backend, why_not
 from lamnet.ops.fsa import fsa_channels_last
 
@@ -77,6 +81,23 @@ def _network_call(
     if "compile" in candidate.how:
         network = torch.compile(network)
     return torch.no_grad()(lambda: network(x))
+
+
+def instructions(precision: str, threads: int) -> Timed:
+    """Multiply-adds by the processor's own instruction, in registers, on so many threads."""
+    dtype, rounds = native.DTYPES[getattr(torch, precision)], 500_000
+    sums = np.zeros((threads, 64), np.float32)
+
+    def one(thread: int) -> int:
+        return int(library.library().lamnet_multiply_adds(rounds, dtype, sums[thread].ctypes.data))
+
+    def call() -> object:
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(one, range(threads)))
+
+    timed = Timed(call, torch.device("cpu"), amount=float(threads * one(0)))
+    timed.warm_up()
+    return timed
 
 
 def product(precision: str, device: torch.device) -> Timed:

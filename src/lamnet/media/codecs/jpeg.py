@@ -29,6 +29,7 @@ FORMAT = Format(
     {"Q": 95, "subsample_mode": "off"},
     side=65_500,
     alpha=False,
+    salvageable=True,
 )
 
 _SEGMENT_LIMIT = 65_533  # bytes

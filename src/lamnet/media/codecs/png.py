@@ -30,6 +30,7 @@ FORMAT = Format(
     dtypes=("uint8", "uint16"),
     numbered_colours=True,
     substitute=True,
+    salvageable=True,
 )
 
 _COLOURS = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"})  # stated without a profile
