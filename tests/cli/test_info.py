@@ -9,29 +9,9 @@ import torch
 
 import lamnet
 from lamnet.cli.main import app
-from lamnet.core import library
 from lamnet.core.config import LAMNetConfig
-from lamnet.evaluation import machine
 from lamnet.network import weights
 from lamnet.network.model import LAMNet
-from lamnet.ops.backend import BACKENDS, backends
-
-
-def test_every_backend_is_listed_with_the_reason_it_cannot_run() -> None:
-    found = {(backend, device): reason for backend, device, reason in backends()}
-    assert {backend for backend, _ in found} == set(BACKENDS)
-    assert found["reference", "cpu"] is None
-    assert "it runs on cuda" in str(found["triton", "cpu"])
-    if not torch.cuda.is_available():
-        assert found["triton", "cuda"] == "no CUDA device"
-
-
-def test_the_machine_names_versions_threads_and_processor() -> None:
-    facts = machine.machine()
-    assert facts["torch"] == torch.__version__
-    assert facts["threads"] == str(library.default_threads())
-    assert facts["processor"].endswith(library.level())
-    assert "logical cores" in facts["processor"]
 
 
 def test_models_are_listed_with_their_figures(capsys: pytest.CaptureFixture[str]) -> None:

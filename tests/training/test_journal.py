@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lamnet.base.errors import BadDataError
 from lamnet.base.progress import finish
 from lamnet.training import preparation as module
+from lamnet.training.journal import Journal
 from lamnet.training.preparation import prepare, preparing
 from lamnet.training.prepared import Photo, PreparedSet
 from support.mutations import COUNTS, mutated
@@ -169,3 +171,31 @@ def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
         prepare(photos, tmp_path / "out")
     (tmp_path / "out" / "lr_x3.u8").unlink()
     assert len(prepare(photos, tmp_path / "out").photos) == 1
+
+
+def _photo(name: str) -> tuple[Photo, dict[int, np.ndarray]]:
+    hr = np.full((48, 50, 3), len(name), np.uint8)
+    return Photo(name, 48, 50, bytes=9), {1: hr, 2: hr[::2, ::2]}
+
+
+def test_a_journal_keeps_whole_photographs_and_ends_in_an_index(tmp_path: Path) -> None:
+    sources = [Photo(name, bytes=9) for name in ("a", "bb", "ccc")]
+    with Journal(tmp_path, (2,), sources) as journal:
+        journal.add(*_photo("a"))
+        journal.add(Photo("bb", bytes=9, reason="too small"), {})
+    with Journal(tmp_path, (2,), sources) as journal:
+        assert [photo.name for photo in journal.usable] == ["a"]
+        assert [photo.reason for photo in journal.skipped] == ["too small"]
+        journal.add(*_photo("ccc"))
+        journal.write_index()
+    opened = PreparedSet.open(tmp_path)
+    assert [photo.name for photo in opened.photos] == ["a", "ccc"]
+    assert list(opened.whole_photos()) == list(opened.photos)
+    assert not (tmp_path / "journal.jsonl").exists()
+
+
+def test_a_journal_of_other_photographs_is_refused(tmp_path: Path) -> None:
+    with Journal(tmp_path, (2,), [Photo("a", bytes=9)]) as journal:
+        journal.add(*_photo("a"))
+    with pytest.raises(BadDataError, match="holds part of a set of other photographs"):
+        Journal(tmp_path, (2,), [Photo("other", bytes=9)])

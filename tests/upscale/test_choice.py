@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import random
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageDraw
 
 import lamnet
@@ -125,6 +127,20 @@ def test_flat_small_and_drawn_pictures_are_clean() -> None:
     flat = (np.full((64, 64, 3), 200, np.uint8), np.zeros((5, 3, 4), np.uint8), slope[..., None])
     for pixels in (*flat, *art, np.asarray(text)):
         assert decide(facts_of(raster_of_array(pixels))).variant == "clean"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -9999.0])
+def test_pixels_without_data_count_as_black(tmp_path: Path, value: float) -> None:
+    pixels = _scene()[..., 0].astype(np.float32) + 1
+    black = pixels.copy()
+    pixels[20:40, 30:50], black[20:40, 30:50] = value, pixels.min()
+    found: list[Measured] = []
+    for name, numbers in (("holes", pixels), ("black", black)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", numbers, photometric="minisblack")
+        measured = facts_of(opening.open_picture(tmp_path / f"{name}.tif")).measured
+        assert measured is not None
+        found.append(measured)
+    assert dataclasses.astuple(found[0]) == pytest.approx(dataclasses.astuple(found[1]), abs=2e-3)
 
 
 def test_large_pictures_are_measured_by_crops(monkeypatch: pytest.MonkeyPatch) -> None:

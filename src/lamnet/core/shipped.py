@@ -16,7 +16,8 @@ from lamnet.core.config import SIZES
 
 Variant = Literal["clean", "photo"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
-_FILE = re.compile(r"([a-z]+)_x(\d+)(?:_photo)?\.safetensors")
+_MARKED = VARIANTS[1:]  # those whose names and files say so
+_FILE = re.compile(rf"([a-z]+)_x(\d+)(?:_({'|'.join(_MARKED)}))?\.safetensors")
 
 
 TERMS = {
@@ -48,7 +49,8 @@ class Shipped(NamedTuple):
 
 def is_name(model: str | Path) -> bool:
     """Tell whether `model` is the name of weights that may ship, and not that of a file here."""
-    return str(model).removesuffix(":photo") in SIZES and not Path(model).is_file()
+    size, colon, variant = str(model).partition(":")
+    return size in SIZES and (not colon or variant in _MARKED) and not Path(model).is_file()
 
 
 def size_and_variant(model: str, variant: Variant | None = None) -> tuple[str, Variant | None]:
@@ -56,10 +58,11 @@ def size_and_variant(model: str, variant: Variant | None = None) -> tuple[str, V
 
     Raises BadArgumentError where they contradict each other.
     """
-    size, colon, _ = model.partition(":")
-    if colon and variant == "clean":
-        raise BadArgumentError(f"weights: expected photo with the model {model}, got clean")
-    return size, "photo" if colon else variant
+    size, _, mark = model.partition(":")
+    by_name = _variant(mark)
+    if by_name is not None and variant not in (None, by_name):
+        raise BadArgumentError(f"weights: expected {by_name} with the model {model}, got {variant}")
+    return size, by_name or variant
 
 
 def path_of(model: str | Path, scale: int | None, variant: Variant | None = None) -> Path:
@@ -86,12 +89,8 @@ def called(path: Path) -> str:
 
 def shipped() -> list[Shipped]:
     """List the networks whose weights come with the package, by name."""
-    found = [(_FILE.fullmatch(path.name), path) for path in _shipped_folder().iterdir()]
-    return sorted(
-        Shipped(match[1], int(match[2]), "photo" if path.stem.endswith("_photo") else "clean")
-        for match, path in found
-        if match
-    )
+    found = [_FILE.fullmatch(path.name) for path in _shipped_folder().iterdir()]
+    return sorted(Shipped(match[1], int(match[2]), _variant(match[3]) or "clean") for match in found if match)
 
 
 def shipped_names() -> str:
@@ -112,6 +111,11 @@ def shipped_path(size: str, scale: int | None, variant: Variant = "clean") -> Pa
             f"{Shipped(size, scale or 0, variant).model}: expected {wanted}; there are {shipped_names()}"
         )
     return Shipped(size, scale, variant).path
+
+
+def _variant(mark: str | None) -> Variant | None:
+    """Return the variant of a mark in a name; None for any other."""
+    return next((one for one in _MARKED if one == mark), None)
 
 
 def _shipped_folder() -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lamnet.base.errors import BadArgumentError, BadDataError
 from lamnet.figures import layout
-from lamnet.figures.labels import parted
+from lamnet.figures.labels import split_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,7 +116,7 @@ def _abscissa(line: Mapping[str, float], against: Against) -> float:
 
 def _by_label(runs: Sequence[str | Path]) -> dict[str, Path]:
     """Find the folders by label, without one the folder's name with as many of its parents as it takes to tell them apart."""
-    given = [parted(str(run)) for run in runs]
+    given = [split_label(str(run)) for run in runs]
     folders = [Path(folder) for _, folder in given]
     parts = [folder.resolve().parts for folder in folders]
     if not runs or len(set(parts)) < len(runs):

@@ -19,7 +19,7 @@ from lamnet.core.config import EDGE
 from lamnet.evaluation import contenders
 from lamnet.evaluation.benchmarks import unmeasurable
 from lamnet.evaluation.resize import crop_to_multiple, imresize
-from lamnet.figures.labels import parted
+from lamnet.figures.labels import split_label
 from lamnet.media import arrays, formats
 from lamnet.network import devices, weights
 
@@ -39,7 +39,7 @@ def by_label(models: Sequence[str]) -> dict[str, str]:
     """Index models, given as MODEL or LABEL=MODEL, by their label in a figure."""
     labelled: dict[str, str] = {}
     for argument in models:
-        label, model = parted(argument)
+        label, model = split_label(argument)
         label = label or label_of(model)
         if label in labelled:
             raise BadArgumentError(f"models: expected a label for each (LABEL=MODEL), found {label} twice")

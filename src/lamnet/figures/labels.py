@@ -1,14 +1,14 @@
-"""LABEL=WHAT, as figures take models, runs and evaluations."""
+"""Labels of models, runs and evaluations in figures, given as LABEL=NAME."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 
-def parted(argument: str) -> tuple[str, str]:
-    """Part "LABEL=WHAT" into its label and what it stands for; the label is empty where there is none.
+def split_label(argument: str) -> tuple[str, str]:
+    """Split "LABEL=NAME" into the label, empty where there is none, and the name.
 
-    What exists as a file or folder has no label, whatever its name.
+    An argument that is itself the name of a file or folder has no label.
     """
-    label, given, what = argument.partition("=")
-    return ("", argument) if not given or Path(argument).exists() else (label, what)
+    label, equals, name = argument.partition("=")
+    return ("", argument) if not equals or Path(argument).exists() else (label, name)

@@ -13,7 +13,7 @@ from lamnet.core.config import SIZES
 from lamnet.evaluation import report
 from lamnet.figures import layout
 from lamnet.figures.inputs import label_of
-from lamnet.figures.labels import parted
+from lamnet.figures.labels import split_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -161,7 +161,7 @@ def _evaluations(quality: Sequence[str]) -> dict[str, Mapping[str, Any]]:
     """Read evaluations by the benchmark's name of their model."""
     found: dict[str, Mapping[str, Any]] = {}
     for argument in quality:
-        name, file = parted(argument)
+        name, file = split_label(argument)
         listed = report.from_json(Path(file))
         if name and len(listed) != 1:
             raise BadArgumentError(f"{argument}: expected one model in a file with a name, found {len(listed)}")

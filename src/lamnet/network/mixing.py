@@ -23,8 +23,13 @@ def mix(a: LAMNet, b: LAMNet, strength: float) -> LAMNet:
 
     Raises:
         BadArgumentError: a strength outside 0 to 1.
-        BadWeightsError: networks of different configurations.
+        BadWeightsError: networks of different configurations, or with parts or hooks that these do not make.
     """
+    from lamnet.network.checks import what_changed
+
+    for name, network in (("a", a), ("b", b)):
+        if changed := what_changed(network):
+            raise BadWeightsError(f"{name}: expected a network as its configuration makes it, found {changed}")
     return reading.network_of(mixed(reading.contents_of(a), reading.contents_of(b), strength))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from lamnet.base.errors import BadWeightsError
+from lamnet.base.files import named
 
 _MAX_PICKLE = 4_000_000  # bytes of the structure around the tensors; that of a network with its optimiser has 500,000
 _MAX_STEPS = 1_000_000  # instructions in it
@@ -28,8 +29,9 @@ def read(path: Path) -> Any:
     anything but tensors, numbers and text.
     """
     try:
-        _check(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with named(path, "cannot be read", BadWeightsError):
+            _check(path)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except BadWeightsError:
         raise
     except Exception as error:  # torch.load does not say which errors a malformed file may raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 from lamnet.base import records
 from lamnet.base.errors import BadDataError, BadWeightsError
 from lamnet.base.files import appearing
+from lamnet.network import pickles
 from lamnet.training.recipe_files import from_record
 from lamnet.training.recipes import Recipe
 
@@ -63,20 +63,12 @@ def load_branch(path: Path, recipe: Recipe) -> dict[str, Any]:
 
 
 def _content(path: Path) -> dict[str, Any]:
+    content = pickles.read(path)
     try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
         _ = json.dumps(content["recipe"]), content["recipe"].items(), content["step"] + 1
-    except Exception as error:  # torch.load does not say which errors a malformed file may raise
-        reason = _reason(error)
-        raise BadWeightsError(f"{path}: expected a checkpoint of a training, found {reason}") from error
+    except Exception as error:  # anything may stand in the place of a checkpoint
+        raise BadWeightsError(f"{path}: expected a checkpoint of a training, found something else") from error
     return cast("dict[str, Any]", content)
-
-
-def _reason(error: Exception) -> str:
-    """What is wrong with a file, without PyTorch's advice to load it in an unsafe way."""
-    if isinstance(error, pickle.UnpicklingError):
-        return "something else, or code"
-    return str(error).split("\n", 1)[0] or type(error).__name__
 
 
 def fitted(path: Path, state: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lamnet.core.shipped import Variant
 from lamnet.media import quality
@@ -98,7 +99,14 @@ def _measured(raster: Raster) -> Measured | None:
         for top, height in quality.places(raster.height)
         for left, width in quality.places(raster.width)
     ]
-    colours, levels = 1 if raster.bands < 3 else 3, raster.levels
-    black, factor = np.float32(levels.black), np.float32(255 / (levels.white - levels.black))
-    crops = [(raster.read(box)[..., :colours].astype(np.float32) - black) * factor for box in boxes]
-    return quality.measure([crop.clip(0, 255) for crop in crops])
+    return quality.measure([_crop(raster, box) for box in boxes])
+
+
+def _crop(raster: Raster, box: Box) -> NDArray[np.float32]:
+    """Read the colours of a box, (height, width, 1 or 3) in 0..255; pixels without data are black, as for the network."""
+    levels, pixels = raster.levels, raster.read(box)
+    colours = pixels[..., : 1 if raster.bands < 3 else 3].astype(np.float32)
+    if levels.no_data:
+        colours[levels.holes(pixels)] = np.float32(levels.black)
+    colours = (colours - np.float32(levels.black)) * np.float32(255 / (levels.white - levels.black))
+    return colours.clip(0, 255)
