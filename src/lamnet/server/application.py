@@ -24,6 +24,7 @@ _PAGE = {  # path -> file, type
     "/": ("index.html", "text/html"),
     "/app.js": ("app.js", "text/javascript"),
     "/style.css": ("style.css", "text/css"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 _log = logging.getLogger(__name__)
 

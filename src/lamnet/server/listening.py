@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import socket
 import tempfile
@@ -10,19 +9,17 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from lamnet.base import interrupts
 from lamnet.base.errors import BadArgumentError
 from lamnet.server.access import is_local
 from lamnet.server.application import application
+from lamnet.server.connection import Connection
 from lamnet.server.process import PROGRAM
 from lamnet.server.settings import Settings
 
-_IDLE = 20  # seconds for which a connection may ask nothing
 _GRACE = 2  # seconds for answers under way when the server ends
 _TOKEN = 16  # letters that a token has at least
 
@@ -105,34 +102,9 @@ class Uvicorn(uvicorn.Server):
         return bool(self._asked.number) or await super().on_tick(counter)
 
 
-class Connection(H11Protocol):
-    """A connection that is closed when it asks nothing for a while, which uvicorn does only after a first request."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to watch it."""
-        super().connection_made(transport)
-        self._lost = False
-        self._watch(None)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Watch it no longer."""
-        self._lost = True
-        super().connection_lost(exc)
-
-    def _watch(self, before: tuple[Any, bool] | None) -> None:
-        """Look whether it stands where it stood, between two requests or about to be closed."""
-        if self._lost:
-            return
-        cycle = cast("RequestResponseCycle | None", self.cycle)
-        idle, closing = cycle is None or cycle.response_complete, self.transport.is_closing()
-        now = (cycle, closing)
-        if now == before and (idle or closing):
-            self.transport.abort()
-            return
-        self.loop.call_later(_IDLE, self._watch, now if idle or closing else None)
-
-
 def _listening(host: str, port: int) -> socket.socket:
+    if not 0 <= port < 2**16:
+        raise BadArgumentError(f"port: expected 0 to 65,535, got {port}")
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = found[0]
@@ -144,7 +116,8 @@ def _listening(host: str, port: int) -> socket.socket:
         except OSError:
             listener.close()
             raise
-    except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise BadArgumentError(f"port: expected an address that is free, got {host}:{port}: {reason}") from error
+    except OSError as error:
+        raise BadArgumentError(
+            f"port: expected an address that is free, got {host}:{port}: {error.strerror or error}"
+        ) from error
     return listener

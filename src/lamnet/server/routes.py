@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -19,8 +19,8 @@ from lamnet.base.errors import LamnetError
 from lamnet.server import options
 from lamnet.server.access import problem
 from lamnet.server.queue import FullError, Job, Queue
-from lamnet.server.settings import Settings
-from lamnet.server.transfer import Download, RefusedError, blocks_of, check_room, drain, receive
+from lamnet.server.settings import Limits, Settings
+from lamnet.server.transfer import Download, RefusedError, Upload, check_room
 
 _TYPES = {
     ".png": "image/png",
@@ -56,28 +56,22 @@ class Routes:
 
     async def create(self, request: Request) -> Response:
         """Take a file, the body, and options, the query."""
+        upload = Upload(request, self._limits)
         try:
             with self._queue.place():
-                job = await self._received(request)
-        except FullError:
-            await drain(request, self._limits)
-            reason = f"expected at most {self._limits.queue:,} files that wait, and there are as many"
-            return problem(503, reason, {"Retry-After": "5"})
-        except LamnetError as error:
-            await drain(request, self._limits)
-            return problem(400, str(error))
-        except RefusedError as refused:
-            await drain(request, self._limits)
-            return problem(*refused.args)
+                job = await self._received(request, upload)
         except ClientDisconnect:
             return Response(status_code=400)  # which nobody reads
+        except (FullError, LamnetError, RefusedError) as error:
+            await upload.drain()
+            return _refusal(error, self._limits)
         return JSONResponse(self._said(job), 201, headers={"Location": f"/api/jobs/{job.id}"})
 
     async def state(self, request: Request) -> Response:
         """Say how a job is doing, as soon as it has ended, or after `wait` seconds."""
         job = self._asked(request)
         try:
-            wait = min(_LONGEST_WAIT, max(0.0, float(request.query_params.get("wait", "0"))))
+            wait = min(_LONGEST_WAIT, self._limits.keep / 2, max(0.0, float(request.query_params.get("wait", "0"))))
         except ValueError:
             return problem(400, "wait: expected a number of seconds")
         with suppress(TimeoutError):
@@ -92,19 +86,19 @@ class Routes:
             return problem(409, job.outcome.get("error") or f"expected a job that is done, found it {job.state}")
         headers = {
             "Content-Length": str(job.result.stat().st_size),
+            "Content-Type": _TYPES.get(job.result.suffix.lower(), "application/octet-stream"),
             "Content-Disposition": f"attachment; filename*=utf-8''{quote(job.result_name, safe='')}",
         }
         if request.method == "HEAD":
             return Response(headers=headers)
-        kind = _TYPES.get(job.result.suffix.lower(), "application/octet-stream")
-        return Download(self._sent(job), headers, kind, self._limits.silence)
+        return Download(job.result, headers, self._limits.silence, BackgroundTask(self._queue.forget, job))
 
     async def forget(self, request: Request) -> Response:
         """Cancel a job, or forget its result."""
         await self._queue.forget(self._asked(request))
         return Response(status_code=204)
 
-    async def _received(self, request: Request) -> Job:
+    async def _received(self, request: Request, upload: Upload) -> Job:
         query = dict(request.query_params)
         name = options.file_name(query.pop("name", ""))
         wanted = options.request_of(query, self._settings.engine)
@@ -114,20 +108,13 @@ class Routes:
         folder = Path(tempfile.mkdtemp(dir=self._queue.folder))
         try:
             source = folder / f"source{options.suffix_of(name)}"
-            await receive(request, source, self._limits)
+            await upload.into(source)
             job = Job(name, query, f"_{goal}", folder, source)
             await self._queue.add(job)
         except BaseException:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
             raise
         return job
-
-    async def _sent(self, job: Job) -> AsyncIterator[bytes]:
-        with job.result.open("rb") as file:
-            async for block in blocks_of(file):
-                self._queue.get(job.id)  # it is not abandoned
-                yield block
-        await self._queue.forget(job)
 
     def _asked(self, request: Request) -> Job:
         if (job := self._queue.get(request.path_params["id"])) is None:
@@ -152,3 +139,13 @@ class Routes:
             "notes": job.outcome.get("notes", []),
             "weights": job.outcome.get("weights"),
         }
+
+
+def _refusal(error: Exception, limits: Limits) -> Response:
+    if isinstance(error, FullError):
+        return problem(
+            503, f"expected at most {limits.queue:,} files that wait, and there are as many", {"Retry-After": "5"}
+        )
+    if isinstance(error, RefusedError):
+        return problem(*error.args)
+    return problem(400, str(error))

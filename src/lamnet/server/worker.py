@@ -51,16 +51,18 @@ def ready_for(request: Request) -> Ready:
 def events_of(task: Mapping[str, Any], engine: Engine) -> Generator[dict[str, Any]]:
     """Upscale the file of a task: a line for an estimate in seconds, lines for the share done, and one for the outcome."""
     job = Job(Path(task["source"]), Path(task["target"]))
+    target = job.target
     try:
         ready = ready_for(request_of(task["options"], engine))
         opened = one.open_job(job, ready.upscalers)
+        target = opened.target
         yield {"estimate": _estimate(opened, ready)}
         with closing(one.write(opened, "")) as progress:
             for part in progress:
                 yield {"done": part.done}
-        outcome = Outcome(job.source, opened.target, notes=one.notes_of(opened), choice=opened.choice)
+        outcome = Outcome(job.source, target, notes=one.notes_of(opened), choice=opened.choice)
     except Exception as error:
-        outcome = failed(job.source, job.target, error)
+        outcome = failed(job.source, target, error)
     yield {"outcome": _said(outcome, job.source.parent)}
 
 

@@ -187,7 +187,7 @@ function end(item, state, what) {
 
 function tell() {
   const count = (...states) => items.filter((one) => states.includes(one.state)).length;
-  const parts = [[count("here", "there"), "to do"], [count("done"), "done"], [count("failed"), "failed"]];
+  const parts = [[count("here", "there"), "to do"], [count("done"), "done"], [count("failed"), "failed"], [count("cancelled"), "cancelled"]];
   $("status").textContent = parts.filter(([number]) => number).map(([number, word]) => `${number} ${word}`).join(", ");
   $("all").hidden = !items.length;
   $("save").hidden = count("done") < 2;
