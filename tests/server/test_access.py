@@ -48,6 +48,7 @@ def test_a_server_for_others_knows_addresses_and_the_names_it_is_given() -> None
     assert refusal(access, host="[fd00::1]:8765", authorization=right) is None
     assert refusal(access, host="Pictures.example", authorization=right) is None
     assert refusal(access, host="evil.example", authorization=right) == 421
+    assert refusal(Access.at("", (), TOKEN), host="", authorization=right) == 421
 
 
 @pytest.mark.parametrize(

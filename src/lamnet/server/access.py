@@ -58,7 +58,7 @@ class Access:
         own = {"localhost", "127.0.0.1", "::1", host}
         if not is_local(host):
             own |= {socket.gethostname(), socket.getfqdn()}
-        return cls(frozenset(name.lower() for name in (*own, *names)), not is_local(host), token)
+        return cls(frozenset(name.lower() for name in (*own, *names) if name), not is_local(host), token)
 
     def refusal(self, path: str, headers: Headers) -> tuple[int, str] | None:
         """Return the status and the reason for which a request is refused; None for one that is not."""

@@ -62,7 +62,7 @@ class Routes:
                 job = await self._received(request, upload)
         except ClientDisconnect:
             return Response(status_code=400)  # which nobody reads
-        except (FullError, LamnetError, RefusedError) as error:
+        except (FullError, LamnetError, RefusedError, OSError) as error:
             await upload.drain()
             return _refusal(error, self._limits)
         return JSONResponse(self._said(job), 201, headers={"Location": f"/api/jobs/{job.id}"})
@@ -148,4 +148,6 @@ def _refusal(error: Exception, limits: Limits) -> Response:
         )
     if isinstance(error, RefusedError):
         return problem(*error.args)
+    if isinstance(error, OSError):
+        return problem(507, f"the server's disk cannot be written: {error.strerror or 'error'}")
     return problem(400, str(error))

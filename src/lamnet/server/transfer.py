@@ -42,22 +42,19 @@ class Upload:
     async def into(self, path: Path) -> None:
         """Write it into a new file.
 
-        Raises RefusedError where it is empty, too large or too slow, or the disk is full, and ClientDisconnect.
+        Raises RefusedError where it is empty, too large or too slow, OSError where the disk is full, and ClientDisconnect.
         """
         size, start = 0, time.monotonic()
         pending = bytearray()
-        try:
-            with path.open("xb") as file:
-                async for chunk in self._chunks():
-                    size += len(chunk)
-                    self._check(size, time.monotonic() - start)
-                    pending += chunk
-                    if len(pending) >= _BLOCK:
-                        await asyncio.to_thread(file.write, bytes(pending))
-                        pending.clear()
-                await asyncio.to_thread(file.write, bytes(pending))
-        except OSError as error:
-            raise RefusedError(507, f"the server's disk cannot be written: {error.strerror or 'error'}") from error
+        with path.open("xb") as file:
+            async for chunk in self._chunks():
+                size += len(chunk)
+                self._check(size, time.monotonic() - start)
+                pending += chunk
+                if len(pending) >= _BLOCK:
+                    await asyncio.to_thread(file.write, bytes(pending))
+                    pending.clear()
+            await asyncio.to_thread(file.write, bytes(pending))
         if size == 0:
             raise RefusedError(400, "expected a file, got nothing")
 
