@@ -6,7 +6,7 @@ SANITIZED := build/kernels-sanitized.so
 MARCH ?= native
 SANITIZER_CC ?= gcc
 
-.PHONY: check demo test test-slow lint docs kernels-sanitized train-on wheels clean
+.PHONY: check demo test test-slow load lint docs kernels-sanitized train-on wheels clean
 
 demo: .venv/demo
 	$(BIN)/lamnet demo
@@ -19,6 +19,10 @@ test: lint
 
 test-slow: .venv/test
 	$(BIN)/pytest -m slow
+
+# 50 clients of lamnet app at once, among others that misbehave; prints the figures of docs/http.md.
+load: .venv/test
+	$(BIN)/pytest -m slow -s -q tests/server/test_load.py
 
 lint: .venv/test
 	$(BIN)/ruff check

@@ -62,10 +62,9 @@ def _about_picture(opened: Opened, picture: Picture, speed: float) -> str:
     size, plan = opened.planner.result_size(width, height), opened.planner.plan(height, width)
     saving.check_target(picture, opened.target, size)
     pages = len(picture.pages)
-    passes = pages * (1 + (picture.pages[0].bands in (2, 4)) + len(picture.in_grey(0).pages))
     return (
         f"{width} x {height} -> {size[0]} x {size[1]}{f', {pages} pages' if pages > 1 else ''}, "
-        f"{_about_plan(plan, passes, speed)}"
+        f"{_about_plan(plan, passes_of(picture), speed)}"
     )
 
 
@@ -74,10 +73,22 @@ def _about_clip(opened: Opened, clip: Clip, speed: float) -> str:
     plan = video.plan_of(opened.planner, clip, encoding)
     return (
         f"{clip.width} x {clip.height} -> {encoding.width} x {encoding.height}, {clip.packets} frames, "
-        f"{encoding.codec} {encoding.pixels}{', deinterlaced' if clip.interlaced else ''}, {_about_plan(plan, clip.packets, speed)}"
+        f"{encoding.codec} {encoding.pixels}{', deinterlaced' if clip.interlaced else ''}, "
+        f"{_about_plan(plan, passes_of(clip), speed)}"
     )
 
 
 def _about_plan(plan: Plan, passes: int, speed: float) -> str:
-    seconds = speed * plan.pixels * passes * (1.7 if plan.exact else 1)
-    return f"{plan}, {plan.memory / 1e9:.1f} GB, about {seconds:.0f} s"
+    return f"{plan}, {plan.memory / 1e9:.1f} GB, about {seconds_of(plan, passes, speed):.0f} s"
+
+
+def passes_of(source: Picture | Clip) -> int:
+    """How often pixels of a page's or frame's size go through the network; transparency does beside the colours."""
+    if not isinstance(source, Picture):
+        return source.packets
+    return len(source.pages) * (1 + (source.pages[0].bands in (2, 4)) + len(source.in_grey(0).pages))
+
+
+def seconds_of(plan: Plan, passes: int, speed: float) -> float:
+    """The seconds that passes by a plan take at this speed, in seconds per pixel."""
+    return speed * plan.pixels * passes * (1.7 if plan.exact else 1)

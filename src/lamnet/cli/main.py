@@ -12,6 +12,7 @@ from lamnet import __version__
 from lamnet.base import interrupts
 from lamnet.base.errors import LamnetError
 from lamnet.cli import evaluate, figures, machine, terminal, training, upscale
+from lamnet.cli.app import app as serve
 
 app = App(
     name="lamnet",
@@ -30,6 +31,7 @@ for verb in (
     machine.bench,
     machine.export,
     machine.demo,
+    serve,
     figures.app,
 ):
     app.command(verb)

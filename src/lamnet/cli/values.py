@@ -25,11 +25,11 @@ def goal_of(scale: float | None, to: str | None) -> Goal | None:
     return Goal(width=width, height=height)
 
 
-def bytes_of(text: str) -> int:
-    """Read the bytes of a size such as "2GB", "1.5 GiB" or "800M". Raises BadArgumentError for anything else."""
+def bytes_of(text: str, name: str = "memory") -> int:
+    """Read the bytes of a size such as "2GB", "1.5 GiB" or "800M". Raises BadArgumentError, which says `name`, for anything else."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?", text.strip().upper())
     if not found or not float(found[1]):
-        raise BadArgumentError(f"memory: expected a size such as 2GB or 800MB, got {text}")
+        raise BadArgumentError(f"{name}: expected a size such as 2GB or 800MB, got {text}")
     return int(float(found[1]) * (1024 if found[3] else 1000) ** " KMGT".index(found[2] or " "))
 
 
