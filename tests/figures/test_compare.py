@@ -10,7 +10,7 @@ from skimage.metrics import structural_similarity
 
 from lamnet.base.errors import BadArgumentError, BadImageError
 from lamnet.base.progress import finish
-from lamnet.evaluation.comparison import compare as measure
+from lamnet.evaluation.comparison import comparing
 from lamnet.evaluation.protocol import Protocol
 from lamnet.evaluation.resize import imresize
 from lamnet.figures.compare import Comparison, compare, creating, draw
@@ -73,7 +73,7 @@ def test_values_are_those_of_evaluate_on_the_crop(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir(parents=True)
     arrays.write_array(tmp_path / "Set/HR/crop.png", np.ascontiguousarray(comparison.region.of(comparison.hr)))
     arrays.write_array(tmp_path / "results/crop.png", np.ascontiguousarray(comparison.crops[1].pixels))
-    (found,) = measure([], 2, tmp_path / "Set", protocol=Protocol(border=0), results=[tmp_path / "results"])
+    (found,) = finish(comparing([], 2, tmp_path / "Set", protocol=Protocol(border=0), results=[tmp_path / "results"]))
     scores = found["sets"]["Set"]
     assert comparison.crops[1].psnr == pytest.approx(scores["psnr_y"], abs=1e-6)
     assert comparison.crops[1].ssim == pytest.approx(scores["ssim_y"], abs=1e-6)

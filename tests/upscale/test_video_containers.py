@@ -12,7 +12,7 @@ import pytest
 from lamnet import Upscaler
 from lamnet.base.errors import BadImageError
 from lamnet.base.progress import finish
-from lamnet.batch import describe, jobs, one
+from lamnet.batch import describe, finding, one
 from lamnet.batch.jobs import Job
 from lamnet.batch.left_out import LeftOut
 from lamnet.batch.outcome import Outcome
@@ -204,7 +204,7 @@ def test_code_in_a_folder_is_no_video(tmp_path: Path) -> None:
     (tmp_path / "c.ts").write_text("export const scale = 4;\n")
     (tmp_path / "d.mts").write_text("export {};\n")
     left_out = LeftOut()
-    found = [job.source.name for job in jobs.find([str(tmp_path)], None, "_x2", left_out)]
+    found = [job.source.name for job in finding.find([str(tmp_path)], None, "_x2", left_out)]
     assert found == ["a.ts", "b.m2ts"]
     assert str(left_out) == "1 .ts, 1 .mts (c.ts, d.mts)"
 
