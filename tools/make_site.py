@@ -1,7 +1,8 @@
-"""Builds the documentation site into build/site: `make docs`, or python tools/make_site.py.
+"""Builds the documentation site into build/site: `make docs`, or python tools/make_site.py [FOLDER].
 
-The pages of docs/, the README and its neighbours, model cards, notebooks and the commands' help are laid out in build/pages,
-with links that fit there. Zensical makes the site of them; a dead link, and whatever a page would fetch from elsewhere, fail it.
+The pages of docs/, the README and its neighbours, model cards, notebooks and the commands' help are laid out below a
+folder, with links that fit there. Zensical makes the site of them. A dead link fails it, and so does whatever a page would
+fetch from elsewhere.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from posixpath import normpath, relpath
 from check_site import faults
 
 REPOSITORY = Path(__file__).parents[1]
-PAGES, SITE = REPOSITORY / "build" / "pages", REPOSITORY / "build" / "site"
 ROOT_PAGES = ("README", "RESULTS", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG")
 CARDS = PurePosixPath("src/lamnet/pretrained")
 # Code is left as it is; a link's target is a path in the repository, with an anchor or without.
@@ -34,17 +34,19 @@ COLUMNS = {
 }
 
 
-def main() -> None:
-    """Lay out the pages, build the site, check it."""
-    for folder in (PAGES, SITE):
-        shutil.rmtree(folder, ignore_errors=True)
-    lay_out(PAGES)
-    subprocess.run(
-        [Path(sys.executable).with_name("zensical"), "build", "--strict", "--clean"], cwd=REPOSITORY, check=True
-    )
-    if found := list(faults(SITE)):
+def main(folder: Path) -> None:
+    """Lay out the pages in FOLDER/pages, build FOLDER/site of them, check it."""
+    pages, site = folder / "pages", folder / "site"
+    for old in (pages, site):
+        shutil.rmtree(old, ignore_errors=True)
+    lay_out(pages)
+    shutil.copyfile(REPOSITORY / "zensical.toml", folder / "zensical.toml")
+    zensical = Path(sys.executable).with_name("zensical")
+    if subprocess.run([zensical, "build", "--strict", "--clean"], cwd=folder, check=False).returncode:
+        sys.exit(f"{pages}: zensical refused what stands above")
+    if found := list(faults(site)):
         sys.exit("\n".join(found))
-    sys.stdout.write(f"{SITE / 'index.html'}\n")
+    sys.stdout.write(f"{site / 'index.html'}\n")
 
 
 def lay_out(target: Path) -> None:
@@ -142,4 +144,4 @@ def _last_run(bench: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]) if sys.argv[1:] else REPOSITORY / "build")

@@ -61,12 +61,12 @@ def snippets(page: Path) -> list[Snippet]:
     return found
 
 
-def inputs(folder: Path) -> None:
+def inputs(folder: Path, photo_size: tuple[int, int] = (48, 60)) -> None:
     """Make what the pages name: photographs, LR of them, benchmark sets, a clip, runs; all small."""
     rng = np.random.default_rng(0)
-    for name in ("photos/a", "photos/b", "photos/below/c"):
-        _picture(folder / f"{name}.png", rng, (192, 204))  # as large as an HR patch of the recipes
-    for name in ("a", "b", "below/c"):
+    for name in ("photos/a", "photos/below/c"):
+        _picture(folder / f"{name}.png", rng, photo_size)
+    for name in ("a", "below/c"):
         with Image.open(folder / "photos" / f"{name}.png") as hr:
             target = folder / "lr" / f"{name}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
