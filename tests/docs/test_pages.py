@@ -5,16 +5,19 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from lamnet.cli.main import app
 from support.documents import ROOT, Snippet, inputs, pages, snippets
 
 # What stands for something of the reader's, or would take hours: a pattern, and what it is here.
@@ -25,10 +28,11 @@ STANDS_FOR = {
     r"\bBENCHMARKS\b": "benchmarks",
     r"--(budget|cooldown) \d+[hm]\b": r"--\1 2s",
     r"budget_s = 5400": "budget_s = 2",
-    r"--to 3840x2160": "--to 320x240",
+    r"--to 3840x2160": "--to 160x120",
     r"--to 1920x": "--to 128x",
     r"--to (\S+)1080\b": r"--to \g<1>96",
     r"\blamnet bench base\b": "lamnet bench tiny",
+    r"\blamnet bench\b(?!.*--no-memory)": "lamnet bench --no-memory",
     r"\blamnet bench\b": "lamnet bench --output 64 48 --rounds 1",
     r"--device cuda": "--device cpu",
     # Eight GPUs, two machines: one process, and a step instead of days. tests/training/test_distributed.py has torchrun.
@@ -49,8 +53,9 @@ NOT_RUN = {
 # What runs where a package is installed that the test extra leaves out.
 NEEDS = {"--engine ray": "ray", "lamnet_spandrel": "spandrel"}
 
-SLOW = {"training.md", "recipes.md", "reproducing.md", "figures.md"}
-PATCH = (192, 204)  # as large as an HR patch of the recipes that the slow pages train by
+SLOW = {"RESULTS.md", "evaluation.md", "speed.md", "training.md", "recipes.md", "reproducing.md", "figures.md"}
+TRAIN = {"training.md", "recipes.md", "reproducing.md", "figures.md"}  # and need photographs as large as an HR patch
+PATCH = (192, 204)
 
 
 def _marked(page: Path) -> Any:
@@ -58,9 +63,9 @@ def _marked(page: Path) -> Any:
     return pytest.param(page, marks=mark, id=page.name)
 
 
-@pytest.mark.parametrize("page", map(_marked, pages()))
+@pytest.mark.parametrize("page", [*map(_marked, pages())])
 def test_every_command_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    inputs(tmp_path, *([PATCH] if page.name in SLOW else []))
+    inputs(tmp_path, *([PATCH] if page.name in TRAIN else []))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -74,6 +79,13 @@ def test_every_command_runs(page: Path, tmp_path: Path, monkeypatch: pytest.Monk
             _run_python(snippet, names)
 
 
+def test_commands_in_sentences_and_those_that_do_not_run_are_understood() -> None:
+    found = [command for page in pages() for command in _unrun(page)]
+    for command in found:
+        app.parse_args(command, exit_on_error=False, print_error=False)
+    assert len(found) > 5
+
+
 def test_a_language_is_one_that_is_run_or_read() -> None:
     languages = {snippet.language for page in pages() for snippet in snippets(page)}
     assert languages <= {"sh", "toml", "python", "bibtex"}
@@ -83,6 +95,18 @@ def test_what_stands_for_something_or_does_not_run_is_shown_somewhere() -> None:
     shown = "\n".join(snippet.text for page in pages() for snippet in snippets(page))
     assert [pattern for pattern in STANDS_FOR if not re.search(pattern, shown, re.MULTILINE)] == []
     assert [part for part in (*NOT_RUN, *NEEDS) if part not in shown] == []
+
+
+def _unrun(page: Path) -> Iterator[list[str]]:
+    """The arguments of commands of ours that no test of a page runs."""
+    text = page.read_text(encoding="utf-8")
+    fenced = "".join(snippet.text for snippet in snippets(page) if snippet.language == "sh")
+    for command in re.findall(r"`(lamnet \w[^`]* [^`]+)`", text) + re.findall(
+        r"lamnet upscale .*(?:s3:|--engine).*", fenced
+    ):
+        arguments = shlex.split(_here(" ".join(command.split())))[1:]
+        if not arguments[1].startswith("--"):  # which names an option
+            yield arguments
 
 
 def _run_commands(snippet: Snippet) -> None:
