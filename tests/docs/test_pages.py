@@ -54,8 +54,8 @@ NOT_RUN = {
 NEEDS = {"--engine ray": "ray", "lamnet_spandrel": "spandrel"}
 
 SLOW = {"RESULTS.md", "evaluation.md", "speed.md", "training.md", "recipes.md", "reproducing.md", "figures.md"}
-TRAIN = {"training.md", "recipes.md", "reproducing.md", "figures.md"}  # and need photographs as large as an HR patch
-PATCH = (192, 204)
+# What needs photographs that hold a patch of training, or a crop of a figure.
+LARGE, ON_LARGE = (264, 264), {"training.md", "recipes.md", "reproducing.md", "figures.md"}
 
 
 def _marked(page: Path) -> Any:
@@ -65,7 +65,7 @@ def _marked(page: Path) -> Any:
 
 @pytest.mark.parametrize("page", [*map(_marked, pages())])
 def test_every_command_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    inputs(tmp_path, *([PATCH] if page.name in TRAIN else []))
+    inputs(tmp_path, *([LARGE] if page.name in ON_LARGE else []))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
