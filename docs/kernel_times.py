@@ -27,7 +27,7 @@ NARROW = 4  # channels over those of the channel branch's relu
 
 
 def costs(config: LAMNetConfig, kept: bool) -> dict[str, tuple[int, int]]:
-    """Of each entry the multiply-adds of a pixel and the numbers it reads and writes, if no cache holds an image."""
+    """Count the multiply-adds of a pixel and the numbers read and written by each entry, if no cache holds an image."""
     c, d, n, h = config.channels, config.channels // 2, config.channels // NARROW, 2 * config.hidden
     taps, span = config.window.taps, config.window.span
     g = config.heads * taps

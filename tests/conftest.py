@@ -1,4 +1,4 @@
-"""What several test modules need."""
+"""Fixtures for several test modules."""
 
 from __future__ import annotations
 

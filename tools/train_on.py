@@ -54,7 +54,7 @@ def parse(text: str) -> list[list[str]]:
 
 
 def waiting(queue: list[list[str]], state: Mapping[str, Any]) -> list[list[str]]:
-    """What is not done yet."""
+    """List the trainings that are not done yet."""
     return [words for words in queue if shlex.join(words) not in state.get("done", ())]
 
 
@@ -73,14 +73,14 @@ def status(queue: list[list[str]], state: Mapping[str, Any], running: bool, now:
 
 
 class State:
-    """What is done, in a file that is replaced as a whole."""
+    """The record of finished trainings, in a file that is replaced as a whole."""
 
     def __init__(self, queue: Path) -> None:
         self._path = queue.with_name(f"{queue.name}.state.json")
         self.lock = queue.with_name(f"{queue.name}.lock")
 
     def read(self) -> dict[str, Any]:
-        """What was written last."""
+        """Read the last record."""
         return json.loads(self._path.read_text()) if self._path.exists() else {}
 
     def write(self, **changes: Any) -> None:
@@ -91,7 +91,7 @@ class State:
 
     @contextmanager
     def held(self) -> Generator[bool]:
-        """Whether no other call runs this queue; none can begin within if so."""
+        """Hold the lock of this queue; yield whether no other call has it."""
         with self.lock.open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -23,7 +23,7 @@ EXACT, AUTO = "exact", "auto"
 
 
 def choices() -> dict[str, tuple[str, int | None]]:
-    """What the node offers, by the name shown: the weights that ship, and files of ours among the upscale models."""
+    """List the models that the node offers, by the name shown: weights that ship, and our files among upscale models."""
     ours = {f"{one.model} x{one.scale}": (one.model, one.scale) for one in reversed(shipped())}
     files = [
         name for name in folder_paths.get_filename_list("upscale_models") if name.endswith((".safetensors", ".pth"))

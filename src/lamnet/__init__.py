@@ -1,7 +1,8 @@
 """Lightweight image super-resolution with the Linear Adaptive Mixer Network (arXiv 2409.17597)."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from lamnet.base.lazy import on_first_use
 
 if TYPE_CHECKING:
     __version__: str
@@ -44,7 +45,7 @@ __all__ = [
 ]
 
 _ERRORS = "lamnet.base.errors"
-_HOME = {
+_HOMES = {
     "BackendError": _ERRORS,
     "BadArgumentError": _ERRORS,
     "BadDataError": _ERRORS,
@@ -68,7 +69,8 @@ def __dir__() -> list[str]:
     return [*__all__, "__version__"]
 
 
-if not TYPE_CHECKING:  # where a name that is not above is a mistake
+if not TYPE_CHECKING:  # a type checker would take any name for one of these
+    _get = on_first_use(__name__, _HOMES)
 
     def __getattr__(name: str) -> Any:
         """Import on first use, so that `lamnet --help` does not wait for PyTorch."""
@@ -76,14 +78,11 @@ if not TYPE_CHECKING:  # where a name that is not above is a mistake
             from importlib.metadata import version
 
             return version("lamnet-sr")
-        if name not in _HOME:
-            raise AttributeError(f"module 'lamnet' has no attribute {name!r}")
         try:
-            home = import_module(_HOME[name])
+            return _get(name)
         except ModuleNotFoundError as error:
             if error.name == "torch":
                 from lamnet.base.extras import require
 
                 require("torch", "torch", f"lamnet.{name}")
             raise
-        return getattr(home, name)

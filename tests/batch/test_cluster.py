@@ -102,7 +102,7 @@ def test_what_workers_would_refuse_is_known_before_there_are_any(model: Path, mo
 
 
 def deadly() -> Callable[[], None]:
-    """What a worker runs first: poison.png kills it, and 2.png does so once. Made here, it is pickled with its code."""
+    """Make the code that a worker runs first: poison.png kills it, and 2.png does so once. It is pickled with its code."""
 
     def set_up() -> None:
         from lamnet.batch import one

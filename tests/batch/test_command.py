@@ -25,6 +25,17 @@ def test_bad_files_get_a_line_each_and_the_others_are_done(upscale: Command, fol
     assert not [path for path in folder.iterdir() if "partial" in path.name]
 
 
+def test_what_there_is_of_a_damaged_picture_is_taken_when_asked(upscale: Command, folder: Path) -> None:
+    data = (folder / "good.jpg").read_bytes()
+    (folder / "half.jpg").write_bytes(data[:-40])
+    refused = upscale(folder / "half.jpg")
+    assert (refused.code, refused.out) == (1, [])
+    assert "(--damaged takes what there is)" in refused.err[0]
+    taken = upscale(folder / "half.jpg", "--damaged")
+    assert (taken.code, taken.out) == (0, [str(folder / "half_x4.jpg")])
+    assert "half_x4.jpg: its file is damaged: " in taken.err[0]
+
+
 def test_a_result_is_replaced_only_when_asked(upscale: Command, folder: Path) -> None:
     kept = folder / "good_x4.png"
     kept.write_text("mine")

@@ -1,4 +1,4 @@
-"""What `local.run` yields for a Request, and what becomes of errors."""
+"""The events that `local.run` yields for a Request, also for errors."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_bug_in_one_picture_is_a_line_and_the_others_are_done(
     def broken(opened: one.Opened, task: str) -> Any:
         if task == "b.png":
             raise KeyError("a key\nof two lines")
-        yield from write(opened, task)
+        return (yield from write(opened, task))
 
     monkeypatch.setattr(one, "write", broken)
     done = upscale(three, "--manifest", three / "failed.jsonl")

@@ -1,32 +1,17 @@
-"""What `lamnet info` and `lamnet models` say."""
+"""The lines of `lamnet info` and `lamnet models`."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 import torch
 
 import lamnet
 from lamnet.cli.main import app
-from lamnet.core import library
-from lamnet.evaluation import machine
-from lamnet.ops.backend import BACKENDS, backends
-
-
-def test_every_backend_is_listed_with_the_reason_it_cannot_run() -> None:
-    found = {(backend, device): reason for backend, device, reason in backends()}
-    assert {backend for backend, _ in found} == set(BACKENDS)
-    assert found["reference", "cpu"] is None
-    assert "it runs on cuda" in str(found["triton", "cpu"])
-    if not torch.cuda.is_available():
-        assert found["triton", "cuda"] == "no CUDA device"
-
-
-def test_the_machine_names_versions_threads_and_processor() -> None:
-    facts = machine.machine()
-    assert facts["torch"] == torch.__version__
-    assert facts["threads"] == str(library.default_threads())
-    assert facts["processor"].endswith(library.level())
-    assert "logical cores" in facts["processor"]
+from lamnet.core.config import LAMNetConfig
+from lamnet.network import weights
+from lamnet.network.model import LAMNet
 
 
 def test_models_are_listed_with_their_figures(capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,6 +26,18 @@ def test_info_prints_each_fact_on_a_line(capsys: pytest.CaptureFixture[str]) -> 
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("torch ") and torch.__version__ in line for line in lines)
     assert any(line.startswith("native on cpu") and line.endswith("runs") for line in lines)
+
+
+def test_info_describes_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "own.safetensors"
+    weights.save(LAMNet(LAMNetConfig(3, 16, 1, 2)), path, {"steps": 7, "recipe": {"lr": 0.5, "batch": 4}})
+    app(["info", str(path)], result_action="return_value")
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["file"] == str(path)
+    assert (lines["scale"], lines["channels"], lines["blocks"], lines["steps"]) == ("3", "16", "2", "7")
+    assert lines["recipe"] == "lr 0.5, batch 4"
+    app(["info", "tiny:photo", "--scale", "2"], result_action="return_value")
+    assert "133,164" in capsys.readouterr().out
 
 
 def test_the_package_says_what_it_offers() -> None:

@@ -43,7 +43,7 @@ def called(code: str, *arguments: object, folder: Path) -> subprocess.CompletedP
 
 
 def lamnet_of(folder: Path, *arguments: object) -> str:
-    """What the command prints without PyTorch."""
+    """Run the command without PyTorch, and return what it prints."""
     done = called(BLOCKED + COMMAND, *arguments, folder=folder)
     assert done.returncode == 0, done.stderr
     return done.stdout

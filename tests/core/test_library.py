@@ -1,4 +1,4 @@
-"""How Python and the C library meet: structs, the choice of the build, its absence."""
+"""Calls of the C library from Python: structs, the choice of the build, its absence."""
 
 from __future__ import annotations
 

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lamnet.base.errors import BadArgumentError, BadDataError, BadWeightsError
+from lamnet.base.progress import finish
 from lamnet.cli import main
 from lamnet.core.config import LAMNetConfig
 from lamnet.evaluation import report
-from lamnet.evaluation.comparison import compare, evaluate
+from lamnet.evaluation.comparison import comparing, evaluate
 from lamnet.evaluation.metrics import Convention, psnr, ssim, to_y
 from lamnet.evaluation.protocol import Protocol
 from lamnet.evaluation.resize import crop_to_multiple, imresize
@@ -99,26 +100,26 @@ def test_made_lr_gives_what_the_files_give_and_is_named(data: Path) -> None:
 
 
 def test_two_runs_give_identical_json(data: Path, network: LAMNet) -> None:
-    first, second = (report.to_json(compare([network, "bicubic"], 2, data)) for _ in range(2))
+    first, second = (report.to_json(finish(comparing([network, "bicubic"], 2, data))) for _ in range(2))
     assert first == second
     assert [row["params"] for row in json.loads(first)] == [sum(p.numel() for p in network.parameters()), None]
 
 
 def test_saved_results_measure_as_the_model_itself(data: Path, network: LAMNet, tmp_path: Path) -> None:
     save = tmp_path / "saved"
-    (row,) = compare([network], 2, data, save=save)
+    (row,) = finish(comparing([network], 2, data, save=save))
     assert {path.name for path in (save / "LAMNet" / "B").iterdir()} == {"babyx2.png", "bridgex2.png", "img_1x2.png"}
-    (again,) = compare([], 2, data, results=[save / "LAMNet"])
+    (again,) = finish(comparing([], 2, data, results=[save / "LAMNet"]))
     assert again["sets"] == row["sets"]
     assert (again["model"], again["params"]) == (str(save / "LAMNet"), None)
     with pytest.raises(BadArgumentError, match=r"found .*already there"):
-        compare([network], 2, data, save=save)
+        finish(comparing([network], 2, data, save=save))
 
 
 def test_conditions_are_measured_one_by_one_and_recorded(data: Path, tmp_path: Path) -> None:
     """LR files and LR made from HR alike; blur is made from HR in both."""
     names = ["clean", "jpeg75", "blur0.6+noise4+jpeg75"]
-    rows = compare(["bicubic"], 2, data, degrade=names)
+    rows = finish(comparing(["bicubic"], 2, data, degrade=names))
     assert [row["protocol"].pop("degrade") for row in rows] == names
     assert rows[0] == evaluate("bicubic", 2, data)
     assert evaluate("bicubic", 2, data, degrade="jpeg75")["sets"] == rows[1]["sets"]
@@ -127,36 +128,36 @@ def test_conditions_are_measured_one_by_one_and_recorded(data: Path, tmp_path: P
     clean, jpeg, all_three = (row["sets"]["A"]["psnr_y"] for row in rows)
     assert clean > jpeg > all_three
     with pytest.raises(BadArgumentError, match="results: expected one condition"):
-        compare([], 2, data, results=[tmp_path], degrade=names)
+        finish(comparing([], 2, data, results=[tmp_path], degrade=names))
 
 
 def test_saved_lr_is_what_was_measured_and_is_taken_again(data: Path, tmp_path: Path) -> None:
     save = tmp_path / "lr"
-    (row,) = compare(["bicubic"], 2, data, ["B"], degrade=["noise9"], save_lr=save)
+    (row,) = finish(comparing(["bicubic"], 2, data, ["B"], degrade=["noise9"], save_lr=save))
     path = save / "noise9" / "B" / "babyx2.png"
     noisy = imresize(arrays.read_array(path), 2)
     measured = psnr(to_y(picture(0)[:40]), to_y(noisy), 2)
     assert row["sets"]["B"]["images"]["baby"]["psnr_y"] == pytest.approx(measured, abs=1e-6)
     arrays.write_array(path, np.zeros((20, 18, 3), np.uint8))
-    (again,) = compare(["bicubic"], 2, data, ["B"], degrade=["noise9"], save_lr=save)
+    (again,) = finish(comparing(["bicubic"], 2, data, ["B"], degrade=["noise9"], save_lr=save))
     assert again["sets"]["B"]["images"]["baby"]["psnr_y"] < 15
     arrays.write_array(path, np.zeros((19, 18, 3), np.uint8))
-    (anew,) = compare(["bicubic"], 2, data, ["B"], degrade=["noise9"], save_lr=save)
+    (anew,) = finish(comparing(["bicubic"], 2, data, ["B"], degrade=["noise9"], save_lr=save))
     assert anew == row
 
 
 def test_times_stand_beside_the_figures_only_on_request(data: Path, network: LAMNet, tmp_path: Path) -> None:
-    (row,) = compare([network], 2, data, ["A"], Protocol(times=True), save=tmp_path / "saved")
+    (row,) = finish(comparing([network], 2, data, ["A"], Protocol(times=True), save=tmp_path / "saved"))
     seconds = [image["seconds"] for image in row["sets"]["A"]["images"].values()]
     assert min(seconds) > 0
     assert row["sets"]["A"]["seconds"] == pytest.approx(np.mean(seconds), abs=1e-6)
-    (read,) = compare([], 2, data, ["A"], Protocol(times=True), results=[tmp_path / "saved" / "LAMNet"])
+    (read,) = finish(comparing([], 2, data, ["A"], Protocol(times=True), results=[tmp_path / "saved" / "LAMNet"]))
     assert "seconds" not in read["sets"]["A"]
 
 
 def test_ensemble_changes_networks_and_not_bicubic(data: Path, network: LAMNet) -> None:
-    plain = compare([network, "bicubic"], 2, data)
-    both = compare([network, "bicubic"], 2, data, protocol=Protocol(ensemble=True))
+    plain = finish(comparing([network, "bicubic"], 2, data))
+    both = finish(comparing([network, "bicubic"], 2, data, protocol=Protocol(ensemble=True)))
     assert [row["model"] for row in both] == ["LAMNet+", "bicubic"]
     assert plain[0]["sets"] != both[0]["sets"]
     assert plain[1] == both[1]
@@ -166,7 +167,7 @@ def test_a_result_equal_to_its_hr_is_infinite_and_not_an_error(data: Path, tmp_p
     for path in (data / "B").iterdir():
         (tmp_path / "same").mkdir(exist_ok=True)
         arrays.write_array(tmp_path / "same" / path.name, arrays.read_array(path)[:40])
-    (row,) = compare([], 2, data, ["B"], results=[tmp_path / "same"])
+    (row,) = finish(comparing([], 2, data, ["B"], results=[tmp_path / "same"]))
     assert row["sets"]["B"]["psnr_y"] == float("inf")
     assert row["sets"]["B"]["ssim_y"] == 1
 
@@ -180,14 +181,14 @@ def test_everything_is_checked_before_anything_is_computed(
     monkeypatch.setattr(network, "forward", compute)
     (tmp_path / "results").mkdir()
     with pytest.raises(BadDataError, match="expected a folder A of results"):
-        compare([network], 2, data, results=[tmp_path / "results"])
+        finish(comparing([network], 2, data, results=[tmp_path / "results"]))
     with pytest.raises(BadWeightsError, match="absent"):
-        compare([network, "absent"], 2, data)
+        finish(comparing([network, "absent"], 2, data))
     (data / "A/LR_bicubic/X2/img_1x2.png").unlink()
     with pytest.raises(BadDataError, match=r"A img_1\.png: no LR picture"):
-        compare([network], 2, data)
+        finish(comparing([network], 2, data))
     with pytest.raises(BadArgumentError, match="models: expected at least one"):
-        compare([], 2, data)
+        finish(comparing([], 2, data))
 
 
 def run(*arguments: object) -> str:

@@ -7,16 +7,19 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from lamnet.base.errors import BackendError, BadArgumentError, MissingExtraError
 from lamnet.base.progress import finish
+from lamnet.core import library
 from lamnet.core.config import LAMNetConfig
 from lamnet.evaluation.speed import peers, table, work
 from lamnet.evaluation.speed.candidate import MODELS, Candidate, Setting, plan
 from lamnet.evaluation.speed.measure import Timed
 from lamnet.evaluation.speed.run import Report, Row, peak_of, timing
+from lamnet.network import weights
 from lamnet.network.complexity import complexity
 from lamnet.network.model import LAMNet
 
@@ -51,7 +54,7 @@ def test_figures_follow_from_the_times_and_the_ceilings(report: Report) -> None:
     counted = complexity(LAMNet(LAMNetConfig.tiny(2)), 2, (32, 48))
     assert (network.parameters, network.multiply_adds) == (counted.parameters, counted.multiply_adds)
     assert network.activations == counted.activations
-    rate = report.multiply_adds_per_s["float32"]
+    rate = (report.instructions_per_s or report.multiply_adds_per_s)["float32"]
     assert network.floor_s == pytest.approx(counted.multiply_adds / rate)
     assert training.floor_s == pytest.approx(3 * training.multiply_adds / rate)
     assert operator.floor_s == pytest.approx(32 * 48 * (2 * 32 + 52) * 4 / report.copied_bytes_per_s)
@@ -62,6 +65,19 @@ def test_a_row_that_cannot_run_says_why_and_stops_no_other(report: Report) -> No
     assert "no-such-backend" in str(report.rows[1].problem)
     assert report.rows[1].median_s is None
     assert "not run: " in table.to_markdown(report)
+
+
+@pytest.mark.skipif(library.why_not() is not None, reason="no kernels for this processor")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_multiply_adds_in_registers_are_counted_and_done(precision: str) -> None:
+    one, two = (work.instructions(precision, threads) for threads in (1, 2))
+    assert two.amount == 2 * one.amount > 1e7
+    sums = np.zeros(64, np.float32)
+    count = library.library().lamnet_multiply_adds(1000, 0, sums.ctypes.data)
+    assert count % 16_000 == 0
+    np.testing.assert_allclose(
+        sums[:16], count / 16_000 * 2 * np.arange(1, 17)
+    )  # each chain x -> x / 2 + n ends at 2 n
 
 
 def test_text_holds_every_row_and_the_setting(report: Report) -> None:
@@ -147,6 +163,17 @@ def test_bad_requests_are_refused_by_name() -> None:
         peers.build("bicubic", 4)
     with pytest.raises(BackendError, match="triton: it runs on cuda"):
         work.work(Candidate("tiny", "triton", "float32"), SMALL)
+
+
+def test_a_weights_file_is_timed_as_its_network(tmp_path: Path) -> None:
+    path = tmp_path / "own.safetensors"
+    weights.save(LAMNet(LAMNetConfig(SMALL.scale, 16, 1, 1)), path)
+    rows = finish(timing(plan([str(path)], "cpu"), SMALL, rounds=1, memory=False)).rows
+    assert {row.candidate.model for row in rows} == {str(path)}
+    assert all(row.problem is None or "bfloat16" in row.problem for row in rows)
+    weights.save(LAMNet(LAMNetConfig(SMALL.scale + 1, 16, 1, 1)), path)
+    rows = finish(timing(plan([str(path)], "cpu"), SMALL, rounds=1, memory=False)).rows
+    assert all(f"expected a network for x{SMALL.scale}" in str(row.problem) for row in rows)
 
 
 @pytest.mark.thorough

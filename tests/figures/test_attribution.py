@@ -121,13 +121,14 @@ def test_attribution_figure_shows_map_and_output(tmp_path: Path) -> None:
     assert len(figure.axes) == 2 * 5  # HR and four networks, the whole and the region of each
     np.testing.assert_array_equal(pixels(figure, 0), hr)
     np.testing.assert_array_equal(pixels(figure, 5), found["b"].crop)
-    assert captions(figure)[5] == ["b", f"{found['b'].diffusion_index:.1f}"]
+    assert captions(figure)[5] == ["b", f"DI {found['b'].diffusion_index:.1f}"]
     overlaid = pixels(figure, 4)
     assert overlaid.shape == lr.shape
     strongest = np.unravel_index(np.abs(found["b"].map).argmax(), lr.shape[:2])
     assert tuple(overlaid[strongest]) == (213, 94, 0)
-    (box, *_) = figure.axes[4].patches
-    assert (*box.get_xy(), box.get_width(), box.get_height()) == (9.5, 4.5, 8, 6)  # in LR pixels
+    (box, *_) = figure.axes[0].patches
+    assert (*box.get_xy(), box.get_width(), box.get_height()) == (19.5, 9.5, 16, 12)
+    assert not figure.axes[4].patches  # which would hide the map of a small region
     assert_readable(figure)
 
 

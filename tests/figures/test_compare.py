@@ -45,6 +45,16 @@ def test_every_output_has_a_readable_panel(count: int, region: Region) -> None:
         np.testing.assert_array_equal(pixels(figure, 2 + index), crop.pixels)
         assert captions(figure)[2 + index] == [crop.name, f"{crop.psnr:.2f}/{crop.ssim:.4f}"]
     assert_readable(figure)
+    assert_readable(draw(comparison, "astronaut (x4)", wide=True), 7.16)
+
+
+def test_the_best_is_bold_and_the_figures_are_said_to_be_of_the_crop() -> None:
+    comparison = example(3, Region(10, 20, 60, 40))
+    best = max(comparison.crops, key=lambda crop: crop.psnr)
+    whole, _, *panels = draw(comparison, "astronaut (x4)").axes
+    assert whole.texts[1].get_text() == "figures: of the crop, on Y"
+    bold = [axes.texts[0].get_text() for axes in panels if axes.texts[1].get_weight() == "bold"]
+    assert bold == [best.name]
 
 
 def test_panels_keep_the_aspect_and_the_box_is_the_region() -> None:

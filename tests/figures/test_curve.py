@@ -65,6 +65,9 @@ def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
     assert list(create(runs, tmp_path / "curve.pdf")) == ["first/tiny_x4", "second/tiny_x4"]
     with pytest.raises(BadArgumentError, match="different folders"):
         create([runs[0], runs[0]], tmp_path / "curve.pdf")
+    assert list(create([f"ours={runs[0]}", runs[1]], tmp_path / "curve.pdf")) == ["ours", "second/tiny_x4"]
+    with pytest.raises(BadArgumentError, match="different labels, got a, a"):
+        create([f"a={runs[0]}", f"a={runs[1]}"], tmp_path / "curve.pdf")
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,12 @@ def test_what_does_not_join_is_refused(found: dict[str, Any], set_name: str, pre
         gather({found["model"]: found}, times(), set_name, precision)
 
 
+def test_a_model_without_a_time_is_left_out_and_named() -> None:
+    evaluations = {model: evaluation(model, 31.0) for model in ("tiny", "large")}
+    found = gather(evaluations, times(), "Set5", "float32")
+    assert ([point.model for point in found.points], found.untimed) == (["tiny"], ("large",))
+
+
 def test_one_point_is_a_figure() -> None:
     figure = draw(gather({"tiny": evaluation("tiny", 31.0)}, times(), "Set5", "float32"))
     assert_readable(figure)

@@ -40,7 +40,7 @@ def _is_frozen(found: type) -> bool:
 
 
 def _members(found: type) -> Iterator[str]:
-    """What the class says itself or inherits from others of lamnet, without private names."""
+    """Yield the members of a class and those it inherits from others of lamnet, without private names."""
     shown: dict[str, Any] = {}
     for base in reversed(found.__mro__):
         if base.__module__.partition(".")[0] == "lamnet":

@@ -61,7 +61,7 @@ CASES = [*SOURCES, *(f"{Path(name).stem}_as_{suffix[1:]}" for name, suffix in CR
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a case: its file said in words and its pixels, or neither where it was refused."""
+    """The result of a case: its file in words and its pixels, or neither where it was refused."""
 
     facts: dict[str, Any]
     pixels: list[NDArray[Any]]
@@ -165,7 +165,7 @@ def frozen_pixels() -> dict[str, NDArray[Any]]:
 
 @cache
 def machine() -> dict[str, str]:
-    """What decides the last bits: the processor, the kernels that run on it, and the libraries."""
+    """The things that decide the last bits: the processor, the kernels that run on it, and the libraries."""
     told = run("info").out.splitlines()
     kernels = next(line for line in told if line.startswith("native on cpu")).split(maxsplit=3)[3]
     cpuinfo = Path("/proc/cpuinfo")

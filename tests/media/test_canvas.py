@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lamnet.base.errors import BadImageError
+from lamnet.media import canvas as canvas_files
 from lamnet.media.canvas import canvas_for
 from lamnet.media.vips import pixels_of
 from support.pictures import gradient
@@ -24,6 +25,19 @@ def test_pages_of_any_size_and_depth_come_back(tmp_path: Path) -> None:
         for image, page in zip(canvas.pages(), pages, strict=True):
             np.testing.assert_array_equal(pixels_of(image), page)
     assert not list(tmp_path.iterdir())
+
+
+def test_pages_of_one_shape_are_one_open_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system lets a process open 256 files or so: an animation may have more frames."""
+    monkeypatch.setattr(canvas_files, "_MOST_AT_ONCE", 100 * 12)
+    before = len(list(Path("/dev/fd").iterdir()))
+    with canvas_for(tmp_path / "a.tif") as canvas:
+        for number in range(250):
+            canvas.begin_page(4, 1, "uint8")
+            canvas.append(np.full((3, 4, 1), number, np.uint8))
+        pages = canvas.pages()
+        assert [int(pixels_of(page).max()) for page in pages] == list(range(250))
+        assert len(list(Path("/dev/fd").iterdir())) < before + 20
 
 
 def test_nothing_stays_after_an_error(tmp_path: Path) -> None:

@@ -140,3 +140,70 @@ def test_other_cut_pictures_are_refused(tmp_path: Path, kind: str, options: dict
     path.write_bytes(data[: int(len(data) * share)])
     with pytest.raises(BadImageError, match="expected a"):
         read(path)
+
+
+def whole_and_cut(path: Path, share: float, **options: Any) -> np.ndarray:
+    """Write a part of a file, and return the pixels of all of it."""
+    kind = "JPEG" if path.suffix == ".jpg" else "PNG"
+    data = picture_of(kind, **options)
+    path.write_bytes(data[: int(len(data) * share)])
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+CUT: list[tuple[str, dict[str, Any], int]] = [
+    ("a.png", {}, 0),
+    ("a.jpg", {"quality": 90, "subsampling": 0}, 3),
+    ("a.jpg", {"quality": 90, "optimize": True}, 3),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "tolerance"), CUT)
+def test_what_there_is_of_a_cut_picture(tmp_path: Path, name: str, options: dict[str, Any], tolerance: int) -> None:
+    expected = whole_and_cut(tmp_path / name, 0.6, **options)
+    with pytest.raises(
+        BadImageError, match=rf"{name}: expected a whole picture \(--damaged takes what there is\), found"
+    ):
+        read(tmp_path / name)
+    found = opening.open_picture(tmp_path / name, damaged=True)
+    [note] = found.notes
+    assert note.startswith("its file is damaged: the last ")
+    lost = int(note.split()[6])
+    assert 12 < lost < 40
+    pixels = pictures_.read(found, 0, 0, 0, 64, 80)
+    np.testing.assert_allclose(pixels[:24].astype(int), expected[:24], atol=tolerance)
+    assert (pixels[64 - lost :] == pixels[-1, -1]).all()
+
+
+def test_a_progressive_picture_is_there_coarsely(tmp_path: Path) -> None:
+    expected = whole_and_cut(tmp_path / "a.jpg", 0.5, progressive=True)
+    found = opening.open_picture(tmp_path / "a.jpg", damaged=True)
+    assert found.notes == ("its file is damaged: parts of the picture are coarse, wrong or filled in",)
+    pixels = pictures_.read(found, 0, 0, 0, 64, 80).astype(float)
+    assert np.corrcoef(pixels.ravel(), expected.ravel())[0, 1] > 0.3
+
+
+def test_spoilt_pixels_of_a_png_end_the_picture(tmp_path: Path) -> None:
+    whole_and_cut(tmp_path / "a.png", 1)
+    data = bytearray((tmp_path / "a.png").read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(BadImageError, match="--damaged takes"):
+        read(tmp_path / "a.png")
+    [note] = opening.open_picture(tmp_path / "a.png", damaged=True).notes
+    assert "rows are missing" in note
+
+
+def test_whole_pictures_are_no_others_with_damaged(tmp_path: Path) -> None:
+    for name in ("a.png", "a.jpg"):
+        expected = whole_and_cut(tmp_path / name, 1)
+        found = opening.open_picture(tmp_path / name, damaged=True)
+        assert found.notes == ()
+        np.testing.assert_allclose(pictures_.read(found, 0, 0, 0, 64, 80), expected, atol=3)
+
+
+@pytest.mark.parametrize(("name", "share"), [("a.png", 0.001), ("a.jpg", 0.01), ("a.tif", 0.5)])
+def test_without_a_header_or_in_other_formats_nothing_is_there(tmp_path: Path, name: str, share: float) -> None:
+    data = tiff_of() if name == "a.tif" else picture_of(name.replace("a.jpg", "JPEG").replace("a.png", "PNG"))
+    (tmp_path / name).write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(BadImageError, match=rf"{name}: (?!.*--damaged)"):
+        pictures_.read(opening.open_picture(tmp_path / name, damaged=True), 0, 0, 0, 64, 80)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -165,3 +166,46 @@ def test_more_xmp_than_a_jpeg_holds_is_refused(upscaler: Upscaler, tmp_path: Pat
     Image.fromarray(gradient(3)).save(tmp_path / "a.webp", xmp=packet)
     with pytest.raises(BadImageError, match=r"b\.jpg: expected a format that holds 70,048 bytes of XMP"):
         upscaler.file(tmp_path / "a.webp", tmp_path / "b.jpg")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [4, 8, 9, 3, 2])
+def test_sizes_of_any_type_are_set(order: str, kind: int) -> None:
+    """Numbers with a sign, as some cameras write, do not send a block through libexif, which drops what it does not know."""
+    block = block_in(order)
+    made = bytearray(block.tobytes().removeprefix(b"Exif\0\0"))
+    for tag, old in ((0xA002, 36), (0xA003, 24)):
+        at = made.index(struct.pack(order + "HH", tag, 4 if struct.pack(order + "HH", tag, 4) in made else 3))
+        made[at : at + 12] = struct.pack(order + "HHLL", tag, kind, 1, old)
+    read = Image.Exif()
+    read.load(exif.corrected(bytes(made), (72, 48), (2, 2), None, None))
+    details = read.get_ifd(0x8769)
+    assert (details[0xA002], details[0xA003]) == (72, 48)
+    assert {tag: read[tag] for tag in UNKNOWN} == UNKNOWN
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_an_orientation_with_a_sign(order: str) -> None:
+    made = bytearray(block_in(order).tobytes().removeprefix(b"Exif\0\0"))
+    at = made.index(struct.pack(order + "HH", 0x0112, 3))
+    made[at : at + 12] = struct.pack(order + "HHLl", 0x0112, 9, 1, 6)
+    read = Image.Exif()
+    read.load(exif.corrected(bytes(made), (48, 72), (1, 1), None, None))
+    assert (read[0x0112], read[0x011A], read[0x011B]) == (1, 240, 300)  # turned
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif", ".tif"])
+def test_fields_that_libexif_does_not_know(upscaler: Upscaler, tmp_path: Path, suffix: str) -> None:
+    block = block_in()
+    block[0x000B] = "Processor"
+    Image.fromarray(gradient(3)).save(tmp_path / "a.jpg", exif=block)
+    upscaler.file(tmp_path / "a.jpg", tmp_path / f"b{suffix}")
+    with Image.open(tmp_path / f"b{suffix}") as out:
+        found = out.getexif()
+        assert {tag: found[tag] for tag in UNKNOWN} == UNKNOWN
+        assert found[0x000B] == "Processor"
+        assert found.get(0x0112, 1) == 1
+        details = found.get_ifd(0x8769)
+        assert {tag: details[tag] for tag in UNKNOWN_DETAILS} == UNKNOWN_DETAILS
+        assert details[0x927C] == MAKER_NOTE
+        assert 0x010E not in found

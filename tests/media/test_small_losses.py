@@ -36,6 +36,24 @@ def test_a_keyword_that_is_not_ascii(upscaler: Upscaler, tmp_path: Path, suffix:
         assert suffix != ".png" or out.info["Größe"] == "klein"
 
 
+@pytest.mark.parametrize(
+    ("per_metre", "unit", "expected"), [(2834, 1, 5668), (2835, 1, 5670), (None, 1, 2835), (7, 0, 2835)]
+)
+def test_a_resolution_doubles_whatever_it_is(
+    upscaler: Upscaler, tmp_path: Path, per_metre: int | None, unit: int, expected: int
+) -> None:
+    stated = [] if per_metre is None else [chunk(b"pHYs", struct.pack(">IIB", per_metre, per_metre, unit))]
+    png_with(tmp_path / "a.png", *stated)
+    upscaler.file(tmp_path / "a.png", tmp_path / "b.png")
+    data = (tmp_path / "b.png").read_bytes()
+    assert struct.unpack_from(">IIB", data, data.index(b"pHYs") + 4) == (expected, expected, 1)
+
+
+def test_the_shape_of_pixels_is_said_to_be_lost(tmp_path: Path) -> None:
+    png_with(tmp_path / "a.png", chunk(b"pHYs", struct.pack(">IIB", 2, 1, 0)))
+    assert opening.open_picture(tmp_path / "a.png").notes == ("without the shape of its pixels, 2 to 1",)
+
+
 def test_many_chunks_that_unpack_to_much(upscaler: Upscaler, tmp_path: Path) -> None:
     packed = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b" " * 10_000_000)
     png_with(tmp_path / "a.png", *[chunk(b"iTXt", packed)] * 50)

@@ -1,4 +1,4 @@
-"""Which networks a call needs, and what is known of those that ship."""
+"""The selection of networks for a call, and the facts of those that ship."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def x() -> Tensor:
 
 
 def _finite_difference(function: Callable[[Tensor], Tensor], x: Tensor, along: Tensor) -> Tensor:
-    """In float64, in which no kernel computes."""
+    """Compute a central difference, in float64, in which no kernel computes."""
     return (function(x + 1e-6 * along) - function(x - 1e-6 * along)) / 2e-6
 
 

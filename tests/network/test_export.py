@@ -1,4 +1,4 @@
-"""What all kinds of exported files have in common, and PyTorch's own kind."""
+"""Exported files: what all kinds have in common, and PyTorch's own kind."""
 
 from __future__ import annotations
 

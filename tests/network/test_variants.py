@@ -144,6 +144,17 @@ def test_mistakes_about_strength(folder: Path) -> None:
         mix(_network(2), _network(2, 24), 0.5)
 
 
+def test_changed_networks_are_not_mixed() -> None:
+    """A mix is made from weights, so a part or hook that these do not have would be lost."""
+    changed, hooked = _network(2), _network(2)
+    changed.head = torch.nn.Sequential(changed.head)  # type: ignore[assignment]
+    hooked.fuse.register_forward_hook(lambda *_: None)
+    with pytest.raises(BadWeightsError, match=r"b: expected a network as its configuration makes it, found head"):
+        mix(_network(2), changed, 0.5)
+    with pytest.raises(BadWeightsError, match=r"a: expected .*, found fuse with a hook"):
+        mix(hooked, _network(2), 0.5)
+
+
 def test_models_say_their_variant(folder: Path) -> None:
     found = [(one.size, one.scale, one.variant) for one in catalogue.models()]
     assert found[:2] == [("tiny", 2, "clean"), ("tiny", 2, "photo")]

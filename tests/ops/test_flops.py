@@ -1,4 +1,4 @@
-"""What PyTorch's own counter says of a network, on the kernels and without them."""
+"""The counts of PyTorch's own counter for a network, on the kernels and without them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How Python and the C kernels meet: the structs of their arguments, the choice of the library, what is refused."""
+"""Calls of the C kernels from Python: the structs of their arguments, the choice of the library, what is refused."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_library_of_another_version_is_refused() -> None:
 
 
 def _why_not(kernels: str) -> str:
-    """What a process of its own says of a library."""
+    """Ask for the reason why a library does not run, in a process of its own."""
     code = "from lamnet.ops.native import why_not; print(why_not())"
     environment = {**os.environ, "LAMNET_KERNELS": kernels}
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True).stdout.strip()

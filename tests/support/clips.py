@@ -1,4 +1,4 @@
-"""Video clips made by code, and what is read back of their results."""
+"""Video clips made by code, and readers of their results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorTrc
 
-from lamnet.media.video import encoding
+from lamnet.media.video import containers
 from lamnet.upscale import video
 from lamnet.upscale.planner import Planner
 from support.engines import Nearest
@@ -33,7 +33,7 @@ def picture(number: int) -> np.ndarray:
 def clip(folder: Path, name: str, encoder: str = "libx264", pixels: str = "yuv420p", **tags: Any) -> Path:
     """Make a clip: odd times, B-frames, a tone, subtitles, a chapter, tags of colour, rotation."""
     path = folder / name
-    kind = encoding.CONTAINERS[path.suffix]
+    kind = containers.MUXERS[path.suffix]
     base = Fraction(1, 12800) if kind in ("mp4", "mov") else Fraction(1, 1000)
     with av.open(str(path), "w", format=kind) as container:
         container.metadata["title"] = "A clip"
@@ -92,6 +92,12 @@ def times(path: Path) -> list[Fraction]:
         return [frame.pts * frame.time_base for frame in container.decode(video=0)]
 
 
+def since_start(path: Path) -> list[Fraction]:
+    """Times from the first frame on: FFmpeg reads H.264 in AVI and ASF, which state no times, as a frame late."""
+    found = times(path)
+    return [time - found[0] for time in found]
+
+
 def copied(path: Path) -> list[tuple[str, Any, Any, bytes]]:
     """The packets of all streams but the pictures."""
     with av.open(path) as container:
@@ -101,7 +107,7 @@ def copied(path: Path) -> list[tuple[str, Any, Any, bytes]]:
 
 
 def described(path: Path) -> dict[str, Any]:
-    """What has to be the same before and after."""
+    """Collect the facts of a clip that have to be the same before and after."""
     with av.open(path) as container:
         stream = container.streams.video[0]
         frame = next(container.decode(stream))

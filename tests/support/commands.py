@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Done:
-    """What a call printed, line by line, and its exit code."""
+    """The printed lines of a call, and its exit code."""
 
     code: int
     out: list[str]

@@ -20,7 +20,6 @@ class Nearest:
         self.free, self.matters, self.ensemble = free, matters, ensemble
         self.probed: list[tuple[int, ...]] = []
         self.ran: list[tuple[int, ...]] = []
-        self.released = 0
 
     def run(self, plane: np.ndarray) -> np.ndarray:
         assert plane.dtype == np.float32
@@ -41,9 +40,6 @@ class Nearest:
 
     def free_memory(self) -> int:
         return self.free
-
-    def release(self) -> None:
-        self.released += 1
 
     def identity(self) -> dict[str, Any]:
         return {}

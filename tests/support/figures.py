@@ -1,4 +1,4 @@
-"""What a reader sees of a figure: its texts, their size, and whether anything covers anything else."""
+"""Checks of a figure as a reader sees it: its texts, their size, and that nothing covers anything else."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def captions(figure: Figure) -> list[list[str]]:
     return [[text.get_text() for text in axes.texts] for axes in figure.axes]
 
 
-def assert_readable(figure: Figure) -> None:
-    """One column wide, 7 pt or more, every text whole on the page, captions and panels on nothing else."""
-    assert figure.get_size_inches()[0] == 3.5
+def assert_readable(figure: Figure, width: float = 3.5) -> None:
+    """Check that a figure is as wide as a column, texts are 7 pt or more and whole, and captions and panels cover nothing."""
+    assert figure.get_size_inches()[0] == width
     figure.canvas.draw()
     texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text() and text.get_visible()]
     assert min(text.get_fontsize() for text in texts) >= 7

@@ -14,7 +14,7 @@ import pytest
 
 @contextmanager
 def real_spandrel() -> Iterator[Any]:
-    """Its module; torchvision, which two architectures import that are not used here, is a stub where it is absent."""
+    """Import its module; torchvision, which two unused architectures import, is a stub where it is absent."""
     reason = "spandrel is not installed; pip install -e '.[peers]'"
     pytest.importorskip("einops", reason=reason)
     with pytest.MonkeyPatch.context() as patch:

@@ -23,5 +23,5 @@ def gradient(bands: int, dtype: type = np.uint8, size: tuple[int, int] = (24, 36
 
 
 def doubled(pixels: np.ndarray) -> np.ndarray:
-    """What `Repeats` makes of pixels (H, W, ...) at scale 2."""
+    """Repeat pixels (H, W, ...) as `Repeats` does at scale 2."""
     return pixels.repeat(2, 0).repeat(2, 1)

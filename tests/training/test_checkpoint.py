@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,25 @@ from support.sets import recipe
 
 def test_checkpoints_hold_no_code_and_damage_is_named(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
+    with pytest.raises(BadWeightsError, match=r"checkpoint\.pt: cannot be read: No such file"):
+        checkpoint.load(path, recipe())
     path.write_bytes(b"no checkpoint")
-    with pytest.raises(BadWeightsError, match=r"checkpoint\.pt: expected a checkpoint of a training"):
+    with pytest.raises(BadWeightsError, match=r"checkpoint\.pt: expected a PyTorch checkpoint, found a damaged file"):
         checkpoint.load(path, recipe())
     torch.save({"recipe": {}, "code": Learner}, path)
-    with pytest.raises(BadWeightsError, match="expected a checkpoint of a training"):
+    with pytest.raises(BadWeightsError, match="something other than plain tensors, refused"):
+        checkpoint.load(path, recipe())
+    torch.save({"recipe": "tiny_x4", "step": 1}, path)
+    with pytest.raises(BadWeightsError, match="expected a checkpoint of a training, found something else"):
+        checkpoint.load(path, recipe())
+
+
+def test_a_checkpoint_that_unpacks_to_more_is_refused_before_it_does(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    checkpoint.save(path, recipe(), {"step": 1, "tensor": torch.zeros(3)})
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data/999", bytes(50_000_000))
+    with pytest.raises(BadWeightsError, match="unpacks to more than its size"):
         checkpoint.load(path, recipe())
 
 

@@ -113,7 +113,7 @@ def test_machines_that_do_not_see_the_first_ones_files_go_on_with_it(data: Path,
 
 @pytest.mark.slow
 def test_the_others_say_that_a_worker_is_lost(data: Path, tmp_path: Path) -> None:
-    """Without torchrun, which ends them before they can."""
+    """The workers run without torchrun, which ends them before they can say so."""
     (tmp_path / "driver.py").write_text(_DRIVER)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

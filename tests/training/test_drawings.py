@@ -26,7 +26,7 @@ def test_no_seed_fails_and_few_are_empty() -> None:
 
 
 def test_most_of_graphics_is_flat_and_edges_are_soft() -> None:
-    """As a rasteriser's: many pixels equal their neighbour, and edges have levels between."""
+    """Drawings look like a rasteriser's: many pixels equal their neighbour, and edges have levels between."""
     flat, levels = [], []
     for seed in range(100):
         steps = np.abs(np.diff(drawn(seed).astype(int), axis=1)).sum(2)

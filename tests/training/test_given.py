@@ -45,7 +45,7 @@ def test_shifts_are_found_also_under_another_exposure_and_noise(scale: int, move
 
 @pytest.mark.thorough
 def test_photographs_lie_where_they_are_said_to_lie(shared: Path) -> None:
-    """On Set14: shifts to 0.1 pixels, the upper left pixels of HR as LR too; turned pictures are other ones."""
+    """Shifts are measured to 0.1 pixels on Set14, for the upper left pixels of HR as LR too; turned pictures differ."""
     (benchmark,) = find_sets(shared / "data" / "benchmarks", 4, ["Set14"])
     for pair in benchmark.pairs:
         hr = _rgb(pair.hr)
@@ -158,7 +158,7 @@ def test_the_card_says_what_the_index_says(folders: tuple[Path, Path], tmp_path:
 
 
 def test_other_lr_is_another_set(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    """Of the same names, sizes and lengths of files."""
+    """The other LR has the same names, sizes and lengths of files."""
     hr, lr = folders
     first = prepare(hr, tmp_path / "set", (4,), lr)
     assert prepare(hr, tmp_path / "set", (4,), lr) == first

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from lamnet.core.config import LAMNetConfig
+from lamnet.network import weights
+from lamnet.network.model import LAMNet
 from lamnet.training.distributed import Workers
 from lamnet.training.learner import Learner
 from support.sets import recipe
@@ -43,3 +47,15 @@ def test_a_restored_learner_takes_the_same_steps() -> None:
     for network in ("network", "average"):
         ours, theirs = one.state()[network], other.state()[network]
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_deeper_network_starts_as_the_same_function_and_learns_in_its_new_group(tmp_path: Path) -> None:
+    shallow = LAMNet(LAMNetConfig(4, 16, 1, 2)).eval()
+    weights.save(shallow, tmp_path / "shallow.safetensors")
+    deeper = recipe(size="own", scale=4, network=LAMNetConfig(4, 16, 2, 2))
+    learner = Learner(deeper, Workers(0, 1, torch.device("cpu")), tmp_path / "shallow.safetensors")
+    lr, hr = (torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8) for side in (8, 32))
+    with torch.no_grad():
+        torch.testing.assert_close(learner.network.eval()(lr / 255), shallow(lr / 255), rtol=0, atol=1e-6)
+    learner.advance(lr, hr, 0.0)
+    assert bool((learner.network.groups[1].scale != 0).all())

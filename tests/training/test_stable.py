@@ -101,7 +101,7 @@ def test_a_cool_down_begins_with_the_state_and_ends_at_a_rate_of_zero(stable: Pa
 
 
 def test_the_first_step_of_a_cool_down_is_that_of_the_phase_itself(data: Path, tmp_path: Path) -> None:
-    """At a rate not yet lowered, with the momentum of the phase, on the same patches."""
+    """The rate is not yet lowered, the momentum is that of the phase, and the patches are the same."""
     train(_stable(steps=4), data, tmp_path / "stable")
     plain = replace(_stable(), cooldown_beta2=0.99, cooldown_squared=False)
     train(plain.cooldown(steps=1), data, tmp_path / "cool", state=tmp_path / "stable" / "checkpoint.pt")

@@ -1,13 +1,15 @@
-"""Which weights suit a picture: the rule, what it is told by files and pixels, and how often it is right."""
+"""The choice of weights for a picture: the rule, the facts from files and pixels, and how often it is right."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import random
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageDraw
 
 import lamnet
@@ -127,6 +129,20 @@ def test_flat_small_and_drawn_pictures_are_clean() -> None:
         assert decide(facts_of(raster_of_array(pixels))).variant == "clean"
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -9999.0])
+def test_pixels_without_data_count_as_black(tmp_path: Path, value: float) -> None:
+    pixels = _scene()[..., 0].astype(np.float32) + 1
+    black = pixels.copy()
+    pixels[20:40, 30:50], black[20:40, 30:50] = value, pixels.min()
+    found: list[Measured] = []
+    for name, numbers in (("holes", pixels), ("black", black)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", numbers, photometric="minisblack")
+        measured = facts_of(opening.open_picture(tmp_path / f"{name}.tif")).measured
+        assert measured is not None
+        found.append(measured)
+    assert dataclasses.astuple(found[0]) == pytest.approx(dataclasses.astuple(found[1]), abs=2e-3)
+
+
 def test_large_pictures_are_measured_by_crops(monkeypatch: pytest.MonkeyPatch) -> None:
     read = 0
     raster = raster_of_array(np.zeros((3000, 2000, 3), np.uint8))
@@ -176,7 +192,7 @@ def test_right_on_95_of_100_mixed_pictures(shared: Path, scale: int, tmp_path: P
 
 
 def right(networks: dict[shipped.Variant, LAMNet], scale: int, shared: Path, folder: Path, seed: int = 21) -> int:
-    """How many of the mixed pictures get the better network, or one within 0.1 dB of PSNR-Y of it."""
+    """Count the mixed pictures that get the better network, or one within 0.1 dB of PSNR-Y of it."""
     upscalers = {variant: contenders.load(network, scale) for variant, network in networks.items()}
     benchmarks = shared / "data" / "benchmarks"
     pictures = [path for name in ("Set5", "Set14", "B100") for path in sorted((benchmarks / name / "HR").iterdir())]

@@ -130,7 +130,7 @@ def wide(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def free(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """What free memory the next plans find; none is planned when it is empty."""
+    """The free memory that the next plans find; none is planned when the list is empty."""
     free: list[int] = []
     monkeypatch.setattr(Engine, "free_memory", lambda _: free.pop())
     return free
@@ -201,7 +201,7 @@ def test_a_run_goes_on_by_the_plan_that_it_began_with(
 
 
 def without_plan(record: dict[str, Any]) -> str:
-    """As versions before recorded it."""
+    """Write a record as earlier versions did."""
     return json.dumps({key: value for key, value in record.items() if key != "plan"}, indent=1)
 
 

@@ -1,4 +1,4 @@
-"""How spandrel finds and loads a LAMNet; goes to `spandrel/architectures/LAMNet/` there."""
+"""LAMNet as an architecture of spandrel: its detection and its loading. Belongs in `spandrel/architectures/LAMNet/`."""
 
 from __future__ import annotations
 

@@ -44,11 +44,11 @@ def named(path: Path, what: str, error: type[LamnetError] = BadImageError) -> Ge
 
 @contextmanager
 def appearing(path: Path, error: type[LamnetError] = BadImageError, durable: bool = False) -> Generator[Path]:
-    """Write a file atomically: what is written to the path given within takes the file's name at the end.
+    """Write a file atomically: yield a hidden path beside it, whose file takes the name at the end.
 
-    After an error within, the file that was there stays, and nothing else. A `durable` write reaches the disk before it
-    takes the name, so that a power cut leaves one of the two whole. What is no regular file stays what it is: a link leads
-    to the file that is written, a FIFO or device gets all at the end. Raises `error` where it cannot be written.
+    After an error within, an earlier file of that name stays as it was and no other is left. A `durable` write reaches the
+    disk before it takes the name, so that a power cut leaves one of the two whole. A link is followed to the file that it
+    names; a FIFO or a device gets the whole content at the end. Raises `error` where it cannot be written.
     """
     if is_stream(path):
         with tempfile.TemporaryDirectory(prefix="lamnet-") as folder:
@@ -87,7 +87,7 @@ def is_stream(path: Path) -> bool:
 
 
 def write_text(path: Path, text: str, error: type[LamnetError] = BadDataError, durable: bool = False) -> None:
-    """Write text in UTF-8: a regular file atomically, where a link leads to; a device, a pipe or a stream as they are.
+    """Write text in UTF-8: a regular file atomically, as `appearing` does; a device, a pipe or a stream directly.
 
     Raises `error` where it cannot be written.
     """
@@ -100,7 +100,7 @@ def write_text(path: Path, text: str, error: type[LamnetError] = BadDataError, d
         partial.write_text(text, encoding="utf-8")
 
 
-def read_text(path: Path, most: int = 2**28, errors: str = "strict") -> str:
+def read_text(path: Path, max_bytes: int = 2**28, errors: str = "strict") -> str:
     """Read a text file in UTF-8, of at most this many bytes, without waiting for a pipe that nobody writes to.
 
     Raises OSError where it cannot be read, ValueError where it is longer or no text.
@@ -109,9 +109,9 @@ def read_text(path: Path, most: int = 2**28, errors: str = "strict") -> str:
     if hasattr(os, "set_blocking"):
         os.set_blocking(opened, True)
     with os.fdopen(opened, "rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise ValueError(f"more than {most:,} bytes")
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise ValueError(f"more than {max_bytes:,} bytes")
     try:
         return content.decode("utf-8", errors)
     except UnicodeDecodeError:
@@ -133,7 +133,7 @@ def check_place(path: Path, error: type[LamnetError] = BadDataError) -> None:
 
 
 def _stream_at(path: Path) -> int | None:
-    """The number of the stream, stdout or stderr, that a path such as /dev/stdout stands for."""
+    """Return the file descriptor of stdout or stderr where a path such as /dev/stdout stands for it."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # closed, or none of the system's
             if os.path.samestat(path.stat(), os.fstat(stream.fileno())):
@@ -153,13 +153,13 @@ def _sync(path: Path) -> None:
 
 @contextmanager
 def alone(path: Path) -> Generator[None]:
-    """Hold a lock on a result within, having waited for other processes and threads that hold it. Raises BadImageError.
+    """Hold a lock on a result, after waiting for other processes and threads that hold it. Raises BadImageError.
 
-    Where the file system has no locks there is nothing to wait for.
+    A file system without locks makes nobody wait.
     """
     lock = partial_of(path, ".lock")
     with named(path, "cannot be written"):
-        file = _locked(lock)
+        file = _open_locked(lock)
     try:
         yield
     finally:
@@ -168,7 +168,7 @@ def alone(path: Path) -> Generator[None]:
         file.close()
 
 
-def _locked(path: Path) -> IO[bytes]:
+def _open_locked(path: Path) -> IO[bytes]:
     while True:
         file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666), "wb")
         if sys.platform != "win32":
@@ -180,10 +180,10 @@ def _locked(path: Path) -> IO[bytes]:
         file.close()
 
 
-def partial_of(path: Path, what: str = "") -> Path:
-    """The hidden path, in the same folder, at which a file is made; always the same, so that no remains pile up."""
+def partial_of(path: Path, suffix: str = "") -> Path:
+    """Name the hidden file beside a file in which it is made; always the same one, so that leftovers do not pile up."""
     name = path.name if len(os.fsencode(path.name)) < 230 else hashlib.sha256(os.fsencode(path.name)).hexdigest()
-    return path.with_name(f".{name}{what}.partial")
+    return path.with_name(f".{name}{suffix}.partial")
 
 
 def insert(path: Path, at: int, data: bytes) -> None:

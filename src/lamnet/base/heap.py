@@ -1,4 +1,4 @@
-"""The heap of the process, as far as the C library lets it be told what to do."""
+"""The heap of the process: functions of the C library that manage it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 from typing import Any
 
 
-def of_c_library(name: str) -> Any:
-    """A function of the C library, or None where it has none of that name."""
+def c_function(name: str) -> Any:
+    """Find a function of the C library by its name; None where it has no such function."""
     return None if sys.platform == "win32" else getattr(ctypes.CDLL(None), name, None)
 
 
 def trim() -> None:
-    """Give back to the system what is free between pieces in use, as far as the C library can."""
-    if malloc_trim := of_c_library("malloc_trim"):
+    """Give free memory between pieces in use back to the system, where the C library can."""
+    if malloc_trim := c_function("malloc_trim"):
         malloc_trim(0)

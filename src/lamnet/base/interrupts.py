@@ -1,4 +1,8 @@
-"""Ctrl-C, SIGTERM, SIGHUP: they end the process at once, by an exception where there is something to clean up, or when asked after."""
+"""Ctrl-C, SIGTERM and SIGHUP: three ways to answer them.
+
+They end the process at once; they raise an exception, where there is something to clean up; or they are noted, for a loop
+that ends at a better moment.
+"""
 
 from __future__ import annotations
 
@@ -24,17 +28,17 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def at_once() -> Generator[None]:
-    """Let a signal within end the process at once: PyTorch, while imported, takes an exception for a missing NumPy."""
+    """End the process at once on a signal within: an import of PyTorch would take an exception for a missing NumPy."""
     with _handled(_leave):
         yield
 
 
 @contextmanager
 def by_exception() -> Generator[None]:
-    """Let a signal within raise Stopped, and again after a destructor, in which Python only prints exceptions."""
+    """Raise Stopped on a signal within; a second time where it came in a destructor, in which Python only prints it."""
     hook = sys.unraisablehook
 
-    def again(unraisable: UnraisableHookArgs) -> None:
+    def raise_again(unraisable: UnraisableHookArgs) -> None:
         if not isinstance(unraisable.exc_value, Stopped):
             return hook(unraisable)
         while True:
@@ -43,7 +47,7 @@ def by_exception() -> Generator[None]:
             except Stopped:  # on a busy machine the time is over before the thread has started
                 continue
 
-    sys.unraisablehook = again
+    sys.unraisablehook = raise_again
     try:
         with _handled(_raise):
             yield
@@ -60,9 +64,9 @@ class Request:
 
 @contextmanager
 def noted() -> Generator[Request]:
-    """Note the first signal within, for whoever ends at a better moment; the next one raises Stopped.
+    """Note the first signal within, so that a loop can end at a better moment; the next one raises Stopped.
 
-    In other threads than the main one, which cannot handle signals, nothing is noted.
+    Threads other than the main one cannot handle signals; in them no signal is noted.
     """
     request = Request()
 
@@ -88,7 +92,7 @@ def renew() -> None:
 
 @contextmanager
 def _handled(handler: Callable[[int, FrameType | None], None]) -> Generator[None]:
-    """Answer signals within with a handler, without those that the process was started to ignore."""
+    """Answer signals within with a handler, except those that the process was started to ignore."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     before = {number: old for number, old in before.items() if old not in (signal.SIG_IGN, None)}
     for number in before:

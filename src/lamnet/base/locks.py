@@ -1,4 +1,4 @@
-"""A folder that one process alone works in; who comes second learns who was first."""
+"""A lock on a folder: one process alone works in it, and the error of a second one names the first."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _LOCK = ".lock"
 
 @contextmanager
 def only(folder: Path) -> Generator[None]:
-    """Be the only one within that works in a folder, which is made where there is none.
+    """Lock a folder for this process and thread alone; it is made where there is none.
 
-    The system gives the lock back when its process ends, however it ends: what a dead process leaves is taken over. Where
+    The system gives the lock back when its process ends, however it ends: the lock of a dead process is taken over. Where
     the file system has no locks, nobody is kept out.
 
     Raises BadDataError at once, with process, machine and time, while another process or thread works there.
@@ -34,7 +34,7 @@ def only(folder: Path) -> Generator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     try:
         with named(folder, "cannot be written", BadDataError):
-            file = _taken(folder / _LOCK)
+            file = _open_locked(folder / _LOCK)
         try:
             yield
         finally:
@@ -43,12 +43,12 @@ def only(folder: Path) -> Generator[None]:
             file.close()
     finally:
         if made:
-            with suppress(OSError):  # somebody has written something, as a rule
+            with suppress(OSError):  # not empty, as a rule
                 folder.rmdir()
 
 
-def _taken(path: Path) -> IO[bytes]:
-    """The lock's file, locked, with the name of this process in it."""
+def _open_locked(path: Path) -> IO[bytes]:
+    """Open the lock's file, lock it and write the name of this process into it."""
     while True:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         file = os.fdopen(os.open(path, flags, 0o666), "r+b")

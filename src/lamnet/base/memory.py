@@ -1,4 +1,4 @@
-"""The memory that a process can still have, as the system and the container around it say."""
+"""The memory that is still free for a process, by the system and the container around it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GIVEN_BACK = r"Pages (?:free|inactive|speculative|purgeable):\s+(\d+)\."  # in 
 
 
 def available() -> int | None:
-    """Return the bytes that a process can still have before others are driven to the disk; None where nothing says so."""
+    """Return the bytes that a process can take before the system swaps; None where the system does not say."""
     with suppress(OSError, ValueError, AttributeError, subprocess.SubprocessError):
         if sys.platform == "win32":
             return _on_windows()
@@ -37,7 +37,7 @@ def available() -> int | None:
 
 
 def on_linux(root: Path) -> int | None:
-    """Return the least of MemAvailable, which counts what the page cache gives back, and of what each cgroup leaves.
+    """Return the smallest of MemAvailable, which counts what the page cache gives back, and what each cgroup leaves.
 
     Args:
         root: holds proc and sys.
@@ -49,15 +49,15 @@ def on_linux(root: Path) -> int | None:
     for folder in _cgroups(root):
         for limit, taken, given_back in _CGROUPS:
             with suppress(OSError, ValueError):  # the root has no limit, and "max" is no number
-                most = int((folder / limit).read_text())
+                allowed = int((folder / limit).read_text())
                 back = sum(map(int, re.findall(given_back, (folder / "memory.stat").read_text(), re.MULTILINE)))
-                if most < _NO_LIMIT:
-                    found.append(max(0, most - int((folder / taken).read_text()) + back))
+                if allowed < _NO_LIMIT:
+                    found.append(max(0, allowed - int((folder / taken).read_text()) + back))
     return min(found, default=None)
 
 
 def of_vm_stat(text: str) -> int:
-    """Return the bytes that macOS' vm_stat says are free or given back when asked. Raises ValueError for other words."""
+    """Read the bytes that are free, or given back on demand, from macOS' vm_stat. Raises ValueError for other text."""
     page = re.search(r"page size of (\d+) bytes", text)
     pages = re.findall(_GIVEN_BACK, text)
     if not page or not pages:

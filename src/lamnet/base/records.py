@@ -1,4 +1,4 @@
-"""Records read from text that anybody may have written or damaged: what does not fit is one ValueError."""
+"""Records from JSON that anybody may have written or damaged: whatever does not fit is one ValueError."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _LARGEST = 2**53  # whole numbers above it are not the same everywhere
 
 
 def parsed(text: str) -> Any:
-    """Parse JSON, without NaN and however deep. Raises ValueError with the reason."""
+    """Parse JSON. Raises ValueError with the reason, for NaN and for brackets nested too deep as well."""
     try:
         return json.loads(text, parse_constant=_refuse)
     except RecursionError:
-        raise ValueError("brackets within brackets without end") from None
+        raise ValueError("brackets nested too deep") from None
 
 
 def _refuse(name: str) -> NoReturn:
@@ -47,11 +47,11 @@ def text(value: Any, what: str) -> str:
     return value
 
 
-def whole(value: Any, what: str, least: int = -_LARGEST, most: int = _LARGEST) -> int:
+def whole(value: Any, what: str, minimum: int = -_LARGEST, maximum: int = _LARGEST) -> int:
     """Take a value as a whole number within bounds."""
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        within = f" from {least} to {most}" if (least, most) != (-_LARGEST, _LARGEST) else ""
-        raise ValueError(f"{what}: expected a whole number{within}, found {short(value)}")
+    if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
+        bounds = f" from {minimum} to {maximum}" if (minimum, maximum) != (-_LARGEST, _LARGEST) else ""
+        raise ValueError(f"{what}: expected a whole number{bounds}, found {short(value)}")
     return value
 
 
@@ -63,7 +63,7 @@ def number(value: Any, what: str) -> float:
 
 
 def record(kind: type[Record], value: Any, what: str) -> Record:
-    """Make a dataclass of an object: fields of numbers, text, tuples of them, or None; others are refused.
+    """Make a dataclass from an object whose fields are numbers, text, tuples of them, or None.
 
     Raises ValueError for fields that are missing, unknown or of another type.
     """
@@ -95,7 +95,7 @@ def _typed(hint: Any, value: Any, what: str) -> Any:
 
 
 def short(value: Any) -> str:
-    """The beginning of a value, for a message."""
+    """Shorten a value for a message."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
     shown = ascii(value) if not isinstance(value, int) or abs(value) < 10**40 else "a very large number"

@@ -22,7 +22,7 @@ from lamnet.batch.upscalers import Upscalers
 
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://")
 WEB = re.compile(r"(https?|s?ftps?|data|blob):(?=//|.*,)", re.IGNORECASE)
-"""Addresses that are no bucket's."""
+"""Addresses that are not of buckets."""
 
 
 def is_uri(name: str) -> bool:
@@ -39,7 +39,7 @@ class Bucket:
     root: Path
 
     def address(self, path: Path) -> str:
-        """An object's address, without the keys that the caller's may hold."""
+        """Return an object's address, without the keys that the caller's may contain."""
         return f"{self.scheme}://{path}"
 
     def exists(self, path: Path) -> bool:
@@ -53,7 +53,7 @@ class Transfer:
     """The jobs from one bucket, or folder, to another, and one of them done; results that exist are kept.
 
     Attributes:
-        mark: what results have after their sources' names.
+        mark: the end of results' names, after those of their sources.
         overwrite: replace results that exist.
     """
 
@@ -64,7 +64,7 @@ class Transfer:
     left_out: LeftOut = field(default_factory=LeftOut)
 
     def jobs(self) -> Iterator[Job]:
-        """The jobs, folder by folder as they are listed; their paths are those within the buckets."""
+        """Yield the jobs, folder by folder as they are listed; their paths are within the buckets."""
         with _naming(self.source.address(self.source.root), "cannot be listed"):
             if self.source.exists(self.source.root):
                 root = self.source.root.parent
@@ -98,9 +98,9 @@ class Transfer:
                 target = job.result(result.suffix)  # the picture may need another than its name says
                 if self._keeps(target):
                     return Outcome(source, self.target.address(target), kept=True)
-                yield from one.write(opened, job.source.name)
+                notes = yield from one.write(opened, job.source.name)
                 self._upload(result, target)
-                return Outcome(source, self.target.address(target), choice=opened.choice)
+                return Outcome(source, self.target.address(target), notes=notes, choice=opened.choice)
             except Exception as error:
                 return failed(source, self.target.address(target), error, local.source, result)
 
@@ -129,7 +129,7 @@ class Transfer:
                 yield from self._below(below)
 
     def _listed(self, folder: Path) -> tuple[list[str], list[Path]]:
-        """Names of pictures and paths of folders: what else is known of millions of objects takes far more memory."""
+        """List names of pictures and paths of folders; further facts of millions of objects would take far more memory."""
         infos = self.source.files.get_file_info(_pyarrow_fs(str(folder)).FileSelector(str(folder)))
         among = (info.base_name for info in infos if info.is_file)
         found = jobs.sources_among(among, self.source == self.target, self.left_out, self.mark)

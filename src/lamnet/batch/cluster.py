@@ -1,4 +1,4 @@
-"""A request on many machines: pictures spread over a Ray cluster, each worker with networks of its own."""
+"""A request on many machines: pictures are spread over a Ray cluster; each worker has its own networks."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from lamnet.batch.request import Request
 from lamnet.batch.upscalers import Upscalers, load_networks
 from lamnet.core.library import default_threads
 
-ATTEMPTS = 3  # at one picture; one that takes three workers down is given up
+ATTEMPTS = 3  # at one picture; it is given up after it has taken three workers down
 
 
 def run(request: Request) -> Generator[Event]:
-    """Upscale what a request asks for on the cluster that RAY_ADDRESS names, or on a cluster of this machine.
+    """Carry a request out on the cluster that RAY_ADDRESS names, or on a cluster of this machine.
 
-    Outcomes come in the order in which results do.
+    Outcomes come in the order in which results are finished.
 
-    Files, weights among them, have the same paths on every machine. What a lost worker was at is done again elsewhere;
+    Files, weights among them, have the same paths on every machine. The picture of a lost worker is done again elsewhere;
     a result appears whole or not at all, so one that exists is kept, also that of a picture listed by name. Workers
-    compute with as many threads as this process (OMP_NUM_THREADS), or a GPU each where there are any: the same bits as
-    `local.run` gives.
+    compute with as many threads as this process (OMP_NUM_THREADS), or a GPU each where there are any: the results have
+    the same bits as those of `local.run`.
 
-    Raises at the first event what `local.run` raises, MissingExtraError without Ray, BackendError without a cluster.
+    Raises, at the first event, as `local.run`; MissingExtraError without Ray, BackendError without a cluster.
     """
     return recorded(_events(request), request.manifest)
 
@@ -47,7 +47,7 @@ def _events(request: Request) -> Generator[Event]:
     ray_quirks.set_environment()
     ray = extras.require("ray", "ray", "engine: ray")
     data = extras.require("ray.data", "ray", "engine: ray")
-    # On this machine, what a worker would refuse is known before there is one.
+    # On this machine, errors of a worker are found before there is one.
     goal = Upscalers.of(request).goal if ray_quirks.is_here(ray) else load_networks(request)[1]
     request = replace(request, goal=goal)
     place = place_of(request, goal)
@@ -63,7 +63,7 @@ def _events(request: Request) -> Generator[Event]:
 
 
 def _outcomes(ray: Any, data: Any, jobs: Sequence[Job], request: Request) -> Generator[Outcome]:
-    """The outcomes of some jobs as they come; a job whose worker is lost is tried again with all that are left."""
+    """Yield the outcomes of some jobs as they come; a job whose worker is lost is tried again with all that are left."""
     left = dict(enumerate(jobs))
     for _ in range(ATTEMPTS):
         if left:
@@ -76,7 +76,7 @@ def _outcomes(ray: Any, data: Any, jobs: Sequence[Job], request: Request) -> Gen
 
 
 def _attempt(ray: Any, data: Any, jobs: dict[int, Job], request: Request) -> Generator[tuple[int, Outcome]]:
-    """The number and outcome of each job whose worker lives."""
+    """Yield the number and outcome of each job whose worker survives."""
     # Pickled, for Arrow's strings are UTF-8 and names of files need not be.
     rows = [{"number": number, "job": pickle.dumps(replace(job, found=True))} for number, job in jobs.items()]
     with ray_quirks.without_warnings():
@@ -96,7 +96,7 @@ def _attempt(ray: Any, data: Any, jobs: dict[int, Job], request: Request) -> Gen
 
 
 def _resources(data: Any, cluster: dict[str, float], jobs: int) -> dict[str, Any]:
-    """One picture at a time in each worker, so that none is lost with another."""
+    """Choose workers that do one picture at a time, so that none is lost with another."""
     gpus, cpus, threads = int(cluster.get("GPU", 0)), int(cluster.get("CPU", 1)), default_threads()
     most = min(jobs, gpus or max(1, cpus // threads))
     pool = data.ActorPoolStrategy(min_size=1, max_size=most, max_tasks_in_flight_per_actor=1)
@@ -117,7 +117,7 @@ class _Worker:
             self.upscalers = error
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
-        """The rows of a batch with pickled outcomes in the place of pickled jobs."""
+        """Replace the pickled jobs in the rows of a batch by pickled outcomes."""
         return {"number": rows["number"], "outcome": [pickle.dumps(self._outcome(job)) for job in rows["job"]]}
 
     def _outcome(self, job: bytes) -> Outcome | LamnetError:

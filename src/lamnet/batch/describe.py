@@ -1,4 +1,4 @@
-"""A dry run: sizes, plan, memory and time of what a request asks for."""
+"""A dry run: the sizes, plan, memory and time of a request's pictures and videos."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from lamnet.batch.upscalers import Upscalers
 from lamnet.media import saving
 from lamnet.media.picture import Picture
 from lamnet.upscale import video
+from lamnet.upscale.engines import seconds_per_pixel
 from lamnet.upscale.plan import Plan
 from lamnet.upscale.planner import Planner
 
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 
 
 def describe(request: Request) -> Iterator[Outcome | Note | str]:
-    """Describe what `local.run` would do with a request, in lines, or the outcomes of what it would refuse.
+    """Describe the work of `local.run` for a request, in lines, and the outcomes that would fail.
 
-    Of buckets there are names alone. Raises as `local.run`.
+    Of buckets only names are given. Raises as `local.run`.
     """
     upscalers = Upscalers.of(request)
     place = place_of(request, upscalers.goal)
@@ -45,7 +46,7 @@ def describe_jobs(jobs: Iterable[Job], upscalers: Upscalers) -> Iterator[Outcome
             opened = open_job(job, upscalers)
             target, planner = opened.target, opened.planner
             if planner not in speeds:
-                speeds[planner] = planner.engine.seconds_per_pixel()
+                speeds[planner] = seconds_per_pixel(planner.engine)
             if isinstance(opened.source, Picture):
                 about = _about_picture(opened, opened.source, speeds[planner])
             else:
@@ -61,7 +62,7 @@ def _about_picture(opened: Opened, picture: Picture, speed: float) -> str:
     size, plan = opened.planner.result_size(width, height), opened.planner.plan(height, width)
     saving.check_target(picture, opened.target, size)
     pages = len(picture.pages)
-    passes = pages * (1 + (picture.pages[0].bands in (2, 4)))
+    passes = pages * (1 + (picture.pages[0].bands in (2, 4)) + len(picture.in_grey(0).pages))
     return (
         f"{width} x {height} -> {size[0]} x {size[1]}{f', {pages} pages' if pages > 1 else ''}, "
         f"{_about_plan(plan, passes, speed)}"
@@ -73,7 +74,7 @@ def _about_clip(opened: Opened, clip: Clip, speed: float) -> str:
     plan = video.plan_of(opened.planner, clip, encoding)
     return (
         f"{clip.width} x {clip.height} -> {encoding.width} x {encoding.height}, {clip.packets} frames, "
-        f"{encoding.codec} {encoding.pixels}, {_about_plan(plan, clip.packets, speed)}"
+        f"{encoding.codec} {encoding.pixels}{', deinterlaced' if clip.interlaced else ''}, {_about_plan(plan, clip.packets, speed)}"
     )
 
 

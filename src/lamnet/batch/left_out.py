@@ -1,4 +1,4 @@
-"""What a folder holds that a call leaves out, counted by kind, so that it can be said in one line."""
+"""The files of folders that a call leaves out, counted by kind for a note of one line."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-_NAMED = 3  # names that the line gives
-_KINDS = 5  # kinds that it gives
+_MAX_NAMES = 3  # in the line
+_MAX_KINDS = 5
 
 
 @dataclass
@@ -25,18 +25,18 @@ class LeftOut:
     def add(self, name: str, kind: str | None = None) -> None:
         """Count a file; its kind is its suffix unless another one is given."""
         self.kinds[kind or PurePath(name).suffix.lower() or "without a suffix"] += 1
-        if len(self.first) < _NAMED:
+        if len(self.first) < _MAX_NAMES:
             self.first.append(name)
 
     def clear(self) -> None:
-        """Forget all that was counted, since it has been said."""
+        """Forget all counts, once they have been reported."""
         self.kinds.clear()
         self.first.clear()
 
     def __str__(self) -> str:
         common = self.kinds.most_common()
-        kinds = [f"{count:,} {kind}" for kind, count in common[:_KINDS]]
-        if rest := sum(count for _, count in common[_KINDS:]):
+        kinds = [f"{count:,} {kind}" for kind, count in common[:_MAX_KINDS]]
+        if rest := sum(count for _, count in common[_MAX_KINDS:]):
             kinds.append(f"{rest:,} of other kinds")
         more = ", ..." if self.total > len(self.first) else ""
         return f"{', '.join(kinds)} ({', '.join(self.first)}{more})"

@@ -14,10 +14,10 @@ from lamnet.batch.upscalers import Upscalers
 
 
 def run(request: Request) -> Generator[Event]:
-    """Upscale what a request asks for; a problem with one picture is its Outcome and leaves the others alone.
+    """Carry a request out; a problem with one picture is its Outcome and does not touch the others.
 
-    Raises at the first event what Upscaler refuses, and what the names are refused for: BadArgumentError,
-    BadWeightsError, BackendError, MissingExtraError, and BadImageError for buckets that cannot be listed.
+    Raises, at the first event, as Upscaler does and for names that cannot be used: BadArgumentError, BadWeightsError,
+    BackendError, MissingExtraError, and BadImageError for buckets that cannot be listed.
     """
     return recorded(_events(request), request.manifest)
 

@@ -1,4 +1,4 @@
-"""A record of what failed, for the next call or for a person."""
+"""A file that lists the failures of a call, for the next call or for a person."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from lamnet.batch.outcome import Event, Outcome
 
 
 def recorded(events: Generator[Event], manifest: Path | None) -> Generator[Event]:
-    """The same events; the outcomes that failed also go into a file, one JSON object a line, at the end.
+    """Pass events on, and at the end write the outcomes that failed to a file, one JSON object a line.
 
-    An interrupted call leaves those so far; one that ends before the first outcome leaves the file that was there.
+    An interrupted call writes those so far; a call without any outcome keeps an earlier file.
     """
     failures: list[str] = []
     tried = False

@@ -1,4 +1,4 @@
-"""Names of results: the source's, what says the goal, and no more bytes than file systems hold."""
+"""Names of results: the source's name and the goal, within the length that file systems hold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lamnet.base.errors import BadArgumentError
 
 STEM, GOAL = "{stem}", "{goal}"
 _MARK = re.compile(r"_(x\d+(\.\d+)?|\d+x\d*)$")  # at the end of results' names: a factor, or a size
-_LONGEST = 200  # bytes of a stem: file systems hold names of 255, of which the mark and suffixes take some
+_MAX_STEM = 200  # bytes: file systems hold names of 255, of which the mark and suffixes take some
 _MARK_LIMIT = 30  # bytes
 
 
@@ -23,7 +23,7 @@ def marked(stem: str, mark: str) -> str:
 
 
 def checked(name: str) -> str:
-    """Return a pattern for results' names. Raises BadArgumentError where it would give all one name, or is a path."""
+    """Check a pattern for results' names. Raises BadArgumentError where all results would have one name, or it is a path."""
     left = name.replace(STEM, "").replace(GOAL, "")
     if STEM not in name or re.search(r"[{}/\\\0]", left) or len(os.fsencode(left)) > _MARK_LIMIT:
         raise BadArgumentError(
@@ -33,16 +33,16 @@ def checked(name: str) -> str:
 
 
 def shortened(stem: str) -> str:
-    """Return a stem that leaves room for a mark and suffixes; one too long keeps its beginning, and a hash tells it apart."""
+    """Shorten a stem to leave room for a mark and suffixes; one that is too long ends with a hash, to be unique."""
     encoded = os.fsencode(stem)
-    if len(encoded) <= _LONGEST:
+    if len(encoded) <= _MAX_STEM:
         return stem
-    start = encoded[: _LONGEST - 9].decode("utf-8", errors="ignore")
+    start = encoded[: _MAX_STEM - 9].decode("utf-8", errors="ignore")
     return f"{start}~{hashlib.sha256(encoded).hexdigest()[:8]}"
 
 
 def original(stem: str, suffixes: Set[str], mark: str = "") -> str | None:
-    """Return the stem of the source of a result; None for a name that is no result's, by its mark or by what is usual."""
+    """Return the stem of a result's source, by its mark or a usual one; None for a name that is not a result's."""
     one = PurePath(stem).stem if PurePath(stem).suffix in suffixes else stem
     before, found, after = mark.partition(STEM)
     if found and before + after and one.startswith(before) and one.endswith(after):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -35,6 +34,7 @@ class Opened:
     source: Picture | Clip
     upscaler: Upscaler
     target: Path
+    notes: tuple[str, ...] = ()
 
     @property
     def shown_size(self) -> tuple[int, int]:
@@ -57,13 +57,24 @@ def open_job(job: Job, upscalers: Upscalers) -> Opened:
     if job.problem is not None:
         raise BadImageError(f"{job.source}: {job.problem}")
     if job.source.suffix.lower() in video.SUFFIXES:
-        clip = video.open_clip(job.source, upscalers.max_pixels)
-        return Opened(clip, upscalers.for_size(*clip.shown_size), job.result(job.source.suffix))
-    picture = replace(opening.open_picture(job.source, upscalers.max_pixels), quality=upscalers.quality)
+        return _open_clip(job, upscalers)
+    picture = opening.open_picture(job.source, upscalers.max_pixels, upscalers.damaged)
+    picture = replace(picture, quality=upscalers.quality)
     sizes = _sizes(picture)
     upscaler = max((upscalers.for_size(*size) for size in sizes), key=lambda one: one.scale)
     suffix = upscalers.suffix or saving.suffix_for(picture, upscaler.result_size(*sizes[0]))
     return Opened(picture, upscaler, job.result(suffix))
+
+
+def _open_clip(job: Job, upscalers: Upscalers) -> Opened:
+    own = job.source.suffix
+    clip = video.open_clip(job.source, upscalers.max_pixels, upscalers.fields)
+    upscaler = upscalers.for_size(*clip.shown_size)
+    suffix = video.suffix_for(upscaler.planner, clip) if job.needs_suffix else own
+    notes = (
+        () if suffix == own else (f"is Matroska, since {own} cannot be written, or not with all that is in this one",)
+    )
+    return Opened(clip, upscaler, job.result(suffix), notes)
 
 
 def upscale_one(job: Job, upscalers: Upscalers, overwrite: bool) -> Work[Outcome]:
@@ -103,25 +114,24 @@ def _upscale_file(job: Job, upscalers: Upscalers, overwrite: bool) -> Work[Outco
         with files.alone(target):
             if keep and target.exists():  # another call was at it
                 return Outcome(job.source, target, kept=True)
-            yield from write(opened, job.source.name)
-        return Outcome(job.source, target, notes=notes_of(opened), choice=opened.choice)
+            notes = yield from write(opened, job.source.name)
+        return Outcome(job.source, target, notes=notes, choice=opened.choice)
     except Exception as error:
         return failed(job.source, target, error)
 
 
-def write(opened: Opened, task: str) -> Generator[Progress]:
-    """Write the result of what was opened, an atomic write; the progress is that of the task of this name."""
-    upscaler, source, target = opened.upscaler, opened.source, opened.target
-    with closing(upscaler.steps(source, target, opened.choice)) as parts:
-        for done in parts:
+def write(opened: Opened, task: str) -> Work[tuple[str, ...]]:
+    """Write the result of what was opened, an atomic write; the progress is that of the task of this name.
+
+    Returns what the result does not carry over from its source, or what was asked for and not done, a line each.
+    """
+    with closing(opened.upscaler.steps(opened.source, opened.target, opened.choice)) as parts:
+        while True:
+            try:
+                done = next(parts)
+            except StopIteration as end:
+                return opened.notes + end.value
             yield Progress(task, done)
-
-
-def notes_of(opened: Opened) -> tuple[str, ...]:
-    """What a result does not carry over from its source, or what was asked for and not done."""
-    if not isinstance(opened.source, Picture):
-        return ()
-    return opened.source.notes + saving.losses(opened.source, opened.target)
 
 
 def _sizes(source: Picture | Clip) -> list[tuple[int, int]]:

@@ -14,16 +14,16 @@ from lamnet.upscale.choice import Choice
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of a job: its result is there unless a reason says why not.
+    """The end of a job: a result, or the reason why there is none.
 
     Attributes:
         source: the picture's file or address.
-        target: the result's; of a job that failed, as far as it is known.
+        target: that of the result; of a job that failed, as far as it is known.
         reason: why there is no result, without a file's name.
         blames_target: the reason is about the target and not the source.
-        kept: the result had been there before.
-        notes: what the result does not carry over from its source, or what was asked for and not done, a line each.
-        choice: the weights that the result was made with, where there were two; None elsewhere.
+        kept: the result existed before.
+        notes: what the result does not carry over from its source, and what was asked for and not done, a line each.
+        choice: the weights of the result, where there were two to choose from; None elsewhere.
     """
 
     source: Path | str
@@ -36,7 +36,7 @@ class Outcome:
 
     @property
     def problem(self) -> str | None:
-        """The reason after the name of the file that it is about; None where there is a result."""
+        """The reason, after the name of its file; None where there is a result."""
         if self.reason is None:
             return None
         return f"{self.target if self.blames_target else self.source}: {self.reason}"
@@ -44,7 +44,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Note:
-    """One line about a whole call, such as what its folders hold that was left out."""
+    """One line about a whole call, such as the files that were left out."""
 
     text: str
 
@@ -55,10 +55,10 @@ Event = Progress | Outcome | Note
 def failed(
     source: Path | str, target: Path | str, error: Exception, read: Path | None = None, written: Path | None = None
 ) -> Outcome:
-    """The outcome of a job that raised an error, of lamnet or not: one bad file never ends a batch.
+    """Make the outcome of a job that raised any error: one bad file never ends a batch.
 
     Args:
-        read, written: the files that stood in for source and target on this machine, which the error may name instead.
+        read, written: local files in the place of source and target, which the error may name instead.
     """
     if isinstance(error, OSError):
         if error.filename is not None and str(error.filename) in (str(source), str(read)):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.base.progress import Work
-from lamnet.batch import buckets, jobs, names, one
+from lamnet.batch import buckets, finding, names, one
 from lamnet.batch.buckets import Transfer
 from lamnet.batch.jobs import Job
 from lamnet.batch.left_out import LeftOut
@@ -19,15 +19,15 @@ from lamnet.upscale.goal import Goal
 
 @dataclass(frozen=True)
 class Folders:
-    """Files of this machine: the jobs of a request, and one of them done."""
+    """Files of this machine: finds the jobs of a request, and does one of them."""
 
     request: Request
     mark: str
     left_out: LeftOut = field(default_factory=LeftOut)
 
     def jobs(self) -> Iterator[Job]:
-        """The jobs, as they are found. Raises BadArgumentError as `jobs.find`."""
-        return jobs.find(self.request.sources, self.request.out, self.mark, self.left_out)
+        """Find the jobs. Raises BadArgumentError as `finding.find`."""
+        return finding.find(self.request.sources, self.request.out, self.mark, self.left_out)
 
     def upscale(self, job: Job, upscalers: Upscalers) -> Work[Outcome]:
         """Upscale one picture or video."""
@@ -35,9 +35,9 @@ class Folders:
 
 
 def place_of(request: Request, goal: Goal) -> Folders | Transfer:
-    """The place that a request's names are of; results get the goal after their names.
+    """Choose the place of a request's names; results get the goal at the end of their names.
 
-    Raises as `buckets.transfer`, and BadArgumentError for addresses of the web.
+    Raises as `buckets.transfer`, and BadArgumentError for web addresses.
     """
     mark = names.checked(request.name).replace(names.GOAL, str(goal))
     for name in (*request.sources, request.out or ""):
@@ -52,6 +52,6 @@ def place_of(request: Request, goal: Goal) -> Folders | Transfer:
 
 
 def notes_of(place: Folders | Transfer) -> Iterator[Note]:
-    """Say what was left out of a place whose jobs have all been found."""
+    """Note which files were left out of a place, once all its jobs have been found."""
     if place.left_out.total:
         yield Note(f"left out what by its name is neither a picture nor a video: {place.left_out}")

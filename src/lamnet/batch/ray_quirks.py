@@ -1,4 +1,4 @@
-"""Work-arounds for Ray 2.40 to 2.63: what it prints, the signals it takes, the clusters it starts by itself."""
+"""Work-arounds for Ray 2.40 to 2.63: its prints, its signal handlers, the clusters that it starts by itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WAIT_S = 60  # for a cluster; Ray itself waits for minutes
 
 
 def set_environment() -> None:
-    """Set what Ray reads when it is imported: without it, an object that is freed late starts a second cluster."""
+    """Set a variable that Ray reads at its import: without it, an object that is freed late starts a second cluster."""
     os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
 
 
@@ -29,9 +29,9 @@ def is_here(ray: Any) -> bool:
 
 @contextmanager
 def started(ray: Any) -> Generator[None]:
-    """A cluster within, started and ended by a thread: Ray answers no signal meanwhile, and takes SIGTERM for itself.
+    """Start a cluster and end it, in a thread: meanwhile Ray answers no signal, and it takes SIGTERM for itself.
 
-    The thread lives as long as the cluster, for Ray's processes end with the thread that started them. Raises
+    The thread lives as long as the cluster, since Ray's processes end with the thread that started them. Raises
     BackendError where there is no cluster after WAIT_S.
     """
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it warns on stderr of what it does for us
@@ -64,7 +64,7 @@ def started(ray: Any) -> Generator[None]:
 
 
 def set_up(data: Any) -> None:
-    """Make Ray Data quiet, and let it go on where a block is lost: a block is a picture, which is tried again."""
+    """Silence Ray Data, and let it continue where a block is lost: a block is a picture, which is tried again."""
     context = data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1
@@ -72,12 +72,12 @@ def set_up(data: Any) -> None:
 
 
 def without_warnings() -> AbstractContextManager[Any]:
-    """No warnings within: Ray 2.64 wants another way to say max_task_retries."""
+    """Silence warnings within: Ray 2.64 has another option for max_task_retries."""
     return warnings.catch_warnings(action="ignore")
 
 
 def rows_of(ray: Any, results: Any) -> Generator[dict[str, Any]]:
-    """The rows of a Ray data set as they come, closed at the end: open, they start a cluster when Python frees them.
+    """Yield the rows of a Ray data set, and close it at the end: left open, it starts a cluster when Python frees it.
 
     Raises BackendError where the cluster fails.
     """
@@ -96,7 +96,7 @@ def _next(ray: Any, rows: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
 
 @contextmanager
 def _silent_stderr() -> Generator[None]:
-    """Lose what native code writes to stderr within; exceptions are not lost."""
+    """Discard native code's output on stderr within; exceptions are not discarded."""
     before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)

@@ -11,6 +11,7 @@ from lamnet.upscale.goal import Goal
 
 if TYPE_CHECKING:
     from lamnet.core.shipped import Variant
+    from lamnet.media.video.clip import Fields
     from lamnet.upscale.upscaler import Precision
 
 
@@ -31,6 +32,8 @@ class Request:
         name: of the results, without their suffix: "{stem}" stands for the source's, "{goal}" for x4 or a size.
         format: of the results of pictures, such as "jpg"; None keeps the source's where that can hold them.
         quality: of results in JPEG, WebP or AVIF, 1 to 100; None is lamnet's own, 95, and 90 for AVIF.
+        damaged: take what there is of a JPEG or PNG that is not whole.
+        fields: "deinterlace" makes interlaced video progressive, "keep" refuses it.
     """
 
     sources: tuple[str, ...]
@@ -51,3 +54,5 @@ class Request:
     name: str = "{stem}_{goal}"
     format: str | None = None
     quality: int | None = None
+    damaged: bool = False
+    fields: Fields = "deinterlace"

@@ -1,6 +1,6 @@
 """Streams as sources and targets: "-" for stdin and stdout, FIFOs, process substitution, devices.
 
-A picture needs a file that can be read twice, and a result appears whole: both go through files of a folder of their own.
+Sources must be files that can be read twice, and results appear whole, so both go through files of a temporary folder.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.batch.request import Request
@@ -13,15 +13,20 @@ from lamnet.network.catalogue import Networks
 from lamnet.upscale.goal import Goal
 from lamnet.upscale.upscaler import Upscaler
 
+if TYPE_CHECKING:
+    from lamnet.media.video.clip import Fields
+
 
 class Upscalers:
-    """For a picture of any size the Upscaler whose network has the least scale that reaches the goal.
+    """The Upscalers of a call: for a picture of any size the one with the smallest scale that reaches the goal.
 
     Args:
         upscalers: by scale, with this goal.
         max_pixels: of one file; more in its header is refused.
         suffix: of the results of pictures; None leaves it to each.
         quality: of results in formats that have one.
+        damaged: whether what there is of damaged pictures is taken.
+        fields: what becomes of interlaced video.
     """
 
     def __init__(
@@ -31,11 +36,15 @@ class Upscalers:
         max_pixels: int,
         suffix: str | None = None,
         quality: int | None = None,
+        damaged: bool = False,
+        fields: Fields = "deinterlace",
     ) -> None:
         self.goal = goal
         self.max_pixels = max_pixels
         self.suffix = suffix
         self.quality = quality
+        self.damaged = damaged
+        self.fields: Fields = fields
         self._upscalers = upscalers
 
     @classmethod
@@ -63,18 +72,18 @@ class Upscalers:
             )
             for one in networks
         ]
-        return cls(upscalers, goal, request.max_pixels, suffix, request.quality)
+        return cls(upscalers, goal, request.max_pixels, suffix, request.quality, request.damaged, request.fields)
 
     def for_size(self, width: int, height: int) -> Upscaler:
-        """The Upscaler for a picture of this size, the one of the largest scale where none reaches the goal."""
+        """Return the Upscaler for a picture of this size; the one of the largest scale where none reaches the goal."""
         factor = self.goal.factor_for(width, height)
         return next((one for one in self._upscalers if one.scale >= factor), self._upscalers[-1])
 
 
 def load_networks(request: Request) -> tuple[Sequence[Networks], Goal]:
-    """The networks that a request needs, by scale, and its goal, or what they give where it has none.
+    """Load the networks that a request needs, by scale; return its goal too, the networks' own where it has none.
 
-    Raises BadWeightsError where there are no such weights, BadArgumentError for a goal beyond every network.
+    Raises BadWeightsError where there are no such weights, BadArgumentError for a goal that no network reaches.
     """
     goal = request.goal
     factor, any_factor = (None, False) if goal is None else (goal.factor, goal.factor is None)

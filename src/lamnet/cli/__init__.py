@@ -1,4 +1,4 @@
 """The commands: words in, lines out.
 
-May touch every room, and alone touches the terminal (training.monitor aside).
+May touch every room; it alone, besides training.monitor, touches the terminal.
 """

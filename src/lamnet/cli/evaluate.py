@@ -1,4 +1,4 @@
-"""`lamnet evaluate`: how good models are."""
+"""`lamnet evaluate`: the quality of models."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from lamnet.cli import terminal
 
-app = App(name="figures", help="Draw the figures of a paper, one column wide: PNG or PDF.")
+app = App(name="figures", help="Draw the figures of a paper: PNG or PDF.")
 
 Corners = tuple[int, int, int, int]
 Out = Annotated[Path, Parameter(alias="-o")]
@@ -24,6 +24,7 @@ def compare(
     out: Out,
     scale: int = 4,
     region: Annotated[Corners | None, Parameter(negative=())] = None,
+    wide: Annotated[bool, Parameter(negative=())] = False,
     device: str | None = None,
 ) -> None:
     """Draw crops of a region in HR, bicubic and models, with PSNR and SSIM on Y of the crop, and the whole picture.
@@ -41,13 +42,16 @@ def compare(
         Factor of width and height.
     region
         Left, top, width and height in HR pixels; where the models differ most when left out.
+    wide
+        Make the figure as wide as two columns of a paper.
     device
         cpu, cuda, cuda:1, mps; the best there is when left out.
     """
     from lamnet.figures import compare as figure
     from lamnet.figures.region import Region
 
-    found = terminal.shown(figure.creating(picture, models, scale, Region(*region) if region else None, out, device))
+    chosen = Region(*region) if region else None
+    found = terminal.shown(figure.creating(picture, models, scale, chosen, out, device, wide))
     box = found.region
     terminal.say(f"{'region':24} {box.left} {box.top} {box.width} {box.height}")
     for crop in found.crops:
@@ -121,13 +125,13 @@ def receptive_field(
 
 
 @app.command
-def curve(runs: list[Path], /, *, out: Out, against: Literal["step", "time"] = "step") -> None:
+def curve(runs: list[str], /, *, out: Out, against: Literal["step", "time"] = "step") -> None:
     """Draw training curves: validation PSNR, loss and learning rate of runs.
 
     Parameters
     ----------
     runs
-        Folders that `lamnet train` wrote to.
+        Folders that `lamnet train` wrote to. LABEL=FOLDER says what the figure calls one.
     out
         The figure, a .png or .pdf.
     against
@@ -167,6 +171,9 @@ def performance(
     """
     from lamnet.figures import performance as figure
 
-    for point in figure.create(quality, speed, set_name, precision, out).points:
+    found = figure.create(quality, speed, set_name, precision, out)
+    for model in found.untimed:
+        terminal.note(f"{model}: not drawn, for {speed} has no time of it in {precision}")
+    for point in found.points:
         giga = point.multiply_adds / 1e9
         terminal.say(f"{point.model:24} {point.psnr:.4f} dB  {1000 * point.seconds:.1f} ms  {giga:.1f} G multiply-adds")

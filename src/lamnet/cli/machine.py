@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from cyclopts import Parameter
 
 from lamnet.base import interrupts
+from lamnet.base.errors import BadArgumentError
 from lamnet.base.extras import require
 from lamnet.cli import terminal
 
@@ -28,8 +29,21 @@ def models() -> None:
     )
 
 
-def info() -> None:
-    """Show versions, the machine, which backend runs where or why not, and the weights that ship."""
+def info(model: str | None = None, /, *, scale: int | None = None) -> None:
+    """Show versions, the machine, which backend runs where or why not, and the weights that ship; or what a model is.
+
+    Parameters
+    ----------
+    model
+        tiny, base, tiny:photo, or a weights file: its network, size and what its file records of its training.
+    scale
+        Scale of a network that ships, 4 when left out; a weights file has its own.
+    """
+    if model is not None:
+        _describe(model, scale)
+        return
+    if scale is not None:
+        raise BadArgumentError("scale: expected it with a model, got it alone")
     from lamnet.core import shipped
     from lamnet.evaluation.machine import backends, machine
 
@@ -38,6 +52,31 @@ def info() -> None:
     for backend, device, reason in backends():
         terminal.say(f"{f'{backend} on {device}':20} {'cannot run: ' + reason if reason else 'runs'}")
     terminal.say("weights      " + (", ".join(f"{one.model} x{one.scale}" for one in shipped.shipped()) or "none ship"))
+
+
+def _describe(model: str, scale: int | None) -> None:
+    """Print a line for each fact of a model."""
+    from dataclasses import asdict
+
+    from lamnet.core import shipped
+    from lamnet.network import reading
+
+    path = shipped.path_of(model, scale or (4 if shipped.is_name(model) else None))
+    contents = reading.load(path, scale)
+    config = asdict(contents.config)
+    window = config.pop("window")
+    facts = {"file": path, "bytes": f"{path.stat().st_size:,}"}
+    facts |= {"parameters": f"{sum(array.size for array in contents.state.values()):,}", **config}
+    facts |= {f"window {name}": ", ".join(map(str, values)) for name, values in window.items()}
+    for name, value in {**facts, **contents.record}.items():
+        terminal.say(f"{name:16} {_text(value)}")
+
+
+def _text(value: object) -> str:
+    """Write a recorded value without the marks of JSON."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {one}" for key, one in cast("dict[str, object]", value).items())
+    return str(value)
 
 
 def bench(
@@ -58,8 +97,8 @@ def bench(
     Parameters
     ----------
     networks
-        Some of tiny, base, large, swinir-light, span, safmn, omni-sr, fsa-width, fsa-height, with commas; all when left out.
-        Speeds are relative to the first.
+        Some of tiny, base, large, swinir-light, span, safmn, omni-sr, fsa-width, fsa-height and weights files of ours, with
+        commas; all the names when left out. Speeds are relative to the first.
     scale
         Factor of width and height.
     output

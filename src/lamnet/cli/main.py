@@ -36,8 +36,8 @@ for verb in (
 
 
 def main() -> None:
-    """Run one command; exit code 1 for a refused input, 2 for a misused command line."""
-    logging.getLogger("pyvips").setLevel(logging.ERROR)  # it warns of what is odd in files that it reads nevertheless
+    """Run one command; exit with code 1 for a refused input, 2 for a misused command line."""
+    logging.getLogger("pyvips").setLevel(logging.ERROR)  # it warns of oddities in files that it reads nevertheless
     try:
         app(upscale.with_streams(sys.argv[1:]), exit_on_error=False)
     except CycloptsError:

@@ -1,4 +1,4 @@
-"""The terminal: results on stdout, progress and complaints on stderr. Alone with training.monitor in knowing rich."""
+"""The terminal: results on stdout, progress and complaints on stderr. Only this module and training.monitor use rich."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Event = TypeVar("Event")
 
 
 def progress_bar() -> RichProgress:
-    """Bars on stderr that vanish when done; none where stderr is no terminal."""
+    """Make bars on stderr that vanish when done; they are hidden where stderr is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -30,7 +30,7 @@ def progress_bar() -> RichProgress:
 
 
 def shown(work: Work[Result]) -> Result:
-    """The result of some work, with a bar on stderr for each task under way; a signal ends it by an exception."""
+    """Do some work and return its result, with a bar on stderr for each running task; a signal raises Stopped."""
     bars: dict[str, TaskID] = {}
     with interrupts.by_exception(), closing(work), progress_bar() as display:
         while True:
@@ -43,7 +43,7 @@ def shown(work: Work[Result]) -> Result:
 
 @contextmanager
 def without_progress(events: Iterable[Progress | Event]) -> Generator[Iterator[Event]]:
-    """The other events of some work, whose progress is shown in bars on stderr within."""
+    """Show the progress of some work in bars on stderr, and yield its other events."""
     bars: dict[str, TaskID] = {}
 
     def others(display: RichProgress) -> Iterator[Event]:
@@ -58,7 +58,7 @@ def without_progress(events: Iterable[Progress | Event]) -> Generator[Iterator[E
 
 
 def show(display: RichProgress, bars: dict[str, TaskID], event: Progress) -> None:
-    """Bring the bar of an event's task up to date: made when the task is new, removed when it is over.
+    """Update the bar of an event's task: it is made when the task is new and removed when the task is over.
 
     Args:
         bars: the tasks that have a bar now; updated.
@@ -73,12 +73,12 @@ def show(display: RichProgress, bars: dict[str, TaskID], event: Progress) -> Non
 
 
 def say(result: object) -> None:
-    """Print one line of results on stdout, at once for whoever reads them as they come."""
+    """Print one line of results on stdout, without buffering."""
     _print(result, sys.stdout)
 
 
 def complain(problem: object) -> None:
-    """Print one line on stderr, in the name of the command."""
+    """Print one line on stderr, after the command's name."""
     note(f"lamnet: {problem}")
 
 
@@ -88,7 +88,7 @@ def note(line: object) -> None:
 
 
 def _print(line: object, stream: TextIO) -> None:
-    """Print one line; when nobody reads on (`lamnet upscale a b c | head -1`), lines are lost and the work goes on."""
+    """Print one line; when its reader ends early (`lamnet upscale a b c | head -1`), lines are lost and work continues."""
     try:
         print(one_line(line), file=stream, flush=True)
     except BrokenPipeError:  # what is left in the buffer would raise again when Python ends
@@ -112,7 +112,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def one_line(text: object) -> str:
-    """One printable line, whatever bytes a file's name holds and whatever letters stdout can encode."""
+    """Make one printable line, whatever bytes a file's name has and whatever letters stdout can encode."""
     encoding = sys.stdout.encoding or "utf-8"
     known = str(text).encode(encoding, errors="backslashreplace").decode(encoding)
     return "".join(ascii(one)[1:-1] if unicodedata.category(one) in ("Cc", "Zl", "Zp") else one for one in known)

@@ -12,7 +12,7 @@ from lamnet.base.errors import BadArgumentError
 from lamnet.base.extras import require
 from lamnet.cli import terminal
 
-_NOTES = 20  # of lines about photographs
+_MAX_NOTES = 20  # lines about photographs
 
 
 def prepare(
@@ -44,10 +44,10 @@ def prepare(
         terminal.note(f"skipped {photo.name}: {photo.reason}")
     notes = [f"{photo.name}: {photo.note}" for photo in prepared.photos if photo.note]
     notes += [f"{name}: LR without HR" for name in prepared.unpaired]
-    for note in notes[:_NOTES]:
+    for note in notes[:_MAX_NOTES]:
         terminal.note(note)
-    if len(notes) > _NOTES:
-        terminal.note(f"and {len(notes) - _NOTES} more such lines; {out / INDEX} has all")
+    if len(notes) > _MAX_NOTES:
+        terminal.note(f"and {len(notes) - _MAX_NOTES} more such lines; {out / INDEX} has all")
     terminal.say(f"{out}: {len(prepared.photos)} photographs, {len(prepared.skipped)} skipped")
 
 
@@ -100,7 +100,8 @@ def train(
     lr
         Highest learning rate; the recipe's when left out.
     start
-        Weights to start from, a file or tiny, base, large for those that ship; of another scale, the body is taken.
+        Weights to start from, a file or tiny, base, large for those that ship; of another scale, the body is taken, and a
+        network of fewer groups, such as base for large, gives its own.
     cooldown
         Branch off the state of a stable phase and let the rate fall to zero in this time, such as 30m. The state is only
         read: the phase can go on, and others can branch off it.
@@ -111,7 +112,8 @@ def train(
     precision
         Number format of the network's arithmetic in training; parameters stay float32. The recipe's when left out.
     accumulate
-        Number of micro-batches a step, for a batch that does not fit into memory; the recipe's when left out.
+        Number of micro-batches a step, for a batch that does not fit into memory; the recipe's when left out. With
+        several, metrics.jsonl gets the gradient noise: the number of patches from which on a larger batch brings little.
     tensorboard
         Write curves and validation pictures for TensorBoard into the run's folder; needs the extra "tensorboard".
     """

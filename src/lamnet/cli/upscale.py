@@ -53,6 +53,8 @@ def upscale(
     name: str = "{stem}_{goal}",
     format: str | None = None,
     quality: int | None = None,
+    damaged: bool = False,
+    fields: Literal["deinterlace", "keep"] = "deinterlace",
     json: bool = False,
 ) -> None:
     """Upscale pictures and videos: photo.jpg becomes photo_x4.jpg beside it.
@@ -107,6 +109,11 @@ def upscale(
         Format of the results of pictures, such as jpg; the source's where that can hold them when left out.
     quality
         Quality of results in JPEG, WebP and AVIF, 1 to 100.
+    damaged
+        Take what there is of a JPEG or PNG that is cut or spoilt, and say so; without it such a file is refused.
+    fields
+        deinterlace: interlaced video becomes progressive, a frame for every two fields, and a line says so. keep: refuse
+        it, since enlarged frames cannot hold fields.
     json
         Print a JSON object a line for each picture instead of its result's name.
     """
@@ -133,6 +140,8 @@ def upscale(
         name=name,
         format=format,
         quality=quality,
+        damaged=damaged,
+        fields=fields,
     )
     failed = _describe(request) if dry_run else _upscale(request, engine, json)
     if failed:

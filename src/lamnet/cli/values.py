@@ -1,4 +1,4 @@
-"""Values from words on the command line: sizes, memory, times."""
+"""Values of options on the command line: sizes, memory, times."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lamnet.upscale.goal import Goal
 
 
 def goal_of(scale: float | None, to: str | None) -> Goal | None:
-    """The goal of `--scale` and `--to`, None for neither. Raises BadArgumentError for both, or for what is no size."""
+    """Make the goal of `--scale` and `--to`, None for neither. Raises BadArgumentError for both, or a bad value."""
     if to is None:
         if scale is not None and not 1 <= scale <= 100:
             raise BadArgumentError(f"scale: expected a factor from 1 to 100, got {scale:g}")
@@ -26,7 +26,7 @@ def goal_of(scale: float | None, to: str | None) -> Goal | None:
 
 
 def bytes_of(text: str) -> int:
-    """The bytes of a size such as "2GB", "1.5 GiB" or "800M". Raises BadArgumentError for anything else."""
+    """Read the bytes of a size such as "2GB", "1.5 GiB" or "800M". Raises BadArgumentError for anything else."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?", text.strip().upper())
     if not found or not float(found[1]):
         raise BadArgumentError(f"memory: expected a size such as 2GB or 800MB, got {text}")
@@ -34,7 +34,7 @@ def bytes_of(text: str) -> int:
 
 
 def seconds(budget: str, name: str = "budget") -> float:
-    """The seconds of a time such as 90s, 25m or 1h30m. Raises BadArgumentError, which says `name`, for anything else."""
+    """Read the seconds of a time such as 90s, 25m or 1h30m. Raises BadArgumentError, with this `name`, for anything else."""
     found = re.fullmatch(r"(?=.)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", budget)
     total = sum(int(part or 0) * unit for part, unit in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0
     if total == 0:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from lamnet.base.errors import BadArgumentError
 from lamnet.core.window import PAPER_WINDOW, Window
 
-EDGE = 6  # LR pixels by which a picture's own edge is repeated around it, where a network would see black
+EDGE = 6  # LR pixels that repeat a picture's edge on each side, where the network would see black
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
 
 
 @dataclass(frozen=True)
 class LAMNetConfig:
-    """What describes a network, in the paper's letters: `channels` C, `groups` G of `blocks` N, `heads` h.
+    """The configuration of a network, in the paper's letters: `channels` C, `groups` G of `blocks` N, `heads` h.
 
     Args:
         scale: how many times as wide and high the output is, at least 1.
@@ -24,7 +24,7 @@ class LAMNetConfig:
         window: the taps of the focal attention.
 
     Raises:
-        BadArgumentError: one of them is not so.
+        BadArgumentError: a value outside these ranges.
     """
 
     scale: int
@@ -67,7 +67,7 @@ class LAMNetConfig:
 
     @classmethod
     def tiny(cls, scale: int) -> LAMNetConfig:
-        """Ours, for CPUs and quick runs."""
+        """A smaller network than the paper's, for CPUs and quick runs."""
         return cls(scale, channels=32, groups=3, blocks=4)
 
 

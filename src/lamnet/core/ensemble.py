@@ -11,7 +11,7 @@ Floats = NDArray[np.float32]
 
 
 def self_ensemble(network: Callable[[Floats], Floats], pixels: Floats) -> Floats:
-    """The mean of a network's outputs over the eight flips and rotations of (H, W, C), each turned back."""
+    """Average a network's outputs over the eight flips and rotations of (H, W, C), each turned back."""
     total: Floats | None = None
     for mirrored in (False, True):
         for quarter in range(4):

@@ -1,4 +1,4 @@
-"""The JSON in the header of a weights file of ours: a configuration within bounds, and the record of a training."""
+"""The JSON in the header of our weights files: a configuration within bounds, and the record of a training."""
 
 from __future__ import annotations
 
@@ -11,53 +11,53 @@ from lamnet.base.errors import LamnetError
 from lamnet.core.config import LAMNetConfig
 from lamnet.core.window import Window
 
-_FORMAT = "lamnet"  # what the header says under "format"
-_LONGEST = 1_000_000  # characters of an entry
-# The most of each number: far above any network that makes sense, far below what would take a machine's memory.
-_MOST = {"scale": 64, "channels": 4096, "groups": 1024, "blocks": 1024, "heads": 1024}
-_MOST_EXPANSION = 64
-_MOST_TAPS, _FARTHEST = 1024, 4096  # taps of a window, pixels that they reach
+_FORMAT = "lamnet"  # the value under "format"
+_MAX_LENGTH = 1_000_000  # characters of an entry
+# Far above any network that makes sense, far below what would take a machine's memory.
+_MAX = {"scale": 64, "channels": 4096, "groups": 1024, "blocks": 1024, "heads": 1024}
+_MAX_EXPANSION = 64
+_MAX_TAPS, _MAX_REACH = 1024, 4096  # taps of a window, pixels that they reach
 
 
 def header(config: LAMNetConfig, record: Mapping[str, Any]) -> dict[str, str]:
-    """The header of a file; `read` gives back what it holds."""
+    """Make the header of a file, which `read` reads."""
     return {"format": _FORMAT, "config": json.dumps(asdict(config)), "record": json.dumps(dict(record))}
 
 
-def is_ours(found: Mapping[str, str]) -> bool:
-    """Whether a header says that it is one of ours."""
-    return found.get("format") == _FORMAT
+def is_ours(metadata: Mapping[str, str]) -> bool:
+    """Tell whether a header is that of a weights file of ours."""
+    return metadata.get("format") == _FORMAT
 
 
-def read(found: Mapping[str, str]) -> tuple[LAMNetConfig, dict[str, Any]]:
-    """The configuration and the record in a header.
+def read(metadata: Mapping[str, str]) -> tuple[LAMNetConfig, dict[str, Any]]:
+    """Read the configuration and the record from a header.
 
     Raises:
-        ValueError: it says no such thing; the message is one line.
+        ValueError: it has none that is valid; the message is one line.
     """
     try:
-        entries = _object(found.get("config", ""), "config")
+        entries = _object(metadata.get("config", ""), "config")
         expected = {field.name for field in fields(LAMNetConfig)}
-        if strange := sorted(entries.keys() ^ expected):
-            raise ValueError(f"a config that differs in {strange[0]!r:.40}")
+        if differing := sorted(entries.keys() ^ expected):
+            raise ValueError(f"a config that differs in {differing[0]!r:.40}")
         if type(entries["expansion"]) not in (int, float):
             raise ValueError(f"expansion {entries['expansion']!r:.40}")
         entries["window"] = _window(entries["window"])
         config = LAMNetConfig(**entries)
         check_bounds(config)
-        return config, _object(found.get("record", "{}"), "record")
+        return config, _object(metadata.get("record", "{}"), "record")
     except (LamnetError, TypeError, OverflowError) as error:
         raise ValueError(f"{error}"[:200]) from error
 
 
 def check_bounds(config: LAMNetConfig) -> None:
-    """Refuse a network that nobody means. Raises ValueError."""
-    for name, most in _MOST.items():
-        if getattr(config, name) > most:
-            raise ValueError(f"{name} {getattr(config, name):.6g}, more than {most}")
-    if not 0 < config.expansion <= _MOST_EXPANSION:
-        raise ValueError(f"expansion {config.expansion:g}, not within {_MOST_EXPANSION}")
-    if config.window.taps > _MOST_TAPS or config.window.reach > _FARTHEST:
+    """Refuse a network too large to be meant. Raises ValueError."""
+    for name, maximum in _MAX.items():
+        if getattr(config, name) > maximum:
+            raise ValueError(f"{name} {getattr(config, name):.6g}, more than {maximum}")
+    if not 0 < config.expansion <= _MAX_EXPANSION:
+        raise ValueError(f"expansion {config.expansion:g}, not within {_MAX_EXPANSION}")
+    if config.window.taps > _MAX_TAPS or config.window.reach > _MAX_REACH:
         raise ValueError(f"a window of {config.window.taps} taps that reach {config.window.reach:.6g} pixels")
 
 
@@ -68,14 +68,14 @@ def _window(entry: object) -> Window:
     lists: list[tuple[int, ...]] = []
     for side in (sides["starts"], sides["lengths"]):
         numbers = cast("list[object]", side) if isinstance(side, list) else [None]
-        if len(numbers) > _MOST_TAPS or any(type(one) is not int or abs(one) > _FARTHEST for one in numbers):
+        if len(numbers) > _MAX_TAPS or any(type(one) is not int or abs(one) > _MAX_REACH for one in numbers):
             raise ValueError("a window of other than whole numbers of pixels")
         lists.append(tuple(cast("list[int]", numbers)))
     return Window(*lists)
 
 
 def _object(text: str, name: str) -> dict[str, Any]:
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_LENGTH:
         raise ValueError(f"a {name} of {len(text)} characters")
     try:
         entry: object = json.loads(text)

@@ -1,4 +1,4 @@
-"""The C library: which of its builds this processor runs, and the structs that it takes."""
+"""The C library: the build of it for this processor, and the structs that it takes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _STRUCTS = {
 
 @cache
 def library() -> ctypes.CDLL:
-    """The library for this processor, loaded once.
+    """Load the library for this processor, once.
 
     Raises:
         BackendError: there is none, it does not load, or it is of another version than the package.
@@ -80,13 +80,15 @@ def library() -> ctypes.CDLL:
             )
     loaded.lamnet_message.restype = ctypes.c_char_p
     loaded.lamnet_network_create.argtypes = [ctypes.POINTER(Address), ctypes.POINTER(NetworkConfig), Address, Int64]
+    loaded.lamnet_multiply_adds.argtypes = [Int64, Int64, Address]
+    loaded.lamnet_multiply_adds.restype = Int64
     loaded.lamnet_network_destroy.argtypes = [Address]
     loaded.lamnet_network_destroy.restype = None
     return loaded
 
 
 def why_not() -> str | None:
-    """Why the library does not run here; None where it does."""
+    """Say why the library does not run here; None where it does."""
     try:
         library()
     except BackendError as error:
@@ -95,7 +97,7 @@ def why_not() -> str | None:
 
 
 def level() -> str:
-    """The instruction set of the library for this processor, such as x86_64_v3, or the file that LAMNET_KERNELS names."""
+    """Name the instruction set of the library for this processor, such as x86_64_v3, or the file in LAMNET_KERNELS."""
     path = _path()
     return path.name.removeprefix("_native_").partition(".")[0] if path.parent == FOLDER else str(path)
 
@@ -113,7 +115,7 @@ def _path() -> Path:
 
 
 def built(level: str) -> Path | None:
-    """The file for a level, the last built where an earlier build had another name; None where there is none."""
+    """Find the file for a level, the newest where earlier builds had other names; None where there is none."""
     return max(FOLDER.glob(f"_native_{level}.*"), key=lambda path: path.stat().st_mtime, default=None)
 
 
@@ -138,7 +140,7 @@ def _open(path: Path) -> ctypes.CDLL:
 
 
 def default_threads() -> int:
-    """OMP_NUM_THREADS where it is set, else the processors that this process may run on."""
+    """Return OMP_NUM_THREADS where it is set, else the number of processors that this process may run on."""
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     if first.isdecimal() and int(first) > 0:
         return int(first)

@@ -29,13 +29,13 @@ class Network:
     Several networks may run at once, and one from several threads. Results do not depend on the number of threads.
 
     Args:
-        config: of the network.
-        state: its parameters by name, as `weights.load` gives them.
+        config: the network's configuration.
+        state: its parameters by name, as `weights.load` returns them.
         precision: of the features between layers and of products.
-        threads: that share the work; None takes OMP_NUM_THREADS or the processors there are.
+        threads: number of threads that share the work; None takes OMP_NUM_THREADS or the number of processors.
 
     Raises:
-        BadArgumentError: the precision or the number of threads is none.
+        BadArgumentError: an unknown precision, or no thread.
         BadWeightsError: the parameters are not those of the configuration.
         BackendError: there is no library for this processor, or no memory.
     """
@@ -80,10 +80,12 @@ class Network:
     def __call__(
         self, pixels: Pixels, means: Floats | None = None, dtype: Literal["float32", "uint8"] | None = None
     ) -> Pixels:
-        """The picture (H, W, 3), float32 in [0, 1] or uint8, as (scale*H, scale*W, 3) of the same or another dtype.
+        """Upscale a picture (H, W, 3), float32 in [0, 1] or uint8, to (scale*H, scale*W, 3).
 
-        Float32 is not clamped, uint8 rounded half up. `means` are exchange means to be used instead of the picture's own,
-        (groups*blocks, 2, channels/2) as `with_means` gives them.
+        Args:
+            means: exchange means to use instead of the picture's own, (groups*blocks, 2, channels/2), as `with_means`
+                returns them.
+            dtype: of the result; that of the picture when left out. Float32 is not clamped, uint8 is rounded half up.
 
         Raises:
             BadArgumentError: another shape or dtype.
@@ -94,7 +96,7 @@ class Network:
         return self._run(pixels, dtype, means, None)
 
     def with_means(self, pixels: Pixels, dtype: Literal["float32", "uint8"] | None = None) -> tuple[Pixels, Floats]:
-        """As the call, and the exchange means of the picture, (groups*blocks, 2, channels/2)."""
+        """Upscale as the call does, and return the picture's exchange means too, (groups*blocks, 2, channels/2)."""
         own = np.empty(self._means_shape, np.float32)
         return self._run(pixels, dtype, None, own), own
 
@@ -103,7 +105,7 @@ class Network:
         if dtype not in (None, "float32", "uint8"):
             raise BadArgumentError(f"dtype: expected float32 or uint8, got {dtype!r}")
         height, width = pixels.shape[:2]
-        out = self._room((height * self.config.scale, width * self.config.scale, 3), dtype or pixels.dtype.name)
+        out = self._empty((height * self.config.scale, width * self.config.scale, 3), dtype or pixels.dtype.name)
         arguments = NetworkRun(
             threads=self.threads,
             height=height,
@@ -119,10 +121,10 @@ class Network:
         return out
 
     def shallow(self, pixels: Pixels) -> Floats:
-        """The features that the groups start from, (H, W, 3) -> (H, W, C); reach 1 pixel."""
+        """Compute the features that the groups start from, (H, W, 3) -> (H, W, C); reach 1 pixel."""
         pixels = _pixels(pixels)
         height, width = pixels.shape[:2]
-        out = self._room((height, width, self.config.channels), "float32")
+        out = self._empty((height, width, self.config.channels), "float32")
         arguments = NetworkEnds(
             threads=self.threads,
             height=height,
@@ -135,7 +137,7 @@ class Network:
         return out
 
     def block_means(self, number: int, x: Floats, inner: tuple[slice, slice]) -> Floats:
-        """The exchange means of a block over the inner pixels of its input x (H, W, C), (2, C/2).
+        """Compute the exchange means of a block over the inner pixels of its input x (H, W, C), (2, C/2).
 
         Blocks are counted through all groups; the branches see window.reach pixels beyond the inner ones.
         """
@@ -148,14 +150,14 @@ class Network:
         return out
 
     def block(self, number: int, x: Floats, means: Floats) -> Floats:
-        """x (H, W, C) behind a block with these exchange means (2, C/2); reach window.reach + 1 pixels."""
+        """Run one block on x (H, W, C) with these exchange means (2, C/2); reach window.reach + 1 pixels."""
         x, means = self._features("x", x), _floats("means", means, self._means_shape[1:])
-        out = self._room(x.shape, "float32")
+        out = self._empty(x.shape, "float32")
         self._call("block", self._layer(number, x, out, means=means.ctypes.data), *x.shape[:2])
         return out
 
     def end_group(self, number: int, deep: Floats, y: Floats) -> Floats:
-        """The features behind a group: those before it, and a learned factor per channel times those behind its blocks."""
+        """End a group: add the output y of its blocks, times a learned factor per channel, to its input `deep`."""
         y, out = self._features("y", y), self._features("deep", deep).copy()
         if y.shape != out.shape:
             raise BadArgumentError(f"y: expected the shape of deep, {out.shape}, got {y.shape}")
@@ -163,12 +165,12 @@ class Network:
         return out
 
     def reconstruct(self, shallow: Floats, deep: Floats, dtype: Literal["float32", "uint8"] = "float32") -> Pixels:
-        """The result (scale*H, scale*W, 3) from the features before and behind the groups; reach 2 pixels."""
+        """Compute the result (scale*H, scale*W, 3) from the features before and after the groups; reach 2 pixels."""
         shallow, deep = self._features("shallow", shallow), self._features("deep", deep)
         if shallow.shape != deep.shape:
             raise BadArgumentError(f"deep: expected the shape of shallow, {shallow.shape}, got {deep.shape}")
         height, width = deep.shape[:2]
-        out = self._room((height * self.config.scale, width * self.config.scale, 3), dtype)
+        out = self._empty((height * self.config.scale, width * self.config.scale, 3), dtype)
         arguments = NetworkEnds(
             threads=self.threads,
             height=height,
@@ -201,7 +203,7 @@ class Network:
         )
 
     @staticmethod
-    def _room(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+    def _empty(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
         try:
             return np.empty(shape, dtype)
         except (MemoryError, ValueError) as error:

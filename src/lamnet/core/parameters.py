@@ -1,4 +1,4 @@
-"""What a network has learned: names and shapes, in the order in which the C library reads them."""
+"""The learned parameters of a network: names and shapes, in the order in which the C library reads them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Shape = tuple[int, ...]
 
 
 def shapes(config: LAMNetConfig) -> dict[str, Shape]:
-    """Of all parameters of a network, under the names that its weights files give them."""
+    """List the shapes of all parameters of a network, by their names in weights files."""
     channels, outputs = config.channels, 3 * config.scale**2
     ends = [
         *_layer("head", channels, 3, 3, 3),
@@ -58,10 +58,10 @@ def _layer(name: str, *shape: int) -> list[tuple[str, Shape]]:
 
 
 def check(source: Path | str, config: LAMNetConfig, found: Mapping[str, Shape]) -> None:
-    """Refuse parameters that are not those of the configuration; `source` is what the message begins with.
+    """Refuse parameters that are not those of the configuration; the message begins with `source`.
 
     Raises:
-        BadWeightsError: a name is missing or too many, or a shape is another.
+        BadWeightsError: a name is missing, a name is unknown, or a shape differs.
     """
     expected = shapes(config)
     check_names(source, found.keys(), expected.keys())
@@ -71,7 +71,7 @@ def check(source: Path | str, config: LAMNetConfig, found: Mapping[str, Shape]) 
 
 
 def check_names(source: Path | str, found: Set[str], expected: Set[str]) -> None:
-    """Refuse other names than the expected. Raises BadWeightsError."""
+    """Refuse names other than those expected. Raises BadWeightsError."""
     for kind, names in (("without", expected - found), ("with an unexpected", found - expected)):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
@@ -81,7 +81,7 @@ def check_names(source: Path | str, found: Set[str], expected: Set[str]) -> None
 
 
 def flattened(config: LAMNetConfig, state: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-    """All parameters one after the other, as the C library reads them.
+    """Put all parameters into one array, one after the other, as the C library reads them.
 
     Raises:
         BadWeightsError: they are not those of the configuration.

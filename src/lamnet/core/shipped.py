@@ -1,7 +1,7 @@
 """The weights that come with the package: their names and files.
 
-A size's weights are called "tiny", or "tiny:photo" where they are not those for clean pictures; their files tiny_x4.safetensors
-and tiny_x4_photo.safetensors.
+The weights of a size for clean pictures are called "tiny", those for photographs "tiny:photo"; their files are
+tiny_x4.safetensors and tiny_x4_photo.safetensors.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from lamnet.core.config import SIZES
 
 Variant = Literal["clean", "photo"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
-_FILE = re.compile(r"([a-z]+)_x(\d+)(?:_photo)?\.safetensors")
+_MARKED = VARIANTS[1:]  # those whose names and files say so
+_FILE = re.compile(rf"([a-z]+)_x(\d+)(?:_({'|'.join(_MARKED)}))?\.safetensors")
 
 
 TERMS = {
@@ -24,11 +25,11 @@ TERMS = {
     "training data": "photographs under many licences, listed in the model card; "
     "some are DIV2K's and BSDS500's, whose terms allow research only",
 }
-"""Under what terms the weights that ship come, for files made of them."""
+"""The terms of the weights that ship, for files made from them."""
 
 
 class Shipped(NamedTuple):
-    """A network whose weights ship: trained on pictures made smaller and no more, "clean", or spoilt as "photo"graphs are."""
+    """A network whose weights ship, trained on "clean" pictures that were only made smaller, or on degraded ones, "photo"."""
 
     size: str
     scale: int
@@ -36,40 +37,42 @@ class Shipped(NamedTuple):
 
     @property
     def model(self) -> str:
-        """Its name among networks of its scale."""
+        """The name of the weights among those of their scale."""
         return self.size if self.variant == "clean" else f"{self.size}:{self.variant}"
 
     @property
     def path(self) -> Path:
-        """Its file; the model card (.md) and evaluation (.json) lie beside it."""
+        """The weights file; the model card (.md) and evaluation (.json) are next to it."""
         mark = "" if self.variant == "clean" else f"_{self.variant}"
         return _shipped_folder() / f"{self.size}_x{self.scale}{mark}.safetensors"
 
 
 def is_name(model: str | Path) -> bool:
-    """Whether `model` is the name of weights of ours and not that of a file here."""
-    return str(model).removesuffix(":photo") in SIZES and not Path(model).is_file()
+    """Tell whether `model` is the name of weights that may ship, and not that of a file here."""
+    size, colon, variant = str(model).partition(":")
+    return size in SIZES and (not colon or variant in _MARKED) and not Path(model).is_file()
 
 
-def parted(model: str, variant: Variant | None = None) -> tuple[str, Variant | None]:
-    """The size and the variant that a name means, the variant None where neither the name nor the caller says it.
+def size_and_variant(model: str, variant: Variant | None = None) -> tuple[str, Variant | None]:
+    """Split a name into its size and its variant, which is None where neither the name nor the caller says it.
 
     Raises BadArgumentError where they contradict each other.
     """
-    size, colon, _ = model.partition(":")
-    if colon and variant == "clean":
-        raise BadArgumentError(f"weights: expected photo with the model {model}, got clean")
-    return size, "photo" if colon else variant
+    size, _, mark = model.partition(":")
+    by_name = _variant(mark)
+    if by_name is not None and variant not in (None, by_name):
+        raise BadArgumentError(f"weights: expected {by_name} with the model {model}, got {variant}")
+    return size, by_name or variant
 
 
 def path_of(model: str | Path, scale: int | None, variant: Variant | None = None) -> Path:
-    """The file that a name or path stands for; without a variant a size is that for clean pictures.
+    """Find the file that a name or path stands for; without a variant a size is the one for clean pictures.
 
     Raises BadWeightsError for a name whose weights do not ship at this scale, or the folder of a training;
     BadArgumentError for a variant of a file, which has none.
     """
     if is_name(model):
-        size, variant = parted(str(model), variant)
+        size, variant = size_and_variant(str(model), variant)
         return shipped_path(size, scale, variant or "clean")
     if variant is not None:
         raise BadArgumentError(f"weights: expected it with a size that ships, got {variant} of the file {model}")
@@ -80,30 +83,23 @@ def path_of(model: str | Path, scale: int | None, variant: Variant | None = None
 
 
 def called(path: Path) -> str:
-    """The name of a weights file in records: that of the shipped weights, whose folder differs, or else its path."""
+    """Name a weights file for records: weights that ship by their name, since their folder differs, others by their path."""
     return f"{path.stem}, which ships" if path.parent == _shipped_folder() else str(path)
 
 
 def shipped() -> list[Shipped]:
-    """The networks whose weights come with the package, in order of their names."""
-    found = [(_FILE.fullmatch(path.name), path) for path in _shipped_folder().iterdir()]
-    return sorted(
-        Shipped(match[1], int(match[2]), "photo" if path.stem.endswith("_photo") else "clean")
-        for match, path in found
-        if match
-    )
+    """List the networks whose weights come with the package, by name."""
+    found = [_FILE.fullmatch(path.name) for path in _shipped_folder().iterdir()]
+    return sorted(Shipped(match[1], int(match[2]), _variant(match[3]) or "clean") for match in found if match)
 
 
 def shipped_names() -> str:
-    """The weights that ship, as text for a message."""
+    """List the weights that ship, as text for a message."""
     return ", ".join(f"{one.model} (x{one.scale})" for one in shipped()) or "none shipped"
 
 
 def shipped_path(size: str, scale: int | None, variant: Variant = "clean") -> Path:
-    """The file of weights that ship.
-
-    Raises BadWeightsError when there is none.
-    """
+    """Find the file of weights that ship. Raises BadWeightsError when there is none."""
     if size not in {one.size for one in shipped()}:
         raise BadWeightsError(
             f"{size}: has no weights yet; there are {shipped_names()}; "
@@ -115,6 +111,11 @@ def shipped_path(size: str, scale: int | None, variant: Variant = "clean") -> Pa
             f"{Shipped(size, scale or 0, variant).model}: expected {wanted}; there are {shipped_names()}"
         )
     return Shipped(size, scale, variant).path
+
+
+def _variant(mark: str | None) -> Variant | None:
+    """Return the variant of a mark in a name; None for any other."""
+    return next((one for one in _MARKED if one == mark), None)
 
 
 def _shipped_folder() -> Path:

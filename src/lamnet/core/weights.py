@@ -1,4 +1,4 @@
-"""Weights files without PyTorch: our own format, safetensors with the configuration in its header."""
+"""Weights files read without PyTorch: our own format, safetensors with the configuration in its header."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """The contents of a weights file: `record` is what training left there (recipe, seed, ...), {} without any."""
+    """The contents of a weights file; `record` is the record of the training (recipe, seed, ...), {} without one."""
 
     config: LAMNetConfig
     state: dict[str, NDArray[np.float32]]
@@ -29,9 +29,9 @@ class WeightsFile:
 
 
 def load(model: str | Path, scale: int | None = None, weights: Variant | None = None) -> WeightsFile:
-    """The weights of a name that ships ("tiny", "base", "tiny:photo"; then `scale` is needed) or of a .safetensors file.
+    """Load weights by a name that ships ("tiny", "base", "tiny:photo"; then `scale` is needed) or from a .safetensors file.
 
-    `weights` says which of a size, "clean" or "photo".
+    `weights` picks the variant of a size, "clean" or "photo".
 
     Raises:
         BadWeightsError: there is none, or it is not a whole LAMNet, or not one for this scale.
@@ -44,31 +44,28 @@ def load(model: str | Path, scale: int | None = None, weights: Variant | None = 
 
 
 def check_scale(source: Path | str, config: LAMNetConfig, scale: int | None) -> None:
-    """Raise BadWeightsError, which names the source, where its network is for another scale than this one."""
+    """Check that a network is for this scale. Raises BadWeightsError, which names the source."""
     if scale is not None and config.scale != scale:
         raise BadWeightsError(f"{source}: expected a network for x{scale}, found one for x{config.scale}")
 
 
 def read(path: Path) -> WeightsFile:
-    """Read and check a weights file of ours; numbers of half precision become float32.
-
-    Raises as `load`.
-    """
+    """Read and check a weights file of ours; tensors of half precision become float32. Raises as `load`."""
     if not path.is_file():
         raise BadWeightsError(f"{path}: no such model; expected a file or one of {shipped_names()}")
     if path.suffix != SUFFIX:
         raise MissingExtraError(
             f'{path}: a published checkpoint takes PyTorch to read; pip install "lamnet-sr[torch]", and lamnet.load'
         )
-    said = _header(path)
-    if not header.is_ours(said):
+    metadata = _metadata(path)
+    if not header.is_ours(metadata):
         raise MissingExtraError(
             f"{path}: expected a header of format lamnet; a checkpoint of another program takes PyTorch to read, "
             'pip install "lamnet-sr[torch]", and lamnet.load'
         )
     tensors = _tensors(path)
     try:
-        config, record = header.read(said)
+        config, record = header.read(metadata)
         if config.groups * config.blocks > len(tensors):
             raise ValueError(f"{config.groups} groups of {config.blocks} blocks beside {len(tensors)} tensors")
     except ValueError as error:
@@ -78,16 +75,16 @@ def read(path: Path) -> WeightsFile:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a safetensors file says in its header that it is a weights file of ours.
+    """Tell by its header whether a safetensors file is a weights file of ours.
 
     Raises:
         BadWeightsError: it is no safetensors file.
     """
-    return header.is_ours(_header(path))
+    return header.is_ours(_metadata(path))
 
 
-def _header(path: Path) -> dict[str, str]:
-    """What a safetensors file says besides its tensors."""
+def _metadata(path: Path) -> dict[str, str]:
+    """Read the metadata in the header of a safetensors file."""
     try:
         with cast(Any, safetensors.safe_open(path, framework="np")) as opened:
             return cast("dict[str, str]", opened.metadata() or {})
@@ -103,7 +100,7 @@ def _tensors(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def not_safetensors(path: Path, error: Exception) -> BadWeightsError:
-    """What to say of a file that safetensors, which gave this error, does not read."""
+    """Make the error for a file that safetensors does not read, from the error that it raised."""
     found = " ".join(str(error).split())[:200]
     return BadWeightsError(f"{path}: expected a safetensors file, found {found}")
 
@@ -118,6 +115,6 @@ def _array(path: Path, name: str, tensor: Mapping[str, Any]) -> NDArray[np.float
         raise BadWeightsError(f"{path}: expected floating-point numbers in {name}, found {kind}")
     with np.errstate(over="ignore"):
         single = numbers.astype(np.float32).reshape(tensor["shape"])
-    if not np.isfinite(single).all():  # what they came from went wrong, and every picture would come out black
+    if not np.isfinite(single).all():  # the training went wrong, and every picture would come out black
         raise BadWeightsError(f"{path}: expected finite numbers in {name}, found NaN or infinity")
     return single

@@ -13,8 +13,8 @@ class Window:
     """An ordered list of taps along one axis.
 
     Tap k averages the `lengths[k]` pixels `starts[k] .. starts[k] + lengths[k] - 1`, counted from the centre pixel.
-    Raises BadArgumentError when the lists differ in length, are empty, hold other than whole
-    numbers, or a length below 1.
+    Raises BadArgumentError when the lists differ in length, are empty, hold anything but whole numbers, or a length
+    below 1.
     """
 
     starts: tuple[int, ...]
@@ -32,9 +32,9 @@ class Window:
 
     @classmethod
     def focal(cls, taps: int, ends: Sequence[int], strides: Sequence[int]) -> Window:
-        """The paper's window: `taps` (odd) taps, fine near the centre and coarse far away.
+        """Lay out the paper's window: `taps` (odd) taps, fine near the centre and coarse far away.
 
-        Beside the centre tap of length 1 each side has (taps-1)/2 taps, laid outwards without gaps: taps 1 .. ends[0]-1
+        Around the centre tap of length 1 each side has (taps-1)/2 taps, laid outwards without gaps: taps 1 .. ends[0]-1
         have length strides[0], taps ends[0] .. ends[1]-1 have strides[1], and so on. The last end must be taps//2 + 1.
         """
         if taps < 1 or taps % 2 == 0:
@@ -53,7 +53,7 @@ class Window:
 
     @classmethod
     def from_kernel_map(cls, rows: Sequence[Sequence[int]]) -> Window:
-        """From the rows of a published `kernel_map`: [distance of the tap's pixel nearest the centre, length]."""
+        """Make a window from the rows of a published `kernel_map`: [place of the tap's pixel nearest the centre, length]."""
         taps = [(int(near), int(length)) for near, length in rows]
         starts = tuple(near if near >= 0 else near - length + 1 for near, length in taps)
         return cls(starts, tuple(length for _, length in taps))
@@ -65,13 +65,13 @@ class Window:
 
     @property
     def reach(self) -> int:
-        """Pixels from the centre to the farthest pixel covered, on the longer side."""
+        """Distance in pixels from the centre to the farthest pixel covered, on the longer side."""
         ends = [start + length - 1 for start, length in zip(self.starts, self.lengths, strict=True)]
         return max(0, -min(self.starts), max(ends))
 
     @property
     def span(self) -> int:
-        """S, the pixels a symmetric window covers, centre included."""
+        """S, the number of pixels that a symmetric window covers, the centre included."""
         return 2 * self.reach + 1
 
 

@@ -1,10 +1,11 @@
-"""How good a network is and how fast: protocol, benchmark folders, contenders, reports, speed.
+"""The quality and the speed of networks: protocol, benchmark folders, contenders, reports.
 
 May touch `network`, `media` and below; never `upscale`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lamnet.base.lazy import on_first_use
 
 if TYPE_CHECKING:
     from lamnet.evaluation.comparison import evaluate
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Protocol", "evaluate", "imresize", "psnr", "ssim"]
 
-_HOME = {
+_HOMES = {
     "Protocol": "lamnet.evaluation.protocol",
     "evaluate": "lamnet.evaluation.comparison",
     "imresize": "lamnet.evaluation.resize",
@@ -27,10 +28,5 @@ def __dir__() -> list[str]:
     return __all__
 
 
-if not TYPE_CHECKING:  # where a name that is not above is a mistake
-
-    def __getattr__(name: str) -> Any:
-        """Import on first use, so that a module of this room does not wait for the others."""
-        if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(_HOME[name]), name)
+if not TYPE_CHECKING:  # a type checker would take any name for one of these
+    __getattr__ = on_first_use(__name__, _HOMES)

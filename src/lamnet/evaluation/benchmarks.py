@@ -1,4 +1,4 @@
-"""Benchmark folders to pairs of HR and LR files that fit; `layouts` knows where they lie."""
+"""Benchmark sets as pairs of HR and LR files that fit each other; `layouts` knows their folders."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lamnet.evaluation.layouts import Layout, choose, listed, picture_files, srf
 from lamnet.media import arrays
 
 LARGEST = 100_000_000  # pixels of a picture that is held whole, several times over, to be measured or made smaller
-# What follows a picture's name, the scale for {}; longer endings before those that they end in.
+# Endings after a picture's name, the scale for {}; longer ones before those that they end in.
 _HR_ENDINGS = ("_hr_x{}", "_hr", "_gt", "")
 _LR_ENDINGS = ("", "x{}", "_x{}", "_lr", "_lr_x{}", "_lrbi_x{}", "_lrx{}", "_bicubic")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One picture of a set; LR is made from HR when there is no file for it."""
+    """One picture of a set; where LR has no file, it is made from HR."""
 
     name: str
     hr: Path
@@ -35,14 +35,14 @@ class BenchmarkSet:
 
 
 def find_sets(data: Path, scale: int, names: Sequence[str] | None = None, smallest: int = 1) -> list[BenchmarkSet]:
-    """The sets below a folder (or the folder itself, when it is one), every pair checked.
+    """Find the sets in a folder, or the set that it is, and check every pair.
 
     Args:
-        names: which sets, whatever their case; all when left out.
+        names: of the sets, in any case; all when left out.
         smallest: the smallest width and height of an HR picture that can be measured.
 
     Raises:
-        BadDataError: names every missing file and every picture that does not fit, over all sets.
+        BadDataError: files are missing or pictures do not fit; names all of them, over all sets.
     """
     if scale not in range(2, 10):
         raise BadArgumentError(f"scale: expected 2 to 9, got {scale}")
@@ -59,13 +59,13 @@ def find_sets(data: Path, scale: int, names: Sequence[str] | None = None, smalle
 
 
 def header(path: Path) -> tuple[int, int, int, str]:
-    """(height, width, bands, libvips' number format) of a picture, without reading its pixels."""
+    """Read (height, width, bands, libvips' number format) of a picture, without its pixels."""
     image = arrays.open_image(path)
     return image.height, image.width, image.bands, str(image.format)
 
 
 def by_stem(paths: Sequence[Path], ending: str = "") -> tuple[dict[str, Path], list[str]]:
-    """Files by their lower-case name without suffix and `ending`, and a problem for names that then coincide."""
+    """Index files by their lower-case name without suffix and `ending`; names that then coincide are problems."""
     files: dict[str, Path] = {}
     problems: list[str] = []
     for path in paths:
@@ -79,7 +79,7 @@ def by_stem(paths: Sequence[Path], ending: str = "") -> tuple[dict[str, Path], l
 
 
 def _pairs(layout: Layout, scale: int, problems: list[str]) -> Iterator[Pair]:
-    """The pairs of a set; what is missing or ambiguous goes into `problems`."""
+    """Yield the pairs of a set; missing or ambiguous files go into `problems`."""
     try:
         hr, lr, doubles = _srf_files(layout, scale) or _folder_files(layout, scale)
     except BadDataError as error:
@@ -98,7 +98,7 @@ _Files = tuple[dict[str, Path], dict[str, Path] | None, list[str]]
 
 
 def _srf_files(layout: Layout, scale: int) -> _Files | None:
-    """HR and LR side by side, the scale in their names; None when the folder holds no such files."""
+    """Find HR and LR side by side, the scale in their names; None when the folder has no such files."""
     found = [path for place in (layout.path, *srf_folders(layout.path)) for path in picture_files(place)]
     scales = {int(each[1]) for path in found if (each := re.search(r"_srf_(\d)_hr$", path.stem, re.IGNORECASE))}
     if not scales:
@@ -111,7 +111,7 @@ def _srf_files(layout: Layout, scale: int) -> _Files | None:
 
 
 def _folder_files(layout: Layout, scale: int) -> _Files:
-    """HR and LR in folders of their own; no LR folder at any scale: LR is made."""
+    """Find HR and LR in folders of their own; LR is None where there is no such folder at any scale."""
     hr_pictures, lr_folder = picture_files(layout.hr_folder(scale)), layout.lr_folder(scale)
     endings = (ending.format(scale) for ending in _HR_ENDINGS)
     hr, doubles = by_stem(
@@ -128,7 +128,7 @@ def _folder_files(layout: Layout, scale: int) -> _Files:
 
 
 def _misfits(pair: Pair, scale: int, smallest: int) -> Iterator[str]:
-    """The reasons why a pair cannot be measured."""
+    """Yield the reasons why a pair cannot be measured."""
     try:
         height, width, *_ = header(pair.hr)
         expected = (height // scale, width // scale)
@@ -145,7 +145,7 @@ def _misfits(pair: Pair, scale: int, smallest: int) -> Iterator[str]:
 
 
 def unmeasurable(path: Path) -> Iterator[str]:
-    """The traits of a picture that the protocol does not know: depths other than 8 bits, alpha, CMYK; and its size."""
+    """Yield the reasons why a picture cannot be measured: a depth other than 8 bits, alpha, CMYK, or its size."""
     height, width, bands, number = header(path)
     if height * width > LARGEST:
         yield f"{path.name} is {width}x{height}, expected at most {LARGEST:,} pixels"

@@ -42,59 +42,21 @@ def evaluate(
     Args:
         model: as for `contenders.load`: a network, a name, a file, "bicubic" or "spandrel:FILE".
         data: a folder of sets in a layout that `layouts` knows, or one set.
-        sets: their names, all when None.
-        degrade: a condition that LR is put under first, see `conditions.parse`: "jpeg75", "blur0.6+noise4+jpeg75".
+        sets: names of the sets, all when None.
+        degrade: a degradation of LR before it is upscaled, see `conditions.parse`: "jpeg75", "blur0.6+noise4+jpeg75".
 
     Returns:
         {"model", "scale", "params", "protocol", "sets": {NAME: {"psnr_y", "ssim_y", "images": {NAME: {"psnr_y", "ssim_y"}}}}};
-        a set's figures are means over its images, all have 6 decimals. Equal input gives an equal result. With
+        a set's figures are means over its images, rounded to 6 decimals. Equal input gives an equal result. With
         `degrade`, "protocol" has the condition under "degrade".
 
     Raises:
         BadArgumentError: no such condition.
-        BadDataError: before anything is computed; names every file that is missing or does not fit.
+        BadDataError: files are missing or do not fit; it names all of them, before anything is computed.
         BadWeightsError: no such model.
     """
-    return compare([model], scale, data, sets, protocol, degrade=[] if degrade is None else [degrade])[0]
-
-
-def compare(
-    models: Sequence[LAMNet | str | Path],
-    scale: int,
-    data: Path,
-    sets: Sequence[str] | None = None,
-    protocol: Protocol = DEFAULT,
-    *,
-    results: Sequence[Path] = (),
-    degrade: Sequence[str] = (),
-    device: str | None = None,
-    save: Path | None = None,
-    save_lr: Path | None = None,
-) -> list[dict[str, Any]]:
-    """Measure models and folders of results alike, one dict as from `evaluate` for each.
-
-    Args:
-        results: folders of pictures that somebody made, as `results.find_results` finds them.
-        degrade: conditions as for `evaluate`; under each of them all are measured, one after another.
-        save: a folder for the models' results, MODEL/SET/NAMEx4.png, or MODEL/CONDITION/SET/NAMEx4.png; none of the
-            files may exist.
-        save_lr: a folder for the LR pictures, SET/NAMEx4.png or CONDITION/SET/NAMEx4.png; those that are there in the
-            right size are taken as they are.
-    """
-    return finish(
-        comparing(
-            models,
-            scale,
-            data,
-            sets,
-            protocol,
-            results=results,
-            degrade=degrade,
-            device=device,
-            save=save,
-            save_lr=save_lr,
-        )
-    )
+    conditions = [] if degrade is None else [degrade]
+    return finish(comparing([model], scale, data, sets, protocol, degrade=conditions))[0]
 
 
 def comparing(
@@ -110,7 +72,18 @@ def comparing(
     save: Path | None = None,
     save_lr: Path | None = None,
 ) -> Work[list[dict[str, Any]]]:
-    """Measure as `compare` does, with progress after each picture: a task for each model and set."""
+    """Measure models and folders of results in the same way; return a dict as from `evaluate` for each.
+
+    There is progress after each picture, a task for each model and set.
+
+    Args:
+        results: folders of finished results, as `results.find_results` finds them.
+        degrade: conditions as for `evaluate`; everything is measured under each of them.
+        save: a folder for the models' results, MODEL/SET/NAMEx4.png, or MODEL/CONDITION/SET/NAMEx4.png; none of the
+            files may exist.
+        save_lr: a folder for the LR pictures, SET/NAMEx4.png or CONDITION/SET/NAMEx4.png; existing ones of the right
+            size are used as they are.
+    """
     if not models and not results:
         raise BadArgumentError("models: expected at least one model or folder of results, got none")
     if results and len(degrade) > 1:
@@ -136,7 +109,7 @@ def comparing(
 
 @dataclass(frozen=True)
 class _Made:
-    """A row of the table whose pictures a contender makes, and saves under `targets` where there are any."""
+    """A row of the table whose pictures a contender makes; they are saved to `targets` where there are any."""
 
     contender: Contender
     lr: LowResolution
@@ -151,7 +124,7 @@ class _Made:
         return self.contender.params
 
     def picture(self, pair: Pair) -> tuple[NDArray[np.uint8], float]:
-        """The result for a pair, and the seconds that it took."""
+        """Make the result for a pair; return the seconds it took too."""
         lr = self.lr.of(pair)
         start = perf_counter()
         sr = self.contender.upscale(lr)
@@ -164,14 +137,14 @@ class _Made:
 
 @dataclass(frozen=True)
 class _Found:
-    """A row of the table whose pictures lie in files."""
+    """A row of the table whose pictures are in files."""
 
     name: str
     files: Mapping[Pair, Path]
     params: None = None
 
     def picture(self, pair: Pair) -> tuple[NDArray[np.uint8], None]:
-        """The result for a pair; nothing is known of the time it took."""
+        """Read the result for a pair, of which the time is not known."""
         return arrays.read_array(self.files[pair]), None
 
 
@@ -187,7 +160,7 @@ def _targets(
 
 
 def _files(folder: Path | None, below: str, benchmark: Sequence[BenchmarkSet], scale: int) -> dict[Pair, Path]:
-    """A file for each pair, none without a folder."""
+    """Name a file for each pair; no files without a folder."""
     if folder is None:
         return {}
     return {pair: folder / below / one.name / f"{pair.name}x{scale}.png" for one in benchmark for pair in one.pairs}
@@ -219,7 +192,7 @@ def _measuring(
 def _measuring_set(
     entrant: _Made | _Found, title: str, one: BenchmarkSet, scale: int, meter: Meter
 ) -> Work[dict[str, Any]]:
-    """A set's means, and the figures of each picture under "images"."""
+    """Measure a set: its means, and the figures of each picture under "images"."""
     task = f"{title} {one.name}"
     yield Progress(task, 0)
     per_image: dict[str, dict[str, float]] = {}

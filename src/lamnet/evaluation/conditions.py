@@ -38,15 +38,15 @@ class Step:
     def __post_init__(self) -> None:
         if self.kind not in _STRENGTHS:
             raise BadArgumentError(f"degrade: expected one of {', '.join(_STRENGTHS)}, got {self.kind}")
-        least, most, what = _STRENGTHS[self.kind]
-        if not least <= self.strength <= most or (what == "quality" and self.strength % 1):
+        low, high, what = _STRENGTHS[self.kind]
+        if not low <= self.strength <= high or (what == "quality" and self.strength % 1):
             number = "a whole number" if what == "quality" else "a number"
             raise BadArgumentError(
-                f"degrade: {self.kind}: expected {number} from {least:g} to {most:g} as {what}, got {self.strength:g}"
+                f"degrade: {self.kind}: expected {number} from {low:g} to {high:g} as {what}, got {self.strength:g}"
             )
 
 
-# The least and the greatest strength, and what it is.
+# The lowest and the highest strength, and its meaning.
 _STRENGTHS = {
     "blur": (0.01, 4.0, "standard deviation in LR pixels"),
     "noise": (0.01, 100.0, "standard deviation"),
@@ -57,7 +57,7 @@ _STRENGTHS = {
 
 @dataclass(frozen=True)
 class Condition:
-    """Steps that LR goes through, in order; without any it stays as it is.
+    """Steps that degrade LR, in order; without any it stays as it is.
 
     Attributes:
         name: as in tables and in the names of folders, such as "blur0.6+noise4+jpeg75" or "clean".
@@ -92,7 +92,7 @@ def parse(text: str) -> Condition:
 
 
 def parse_all(texts: Sequence[str]) -> list[Condition]:
-    """Read conditions as `parse` does. Raises BadArgumentError for one that is named twice, too."""
+    """Read conditions as `parse` does. Raises BadArgumentError for a repeated one, too."""
     found = [parse(text) for text in texts]
     names = [one.name for one in found]
     if twice := [name for name in names if names.count(name) > 1]:
@@ -105,8 +105,7 @@ class LowResolution:
     """The LR pictures of pairs under a condition.
 
     Attributes:
-        saved: files for them by pair. One that is there and has the size of the pair's LR is read instead of made,
-            others are written.
+        saved: files for them by pair. A file of the size of the pair's LR is read; others are made and written.
     """
 
     scale: int
@@ -114,7 +113,7 @@ class LowResolution:
     saved: Mapping[Pair, Path] | None = None
 
     def of(self, pair: Pair) -> NDArray[np.uint8]:
-        """Give (h, w, 1 or 3): the pair's LR file, or LR made from its HR where there is none or blur is asked for."""
+        """Return (h, w, 1 or 3): the pair's LR file, or LR made from HR where it has none or the condition has blur."""
         path = (self.saved or {}).get(pair)
         if path is None:
             return self._made(pair)
@@ -153,7 +152,7 @@ def low_resolution(
 
 
 def _degraded(pixels: NDArray[np.uint8], steps: Sequence[Step], name: str) -> NDArray[np.uint8]:
-    """Apply steps that act on LR."""
+    """Apply the steps that act on LR."""
     generator = np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]))
     for step in steps:
         if step.kind == "noise":

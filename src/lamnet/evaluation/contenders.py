@@ -1,4 +1,4 @@
-"""Everything that turns LR pictures into HR ones and can be measured: our networks, bicubic, networks of others."""
+"""Contenders: whatever turns LR into HR and can be measured. Our networks, bicubic, and others' networks."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Bicubic:
     params: None = None
 
     def upscale(self, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(H, W, 1 or 3) -> (scale*H, scale*W, 1 or 3)."""
+        """Upscale (H, W, 1 or 3) to (scale*H, scale*W, 1 or 3)."""
         return imresize(lr, self.scale)
 
 
 @dataclass(frozen=True)
 class OnCore:
-    """A network of ours on the processor, without PyTorch; attributes as those of `Network`."""
+    """A network of ours on the processor, without PyTorch; its attributes are those of `Network`."""
 
     name: str
     params: int
@@ -50,7 +50,7 @@ class OnCore:
     ensemble: bool
 
     def upscale(self, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(H, W, 1 or 3) -> (scale*H, scale*W, 3); grey goes in as three equal channels."""
+        """Upscale (H, W, 1 or 3) to (scale*H, scale*W, 3); grey goes in as three equal channels."""
         rgb = np.broadcast_to(lr, (*lr.shape[:2], 3))
         if not self.ensemble:
             return self.network(rgb)
@@ -67,7 +67,7 @@ class Network:
         params: number of its parameters.
         network: a LAMNet or a spandrel descriptor: (1, 3, H, W) in [0, 1] -> (1, 3, scale*H, scale*W).
         parameter: one of its parameters, for device and type.
-        ensemble: give the mean over the eight flips and rotations.
+        ensemble: return the mean over the eight flips and rotations.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Network:
     ensemble: bool
 
     def upscale(self, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(H, W, 1 or 3) -> (scale*H, scale*W, 3); grey goes in as three equal channels."""
+        """Upscale (H, W, 1 or 3) to (scale*H, scale*W, 3); grey goes in as three equal channels."""
         import torch
 
         from lamnet.network.ensemble import self_ensemble
@@ -96,9 +96,9 @@ def load(model: LAMNet | str | Path, scale: int, ensemble: bool = False, device:
     """Load the contender that a network, a name or a file stands for.
 
     Args:
-        model: "bicubic", whatever `reading.load` takes, "spandrel:FILE" for another network's weights file, or a network.
-        ensemble: networks give the mean over the eight flips and rotations; their name gets a "+".
-        device: as for `runtime.torch_device`; a network that is given stays where it is when this is None.
+        model: "bicubic", a name or file for `reading.load`, "spandrel:FILE" for another network's weights file, or a network.
+        ensemble: networks return the mean over the eight flips and rotations; their name gets a "+".
+        device: as for `runtime.torch_device`; when left out, a network in PyTorch stays where it is.
 
     Raises:
         BadWeightsError: no such model, or one for another scale.
@@ -118,7 +118,7 @@ def load(model: LAMNet | str | Path, scale: int, ensemble: bool = False, device:
 
 
 def peer(path: Path, scale: int) -> Any:
-    """Load the spandrel descriptor of another network's weights file, in eval mode on the CPU; errors as of `load`."""
+    """Load another network's weights file as spandrel's descriptor, in eval mode on the CPU. Raises as `load`."""
     loader = require("spandrel", "peers", f"{path}: a network of others").ModelLoader()
     if not path.is_file():
         raise BadWeightsError(f"{path}: no such file")

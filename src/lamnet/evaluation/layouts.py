@@ -1,4 +1,4 @@
-"""The folders in which benchmark sets have their HR and LR pictures, in the layouts in which they are downloaded.
+"""The folders of HR and LR pictures of benchmark sets, in the layouts in which they are downloaded.
 
 >>> from tempfile import TemporaryDirectory
 >>> def show(*files: str) -> None:
@@ -10,7 +10,8 @@
 ...             hr, lr = one.hr_folder(4), one.lr_folder(4)
 ...             print(f"{one.name}: {hr.relative_to(data)}, {lr and lr.relative_to(data)}")
 
-`show` makes files and prints the sets of their folder with the places of HR and LR for x4. A set with folders for HR (HR, GT, GTmod12 or original) and LR (LR_bicubic/X4, LRBICX4, LRbicx4, LR/x4 or LR):
+`show` makes files and prints the sets of their folder with the folders of HR and LR for x4. A set with folders for HR (HR,
+GT, GTmod12 or original) and LR (LR_bicubic/X4, LRBICX4, LRbicx4, LR/x4 or LR):
 
 >>> show("Set5/HR/baby.png", "Set5/LR_bicubic/X4/babyx4.png")
 Set5: Set5/HR, Set5/LR_bicubic/X4
@@ -59,21 +60,22 @@ _HR_PREFERENCE = ("hr", "gtmod", "gt", "original", "originalhr")
 
 @dataclass(frozen=True)
 class Layout:
-    """A set's folder and the folders in it by their names without case and separators ("hr", "lrbicubicx4")."""
+    """A set's folder, and the folders in it by their names in lower case without separators ("hr", "lrbicubicx4")."""
 
     name: str
     path: Path
     parts: tuple[tuple[str, Path], ...] = ()
 
     def hr_folder(self, scale: int) -> Path:
-        """The folder of HR pictures for a scale, the set's own where none is named so. Raises BadDataError."""
-        named = [(found, place) for key, place in self.parts if (found := re.fullmatch(_HR, key))]
-        if not named:
+        """Find the folder of HR pictures for a scale; the set's own where none has such a name. Raises BadDataError."""
+        hr_folders = [(found, place) for key, place in self.parts if (found := re.fullmatch(_HR, key))]
+        if not hr_folders:
             return self.path
-        filled = [(found, place) for found, place in named if picture_files(place)]
+        filled = [(found, place) for found, place in hr_folders if picture_files(place)]
         if not filled:
             raise BadDataError(
-                f"{self.name}: no pictures in {named[0][1].name} (of the kinds {', '.join(sorted(formats.SUFFIXES))})"
+                f"{self.name}: no pictures in {hr_folders[0][1].name} "
+                f"(of the kinds {', '.join(sorted(formats.SUFFIXES))})"
             )
         fitting = [(_rank(found, scale), place) for found, place in filled if found[3] in (None, str(scale))]
         if not fitting:
@@ -83,7 +85,7 @@ class Layout:
         return min(fitting)[1]
 
     def lr_folder(self, scale: int) -> Path | None:
-        """The folder of bicubic LR pictures for a scale; None where there are none at any scale. Raises BadDataError."""
+        """Find the folder of bicubic LR pictures for a scale; None where there are none at any scale. Raises BadDataError."""
         if not any(re.fullmatch(_HR, key) for key, _ in self.parts):
             return None
         found: dict[int | None, list[Path]] = {}
@@ -102,10 +104,10 @@ class Layout:
 
 
 def choose(data: Path, names: Sequence[str] | None) -> list[Layout]:
-    """The sets that a folder is or holds; those that are asked for, in that order.
+    """Find the sets in a folder, or the set that it is; with names only those, in that order.
 
     Raises:
-        BadDataError: there are none, or not those, or two of one name.
+        BadDataError: there are none, a name is missing, or two sets have one name.
     """
     if not data.is_dir():
         raise BadDataError(f"{data}: expected a folder of benchmark sets, found no such folder")
@@ -114,14 +116,14 @@ def choose(data: Path, names: Sequence[str] | None) -> list[Layout]:
     chosen = own or below if names is None else _asked_for(data, names, [*own, *below])
     if not chosen:
         raise BadDataError(f"{data}: expected pictures or benchmark sets with a folder HR, found none")
-    called = [layout.name for layout in chosen]
-    if twice := sorted({name for name in called if called.count(name) > 1}):
+    all_names = [layout.name for layout in chosen]
+    if twice := sorted({name for name in all_names if all_names.count(name) > 1}):
         raise BadDataError(f"{data}: expected each set once, found {', '.join(twice)} twice")
     return chosen
 
 
 def _asked_for(data: Path, names: Sequence[str], found: Sequence[Layout]) -> list[Layout]:
-    """The sets of these names, whatever their case; one is also called as its folder is."""
+    """Pick the sets of these names, in any case; the name of a set's folder is valid too."""
     asked = {
         name: [layout for layout in found if name.lower() in (layout.name.lower(), layout.path.name.lower())]
         for name in names
@@ -133,22 +135,22 @@ def _asked_for(data: Path, names: Sequence[str], found: Sequence[Layout]) -> lis
 
 
 def picture_files(folder: Path) -> list[Path]:
-    """The picture files in a folder, without hidden ones: macOS leaves ._baby.png beside baby.png."""
+    """List the picture files in a folder, without hidden ones: macOS leaves ._baby.png next to baby.png."""
     return [path for path in arrays.find(folder) if not path.name.startswith(".")]
 
 
 def srf_folders(path: Path) -> list[Path]:
-    """The folders image_SRF_2, image_SRF_4, ... of a set."""
+    """List the folders image_SRF_2, image_SRF_4, ... of a set."""
     return [child for child in _children(path) if re.fullmatch(r"image_srf_\d", child.name, re.IGNORECASE)]
 
 
 def listed(scales: Iterable[int]) -> str:
-    """Scales for a message: "x2, x4"."""
+    """List scales for a message: "x2, x4"."""
     return ", ".join(f"x{scale}" for scale in sorted(set(scales)))
 
 
 def _sets_in(path: Path) -> list[Layout]:
-    """The set that a folder is, or the sets whose halves lie in it."""
+    """Yield the set that a folder is, or the sets whose HR and LR folders it holds."""
     children = _children(path)
     own = Layout(path.name, path, tuple(part for child in children for part in _parts(child)))
     halves = [child for child in children if re.fullmatch(_HR, _key(child.name))]
@@ -161,7 +163,7 @@ def _sets_in(path: Path) -> list[Layout]:
 
 
 def _nested(path: Path, halves: Sequence[Path]) -> Iterator[Layout]:
-    """HR/Set5 and LRBI/Set5 are the set Set5."""
+    """Yield sets inside of folders for HR and LR: HR/Set5 and LRBI/Set5 are the set Set5."""
     for name in sorted({child.name for half in halves for child in _children(half)}):
         places = [(top.name, top / name) for top in _children(path) if (top / name).is_dir()]
         parts = [
@@ -174,7 +176,7 @@ def _nested(path: Path, halves: Sequence[Path]) -> Iterator[Layout]:
 
 
 def _prefixed(path: Path) -> Iterator[Layout]:
-    """DIV2K_valid_HR and DIV2K_valid_LR_bicubic are the set DIV2K_valid."""
+    """Yield sets whose folders start with their name: DIV2K_valid_HR and DIV2K_valid_LR_bicubic are DIV2K_valid."""
     children = _children(path)
     for child in children:
         if half := re.fullmatch(r"(.+)_HR", child.name, re.IGNORECASE):
@@ -194,7 +196,7 @@ def _key(name: str) -> str:
 
 
 def _rank(found: re.Match[str], scale: int) -> tuple[bool, bool, int]:
-    """HR for this very scale first, pictures cropped for others last."""
+    """Rank HR folders: those for this very scale first, those cropped for other scales last."""
     cropped = int(found[2] or scale) % scale > 0
     return cropped, found[3] is None, _HR_PREFERENCE.index("gtmod" if found[2] else found[1])
 
@@ -204,5 +206,5 @@ def _children(folder: Path) -> list[Path]:
 
 
 def _is_half(folder: Path) -> bool:
-    """Whether a folder is the HR or LR half of a set rather than a set."""
+    """Tell whether a folder is the HR or LR half of a set rather than a set."""
     return re.search(r"(^|_)(HR|LR)($|[_\d])|^LR(bi|bic|bicubic)?_?X?\d?$", folder.name, re.IGNORECASE) is not None

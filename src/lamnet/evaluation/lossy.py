@@ -1,6 +1,6 @@
-"""Compress and decompress pixels in memory, with the artefacts of a JPEG or WebP file.
+"""Lossy compression and decompression of pixels in memory, with the artefacts of JPEG and WebP files.
 
-Pillow does it: for 72x72 pixels it takes a fifth of a millisecond for JPEG and one for WebP, libvips through pyvips two or more.
+It uses Pillow: for 72x72 pixels that takes 0.2 ms for JPEG and 1 ms for WebP; libvips through pyvips takes 2 ms or more.
 """
 
 from __future__ import annotations

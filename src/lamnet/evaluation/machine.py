@@ -14,7 +14,7 @@ _COMPANIONS = ("torch", "numpy", "triton", "pyvips", "spandrel", "onnxruntime")
 
 
 def machine() -> dict[str, str]:
-    """Versions, processor, threads and devices, each as text."""
+    """Describe versions, processor, threads and devices, each as text."""
     facts = {"lamnet": version("lamnet-sr"), "Python": platform.python_version()}
     for name in _COMPANIONS:
         try:
@@ -31,7 +31,7 @@ def machine() -> dict[str, str]:
 
 
 def backends() -> list[tuple[str, str, str | None]]:
-    """(backend, device, why it cannot run there or None): the core's, and PyTorch's where there may be a GPU for them."""
+    """List (backend, device, why it cannot run there or None) of the core, and of PyTorch where there may be a GPU."""
     if runtime.has_gpu() and runtime.has_torch():
         from lamnet.ops.backend import backends as in_torch
 
@@ -40,7 +40,7 @@ def backends() -> list[tuple[str, str, str | None]]:
 
 
 def _gpus() -> dict[str, str]:
-    """The GPUs that PyTorch can use."""
+    """Describe the GPUs that PyTorch can use."""
     import torch
 
     facts: dict[str, str] = {}

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, aligned: bool = False) -> str:
-    r"""A table whose pipes are escaped; lines end in a newline.
+    r"""Make a table whose pipes are escaped; every line ends with a newline.
 
     Args:
-        aligned: fill cells up to the width of their column, to be read as plain text too.
+        aligned: pad cells to the width of their column, so that the table is readable as plain text too.
 
     >>> print(markdown_table(["model", "dB"], [["a|b", "31.65"]], aligned=True), end="")
     | model | dB    |

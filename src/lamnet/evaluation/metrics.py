@@ -21,7 +21,7 @@ _GAUSSIAN = _BELL / _BELL.sum()
 
 
 def to_y(image: NDArray[Any], convention: Convention = "float") -> NDArray[np.float64]:
-    """The plane that is measured, in 0..255: (H, W, 3) or grey (H, W, 1), uint8 or floating 0..255 -> (H, W).
+    """Make the plane that is measured, (H, W) in 0..255, from (H, W, 3) or grey (H, W, 1), uint8 or floating in 0..255.
 
     "float" (Python frameworks, most recent papers): Y unrounded, 16..235; a grey picture counts as RGB with equal channels.
     "matlab": Y rounded half up; a grey picture is measured on its own values.
@@ -38,9 +38,10 @@ def to_y(image: NDArray[Any], convention: Convention = "float") -> NDArray[np.fl
 
 
 def psnr(first: NDArray[Any], second: NDArray[Any], border: int = 0) -> float:
-    """Peak signal-to-noise ratio in dB of two pictures or planes in 0..255; inf when they are equal.
+    """Compute the peak signal-to-noise ratio in dB of two pictures or planes in 0..255; inf when they are equal.
 
-    All values count alike, so RGB gives the PSNR of the mean error over the channels. `border` pixels are left out on each side.
+    All values count alike, so RGB gives the PSNR of the mean error over the channels. `border` pixels are left out on each
+    side.
 
     >>> black = np.zeros((4, 6, 3), np.uint8)
     >>> psnr(black, black + np.uint8(51))  # a fifth of the peak
@@ -54,9 +55,9 @@ def psnr(first: NDArray[Any], second: NDArray[Any], border: int = 0) -> float:
 
 
 def ssim(first: NDArray[Any], second: NDArray[Any], border: int = 0) -> float:
-    """Structural similarity (Wang et al. 2004) of two pictures or planes in 0..255; over channels, the mean.
+    """Compute the structural similarity (Wang et al. 2004) of two pictures or planes in 0..255; over channels, the mean.
 
-    11x11 Gaussian window of sigma 1.5, only where it fits (valid region), K1 = 0.01, K2 = 0.03, L = 255.
+    The window is an 11x11 Gaussian of sigma 1.5, only where it fits (valid region); K1 = 0.01, K2 = 0.03, L = 255.
 
     >>> ramp = np.arange(0, 240, 20)[None, :, None] + np.zeros((12, 12, 3))
     >>> ssim(ramp, ramp), round(ssim(ramp, ramp[:, ::-1]), 3)

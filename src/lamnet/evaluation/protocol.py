@@ -1,7 +1,7 @@
-"""The options that figures depend on, and the measuring of a picture by them.
+"""The protocol: the options that figures depend on, and the measuring of a picture by them.
 
-Networks get LR pictures as they are, as in papers; `lamnet upscale` repeats a picture's edge for them, which changes
-some pixels at its border.
+Networks get LR pictures as they are, as in papers. `lamnet upscale` repeats a picture's edge for them, which changes some
+pixels at its border.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ class Protocol:
     """The options that figures depend on.
 
     Attributes:
-        metrics: of METRICS. PSNR in dB; LPIPS (AlexNet) and DISTS are pyiqa's, over the whole RGB picture, less is better.
-        convention: how Y is made, see `metrics.to_y`.
+        metrics: of METRICS. PSNR is in dB; LPIPS (AlexNet) and DISTS are pyiqa's, over the whole RGB picture, less is
+            better.
+        convention: of Y, see `metrics.to_y`.
         border: pixels left out on each side by PSNR and SSIM; the scale when None.
-        ensemble: networks give the mean over eight flips and rotations.
-        times: whether each image gets the seconds that its upscaling took, files and a first run not counted.
+        ensemble: networks return the mean over eight flips and rotations.
+        times: record the seconds that each image's upscaling took, without files and a first run.
     """
 
     metrics: tuple[str, ...] = ("psnr_y", "ssim_y")
@@ -51,11 +52,11 @@ class Protocol:
             raise BadArgumentError(f"border: expected at least 0, got {self.border}")
 
     def border_at(self, scale: int) -> int:
-        """The border in pixels at a scale."""
+        """Return the border in pixels at a scale."""
         return scale if self.border is None else self.border
 
     def smallest_at(self, scale: int) -> int:
-        """The smallest width and height that all the metrics take: SSIM's window, the perceptual networks' strides."""
+        """Return the smallest width and height for all the metrics, by SSIM's window and the perceptual networks' strides."""
         window = 11 if {"ssim_y", "ssim_rgb"} & set(self.metrics) else 1
         return max(2 * self.border_at(scale) + window, 32 if set(PERCEPTUAL) & set(self.metrics) else 1)
 
@@ -70,7 +71,7 @@ class Meter:
         self.perceptual = {name: _perceptual(name, device) for name in wanted}
 
     def scores(self, hr: NDArray[np.uint8], sr: NDArray[np.uint8]) -> dict[str, float]:
-        """The protocol's metrics by name."""
+        """Measure a result by the protocol's metrics, returned by name."""
         values: dict[str, float] = {}
         for name in self.protocol.metrics:
             if name in self.perceptual:
@@ -91,7 +92,7 @@ class Meter:
 
 
 def means(scores: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The mean of each metric over images."""
+    """Average each metric over images."""
     return {name: float(np.mean([score[name] for score in scores])) for name in scores[0]}
 
 
@@ -100,7 +101,7 @@ def _rgb(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _grey(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The grey picture (H, W, 1) that a network's nearly grey RGB stands for: BT.601 luma in full range."""
+    """Turn a network's nearly grey RGB into a grey picture (H, W, 1): BT.601 luma in full range."""
     return np.floor((to_y(rgb) - 16) * (255 / 219) + 0.5).clip(0, 255).astype(np.uint8)[..., None]
 
 
@@ -112,7 +113,7 @@ class _Perceptual:
     device: torch.device
 
     def score(self, sr: NDArray[np.uint8], hr: NDArray[np.uint8]) -> float:
-        """The metric of two pictures (H, W, 3)."""
+        """Compute the metric of two pictures (H, W, 3)."""
         import torch
 
         first, second = (torch.from_numpy(p.copy()).permute(2, 0, 1)[None].to(self.device) / 255 for p in (sr, hr))

@@ -32,13 +32,13 @@ _TITLES = {
 
 
 def to_json(evaluations: Sequence[Evaluation]) -> str:
-    """One evaluation as an object, several as a list; the PSNR of equal pictures, infinite, is null."""
+    """Write evaluations as JSON: one as an object, several as a list; the infinite PSNR of equal pictures is null."""
     content = evaluations[0] if len(evaluations) == 1 else list(evaluations)
     return json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def from_json(path: Path) -> list[dict[str, Any]]:
-    """The evaluations in a file written from `to_json`. Raises BadDataError when it holds something else."""
+    """Read the evaluations from a file that `to_json` wrote. Raises BadDataError when it holds something else."""
     try:
         content = records.parsed(read_text(path))
         listed = records.items(content if isinstance(content, list) else [content], "evaluations")
@@ -49,7 +49,7 @@ def from_json(path: Path) -> list[dict[str, Any]]:
 
 
 def _evaluation(content: Any, what: str) -> dict[str, Any]:
-    """An evaluation of which all that is used here is what it should be; null is an infinite PSNR."""
+    """Check the parts of an evaluation that are used here; null becomes an infinite PSNR. Raises ValueError."""
     found = dict(records.mapping(content, what))
     records.text(found.get("model"), f"{what}, model")
     records.whole(found.get("scale"), f"{what}, scale", 1, 1000)
@@ -67,7 +67,7 @@ def _evaluation(content: Any, what: str) -> dict[str, Any]:
 
 
 def _scores(content: Any, what: str) -> dict[str, Any]:
-    """The figures of a set, those of its images among them."""
+    """Check the figures of a set and of its images."""
     found = records.mapping(content, what)
     figures = _figures({name: value for name, value in found.items() if name != "images"}, what)
     if not figures.keys() & _TITLES.keys():
@@ -87,7 +87,7 @@ def _figures(content: Any, what: str) -> dict[str, float]:
 
 
 def to_csv(evaluations: Sequence[Evaluation]) -> str:
-    """A row per image, and one per set whose image is "mean"; a column for the condition where there is any."""
+    """Write evaluations as CSV: a row per image, one per set with the image "mean"; a column for conditions, if any."""
     names = _metrics(evaluations)
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
@@ -103,18 +103,19 @@ def to_csv(evaluations: Sequence[Evaluation]) -> str:
 
 
 def to_markdown(evaluations: Sequence[Evaluation]) -> str:
-    """A table for each scale, a row a model, a column a set; of several rows the best is bold, the second underlined.
+    """Write evaluations as tables, one for each scale: a row a model, a column a set.
 
-    Under several conditions a row is a model under one of them, and the best are those of each condition.
+    Of several rows the best is bold, the second best underlined. Under several conditions a row is a model under one of
+    them, and each condition has its best ones.
 
-    Raises BadArgumentError when figures of one scale were not measured alike.
+    Raises BadArgumentError when figures of one scale were not measured in the same way.
     """
     scales = sorted({int(evaluation["scale"]) for evaluation in evaluations})
     return "\n".join(_table([e for e in evaluations if e["scale"] == scale]) for scale in scales)
 
 
 def prepare_place(path: Path) -> None:
-    """Make the folders above a file that `write` shall write after the work. Raises BadArgumentError where it cannot."""
+    """Make the folders of a file and check, before the work, that `write` can write it. Raises BadArgumentError."""
     with named(path, "cannot be written", BadArgumentError):
         path.parent.mkdir(parents=True, exist_ok=True)
     check_place(path, BadArgumentError)
@@ -136,13 +137,13 @@ def _finite(content: Any) -> Any:
 
 
 def _metrics(evaluations: Sequence[Evaluation]) -> list[str]:
-    """All metrics that occur, in the order of their titles."""
+    """List all metrics that occur, in the order of their titles."""
     found = {name for evaluation in evaluations for scores in evaluation["sets"].values() for name in scores}
     return [name for name in _TITLES if name in found]
 
 
 def _condition(evaluation: Evaluation) -> str:
-    """The condition that LR was put under, "" where none was named."""
+    """Return the condition of LR, "" where none was recorded."""
     return str(evaluation.get("protocol", {}).get("degrade", ""))
 
 
@@ -165,7 +166,7 @@ def _table(evaluations: Sequence[Evaluation]) -> str:
 
 
 def _columns(evaluations: Sequence[Evaluation], one: str, names: Sequence[str]) -> list[str]:
-    """The cells of a set, "30.40 / 0.8689" with best and second best marked."""
+    """Make the cells of a set, "30.40 / 0.8689" with best and second best marked."""
     columns: list[list[str]] = []
     for name in names:
         values = [evaluation["sets"].get(one, {}).get(name) for evaluation in evaluations]
@@ -177,12 +178,12 @@ def _columns(evaluations: Sequence[Evaluation], one: str, names: Sequence[str]) 
 
 
 def _marked(text: str, rank: int) -> str:
-    """The best figure (rank 0) bold, the second underlined."""
+    """Mark the best figure (rank 0) bold, the second underlined."""
     return (f"**{text}**", f"<u>{text}</u>", text)[min(rank, 2)]
 
 
 def _protocol(evaluations: Sequence[Evaluation]) -> str:
-    """Text on how the figures were measured; rows from papers do not say."""
+    """Describe how the figures were measured, for the caption; rows from papers do not record it."""
     known = [(e["model"], e["protocol"]["convention"], e["protocol"]["border"]) for e in evaluations if "protocol" in e]
     if not known:
         return ""

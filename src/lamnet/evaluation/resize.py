@@ -16,7 +16,7 @@ Border = Literal["edge", "mirror"]
 Pixel = TypeVar("Pixel", bound=np.generic)
 
 _PAD_MODES: dict[str, Literal["edge", "symmetric"]] = {"edge": "edge", "mirror": "symmetric"}
-_MOST_PHASES = 256
+_MAX_PHASES = 256
 # Far above the error of a float64 sum of 16-bit values, far below the distance of any other value to a half.
 _TIE = 1e-9
 
@@ -27,8 +27,8 @@ def imresize(image: NDArray[Pixel], scale: float | Fraction, border: Border = "e
     Args:
         image: (H, W) or (H, W, C), uint8, uint16 or floating.
         scale: the factor, a ratio of whole numbers up to 256 such as 4 or 1 / 3.
-        border: the pixels beyond the border: "edge" repeats the last pixel (the LR files of Set5, Set14, B100, ...), "mirror" reflects
-            with the last pixel repeated (newer MATLAB, DIV2K's LR files).
+        border: the pixels beyond the border. "edge" repeats the last pixel (the LR files of Set5, Set14, B100, ...);
+            "mirror" reflects with the last pixel repeated (newer MATLAB, DIV2K's LR files).
 
     Returns:
         (ceil(H * scale), ceil(W * scale)[, C]) of the same type. Integers are rounded half up and clipped after each of
@@ -52,15 +52,15 @@ def imresize(image: NDArray[Pixel], scale: float | Fraction, border: Border = "e
 
 
 def crop_to_multiple(image: NDArray[Pixel], scale: int) -> NDArray[Pixel]:
-    """The top left part of (H, W[, C]) whose sides are multiples of `scale`: what an LR image is made from (a view)."""
+    """Crop (H, W[, C]) at the right and the bottom to multiples of `scale`, for an LR image to be made from it (a view)."""
     height, width = image.shape[:2]
     return image[: height - height % scale, : width - width % scale]
 
 
 def _ratio(scale: float | Fraction) -> Fraction:
-    if not 1 / _MOST_PHASES <= scale <= _MOST_PHASES:
-        raise BadArgumentError(f"scale: expected a factor from 1/{_MOST_PHASES} to {_MOST_PHASES}, got {scale}")
-    return Fraction(scale).limit_denominator(_MOST_PHASES)
+    if not 1 / _MAX_PHASES <= scale <= _MAX_PHASES:
+        raise BadArgumentError(f"scale: expected a factor from 1/{_MAX_PHASES} to {_MAX_PHASES}, got {scale}")
+    return Fraction(scale).limit_denominator(_MAX_PHASES)
 
 
 def _cubic(x: Fraction) -> Fraction:
@@ -72,9 +72,9 @@ def _cubic(x: Fraction) -> Fraction:
 
 @lru_cache(maxsize=16)
 def _phases(scale: Fraction) -> tuple[int, NDArray[np.float64]]:
-    """The weights of one period: (first, w) with out[p*m + r] = sum_t w[r, t] * in[q*m + first + t], scale = p/q.
+    """Compute the weights of one period: (first, w) with out[p*m + r] = sum_t w[r, t] * in[q*m + first + t], scale = p/q.
 
-    In exact fractions, so that for powers of two the float64 sums of the resize are exact as well.
+    They are exact fractions, so that for powers of two the float64 sums of the resize are exact as well.
     """
     squeeze = min(scale, Fraction(1))
     centres = [(Fraction(2 * r + 1, 2) / scale) - Fraction(1, 2) for r in range(scale.numerator)]

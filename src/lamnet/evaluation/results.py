@@ -1,4 +1,4 @@
-"""A folder of somebody's results to the file for each picture of the benchmark sets."""
+"""Folders of finished results: the file for each picture of the benchmark sets."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from lamnet.evaluation.layouts import picture_files
 
 
 def find_results(folder: Path, sets: Sequence[BenchmarkSet], scale: int) -> dict[Pair, Path]:
-    """Find the result for each pair, checked to be scale times its LR picture.
+    """Find the result for each pair, and check that it is scale times as large as the LR picture.
 
-    Results lie in DIR/Set5, DIR/Set5/x4, DIR/x4/Set5, DIR/visualization/Set5 or, for a single set, in DIR itself; they are
-    called like the HR picture, with anything after it that begins with the scale, with SR or not with a letter or digit:
-    baby.png, babyx4.png, babySR.png, baby_SwinIR_x4.png. LR and HR pictures beside them are left alone.
+    Results are in DIR/Set5, DIR/Set5/x4, DIR/x4/Set5, DIR/visualization/Set5 or, for a single set, in DIR itself. Their
+    names begin with that of the HR picture; the rest begins with the scale, with SR, or with neither letter nor digit:
+    baby.png, babyx4.png, babySR.png, baby_SwinIR_x4.png. LR and HR pictures in the same folder are ignored.
 
     Raises:
-        BadDataError: names every result that is missing, there twice, or of the wrong size, over all sets.
+        BadDataError: results are missing, there twice, or of the wrong size; names all of them, over all sets.
     """
     if not folder.is_dir():
         raise BadDataError(f"{folder}: expected a folder of results, found no such folder")
     problems: list[str] = []
     found: dict[Pair, Path] = {}
     for one in sets:
-        candidates = _assign(picture_files(_place(folder, one.name, scale, alone=len(sets) == 1)), one)
+        candidates = _assign(picture_files(_place(folder, one.name, scale, only_set=len(sets) == 1)), one)
         for pair in one.pairs:
             files = _of_scale(candidates[pair], pair, scale)
             if len(files) == 1:
@@ -40,13 +40,11 @@ def find_results(folder: Path, sets: Sequence[BenchmarkSet], scale: int) -> dict
     return found
 
 
-def _place(folder: Path, name: str, scale: int, alone: bool) -> Path:
+def _place(folder: Path, name: str, scale: int, only_set: bool) -> Path:
     at_scale = (f"{name}x{scale}", f"{name}_x{scale}")
     above = [folder, *(child for below in ("visualization", f"x{scale}") if (child := _child(folder, below)))]
-    own = [
-        place for each in above for called in (name, f"results-{name}", *at_scale) if (place := _child(each, called))
-    ]
-    if not own and not alone:
+    own = [place for each in above for usual in (name, f"results-{name}", *at_scale) if (place := _child(each, usual))]
+    if not own and not only_set:
         raise BadDataError(f"{folder}: expected a folder {name} of results, found none")
     place = own[0] if own else above[-1]
     return _child(place, f"x{scale}") or place
@@ -59,7 +57,7 @@ def _child(folder: Path, name: str) -> Path | None:
 
 
 def _assign(files: Sequence[Path], one: BenchmarkSet) -> dict[Pair, list[Path]]:
-    """Each file goes to the picture with the longest name that it begins with: img_10 is not img_1."""
+    """Assign each file to the picture with the longest name that it begins with: img_10 is not img_1."""
     found: dict[Pair, list[Path]] = {pair: [] for pair in one.pairs}
     longest_first = sorted(one.pairs, key=lambda pair: -len(pair.name))
     for file in files:
@@ -78,7 +76,7 @@ def _rest(file: Path, pair: Pair) -> str | None:
 
 
 def _of_scale(files: list[Path], pair: Pair, scale: int) -> list[Path]:
-    """Of several results for one picture, those whose names say this scale."""
+    """Pick, from several results for one picture, those with this scale in their names."""
     if len(files) < 2:
         return files
     return [file for file in files if re.search(rf"x{scale}(?!\d)", _rest(file, pair) or "")] or files

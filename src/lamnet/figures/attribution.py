@@ -26,16 +26,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SMOOTHING = 1e-8  # keeps the gradient magnitude differentiable where the output is flat
-_MOST_COLUMNS, _WIDEST = 4, 1.3  # inches
+_MAX_COLUMNS, _MAX_WIDTH = 4, 1.3  # panels in a row, inches of a panel
 _MAP_COLOUR = (213, 94, 0)  # vermilion of Okabe and Ito
 _BLUR_TAIL = 1e-3  # the blur's kernel ends where it falls below this part of its peak
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """`map` (H, W) of the LR picture, signed, sums to what the detector gains from the blurred to the sharp picture.
+    """A local attribution map and the index of its diffusion.
 
-    `crop` is the network's output in the region, (height, width, 3).
+    Attributes:
+        map: (H, W) of the LR picture, signed; its sum is the detector's gain from the blurred to the sharp picture.
+        diffusion_index: see `diffusion_index`.
+        crop: the network's output in the region, (height, width, 3).
     """
 
     map: NDArray[np.float64]
@@ -51,10 +54,7 @@ def creating(
     out: Path,
     device: str | None = None,
 ) -> Work[dict[str, Attribution]]:
-    """Write the figure of a region of an HR picture file to `out`; returns the maps by label.
-
-    Progress is after each network.
-    """
+    """Write the figure of a region of an HR picture file to `out`, with progress after each network; return maps by label."""
     layout.check_target(out)
     hr, lr = inputs.read_pair(picture, scale)
     region.check_inside(hr.shape)
@@ -71,12 +71,11 @@ def creating(
 def attribute(
     network: nn.Module, scale: int, lr: NDArray[np.uint8], region: Region, steps: int = 50, sigma: float = 9.0
 ) -> Attribution:
-    """The local attribution map of a network for a region of its output.
+    """Compute the local attribution map of a network for a region of its output.
 
-    Integrated gradients along the path on which the LR picture, first blurred by a Gaussian of deviation `sigma` LR pixels,
-    becomes sharp; the deviation falls linearly over `steps`. What is attributed is the sum of the gradient magnitudes in
-    the region. Memory is that of one forward and backward pass over the picture,
-    which `inputs.network_of` keeps low.
+    Gradients are integrated along the path on which the LR picture, first blurred by a Gaussian of deviation `sigma` LR
+    pixels, becomes sharp; the deviation falls linearly over `steps`. The sum of the gradient magnitudes in the region is
+    attributed. Memory is that of one forward and backward pass over the picture, which `inputs.network_of` keeps low.
 
     Args:
         network: (1, 3, H, W) in [0, 1] -> (1, 3, scale*H, scale*W), differentiable.
@@ -98,7 +97,7 @@ def attribute(
 
 
 def diffusion_index(attribution: NDArray[np.floating]) -> float:
-    """(1 - Gini coefficient of the magnitudes) * 100: near 0 when one pixel has it all, 100 when all have the same."""
+    """Compute (1 - Gini coefficient of the magnitudes) * 100: near 0 for one pixel alone, 100 for equal pixels."""
     magnitudes = np.sort(np.abs(attribution), axis=None)
     count, total = magnitudes.size, float(magnitudes.sum())
     if total == 0:
@@ -108,7 +107,7 @@ def diffusion_index(attribution: NDArray[np.floating]) -> float:
 
 
 def detector(output: Tensor, region: Region) -> Tensor:
-    """Sum of the gradient magnitudes (forward differences) of (1, 3, H, W) in the region: how much detail is there."""
+    """Sum the gradient magnitudes (forward differences) of (1, 3, H, W) in the region: the amount of detail."""
     part = output[..., region.top : region.top + region.height, region.left : region.left + region.width]
     down = part[..., 1:, :-1] - part[..., :-1, :-1]
     across = part[..., :-1, 1:] - part[..., :-1, :-1]
@@ -116,26 +115,27 @@ def detector(output: Tensor, region: Region) -> Tensor:
 
 
 def draw(hr: NDArray[np.uint8], lr: NDArray[np.uint8], region: Region, found: Mapping[str, Attribution]) -> Figure:
-    """HR and each network by name: the map over the LR picture (square root of the magnitudes), below it the region."""
+    """Draw HR and each network by name: the map over the LR picture (square root of the magnitudes), below it the region.
+
+    HR alone has the region's box, which would hide a small region's map. DI is the diffusion index.
+    """
     count = len(found) + 1
-    columns = layout.balanced_columns(count, _MOST_COLUMNS)
-    width = min((layout.COLUMN - layout.GAP / 2) / columns - layout.GAP, _WIDEST)
+    columns = layout.balanced_columns(count, _MAX_COLUMNS)
+    width = min((layout.COLUMN - layout.GAP / 2) / columns - layout.GAP, _MAX_WIDTH)
     start = (layout.COLUMN + layout.GAP - columns * (width + layout.GAP)) / 2
     heights = (width * hr.shape[0] / hr.shape[1], min(width * region.height / region.width, width))
     pitch = sum(heights) + layout.GAP + 2 * layout.LINE + 0.04
     figure = layout.new_figure(math.ceil(count / columns) * pitch + layout.GAP)
-    scale = hr.shape[1] / lr.shape[1]
-    panels: list[tuple[NDArray[np.uint8], NDArray[np.uint8], float, str, str]] = [
-        (hr, region.of(hr), 1, "HR", "diffusion index")
-    ]
+    panels: list[tuple[NDArray[np.uint8], NDArray[np.uint8], tuple[str, ...]]] = [(hr, region.of(hr), ("HR",))]
     panels += [
-        (_overlaid(lr, one.map), one.crop, scale, name, f"{one.diffusion_index:.1f}") for name, one in found.items()
+        (_overlaid(lr, one.map), one.crop, (name, f"DI {one.diffusion_index:.1f}")) for name, one in found.items()
     ]
-    for index, (whole, crop, factor, *caption) in enumerate(panels):
+    for index, (whole, crop, caption) in enumerate(panels):
         row, column = divmod(index, columns)
         left, top = start + column * (width + layout.GAP), layout.GAP / 2 + row * pitch
         above = layout.add_picture(figure, whole, left, top, width, heights[0])
-        layout.add_box(above, *(side / factor for side in (region.left, region.top, region.width, region.height)))
+        if whole is hr:
+            layout.add_box(above, region.left, region.top, region.width, region.height)
         crop_width = heights[1] * region.width / region.height
         place = (left + (width - crop_width) / 2, top + heights[0] + layout.GAP, crop_width, heights[1])
         layout.add_caption(layout.add_picture(figure, crop, *place), *caption)
@@ -143,7 +143,7 @@ def draw(hr: NDArray[np.uint8], lr: NDArray[np.uint8], region: Region, found: Ma
 
 
 def _overlaid(lr: NDArray[np.uint8], attribution: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """The LR picture, grey and pale, under the map in one strong colour."""
+    """Lay the map in one strong colour over the LR picture, grey and pale."""
     strength = np.sqrt(np.abs(attribution) / np.abs(attribution).max())[..., None]
     pale: NDArray[np.float64] = 127 + lr.mean(-1, keepdims=True) / 2
     return (pale * (1 - strength) + np.array(_MAP_COLOUR) * strength).astype(np.uint8)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lamnet.base.errors import BadArgumentError, BadDataError
 from lamnet.figures import layout
+from lamnet.figures.labels import split_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,11 +39,13 @@ _PLOTS = (
 )
 
 
-def create(runs: Sequence[Path], out: Path, against: Against = "step") -> dict[str, Lines]:
-    """Write the curves of runs (their folders) to `out`; returns their lines by label, the shortest end of a path that differs."""
+def create(runs: Sequence[str | Path], out: Path, against: Against = "step") -> dict[str, Lines]:
+    """Write the curves of runs to `out`; returns their lines by label.
+
+    A run is its folder, or LABEL=FOLDER; without a label it is called by the shortest end of its path that differs.
+    """
     layout.check_target(out)
-    labels = _labels(runs)
-    curves = {label: read(run) for label, run in zip(labels, runs, strict=True)}
+    curves = {label: read(run) for label, run in _by_label(runs).items()}
     layout.save(draw(curves, against), out)
     return curves
 
@@ -111,10 +114,15 @@ def _abscissa(line: Mapping[str, float], against: Against) -> float:
     return line["step"] if against == "step" else line["elapsed_s"] / 3600
 
 
-def _labels(runs: Sequence[Path]) -> list[str]:
-    """The runs' folder names, with as many of their parents as it takes to tell them apart."""
-    parts = [run.resolve().parts for run in runs]
+def _by_label(runs: Sequence[str | Path]) -> dict[str, Path]:
+    """Find the folders by label, without one the folder's name with as many of its parents as it takes to tell them apart."""
+    given = [split_label(str(run)) for run in runs]
+    folders = [Path(folder) for _, folder in given]
+    parts = [folder.resolve().parts for folder in folders]
     if not runs or len(set(parts)) < len(runs):
         raise BadArgumentError(f"runs: expected different folders, got {', '.join(map(str, runs)) or 'none'}")
     depth = next(d for d in range(1, max(map(len, parts)) + 1) if len({p[-d:] for p in parts}) == len(runs))
-    return ["/".join(path[-depth:]) for path in parts]
+    labels = [label or "/".join(path[-depth:]) for (label, _), path in zip(given, parts, strict=True)]
+    if len(set(labels)) < len(labels):
+        raise BadArgumentError(f"runs: expected different labels, got {', '.join(labels)}")
+    return dict(zip(labels, folders, strict=True))

@@ -19,12 +19,13 @@ from lamnet.core.config import EDGE
 from lamnet.evaluation import contenders
 from lamnet.evaluation.benchmarks import unmeasurable
 from lamnet.evaluation.resize import crop_to_multiple, imresize
+from lamnet.figures.labels import split_label
 from lamnet.media import arrays, formats
 from lamnet.network import devices, weights
 
 
 def read_pair(picture: Path, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """HR, cropped to a multiple of the scale, and LR made of it as the benchmarks' are; (H, W, 3) each, also of a grey one."""
+    """Read HR, cropped to a multiple of the scale, and make LR from it as for benchmarks; (H, W, 3) each, grey included."""
     pixels = arrays.read_array(picture)
     if problems := list(unmeasurable(picture)):
         raise BadImageError(f"{picture}: {problems[0]}")
@@ -35,12 +36,11 @@ def read_pair(picture: Path, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.
 
 
 def by_label(models: Sequence[str]) -> dict[str, str]:
-    """Models by their label in a figure: MODEL, or LABEL=MODEL."""
+    """Index models, given as MODEL or LABEL=MODEL, by their label in a figure."""
     labelled: dict[str, str] = {}
     for argument in models:
-        label, given, model = argument.partition("=")
-        if not given or Path(argument).exists():
-            label, model = label_of(argument), argument
+        label, model = split_label(argument)
+        label = label or label_of(model)
         if label in labelled:
             raise BadArgumentError(f"models: expected a label for each (LABEL=MODEL), found {label} twice")
         labelled[label] = model
@@ -48,16 +48,16 @@ def by_label(models: Sequence[str]) -> dict[str, str]:
 
 
 def label_of(model: str) -> str:
-    """The label of a model that was given none: tiny is LAMNet-tiny, a file goes by its name."""
+    """Label a model that has no label: tiny is LAMNet-tiny, a file goes by its name."""
     if model == contenders.BICUBIC:
         return "Bicubic"
     return f"LAMNet-{model}" if shipped.is_name(model) else Path(model.removeprefix(contenders.PEER)).stem
 
 
 def output_of(model: str, scale: int, lr: NDArray[np.uint8], device: str | None = None) -> NDArray[np.uint8]:
-    """A model's picture (scale*H, scale*W, 3); a picture file stands for the result of a network that is not at hand.
+    """Make a model's picture (scale*H, scale*W, 3); a picture file is read as the result of a network that is not here.
 
-    The picture's edge is repeated for the network, as `lamnet upscale` does it and `lamnet evaluate` does not.
+    The picture's edge is repeated for the network, as in `lamnet upscale` and not in `lamnet evaluate`.
     """
     if Path(model).suffix.lower() in formats.SUFFIXES:
         if problems := list(unmeasurable(Path(model))):
@@ -69,9 +69,9 @@ def output_of(model: str, scale: int, lr: NDArray[np.uint8], device: str | None 
 
 
 def network_of(model: str, scale: int, device: str | None = None) -> nn.Module:
-    """A model as a differentiable network with frozen weights: (B, 3, H, W) in [0, 1] -> (B, 3, scale*H, scale*W).
+    """Load a model as a differentiable network with frozen weights: (B, 3, H, W) in [0, 1] -> (B, 3, scale*H, scale*W).
 
-    For the gradient it keeps the inputs of its blocks and computes each block again, so that a large picture fits in memory.
+    For gradients it keeps only the inputs of its blocks and computes each block again, so that large pictures fit in memory.
     """
     if model == contenders.BICUBIC:
         raise BadArgumentError("models: expected networks, which have gradients, found bicubic")
@@ -85,14 +85,14 @@ def network_of(model: str, scale: int, device: str | None = None) -> nn.Module:
 
 
 def _blocks(network: nn.Module) -> Iterator[nn.Module]:
-    """The members of the innermost lists of modules."""
+    """Yield the members of the innermost lists of modules."""
     for module in network.modules():
         if isinstance(module, nn.ModuleList):
             yield from (block for block in module if not any(isinstance(m, nn.ModuleList) for m in block.modules()))
 
 
 class _Peer(nn.Module):
-    """A spandrel descriptor's network, padded to the sizes that it takes; the descriptor's own call has no gradients."""
+    """A spandrel descriptor's network with padding to sizes that it takes; the descriptor's own call has no gradients."""
 
     def __init__(self, descriptor: Any) -> None:
         super().__init__()

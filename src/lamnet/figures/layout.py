@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.transforms import Bbox
 
 COLUMN = 3.5  # inches, one column of a two-column paper
+PAGE = 7.16  # inches, both columns and what lies between them
 FONT = 7.0  # points
 FAMILY = "STIXGeneral"  # Times-like as most papers, ships with matplotlib
 LINE = 0.125  # inches from one line of a caption to the next
@@ -38,8 +39,8 @@ _METADATA: dict[str, dict[str, str | None]] = {
 }
 
 
-def new_figure(height: float) -> Figure:
-    """An empty figure, one column wide and `height` inches high, apart from pyplot's global state.
+def new_figure(height: float, width: float = COLUMN) -> Figure:
+    """Create an empty figure of this size in inches, apart from pyplot's global state.
 
     Raises MissingExtraError without matplotlib.
     """
@@ -47,13 +48,13 @@ def new_figure(height: float) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(COLUMN, height), dpi=_DPI)
+    figure = Figure(figsize=(width, height), dpi=_DPI)
     FigureCanvasAgg(figure)
     return figure
 
 
 def add_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Axes whose frame is at these inches from the figure's left and top."""
+    """Add axes whose frame is at these inches from the figure's left and top."""
     across, down = figure.get_size_inches()
     axes = figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
     axes.tick_params(labelsize=FONT, labelfontfamily=FAMILY, width=0.6, length=2.5, pad=2)
@@ -63,7 +64,7 @@ def add_axes(figure: Figure, left: float, top: float, width: float, height: floa
 
 
 def add_picture(figure: Figure, pixels: NDArray[Any], left: float, top: float, width: float, height: float) -> Axes:
-    """A picture, (H, W, 3) uint8 or a grey (H, W) in 0..1, in a frame without ticks; its pixels stay squares of one colour."""
+    """Add a picture, (H, W, 3) uint8 or grey (H, W) in 0..1, in a frame without ticks; pixels stay squares of one colour."""
     axes = add_axes(figure, left, top, width, height)
     axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
     axes.set_xticks([])
@@ -78,7 +79,7 @@ def label_axes(axes: Axes, x: str = "", y: str = "") -> None:
 
 
 def round_log_ticks(axis: Axis) -> None:
-    """Plain numbers at round values on an axis with a logarithmic scale."""
+    """Put plain numbers at round values on an axis with a logarithmic scale."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     low, high = axis.get_view_interval()
@@ -90,7 +91,7 @@ def round_log_ticks(axis: Axis) -> None:
 
 
 def add_legend(axes: Axes) -> None:
-    """The names of the lines above the plot, one below the other."""
+    """Add the names of the lines above the plot, one below the other."""
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1.0),
@@ -102,12 +103,15 @@ def add_legend(axes: Axes) -> None:
 
 
 def line_style(index: int) -> dict[str, str]:
-    """Colour and dashes of the index-th line: different in print without colour, too."""
+    """Choose colour and dashes of the index-th line, so that lines differ in print without colour, too."""
     return {"color": OKABE_ITO[index % len(OKABE_ITO)], "linestyle": LINE_STYLES[index % len(LINE_STYLES)]}
 
 
-def add_caption(axes: Axes, *lines: str) -> None:
-    """Centred lines of text under a panel, each shortened with an ellipsis where it is wider than the panel."""
+def add_caption(axes: Axes, *lines: str, best: bool = False) -> None:
+    """Put centred lines of text under a panel, each shortened with an ellipsis where it is wider than the panel.
+
+    The last line is bold with `best`.
+    """
     for row, line in enumerate(lines):
         text = axes.annotate(
             line,
@@ -119,6 +123,7 @@ def add_caption(axes: Axes, *lines: str) -> None:
             va="top",
             fontsize=FONT,
             family=FAMILY,
+            weight="bold" if best and row == len(lines) - 1 else "normal",
             parse_math=False,
         )
         canvas = cast("FigureCanvasAgg", text.get_figure(root=True).canvas)  # pyright: ignore[reportOptionalMemberAccess]
@@ -129,7 +134,7 @@ def add_caption(axes: Axes, *lines: str) -> None:
 
 
 def add_label(axes: Axes, text: str, point: tuple[float, float], side: tuple[int, int], distance: float) -> Text:
-    """Text beside a point of a plot: `side` is -1, 0 or 1 to the right and upwards, `distance` in points."""
+    """Add text near a point of a plot: `side` is -1, 0 or 1 to the right and upwards, `distance` in points."""
     across, up = side
     shift = (across * distance, up * distance)
     ha, va = ("right", "center", "left")[across + 1], ("top", "center", "bottom")[up + 1]
@@ -139,27 +144,27 @@ def add_label(axes: Axes, text: str, point: tuple[float, float], side: tuple[int
 
 
 def box_around(x: float, y: float, side: float) -> Bbox:
-    """The square of this side around a point, in pixels."""
+    """Make the square of this side around a point, in pixels."""
     from matplotlib.transforms import Bbox
 
     return Bbox.from_bounds(x - side / 2, y - side / 2, side, side)
 
 
 def add_box(axes: Axes, left: float, top: float, width: float, height: float, *, colour: str = BOX) -> None:
-    """The outline of a region, in pixels of the picture that the axes show."""
+    """Add the outline of a region, in pixels of the picture that the axes show."""
     from matplotlib.patches import Rectangle
 
     for edge, line in (("black", 1.5), (colour, 0.8)):
         axes.add_patch(Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=edge, linewidth=line))
 
 
-def balanced_columns(count: int, most: int) -> int:
-    """The number of columns, at most `most`, that gives the fewest rows and then the fullest last row of `count` panels."""
-    return math.ceil(count / math.ceil(count / most))
+def balanced_columns(count: int, limit: int) -> int:
+    """Choose the number of columns, up to a limit, that gives the fewest rows and then the fullest last row of panels."""
+    return math.ceil(count / math.ceil(count / limit))
 
 
 def check_target(path: Path) -> None:
-    """Refuse what `save` could not write, before the work is done rather than after."""
+    """Refuse, before the work is done, a file that `save` could not write. Raises BadArgumentError."""
     _require_matplotlib()
     if path.suffix.lower() not in _METADATA:
         raise BadArgumentError(f"{path}: expected a name that ends in .png or .pdf")

@@ -13,6 +13,7 @@ from lamnet.core.config import SIZES
 from lamnet.evaluation import report
 from lamnet.figures import layout
 from lamnet.figures.inputs import label_of
+from lamnet.figures.labels import split_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.transforms import Bbox
 
 _HEIGHT = 2.6  # inches
-_LARGEST = 26.0  # points, diameter of the circle with the most multiply-adds
+_MAX_DIAMETER = 26.0  # points, of the circle with the most multiply-adds
 _SIDES = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1))  # of a circle where its label may stand
 
 
@@ -36,9 +37,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Performance:
-    """The points, most multiply-adds first: PSNR on `set_name` at `scale`, timed as `timing` says."""
+    """The points, most multiply-adds first: PSNR on `set_name` at `scale`; `timing` describes how they were timed.
+
+    `untimed` are the evaluated models without a time in the benchmark; they are not drawn.
+    """
 
     points: tuple[Point, ...]
+    untimed: tuple[str, ...]
     set_name: str
     scale: int
     timing: str
@@ -63,10 +68,11 @@ def gather(
 ) -> Performance:
     """Join evaluations by the benchmark's names of their models with the benchmark's rows for whole images.
 
-    Raises BadDataError naming the first model without a time, or without the set, or of another scale.
+    Raises BadDataError naming the first model without the set or of another scale, or where none has a time.
     """
     setting = speed["setting"]
     points: list[Point] = []
+    untimed: list[str] = []
     for model, evaluation in evaluations.items():
         if evaluation["scale"] != setting["scale"]:
             raise BadDataError(
@@ -76,25 +82,28 @@ def gather(
             raise BadDataError(f"{model}: expected an evaluation on {set_name}, found {', '.join(evaluation['sets'])}")
         rows = [row for row in speed["rows"] if _counts(row, model, precision)]
         if not rows:
-            timed = dict.fromkeys(row["candidate"]["model"] for row in speed["rows"])
-            raise BadDataError(
-                f"{model}: expected a time for an image in {precision}, found times of {', '.join(timed)}"
-            )
+            untimed.append(model)
+            continue
         fastest = min(rows, key=lambda row: row["median_s"])
         psnr = evaluation["sets"][set_name]["psnr_y"]
         points.append(Point(model, fastest["median_s"], psnr, fastest["multiply_adds"]))
+    if not points:
+        timed = dict.fromkeys(row["candidate"]["model"] for row in speed["rows"])
+        raise BadDataError(
+            f"{', '.join(untimed)}: expected a time for an image in {precision}, found times of {', '.join(timed)}"
+        )
     height, width = setting["output_size"]
     timing = f"{width}x{height} output, {precision}, {setting['device']}"
     points.sort(key=lambda point: -point.multiply_adds)
-    return Performance(tuple(points), set_name, setting["scale"], timing)
+    return Performance(tuple(points), tuple(untimed), set_name, setting["scale"], timing)
 
 
 def draw(performance: Performance) -> Figure:
-    """Circles by seconds (logarithmic) and PSNR, area for multiply-adds; ours blue, others orange."""
+    """Draw circles by seconds (logarithmic) and PSNR, with an area for multiply-adds; ours blue, others orange."""
     figure = layout.new_figure(_HEIGHT)
     axes = layout.add_axes(figure, 0.42, 0.06, layout.COLUMN - 0.5, _HEIGHT - 0.42)
     most = max(point.multiply_adds for point in performance.points)
-    diameters = [_LARGEST * (point.multiply_adds / most) ** 0.5 for point in performance.points]
+    diameters = [_MAX_DIAMETER * (point.multiply_adds / most) ** 0.5 for point in performance.points]
     axes.set_xscale("log")
     axes.scatter(
         [1000 * point.seconds for point in performance.points],
@@ -117,7 +126,7 @@ def draw(performance: Performance) -> Figure:
 
 
 def _label(axes: Axes, points: Sequence[Point], diameters: Sequence[float]) -> None:
-    """Each circle's name and multiply-adds beside it, where it covers nothing if there is such a place."""
+    """Label each circle with its name and multiply-adds, in a place that covers no other thing, if there is one."""
     figure = axes.figure
     places = [axes.transData.transform((1000 * point.seconds, point.psnr)) for point in points]
     taken: list[Bbox] = [
@@ -149,12 +158,10 @@ def _counts(row: Mapping[str, Any], model: str, precision: str) -> bool:
 
 
 def _evaluations(quality: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """Evaluations by the name that the benchmark gives to their model."""
+    """Read evaluations by the benchmark's name of their model."""
     found: dict[str, Mapping[str, Any]] = {}
     for argument in quality:
-        name, given, file = argument.partition("=")
-        if not given or Path(argument).exists():
-            name, file = "", argument
+        name, file = split_label(argument)
         listed = report.from_json(Path(file))
         if name and len(listed) != 1:
             raise BadArgumentError(f"{argument}: expected one model in a file with a name, found {len(listed)}")

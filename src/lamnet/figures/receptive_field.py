@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHARES = (0.2, 0.3, 0.5, 0.99)
-_MOST_COLUMNS, _WIDEST = 3, 1.5  # inches
+_MAX_COLUMNS, _MAX_WIDTH = 3, 1.5  # panels in a row, inches of a panel
 _DECADES = 5  # of the colour scale
 _BAR = 0.45  # inches at the right for the colour scale
 
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """`map` (size, size) of LR pixels sums to 1; `sides` of the smallest centred square that holds each of SHARES."""
+    """A receptive field: `map` (size, size) of LR pixels, of sum 1, and the `sides` of the centred squares of SHARES."""
 
     map: NDArray[np.float64]
     sides: tuple[int, ...]
 
     @property
     def area_ratios(self) -> tuple[float, ...]:
-        """The squares' areas as a part of the LR crop's."""
+        """The squares' areas as shares of the LR crop's."""
         return tuple(side**2 / self.map.size for side in self.sides)
 
 
@@ -52,12 +52,12 @@ def creating(
     size: int,
     device: str | None = None,
 ) -> Work[dict[str, ReceptiveField]]:
-    """Write the figure to `out`, averaged over the centres of HR pictures; returns the fields by label.
+    """Write the figure to `out`, averaged over the centres of HR pictures; return the fields by label.
 
-    Progress is after each network.
+    There is progress after each network.
 
     Args:
-        pictures: a file or a folder; LR is made of them as the benchmarks' is.
+        pictures: a file or a folder; LR is made from them as for benchmarks.
         size: width and height of the centres, LR pixels, odd.
     """
     layout.check_target(out)
@@ -74,7 +74,7 @@ def creating(
 
 
 def measure(network: nn.Module, scale: int, crops: Sequence[NDArray[np.uint8]]) -> ReceptiveField:
-    """The gradient of the centre output pixel, its magnitude averaged over LR crops (size, size, 3), size odd."""
+    """Average the gradient magnitudes of the centre output pixel over LR crops (size, size, 3), size odd."""
     total, count = np.zeros(()), 0
     for crop in crops:
         if crop.shape[0] != crop.shape[1] or crop.shape[0] % 2 == 0 or (count and crop.shape[:2] != total.shape):
@@ -88,9 +88,9 @@ def measure(network: nn.Module, scale: int, crops: Sequence[NDArray[np.uint8]]) 
 
 
 def draw(fields: Mapping[str, ReceptiveField]) -> Figure:
-    """Each network's map by name, logarithmic from its own peak, with the square that holds the last of SHARES."""
-    columns = layout.balanced_columns(len(fields), _MOST_COLUMNS)
-    width = min((layout.COLUMN - _BAR - layout.GAP) / columns - layout.GAP, _WIDEST)
+    """Draw each network's map by name, logarithmic from its own peak, with the square that holds the last of SHARES."""
+    columns = layout.balanced_columns(len(fields), _MAX_COLUMNS)
+    width = min((layout.COLUMN - _BAR - layout.GAP) / columns - layout.GAP, _MAX_WIDTH)
     start = (layout.COLUMN - _BAR + layout.GAP - columns * (width + layout.GAP)) / 2
     pitch = width + 2 * layout.LINE + 0.04
     figure = layout.new_figure(math.ceil(len(fields) / columns) * pitch + layout.LINE)
@@ -127,7 +127,7 @@ def _centre_crop(picture: Path, scale: int, size: int) -> NDArray[np.uint8]:
 
 
 def _centre_gradient(network: nn.Module, scale: int, crop: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Magnitudes (size, size), summed over the colours of the input, of the sum over the colours of the output pixel."""
+    """Compute the gradient magnitudes (size, size) of the centre pixel's sum of colours, summed over the input's colours."""
     device = next(network.parameters()).device
     x = (torch.from_numpy(crop).permute(2, 0, 1)[None].to(device).float() / 255).requires_grad_()
     centre = scale * (crop.shape[0] // 2) + scale // 2

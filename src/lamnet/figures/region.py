@@ -1,4 +1,4 @@
-"""The rectangle of a picture that a figure looks at."""
+"""The rectangle of a picture that a figure shows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Region:
     height: int
 
     def check_inside(self, shape: tuple[int, ...]) -> None:
-        """Raises BadArgumentError where the region is empty or not all inside an (H, W, ...) picture."""
+        """Check that the region is not empty and inside an (H, W, ...) picture. Raises BadArgumentError."""
         inside = self.left >= 0 and self.top >= 0 and self.width > 0 and self.height > 0
         if not inside or self.left + self.width > shape[1] or self.top + self.height > shape[0]:
             raise BadArgumentError(
@@ -31,12 +31,12 @@ class Region:
             )
 
     def of(self, picture: NDArray[Any]) -> NDArray[Any]:
-        """The part of an (H, W, ...) picture, a view."""
+        """Crop an (H, W, ...) picture to the region (a view)."""
         return picture[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
 def most_different(planes: Sequence[NDArray[np.floating]], width: int, height: int) -> Region:
-    """The region of this size where planes (H, W) of the same picture have the greatest variance between them."""
+    """Find the region of this size where planes (H, W) of the same picture have the greatest variance between them."""
     variance: NDArray[np.float64] = np.var(np.stack(planes), axis=0, dtype=np.float64)
     sums = np.zeros((variance.shape[0] + 1, variance.shape[1] + 1))
     sums[1:, 1:] = variance.cumsum(0).cumsum(1)

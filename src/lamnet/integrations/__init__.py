@@ -1,1 +1,4 @@
-"""LAMNet in other people's programs: spandrel (and with it ComfyUI and chaiNNer) and the Hugging Face Hub."""
+"""LAMNet in other programs: spandrel, which ComfyUI and chaiNNer use, and the Hugging Face Hub.
+
+May touch `upscale`, `network` and below; never the terminal.
+"""

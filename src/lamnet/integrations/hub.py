@@ -1,7 +1,7 @@
 """Networks to and from the Hugging Face Hub, or a folder laid out like a repository there.
 
-A repository holds `model.safetensors`, a weights file of ours as `lamnet.load` takes it, `config.json` with the same
-configuration for readers without it, and `README.md`, a model card with the metadata that the Hub reads.
+A repository holds `model.safetensors`, a weights file of ours as `lamnet.load` takes it; `config.json`, its configuration
+for programs that do not read headers; and `README.md`, a model card with the metadata that the Hub reads.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _METRICS = {"psnr_y": ("psnr", "PSNR-Y, dB"), "ssim_y": ("ssim", "SSIM-Y")}
 
 @dataclass(frozen=True)
 class Card:
-    """What a model card says beside the network itself.
+    """The contents of a model card that do not follow from the network.
 
     Attributes:
         name: of the model, a heading.
         license: of the weights, as the Hub writes it: "apache-2.0".
-        data: what the network was trained on and under which terms, Markdown.
+        data: the training data and their terms, Markdown.
         datasets: names of the sets of photographs.
         evaluation: as `lamnet evaluate --json` writes it, None without one.
     """
@@ -46,7 +46,7 @@ class Card:
 
 
 def shipped_card(size: str, scale: int) -> Card:
-    """The card of weights that come with the package. Raises BadWeightsError when there are none."""
+    """Make the card of weights that come with the package. Raises BadWeightsError when there are none."""
     path = shipped.shipped_path(size, scale)
     evaluation, notes = path.with_suffix(".json"), path.with_suffix(".md")
     terms = (
@@ -82,12 +82,12 @@ def save_pretrained(network: LAMNet, folder: str | Path, card: Card) -> None:
 
 
 def from_pretrained(repository: str | Path, revision: str | None = None, token: str | None = None) -> LAMNet:
-    """A network in eval mode on the CPU, from a folder as `save_pretrained` writes it, or a repository on the Hub.
+    """Load a network, in eval mode on the CPU, from a folder that `save_pretrained` wrote or a repository on the Hub.
 
     Args:
         repository: a folder, or "owner/name".
         revision: branch, tag or commit on the Hub.
-        token: for a private repository; None is the one that `hf auth login` keeps.
+        token: for a private repository; None takes the one that `hf auth login` stored.
 
     Raises:
         BadWeightsError: no such folder or repository, or it holds no whole LAMNet.
@@ -124,7 +124,7 @@ def push_to_hub(network: LAMNet, repository: str, card: Card, private: bool = Fa
 
 
 def card_text(network: LAMNet, card: Card) -> str:
-    """The model card: metadata as YAML between lines of dashes, then Markdown."""
+    """Write the model card: metadata as YAML between lines of dashes, then Markdown."""
     hub = require("huggingface_hub", "hub", f"{card.name}: a model card")
     scale = network.config.scale
     data = hub.ModelCardData(
@@ -160,7 +160,7 @@ Single-image super-resolution, x{network.config.scale}, with {parameters:,} para
 
 
 def _results(hub: Any, evaluation: Mapping[str, Any]) -> list[Any]:
-    """The means of each benchmark; a PSNR of equal pictures, which is infinite or null, is left out."""
+    """List the means of each benchmark, without the PSNR of equal pictures, which is infinite or null."""
     return [
         hub.EvalResult(
             task_type="image-to-image",
@@ -178,7 +178,7 @@ def _results(hub: Any, evaluation: Mapping[str, Any]) -> list[Any]:
 
 
 def _configuration(config: LAMNetConfig) -> dict[str, Any]:
-    """As JSON gives it back: lists for tuples."""
+    """Describe a configuration as JSON returns it: lists for tuples."""
     size = next((name for name, make in SIZES.items() if make(config.scale) == config), None)
     return json.loads(json.dumps({"model_type": "lamnet", "size": size, **asdict(config)}))
 

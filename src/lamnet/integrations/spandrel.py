@@ -1,4 +1,4 @@
-"""LAMNet for spandrel, and with it for the programs that load their networks through it: ComfyUI, chaiNNer and others.
+"""LAMNet for spandrel, and so for the programs that load their networks through it: ComfyUI, chaiNNer and others.
 
     import spandrel
     from lamnet.integrations import spandrel as lamnet_spandrel
@@ -6,8 +6,8 @@
     lamnet_spandrel.register()
     model = spandrel.ModelLoader().load_from_file("base_x4.safetensors")
 
-Files of ours and published checkpoints load alike. The window of a file of ours stands in its header, which a bare state
-dict lacks: whoever hands one to `load_from_state_dict` gets the paper's window, if it fits.
+Our files and published checkpoints load alike. Our files have the window in their header, which a bare state dict lacks:
+`load_from_state_dict` takes the paper's window, if it fits.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from lamnet.network.model import LAMNet
 from lamnet.network.published import translate
 
 ID = "LAMNet"
-WINDOW = "lamnet.window"  # beside the tensors of a file: rows of starts and of lengths
+WINDOW = "lamnet.window"  # key of the window among the tensors of a file: rows of starts and of lengths
 _OURS = "groups.0.blocks.0.mixer.horizontal.project.weight"
 _PUBLISHED = "deep_feature_extraction.0.mixers.0.fn.kernel_map"
-_WHAT = Path("state dict")  # stands for a file's name in messages
+_SOURCE = Path("state dict")  # stands for a file's name in messages
 
 
 def register(registry: Any = None) -> None:
     """Make spandrel's ModelLoader know LAMNet; a second call changes nothing.
 
     Args:
-        registry: an ArchRegistry; None is spandrel's main one, which every ModelLoader uses that is given no other.
+        registry: an ArchRegistry; None is spandrel's main one, which a ModelLoader uses by default.
 
     Raises MissingExtraError without spandrel.
     """
@@ -55,7 +55,7 @@ def register(registry: Any = None) -> None:
 
 
 def _keep_windows(loader: Any) -> None:
-    """Let the loader put the window of a file of ours beside its tensors, where `load` finds it."""
+    """Make the loader add the window of a file of ours to its tensors, where `load` finds it."""
     read = loader.load_state_dict_from_file
     if hasattr(read, "__wrapped__"):
         return
@@ -70,7 +70,7 @@ def _keep_windows(loader: Any) -> None:
 
 
 def _is_ours(support: Any) -> bool:
-    """Whether a registry's LAMNet is the one made here, which takes the window, and not one of spandrel's own."""
+    """Tell whether a registry's LAMNet is the one made here, which takes the window, and not one of spandrel's own."""
     return support is not None and type(support.architecture).__module__ == __name__
 
 
@@ -85,7 +85,7 @@ def _window_in_header(path: str | Path) -> Window | None:
 
 
 def _architecture(spandrel: Any) -> Any:
-    """The class is made here since its base is spandrel's, which is not always installed."""
+    """Make the architecture, with its class: the base is spandrel's, which is not always installed."""
 
     class LAMNetArchitecture(spandrel.Architecture):
         def __init__(self) -> None:
@@ -110,29 +110,29 @@ def _architecture(spandrel: Any) -> Any:
 
 
 def detects(state: Mapping[str, object]) -> bool:
-    """Whether a state dict is a LAMNet's, with our names or the published ones."""
+    """Tell whether a state dict is a LAMNet's, with our names or the published ones."""
     return (_OURS in state and "fuse_scale" in state) or _PUBLISHED in state
 
 
 def network_of(state: Mapping[str, Tensor]) -> tuple[LAMNetConfig, dict[str, Tensor]]:
-    """The configuration and the tensors by our names. Raises BadWeightsError for an incomplete or unknown network."""
+    """Return the configuration and the tensors by our names. Raises BadWeightsError for an incomplete or unknown network."""
     if _PUBLISHED in state:
-        return translate(_WHAT, state)
+        return translate(_SOURCE, state)
     own = {name: tensor for name, tensor in state.items() if name != WINDOW}
     config = _config(own, state.get(WINDOW))
-    parameters.check(_WHAT, config, {name: tuple(tensor.shape) for name, tensor in own.items()})
+    parameters.check(_SOURCE, config, {name: tuple(tensor.shape) for name, tensor in own.items()})
     return config, own
 
 
 def _config(state: Mapping[str, Tensor], window: Tensor | None) -> LAMNetConfig:
-    """Read off the shapes; the number of heads follows from the window's taps."""
+    """Read the configuration off the shapes; the number of heads follows from the window's taps."""
     block = "groups.0.blocks.0."
     try:
         rows, span = len(state[_OURS]), state[block + "mixer.horizontal.depthwise.weight"].shape[3]
         taps = PAPER_WINDOW if window is None else _window(window)
         if taps.span != span or rows % taps.taps:
             raise BadWeightsError(
-                f"{_WHAT}: expected a file, whose header has the window, or the paper's window; "
+                f"{_SOURCE}: expected a file, whose header has the window, or the paper's window; "
                 f"found {rows} weights over {span} pixels"
             )
         channels = len(state["head.weight"])
@@ -146,7 +146,7 @@ def _config(state: Mapping[str, Tensor], window: Tensor | None) -> LAMNetConfig:
             window=taps,
         )
     except KeyError as error:
-        raise BadWeightsError(f"{_WHAT}: expected a LAMNet, found it without {error.args[0]}") from error
+        raise BadWeightsError(f"{_SOURCE}: expected a LAMNet, found it without {error.args[0]}") from error
 
 
 def _window(rows: Tensor) -> Window:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 import pyvips
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from lamnet.base import files
 from lamnet.media import vips
 from lamnet.media.depths import depth_named
+
+_MOST_AT_ONCE = 2**28  # bytes of pages that are one image to libvips
 
 
 class Canvas:
@@ -33,18 +36,27 @@ class Canvas:
         self._file.write(np.ascontiguousarray(rows).data)
 
     def pages(self) -> list[pyvips.Image]:
-        """Return the pages as images that read the file from top to bottom."""
+        """Return the pages as images that read the file from top to bottom; those of one shape in a row share a file handle."""
         self._file.flush()
         ends = [offset for offset, *_ in self._pages[1:]] + [self._file.tell()]
-        return [self._page(*page, end) for page, end in zip(self._pages, ends, strict=True)]
+        shapes = [(end - page[0], *page[1:]) for page, end in zip(self._pages, ends, strict=True)]
+        found, number = list[pyvips.Image](), 0
+        for shape, run in groupby(shapes):
+            left, most = len(list(run)), max(1, _MOST_AT_ONCE // max(1, shape[0]))
+            while left > 0:
+                found += self._run(self._pages[number][0], min(left, most), *shape)
+                number, left = len(found), left - most
+        return found
 
-    def _page(self, offset: int, width: int, bands: int, dtype: str, end: int) -> pyvips.Image:
-        depth = depth_named(dtype)
-        height = (end - offset) // (width * bands * depth.size)
-        name: Any = os.fsencode(self._file.name)
-        return pyvips.Image.rawload(
-            name, width, height, bands, offset=offset, format=depth.band, access="sequential", revalidate=True
-        )
+    def _run(self, offset: int, count: int, length: int, width: int, bands: int, dtype: str) -> list[pyvips.Image]:
+        """Return so many pages of `length` bytes each."""
+        depth, name = depth_named(dtype), cast("str", os.fsencode(self._file.name))
+        height = length // (width * bands * depth.size)
+        options: dict[str, Any] = {"offset": offset, "format": depth.band, "revalidate": True}
+        if count == 1:
+            return [pyvips.Image.rawload(name, width, height, bands, access="sequential", **options)]
+        rows: Any = pyvips.Image.rawload(name, width, height * count, bands, **options)
+        return [rows.crop(0, number * height, width, height) for number in range(count)]
 
 
 @contextmanager

@@ -20,11 +20,14 @@ class Format:
         side: the largest width or height.
         frames: whether it holds animations.
         pages: whether it holds pages of any size and depth.
+        extra_bands: whether it holds bands that are neither colours nor alpha.
         dtypes: NumPy's names of its depths, the deepest last.
         profiled: numbers of colours, 1 for grey, for which there can be a profile.
         numbered_colours: whether it states colours by number (ITU-T H.273).
         substitute: whether a result becomes one where its source's format cannot hold it.
         palette: whether it holds few colours only, so that no result is put into it unasked.
+        comments: whether it holds texts without a keyword, or with that of a comment.
+        salvageable: whether libvips reads what is there of a damaged file.
     """
 
     name: str
@@ -35,11 +38,14 @@ class Format:
     alpha: bool = True
     frames: bool = False
     pages: bool = False
+    extra_bands: bool = False
     dtypes: tuple[str, ...] = ("uint8",)
     profiled: tuple[int, ...] = (1, 3)
     numbered_colours: bool = False
     substitute: bool = False
     palette: bool = False
+    comments: bool = False
+    salvageable: bool = False
 
     def saved_with(self, quality: int | None) -> Mapping[str, Any]:
         """Return the options of libvips' saver for a quality, where the format has one."""
@@ -54,11 +60,15 @@ class PageExtras:
         blobs: EXIF, XMP by libvips' names, used where libvips has found none.
         oriented: whether an orientation is stated outside XMP; None where libvips knows.
         reduced: whether the page is another one in a smaller size.
+        resolved: whether a resolution is stated outside EXIF; libvips makes one up where a PNG states none.
+        beside: kinds of the bands beside the colours, as TIFF's ExtraSamples has them; of others none is known.
     """
 
     blobs: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     oriented: bool | None = None
     reduced: bool = False
+    resolved: bool = True
+    beside: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,7 @@ class Extras:
         colours: primaries and transfer characteristics by number (ITU-T H.273).
         premultiplied: whether colours have been multiplied by their alpha.
         notes: what of the file is in none of the pages, a line each.
+        comments: texts without a keyword.
         own: what a result in the same format alone carries over, in words; None for nothing.
         lossy: how pixels are coded where the file says that something is lost: "JPEG", "lossy WebP".
         quality: of a JPEG by its tables, 1 to 100 on the scale of the Independent JPEG Group.
@@ -83,6 +94,7 @@ class Extras:
     colours: tuple[int, int] | None = None
     premultiplied: bool = False
     notes: tuple[str, ...] = ()
+    comments: tuple[bytes, ...] = ()
     own: str | None = None
     lossy: str | None = None
     quality: int | None = None

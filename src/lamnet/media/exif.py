@@ -17,7 +17,8 @@ _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 0x011A, 0x011B, 0x0128
 _WIDTHS, _HEIGHTS = (0x0100, 0xA002), (0x0101, 0xA003)
 _THUMBNAIL, _THUMBNAIL_BYTES = 0x0201, 0x0202
 _TRANSPOSED = range(5, 9)  # orientations that exchange width and height
-_SHORT, _LONG, _RATIONAL = 3, 4, 5
+_SHORT, _LONG, _RATIONAL, _SIGNED_RATIONAL = 3, 4, 5, 10
+_WHOLE = {1: "B", _SHORT: "H", _LONG: "L", 6: "b", 8: "h", 9: "l"}  # types, as `struct` has them
 _INCH = 2
 
 
@@ -91,8 +92,9 @@ class _Block:
         return {entry.tag: entry.place for entry in self._entries(directory)[0]}
 
     def number(self, entry: int) -> int:
-        """Return the first number of a field of short ones."""
-        return self._unpack("H", entry + 8)[0]
+        """Return the first number of a field of whole ones, 0 of another."""
+        (kind,) = self._unpack("H", entry + 2)
+        return self._unpack(_WHOLE[kind], entry + 8)[0] if kind in _WHOLE else 0
 
     def swap(self, one: int, other: int) -> None:
         """Exchange the contents of two fields, their tags aside."""
@@ -100,19 +102,17 @@ class _Block:
         self.data[one + 2 : one + 12], self.data[other + 2 : other + 12] = second, first
 
     def set_number(self, entry: int, number: int) -> None:
-        """Set a field of one short or long number, a long one if need be."""
-        kind = _LONG if number >= 2**16 else self._unpack("H", entry + 2)[0]
-        if kind not in (_SHORT, _LONG):
-            raise BrokenError(f"a number of type {kind}")
+        """Set a field to one number: a short one where it is one and can hold that, else a long one."""
+        kind = _SHORT if number < 2**16 and self._unpack("H", entry + 2)[0] == _SHORT else _LONG
         self._pack("HLHxx" if kind == _SHORT else "HLL", entry + 2, kind, 1, number)
 
     def scale(self, entry: int, by: float) -> None:
         """Multiply a field of one rational number."""
         kind, count, place = self._unpack("HLL", entry + 2)
-        if (kind, count) == (_RATIONAL, 1):
+        if kind in (_RATIONAL, _SIGNED_RATIONAL) and count == 1:
             number, unit = self._unpack("LL", place)
             if unit:
-                self._pack("LL", place, *_ratio(Fraction(number, unit) * Fraction(by)))
+                self._pack("LL", place, *ratio(Fraction(number, unit) * Fraction(by)))
 
     def set_thumbnail(self, thumbnail: Thumbnail | None) -> None:
         """Set the thumbnail of the second directory, if there is one.
@@ -142,7 +142,7 @@ class _Block:
         order = self._layout.order
         new = [bytes(self.data[entry.place : entry.place + 12]) for entry in entries]
         for tag, number in ((_X_RESOLUTION, per_inch[0]), (_Y_RESOLUTION, per_inch[1])):
-            at = self._append(struct.pack(order + "LL", *_ratio(Fraction(number))))
+            at = self._append(struct.pack(order + "LL", *ratio(Fraction(number))))
             new.append(struct.pack(order + "HHLL", tag, _RATIONAL, 1, at))
         new.append(struct.pack(order + "HHLHxx", _UNIT, _SHORT, 1, _INCH))
         new.sort(key=lambda entry: struct.unpack_from(order + "H", entry))
@@ -172,7 +172,7 @@ class _Block:
         return len(self.data) - len(data)
 
 
-def _ratio(number: Fraction) -> tuple[int, int]:
+def ratio(number: Fraction) -> tuple[int, int]:
     """Return a number as EXIF holds it, two numbers of 32 bits."""
     short = number.limit_denominator(10_000)
     return min(short.numerator, 2**32 - 1), short.denominator

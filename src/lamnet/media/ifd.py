@@ -16,7 +16,7 @@ import numpy as np
 
 EXIF, GPS = 34665, 34853  # fields that point to directories,
 _INTEROP = 40965  # this one in EXIF's
-SHORT, LONG, UNDEFINED, LONG8 = 3, 4, 7, 16  # types of fields
+SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 3, 4, 5, 7, 16  # types of fields
 ITEM = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}  # bytes
 WHOLE = (1, 3, 4, 13, 16, 18)  # types that are numbers without a sign
 _PAIRS = (5, 10)  # rationals: two items each

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lamnet.base.errors import BadArgumentError, BadImageError
 from lamnet.media import vips
 from lamnet.media.depths import NO_DATA
-from lamnet.media.picture import Picture, dtype_of
+from lamnet.media.picture import Picture, dtype_of, naming_damage
 
 _WIDEST_RANGE = float(np.finfo(np.float32).max)  # of a float picture
 _HUGE = 1e30  # numbers from here on stand for nothing
@@ -49,7 +49,7 @@ class Levels:
 def levels(picture: Picture, page: int) -> Levels:
     """Return the levels of a page, as `levels_of` does. Raises BadImageError."""
     try:
-        with vips.naming_errors(picture.path, "expected a whole picture"):
+        with naming_damage(picture):
             return levels_of(picture.pages[page])
     except BadArgumentError as error:
         raise BadImageError(f"{picture.path}: {error}") from error

@@ -15,14 +15,14 @@ from lamnet.media.blobs import exif_of, has_profile, with_blobs
 _LEFT_BEHIND = re.compile(
     r"width|height|bands|format|coding|interpretation|[xy]offset|[xy]res|filename|vips-.*|jpeg-.*|heif-.*|palette.*"
     r"|bits-per-sample|interlaced|n-pages|page-height|n-subifds|orientation|exif-ifd0-Orientation|exif-ifd1-.*"
-    r"|lamnet-.*|gif-.*|webp-.*|png-comment-.*|photoshop-data|loop|delay|background"
+    r"|lamnet-.*|gif-.*|webp-.*|png-comment-.*|photoshop-data|image-description|loop|delay|background"
 )
 _KNOWN = ("icc-profile-data", "exif-data", "xmp-data", "iptc-data", "resolution-unit", "bits-per-sample")
 _SIZE_TAGS = {"ImageWidth": 0, "ImageLength": 1, "PixelXDimension": 0, "PixelYDimension": 1}
 _NO_RESOLUTION = (1.0, 1.0)  # libvips' pixels per millimetre of files that state none
 _PROFILE_HEADER = 128  # bytes
 _INCH = 25.4  # millimetres
-_PNG_DEFAULT, _JPEG_DEFAULT = 2.834, 72 / _INCH  # libvips' pixels per millimetre of these where they state none
+_JPEG_DEFAULT = 72 / _INCH  # libvips' pixels per millimetre where a JPEG states none
 
 
 def carry(source: pyvips.Image, result: pyvips.Image, size: tuple[int, int]) -> pyvips.Image:
@@ -115,7 +115,7 @@ def _resolution(source: pyvips.Image) -> tuple[float, float] | None:
         other = with_blobs(pyvips.Image.black(1, 1), {"exif-data": block})
         stated = (other.xres, other.yres)
     assumed = math.isclose(stated[0], _JPEG_DEFAULT) and not source.get_typeof("resolution-unit")
-    return None if stated == _NO_RESOLUTION or stated[0] == _PNG_DEFAULT or assumed else stated
+    return None if stated == _NO_RESOLUTION or assumed else stated
 
 
 def _thumbnail(source: pyvips.Image) -> exif.Thumbnail:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyvips
 
 from lamnet.base.errors import BadImageError
-from lamnet.media import metadata, vips
+from lamnet.media import damage, metadata, vips
 from lamnet.media.blobs import has_profile, with_blobs
 from lamnet.media.contract import Extras
 from lamnet.media.depths import DEPTHS
+from lamnet.media.extra_bands import ExtraBands, split
 from lamnet.media.formats import Codec, codec_of
 from lamnet.media.orientation import orientation_of, upright
 from lamnet.media.picture import Picture
@@ -45,8 +47,16 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
     return _load(codec_of(path), path, page, n)
 
 
-def open_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Open a picture file. Raises BadImageError when it is none, or claims more than `max_pixels` on all pages together."""
+def open_picture(path: Path, max_pixels: int = MAX_PIXELS, damaged: bool = False) -> Picture:
+    """Open a picture file.
+
+    Args:
+        max_pixels: on all pages together; a file that claims more is refused.
+        damaged: take what there is of a JPEG or PNG that is not whole, with a note that says so. All of it is decoded for
+            that. Else such a file is refused, when its pixels are read.
+
+    Raises BadImageError when it is no picture, or claims more pixels.
+    """
     vips.check_not_forked(path)
     codec = codec_of(path)
     with vips.naming_errors(path, "cannot be read"):
@@ -56,15 +66,19 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
         raise BadImageError(f"{path}: expected one picture, found an animated {kind}: make it a WebP or GIF first")
     if extras.size:
         _check_size(path, *extras.size, max_pixels)
-    pages = _pages(codec, path, max_pixels)
+    damaged = damaged and codec.FORMAT.salvageable
+    pages = _pages(codec, path, max_pixels, damaged)
+    lost = damage.loss(path, codec.FORMAT, pages[0]) if damaged else None
     with vips.naming_errors(path, "expected a picture"):
         described = [_described(page, extras, number) for number, page in enumerate(pages)]
         turned = [
-            upright(page, _is_oriented(page, extras, number))
+            (upright(page, _is_oriented(page, extras, number)), extras.page(number).beside)
             for number, page in enumerate(described)
             if not extras.page(number).reduced
-        ]
-        ready = tuple(_prepared(path, page) for page in turned or [page.autorot() for page in pages])
+        ] or [(page.autorot(), extras.page(number).beside) for number, page in enumerate(pages)]
+        apart = [split(page, beside) for page, beside in turned]
+        ready = tuple(_prepared(path, page) for page, _ in apart)
+        extra_bands = tuple(_with_our_depth(path, bands) for _, bands in apart)
     colours = None if has_profile(ready[0]) else _unlike_srgb(extras.colours, ready[0].bands)
     animated = codec.FORMAT.frames and len(pages) > 1
     return Picture(
@@ -75,18 +89,19 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
         colours,
         orientation_of(described[0]),
         extras,
-        notes=extras.notes + _changed(pages),
+        notes=extras.notes + _changed(pages) + ((lost,) if lost else ()),
+        extra_bands=extra_bands if any(extra_bands) else (),
     )
 
 
-def _load(codec: Codec, path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
+def _load(codec: Codec, path: Path, page: int = 0, n: int = 1, damaged: bool = False) -> pyvips.Image:
     with vips.naming_errors(path, "expected a picture"):
-        return codec.load(path, page, n)
+        return damage.load(path, codec.FORMAT) if damaged else codec.load(path, page, n)
 
 
-def _pages(codec: Codec, path: Path, max_pixels: int) -> list[pyvips.Image]:
+def _pages(codec: Codec, path: Path, max_pixels: int, damaged: bool) -> list[pyvips.Image]:
     """Return the pages or frames as they are in the file."""
-    first = _load(codec, path, n=-1 if codec.FORMAT.frames else 1)
+    first = _load(codec, path, n=-1 if codec.FORMAT.frames else 1, damaged=damaged)
     several = codec.FORMAT.frames or codec.FORMAT.pages
     count: Any = first.get("n-pages") if several and first.get_typeof("n-pages") else 1  # get_n_pages gives 1 of 10,000
     height = first.get_page_height() if codec.FORMAT.frames else first.height
@@ -116,6 +131,8 @@ def _unlike_srgb(colours: tuple[int, int] | None, bands: int) -> tuple[int, int]
 def _described(page: Any, extras: Extras, number: int) -> pyvips.Image:
     """Return a page with what its file holds and libvips has not seen."""
     blobs = {name: blob for name, blob in extras.page(number).blobs.items() if not page.get_typeof(name)}
+    if not extras.page(number).resolved:
+        page = page.copy(xres=1.0, yres=1.0)
     colours = _unlike_srgb(extras.colours, page.bands)
     if colours and colours[0] == _P3_PRIMARIES and colours[1] in _SRGB_TRANSFERS and not has_profile(page):
         profile: Any = pyvips.Operation.call("profile_load", "p3")
@@ -139,15 +156,26 @@ def _prepared(path: Path, image: pyvips.Image) -> pyvips.Image:
         image = image.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=depth)
     elif image.interpretation not in _RGB_OR_GREY:
         image = image.colourspace("rgb16" if image.format in ("short", "ushort") else "srgb")
+    image = _in_our_depth(path, image)
+    if image.bands > 4:
+        raise BadImageError(f"{path}: expected 1 to 4 bands, found {image.bands} that are not told apart")
+    return metadata.without_unusable_profile(image)
+
+
+def _with_our_depth(path: Path, bands: ExtraBands | None) -> ExtraBands | None:
+    return bands and replace(bands, image=_in_our_depth(path, bands.image))
+
+
+def _in_our_depth(path: Path, image: pyvips.Image) -> pyvips.Image:
     if image.format == "ushort" and image.get_typeof("bits-per-sample"):
         image = _stretched(image)
     if image.format in _AS_FLOATS:
         image = image.cast("float").copy(interpretation="b-w" if image.bands < 3 else "scrgb")
-    if image.format not in [depth.band for depth in DEPTHS] or image.bands > 4:
+    if image.format not in [depth.band for depth in DEPTHS]:
         raise BadImageError(
-            f"{path}: expected 1 to 4 bands of 8 or 16 bits or float, found {image.bands} of {_WORDS[str(image.format)]}"
+            f"{path}: expected 8 or 16 bits or float, found {image.bands} bands of {_WORDS[str(image.format)]}"
         )
-    return metadata.without_unusable_profile(image)
+    return image
 
 
 def _changed(pages: list[pyvips.Image]) -> tuple[str, ...]:

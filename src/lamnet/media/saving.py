@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyvips
@@ -52,6 +53,8 @@ def losses(picture: Picture, target: Path) -> tuple[str, ...]:
         found.append(f"{_BITS[picture.dtype]} became {_BITS[format.dtypes[-1]]}, the most that {target.suffix} holds")
     if picture.extras.own and format != picture.format:
         found.append(f"without {picture.extras.own}")
+    if picture.extras.comments and not format.comments:
+        found.append(f"without its comment, which {target.suffix} does not hold")
     if format.palette and (lost := [words for name, words in _IN_NO_PALETTE if picture.pages[0].get_typeof(name)]):
         found.append(f"without {', '.join(lost)}, which {target.suffix} does not hold")
     if picture.quality and "Q" not in format.options:
@@ -71,6 +74,8 @@ def lacks(format: Format, picture: Picture, size: tuple[int, int]) -> str | None
         return f"{size[0]} x {size[1]} pixels"
     if picture.pages[0].bands in (2, 4) and not format.alpha:
         return "transparency"
+    if picture.extra_bands and not format.extra_bands:
+        return "bands that are neither colours nor alpha"
     if len(picture.pages) > 1 and not (format.pages or (format.frames and picture.animated)):
         return f"{len(picture.pages)} {'frames' if picture.animated else 'pages'}"
     if picture.colours and not format.numbered_colours:
@@ -78,17 +83,26 @@ def lacks(format: Format, picture: Picture, size: tuple[int, int]) -> str | None
     return None
 
 
-def save(picture: Picture, results: list[pyvips.Image], target: Path) -> None:
-    """Write the results of a picture's pages with the picture's metadata, as an atomic write. Raises BadImageError."""
+def save(
+    picture: Picture, results: Sequence[pyvips.Image], target: Path, extra_bands: Sequence[pyvips.Image | None] = ()
+) -> None:
+    """Write the results of a picture's pages with the picture's metadata, as an atomic write. Raises BadImageError.
+
+    Args:
+        extra_bands: the results of each page's, None for none; left out where the picture has none.
+    """
     writer = formats.writer_named(target)
     with vips.naming_errors(target, "cannot be written"):
         pages = [(page, one, (one.width, one.height)) for page, one in zip(picture.pages, results, strict=True)]
         if not writer.FORMAT.pages:
             source, first, size = pages[0]
-            pages = [(source, first if len(results) == 1 else pyvips.Image.arrayjoin(results, across=1), size)]
+            pages = [(source, first if len(results) == 1 else pyvips.Image.arrayjoin(list(results), across=1), size)]
         finished = [_finished(writer.FORMAT, *page) for page in pages]
         if len(results) > len(finished):
             _set_frames(finished[0], picture.pages[0], results[0].height)
+        for number, result in enumerate(extra_bands):
+            if result is not None and (bands := picture.extra_bands_of(number)):
+                finished[number] = bands.put_back(finished[number], result)
     with files.appearing(target) as partial, vips.naming_errors(target, "cannot be written"):
         writer.save(partial, finished, picture, target)
 

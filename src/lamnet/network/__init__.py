@@ -1,4 +1,4 @@
-"""LAMNet itself: configuration, model, weights that ship or lie in files, export.
+"""LAMNet in PyTorch: the model, weights that ship or are in files, the choice of what runs them, export.
 
-May touch `ops` and `base`; never pictures, videos or the terminal.
+May touch `ops`, `core` and below; never pictures, videos or the terminal.
 """

@@ -1,4 +1,4 @@
-"""The networks that ship, what is known of each, and which of them a call needs."""
+"""The catalogue of networks that ship: facts of each, and the selection of those that a call needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lamnet.network import mixing, reading
 
 BEST_FIRST = ("large", "base", "tiny")
 DEFAULT_SCALE = 4  # and the largest that there is
-# Beside the weights: what those were trained on whose header does not record it, by the name of their file.
+# The training data of weights whose header does not record it, by the name of their file.
 TRAINED_ON = "trained_on.json"
 _NOTHING_TO_RESTORE = (
     "scale: expected more than 1 with clean weights, which take nothing away, got 1; see --weights photo"
@@ -29,8 +29,8 @@ class Networks:
     """The networks of a scale.
 
     Attributes:
-        network: for every picture, or where there is another for photographs, for clean ones.
-        photo: for pictures that JPEG, noise or a soft lens have been at, of the same scale.
+        network: for clean pictures; for every picture where `photo` is None.
+        photo: for pictures with traces of JPEG, noise or a soft lens, of the same scale.
     """
 
     network: WeightsFile
@@ -38,7 +38,7 @@ class Networks:
 
     @property
     def scale(self) -> int:
-        """Their scale."""
+        """The scale of the networks."""
         return self.network.config.scale
 
 
@@ -48,7 +48,7 @@ class Selection:
 
     Attributes:
         networks: by scale, smallest first; at least one.
-        factor: how many times as wide and high results are; None where it follows from each picture's size.
+        factor: of width and height from a picture to its result; None where it depends on each picture's size.
     """
 
     networks: tuple[Networks, ...]
@@ -67,11 +67,12 @@ def select(
 
     Args:
         model: a name, a weights file, or None for the best that ships at each scale.
-        factor: how many times as wide and high results are; when left out, a weights file's own scale, else 4. At 1
-            pictures are restored and not enlarged, which clean weights cannot do.
-        any_factor: each picture needs a factor of its own, as where a size is given to fit into; `factor` is left out.
-        variant: the weights for all pictures; when left out both, as far as they ship, so that each can have its own.
-        strength: instead, of a mix of both for all pictures, see `mixing.mix`.
+        factor: of width and height; when left out, a weights file's own scale, else 4. At 1 pictures are restored and not
+            enlarged, which clean weights cannot do.
+        any_factor: each picture needs a factor of its own, to fit into a size; `factor` is left out.
+        variant: the weights for all pictures; when left out both variants, where they ship, so that each picture can
+            have its own.
+        strength: mix both variants at this strength for all pictures, see `mixing.mix`.
 
     Raises:
         BadWeightsError: no such model, or nothing ships for it.
@@ -87,7 +88,7 @@ def select(
         networks = [Networks(contents)]
         factor = networks[0].scale if factor is None and not any_factor else factor
     else:
-        size, variant = (None, variant) if model is None else shipped.parted(model, variant)
+        size, variant = (None, variant) if model is None else shipped.size_and_variant(model, variant)
         factor = DEFAULT_SCALE if factor is None and not any_factor else factor
         networks = _of_size(size, factor, variant, strength)
     largest = networks[-1].scale
@@ -98,7 +99,7 @@ def select(
 
 
 def load_best(model: str | None, scale: int | None, variant: Variant | None = None) -> WeightsFile:
-    """Load what a name or file stands for, or the best that ships for the scale; a file may keep its own.
+    """Load a name or a file, or without a model the best that ships for the scale; a file may have any scale.
 
     Raises BadWeightsError when there is none.
     """
@@ -116,9 +117,9 @@ class Shipped:
     """A network whose weights come with the package.
 
     Attributes:
-        bytes: of its file.
+        bytes: size of its file.
         variant: "clean" or "photo".
-        data: what it was trained on; "not recorded" where nothing says so.
+        data: the photographs it was trained on; "not recorded" where no file says so.
         psnr_y: dB by benchmark set; empty where it was not evaluated.
     """
 
@@ -132,7 +133,7 @@ class Shipped:
 
 
 def models() -> list[Shipped]:
-    """Every network that ships, smallest first."""
+    """List every network that ships, smallest first."""
     found = [_described(one) for one in shipped.shipped()]
     return sorted(found, key=lambda one: (one.parameters, one.scale, one.variant))
 
@@ -187,16 +188,16 @@ def _of_size(size: str | None, factor: float | None, variant: Variant | None, st
 
 
 def _mixed(size: str | None, scale: int, strength: float) -> Networks:
-    """Mix the two of a size, or of the best that has both at this scale."""
+    """Mix both variants of a size, or of the best size that has both at this scale."""
     size = next(iter(_sizes(size, scale, VARIANTS)), size)
     photo, clean = (load_best(size, scale, variant) for variant in ("photo", "clean"))
     return Networks(mixing.mixed(clean, photo, strength))
 
 
 def _scales(size: str | None, factor: float | None, variants: Sequence[Variant]) -> list[int]:
-    """The scales to load: the smallest that reaches the factor, or else the largest; all of them for None.
+    """List the scales to load: the smallest that reaches the factor, or else the largest; without a factor, all.
 
-    They are those at which all the variants ship.
+    Only scales at which all the variants ship count.
     """
     scales = sorted({one.scale for one in shipped.shipped() if _sizes(size, one.scale, variants)})
     if factor is not None:
@@ -205,12 +206,12 @@ def _scales(size: str | None, factor: float | None, variants: Sequence[Variant])
 
 
 def _sizes(size: str | None, scale: int | None, variants: Sequence[Variant]) -> list[str]:
-    """The sizes, of this one or of all, whose variants all ship at a scale, best first."""
+    """List the sizes, this one or all, whose variants all ship at a scale, best first."""
     ships = shipped.shipped()
     sizes = BEST_FIRST if size is None else (size,)
     return [one for one in sizes if all((one, scale, variant) in ships for variant in variants)]
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """The object in a file of ours, {} where there is none."""
+    """Read the object in a file of ours, {} where there is no file."""
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -17,7 +17,7 @@ from lamnet.network.model import LAMNet
 
 
 def empty_state(config: LAMNetConfig) -> dict[str, Tensor]:
-    """Names and shapes of a network's tensors, on the meta device: without memory for their contents."""
+    """Make a network's state dict on the meta device: names and shapes, without memory for contents."""
     with torch.device("meta"):
         return cast("dict[str, Tensor]", LAMNet(config).state_dict())
 
@@ -30,21 +30,21 @@ def check_floating(path: Path, state: Mapping[str, Tensor]) -> None:
 
 
 def check_finite(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Refuse NaN and infinity: what they came from went wrong, and every picture would come out black."""
+    """Refuse NaN and infinity: the training went wrong, and every picture would come out black."""
     for name, tensor in state.items():
         if not bool(tensor.float().isfinite().all()):
             raise BadWeightsError(f"{path}: expected finite numbers in {name}, found NaN or infinity")
 
 
 def check_sizes(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Refuse tensors that claim more than the file holds, which repeat what they have."""
+    """Refuse tensors that claim more bytes than the file has, by repeating the same memory."""
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
     if claimed > path.stat().st_size:
         raise BadWeightsError(f"{path}: expected tensors within its size, found {claimed:.3g} bytes of them")
 
 
 def check_remakable(path: Path, network: nn.Module) -> LAMNet:
-    """Refuse a network that `load` cannot make again of its file; gives the one inside torch.compile's or DDP's."""
+    """Refuse a network that `load` cannot make again from its file; return the LAMNet inside torch.compile or DDP."""
     while isinstance(inner := getattr(network, "_orig_mod", getattr(network, "module", None)), nn.Module):
         network = inner
     if not isinstance(network, LAMNet):
@@ -60,7 +60,7 @@ def check_remakable(path: Path, network: nn.Module) -> LAMNet:
 
 
 def what_changed(network: LAMNet) -> str | None:
-    """What a network has beside what its configuration makes: the first part, in words, or the first hook."""
+    """Name the first part or hook of a network that its configuration does not make; None without one."""
     return _difference(network) or parts.hooked(network)
 
 

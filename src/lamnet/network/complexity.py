@@ -1,6 +1,6 @@
 """Parameters, multiply-adds and activations of a network for a stated output size, by PyTorch's own flop counter.
 
-What is counted, so that the numbers can stand in a table:
+The numbers are counted as papers do, so that they can stand in a table:
 
 - parameters: every learned number;
 - multiply-adds: those of convolutions, linear layers and matrix products (the formulas of torch.utils.flop_counter,
@@ -30,7 +30,7 @@ from lamnet.ops.backend import use_backend
 
 @dataclass(frozen=True)
 class Complexity:
-    """What one image costs; sizes are (height, width) in pixels."""
+    """The cost of one image; sizes are (height, width) in pixels."""
 
     lr_size: tuple[int, int]
     output_size: tuple[int, int]
@@ -40,7 +40,7 @@ class Complexity:
 
 
 def complexity(network: nn.Module, scale: int, output_size: tuple[int, int] = (720, 1280)) -> Complexity:
-    """Count a network (B, 3, H, W) -> (B, 3, scale*H, scale*W) on shapes alone, without computing anything.
+    """Count the cost of a network (B, 3, H, W) -> (B, 3, scale*H, scale*W) on shapes alone, without computing pixels.
 
     Args:
         network: a LAMNet, or any network that runs on the meta device; it is left as it is.

@@ -1,4 +1,4 @@
-"""The device that a name stands for."""
+"""Devices of PyTorch by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lamnet.base.errors import BackendError
 
 
 def pick(name: str | torch.device | None) -> torch.device:
-    """The device called "cpu", "cuda", "cuda:1", "mps", ...; for None the best one here.
+    """Pick the device of a name: "cpu", "cuda", "cuda:1", "mps", ...; for None the best one here.
 
     Raises BackendError when it cannot be used here.
     """

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def self_ensemble(network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """The mean of a network's outputs over the eight flips and rotations of (B, C, H, W), each turned back.
+    """Average a network's outputs over the eight flips and rotations of (B, C, H, W), each turned back.
 
     The output keeps the type of the network's.
     """

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 def export(
     network: LAMNet | WeightsFile, path: Path, half: bool = False, facts: Mapping[str, str] | None = None
 ) -> None:
-    """Write the network for images of any size: RGB in [0, 1] in, the result out, not clamped, float32.
+    """Write a network for images of any size: RGB in [0, 1] in, RGB out, not clamped, float32.
 
     ONNX and .pt2 take batches, (B, 3, H, W); ncnn one image at a time. The network stays as it is.
 
     Args:
-        network: or its weights, which take PyTorch for .pt2 only.
+        network: the network, or its weights, which need PyTorch for .pt2 only.
         path: .onnx (needs the extra onnx), .param (ncnn; its .bin goes beside it) or .pt2; it appears whole or not at all.
         half: keep the weights in float16, in half the space; the arithmetic stays float32. ONNX and ncnn only.
         facts: names and values for the metadata of an ONNX file, such as the weights' license.
 
     Raises:
-        BadArgumentError: the path ends otherwise, does not go with `half` or the scale, or cannot be written.
+        BadArgumentError: the path has another ending, does not go with `half` or the scale, or cannot be written.
         MissingExtraError: onnx is not installed, or PyTorch for .pt2.
     """
     if path.suffix not in (".onnx", ".param", ".pt2"):

@@ -1,7 +1,7 @@
-"""A network's weights as other programs compute with them: convolutions only, norms and factors folded in. NumPy alone.
+"""A network's weights folded for other programs: convolutions only, with norms and factors inside them. NumPy alone.
 
-What a norm multiplies and adds goes into the 1x1 convolution behind it, a factor `a` into the convolution before it. The
-first 1x1 of the channel branch is merged with its half of the mixer's first: nothing stands between them.
+A norm's gain and offset go into the 1x1 convolution after it, a factor per channel into the convolution before it. The
+first 1x1 of the channel branch is merged with its half of the mixer's first, which it follows directly.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Group:
-    """Blocks, and the factor (C) of what they made before the group's input is added."""
+    """Blocks, and the factor (C) of their output, to which the group's input is added."""
 
     blocks: tuple[Block, ...]
     scale: Array
@@ -83,7 +83,7 @@ class Folded:
 
 
 def fold(config: LAMNetConfig, state: State) -> Folded:
-    """Fold the tensors of a network, named as in its state dict; sums are made in float64, the results are float32."""
+    """Fold the tensors of a network, by their names in its state dict; sums are in float64, results in float32."""
     mean = np.array(RGB_MEAN)
     tail_weight, tail_bias = _layer(state, "tail")
     return Folded(
@@ -106,7 +106,7 @@ _Layer = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def _layer(state: State, name: str) -> _Layer:
-    """Weight and bias in float64; those of a 1x1 as (out, in, 1, 1)."""
+    """Take weight and bias in float64; the weight of a 1x1 as (out, in, 1, 1)."""
     weight, bias = (np.asarray(state[f"{name}.{part}"], np.float64) for part in ("weight", "bias"))
     return (weight[:, :, None, None] if weight.ndim == 2 else weight), bias
 
@@ -116,19 +116,19 @@ def _conv(weight: NDArray[np.float64], bias: NDArray[np.float64]) -> Conv:
 
 
 def _times(layer: _Layer, factor: NDArray[np.floating]) -> _Layer:
-    """A convolution whose output is multiplied with a factor per channel."""
+    """Multiply the output of a convolution with a factor per channel."""
     weight, bias = layer
     return weight * np.asarray(factor, np.float64)[:, None, None, None], bias * factor
 
 
 def _behind_norm(layer: _Layer, norm: _Layer) -> _Layer:
-    """A 1x1 convolution of x*gain + offset as one of x."""
+    """Turn a 1x1 convolution of x*gain + offset into one of x."""
     (weight, bias), (gain, offset) = layer, norm
     return weight * gain[:, None, None], bias + weight[:, :, 0, 0] @ offset
 
 
 def _after(second: _Layer, first: _Layer) -> _Layer:
-    """Two 1x1 convolutions as one."""
+    """Merge two 1x1 convolutions."""
     (outer, outer_bias), (inner, inner_bias) = second, first
     weight = outer[:, :, 0, 0] @ inner[:, :, 0, 0]
     return weight[:, :, None, None], outer_bias + outer[:, :, 0, 0] @ inner_bias

@@ -1,4 +1,4 @@
-"""Networks between two of one kind: their weights mixed linearly (deep network interpolation, arXiv:1811.10515)."""
+"""Mixes of two networks: their weights interpolated linearly (deep network interpolation, arXiv:1811.10515)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,13 @@ def mix(a: LAMNet, b: LAMNet, strength: float) -> LAMNet:
 
     Raises:
         BadArgumentError: a strength outside 0 to 1.
-        BadWeightsError: networks of different configurations.
+        BadWeightsError: networks of different configurations, or with parts or hooks that these do not make.
     """
+    from lamnet.network.checks import what_changed
+
+    for name, network in (("a", a), ("b", b)):
+        if changed := what_changed(network):
+            raise BadWeightsError(f"{name}: expected a network as its configuration makes it, found {changed}")
     return reading.network_of(mixed(reading.contents_of(a), reading.contents_of(b), strength))
 
 
@@ -34,15 +39,15 @@ def mixed(a: WeightsFile, b: WeightsFile, strength: float) -> WeightsFile:
     here, there = asdict(a.config), asdict(b.config)
     if other := [f"{name} {here[name]}, {there[name]}" for name in here if here[name] != there[name]]:
         raise BadWeightsError(f"strength: expected two networks of one configuration, got {'; '.join(other)}")
-    state = {name: _between(one, b.state[name], strength) for name, one in a.state.items()}
+    state = {name: _interpolated(one, b.state[name], strength) for name, one in a.state.items()}
     return WeightsFile(a.config, state, a.record)
 
 
-def _between(one: NDArray[np.float32], other: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+def _interpolated(one: NDArray[np.float32], other: NDArray[np.float32], share: float) -> NDArray[np.float32]:
     return ((1 - share) * one.astype(np.float64) + share * other.astype(np.float64)).astype(np.float32)
 
 
 def check_strength(strength: float) -> None:
-    """Raise BadArgumentError for a strength outside 0 to 1."""
+    """Check that a strength is from 0 to 1. Raises BadArgumentError."""
     if not 0 <= strength <= 1:
         raise BadArgumentError(f"strength: expected a number from 0 (clean) to 1 (photo), got {strength:g}")

@@ -1,13 +1,13 @@
 """The Linear Adaptive Mixer Network (arXiv 2409.17597).
 
-Inside, an image is (B, H, W, C): pixels are rows, so layer norm and every 1x1 convolution are one native call without a
-copy. One forward serves training and inference.
+Inside the network an image is (B, H, W, C): pixels are rows, so layer norm and every 1x1 convolution are one native call
+without a copy. One forward serves training and inference.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,137 +15,30 @@ from torch import Tensor, nn
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.core.config import RGB_MEAN, LAMNetConfig
-from lamnet.network import parts
-from lamnet.ops.block import HEIGHT, WIDTH, fits, fused_block, fused_branches
-from lamnet.ops.fsa import fsa_channels_last
+from lamnet.network import layers, parts
+from lamnet.network.layers import DGFN, LAM, FocalAttention
+from lamnet.ops.block import fits, fused_block, fused_branches
 
 
 def _conv(x: Tensor, conv: nn.Conv2d) -> Tensor:
-    """A convolution on (B, H, W, C); the permutations are views, which PyTorch knows as channels-last memory."""
+    """Apply a convolution to (B, H, W, C); the permutations are views, which PyTorch knows as channels-last memory."""
     return conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).contiguous()
 
 
 def _pixel_shuffle(x: Tensor, scale: int) -> Tensor:
-    """(B, H, W, C*scale*scale) -> (B, C, scale*H, scale*W); unlike PyTorch's, its gradient is channels-last as x is."""
+    """Turn (B, H, W, C*scale*scale) into (B, C, scale*H, scale*W), with a gradient that is channels-last as x is."""
     split = x.reshape(*x.shape[:3], x.shape[3] // scale**2, scale, scale)
     return split.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
-
-
-def _depthwise(x: Tensor, conv: nn.Conv2d) -> Tensor:
-    """A depthwise convolution on (B, H, W, C).
-
-    On a CPU in float32 at least, for oneDNN's bfloat16 takes minutes for long kernels. A layer that somebody has changed is
-    called.
-    """
-    if not _is_plain(conv):
-        return conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-    if x.is_cpu and torch.is_autocast_enabled("cpu"):
-        with torch.autocast("cpu", enabled=False):
-            return _depthwise(x, conv)
-    dtype = torch.promote_types(x.dtype, torch.float32) if x.is_cpu else x.dtype
-    weight, bias = _of(conv)
-    planes, padding = x.permute(0, 3, 1, 2).to(dtype), (weight.shape[2] // 2, weight.shape[3] // 2)
-    out = F.conv2d(planes, weight.to(dtype), bias.to(dtype), padding=padding, groups=x.shape[3])
-    return out.permute(0, 2, 3, 1).to(x.dtype)
-
-
-def _is_plain(conv: nn.Conv2d) -> bool:
-    """Whether a depthwise convolution is no more than its weight and bias."""
-    return (nn.Conv2d.forward, F.conv2d) == _CONVOLUTION and parts.is_plain(conv)
-
-
-_CONVOLUTION = nn.Conv2d.forward, F.conv2d
-_is_plain._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as of backend_for
-
-
-def exchange_means(c: Tensor, s: Tensor) -> Tensor:
-    """The two means of the IEM over all pixels of c and s (B, H, W, D): of s, and of s times the mean of c over channels.
-
-    (B, 2, D) float32. They are all that ties a pixel to the whole image; whoever works in parts gathers and replays them.
-    """
-    flat = s.flatten(1, 2).float()  # (B, HW, D)
-    r = c.flatten(1, 2).float().mean(-1, keepdim=True)  # (B, HW, 1)
-    return torch.stack([flat.mean(1), (flat * r).mean(1)], 1)
-
-
-def _of(*layers: nn.Module) -> list[Tensor]:
-    """Weight and bias of each."""
-    return [cast("Tensor", tensor) for layer in layers for tensor in (layer.weight, layer.bias)]
 
 
 def _scaled(dim: int) -> nn.Parameter:
     return nn.Parameter(torch.ones(dim))
 
 
-class FocalAttention(nn.Module):
-    """FSA along one axis, its weights tanh(conv1x1(depthwise 1xS or Sx1)), (B, H, W, D) -> (B, H, W, D)."""
-
-    def __init__(self, config: LAMNetConfig, dim: int) -> None:
-        super().__init__()
-        inner, reach = config.channels // 2, config.window.reach
-        self.window, self.dim = config.window, dim
-        self.depthwise = nn.Conv2d(
-            inner,
-            inner,
-            (config.window.span, 1) if dim == HEIGHT else (1, config.window.span),
-            padding=(reach, 0) if dim == HEIGHT else (0, reach),
-            groups=inner,
-        )
-        self.project = nn.Linear(inner, config.heads * config.window.taps)
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits = self.project(_depthwise(x, self.depthwise))
-        return fsa_channels_last(x, logits, self.window, self.dim, logits=True)
-
-
-class LAM(nn.Module):
-    """Linear adaptive mixer: a channel and a spatial branch that exchange information (IEM)."""
-
-    def __init__(self, config: LAMNetConfig) -> None:
-        super().__init__()
-        channels, inner = config.channels, config.channels // 2
-        self.project_in = nn.Linear(channels, channels)
-        self.channel_in = nn.Linear(inner, inner // 2)
-        self.channel_out = nn.Linear(inner // 2, inner)
-        self.horizontal = FocalAttention(config, WIDTH)
-        self.vertical = FocalAttention(config, HEIGHT)
-        self.project_out = nn.Linear(channels, channels)
-
-    def branches(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The channel branch c and the spatial branch s, (B, H, W, D) each; reach window.reach pixels."""
-        u1, u2 = self.project_in(x).chunk(2, dim=-1)
-        return self.channel_out(F.relu(self.channel_in(u1))), self.vertical(self.horizontal(u2))
-
-    def forward(self, x: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The mixed image, and the exchange means used: those given, else x's own."""
-        c, s = self.branches(x)
-        used = exchange_means(c, s) if means is None else means
-        m, sr = used.to(c.dtype).unbind(1)  # (B, D) each
-        pixel_gate = torch.sigmoid(torch.einsum("bhwd,bd->bhw", c, m) / c.shape[-1])
-        channel_gate = torch.sigmoid(sr)
-        return self.project_out(torch.cat([c * pixel_gate[..., None], s * channel_gate[:, None, None]], -1)), used
-
-
-class DGFN(nn.Module):
-    """Dual-gated feed-forward network."""
-
-    def __init__(self, config: LAMNetConfig) -> None:
-        super().__init__()
-        both = 2 * config.hidden
-        self.project_in = nn.Linear(config.channels, both)
-        self.depthwise = nn.Conv2d(both, both, 3, padding=1, groups=both)
-        self.project_out = nn.Linear(both, config.channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        z1, z2 = _depthwise(self.project_in(x), self.depthwise).chunk(2, dim=-1)
-        gelu = F.gelu(z1)
-        return self.project_out(torch.cat([gelu * z1, gelu * z2], -1))
-
-
 class Block(nn.Module):
     """A mixer and a feed-forward, each on normalised input and added with a learned factor per channel.
 
-    On the C kernels all of it is one operator; `forward` otherwise says what that computes.
+    On the C kernels the whole block is one operator; the rest of `forward` is its definition.
     """
 
     def __init__(self, config: LAMNetConfig) -> None:
@@ -159,7 +52,7 @@ class Block(nn.Module):
         self.ffn_scale = _scaled(config.channels)
 
     def forward(self, x: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
-        """x (B, H, W, C) behind the block, and the exchange means used: those given, else x's own."""
+        """Run the block on x (B, H, W, C); return the exchange means used too: those given, else x's own."""
         if fits(x) and not _is_changed(self):
             return fused_block(x, self.weights(), self.window, means)
         mixed, used = self.mixer(self.mixer_norm(x), means)
@@ -167,13 +60,13 @@ class Block(nn.Module):
         return torch.addcmul(x, self.ffn(self.ffn_norm(x)), self.ffn_scale), used
 
     def branches(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The mixer's branches c and s for the block's input x, (B, H, W, C/2) each."""
+        """Compute the mixer's branches c and s for the block's input x, (B, H, W, C/2) each."""
         if fits(x) and not _is_changed(self):
             return fused_branches(x, self.weights(), self.window)
         return self.mixer.branches(self.mixer_norm(x))
 
     def weights(self) -> list[Tensor]:
-        """What the block has learned, in the order of ops.block_weights.BlockWeights."""
+        """List the block's learned tensors, in the order of ops.block_weights.BlockWeights."""
         return parts.weights_of(self)
 
 
@@ -186,7 +79,7 @@ class Group(nn.Module):
         self.scale = _scaled(config.channels)
 
     def forward(self, x: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
-        """x (B, H, W, C) behind the group, and the exchange means used, (B, N, 2, D): the first N given, else x's own."""
+        """Run the group on x (B, H, W, C); return the exchange means used too, (B, N, 2, D): the first N given, else x's."""
         y = x
         used: list[Tensor] = []
         for block in self.blocks:
@@ -210,19 +103,19 @@ class LAMNet(nn.Module):
 
     @property
     def mean(self) -> Tensor:
-        """The colour that the network takes for zero, (3,); a constant, so that no way of making a network can lose it."""
+        """The colour that the network takes for zero, (3,); a constant and not a buffer, so that loading cannot lose it."""
         like = self.fuse_scale
         return torch.cat([torch.full((1,), value, dtype=like.dtype, device=like.device) for value in RGB_MEAN])
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1], float32 or in autocast's dtype -> (B, 3, scale*H, scale*W), not clamped.
+        """Upscale (B, 3, H, W) in [0, 1], float32 or in autocast's dtype, to (B, 3, scale*H, scale*W), not clamped.
 
         Raises BadArgumentError for another shape.
         """
         return self.forward_with_means(x)[0]
 
     def forward_with_means(self, x: Tensor, means: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The output and the exchange means used, (B, G*N, 2, D) float32; `means` given are used instead of x's own."""
+        """Return the output and the exchange means used, (B, G*N, 2, D) float32: `means` where given, else x's own."""
         if x.dim() != 4 or x.shape[1] != 3 or 0 in x.shape[2:]:
             raise BadArgumentError(f"x: expected (B, 3, H, W), got {tuple(x.shape)}")
         shallow = deep = self.shallow(x)
@@ -234,11 +127,11 @@ class LAMNet(nn.Module):
         return self.reconstruct(shallow, deep), torch.cat(used, 1)
 
     def shallow(self, x: Tensor) -> Tensor:
-        """The features that the groups start from, (B, 3, H, W) -> (B, H, W, C); reach 1 pixel."""
+        """Compute the features that the groups start from, (B, 3, H, W) -> (B, H, W, C); reach 1 pixel."""
         return _conv((x.permute(0, 2, 3, 1) - self.mean).contiguous(), self.head)
 
     def reconstruct(self, shallow: Tensor, deep: Tensor) -> Tensor:
-        """The output, (B, 3, scale*H, scale*W), from the features before and after the groups; reach 2 pixels."""
+        """Compute the output, (B, 3, scale*H, scale*W), from the features before and after the groups; reach 2 pixels."""
         deep = torch.addcmul(shallow, _conv(deep, self.fuse), self.fuse_scale)
         out = _conv(deep, self.tail)
         out = out + self.mean.to(out.dtype).repeat_interleave(self.config.scale**2)
@@ -246,7 +139,7 @@ class LAMNet(nn.Module):
 
 
 def _initialise(module: nn.Module) -> None:
-    """Weights from a normal of deviation 0.02, biases zero; norms and factors stay one."""
+    """Draw weights from a normal of deviation 0.02 and set biases to zero; norms and factors stay one."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
@@ -254,9 +147,18 @@ def _initialise(module: nn.Module) -> None:
 
 
 def _definition() -> tuple[Any, ...]:
-    """The functions that say what a block computes, as they are now."""
+    """List the functions that define a block, as they are now."""
     return (
-        *(exchange_means, fsa_channels_last, _depthwise, F.relu, F.gelu, F.linear, F.conv2d, F.layer_norm),
+        *(
+            layers.exchange_means,
+            layers.fsa_channels_last,
+            layers.depthwise,
+            F.relu,
+            F.gelu,
+            F.linear,
+            F.conv2d,
+            F.layer_norm,
+        ),
         *(torch.sigmoid, torch.tanh, torch.addcmul, nn.Module.__call__, Block.forward, LAM.forward, LAM.branches),
         *(FocalAttention.forward, DGFN.forward, nn.Linear.forward, nn.LayerNorm.forward, nn.Conv2d.forward),
     )
@@ -267,19 +169,19 @@ _DEFINITION = _definition()
 
 @cache
 def _untouched() -> tuple[Block, tuple[Any, ...]]:
-    """A block that nobody has changed, and its facts."""
+    """Make an unchanged block, and its facts."""
     with torch.device("meta"):
         block = Block(LAMNetConfig.tiny(2))
     return block, parts.facts(parts.parts_of(block))
 
 
 def _is_changed(block: Block) -> bool:
-    """Whether the block has to be called part by part, since the kernels do not compute what it says; warns if so."""
+    """Tell whether a block was changed, so that the kernels would not compute what it defines; warn if so."""
     replaced = [was.__qualname__ for one, was in zip(_definition(), _DEFINITION, strict=True) if one is not was]
     what = f"another {replaced[0]}" if replaced else parts.change(block, *_untouched())
     if what is not None:
-        parts.say_once(what)
+        parts.warn_once(what)
     return what is not None
 
 
-_is_changed._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as of backend_for
+_is_changed._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as in backend_for

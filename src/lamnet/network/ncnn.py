@@ -1,8 +1,8 @@
 """A network as ncnn's two files, .param and .bin, written layer by layer from its folded weights: no converter.
 
 Blobs and values are those that realesrgan-ncnn-vulkan and Upscayl expect of a model: "data" (3, H, W) RGB in [0, 1] in,
-"output" (3, scale*H, scale*W) out. Only layers that ncnn has had for years, all with a Vulkan version; what has to be
-repeated for each channel of a head is a Concat of the same blob, since a Reshape of free sizes is newer than their ncnn.
+"output" (3, scale*H, scale*W) out. All layers are old ones of ncnn with a Vulkan version. To repeat a blob for each channel
+of a head, a Concat takes it several times: a Reshape of free sizes is newer than their ncnn.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from lamnet.core.window import Window
 from lamnet.network.folding import Attention, Block, Conv, Folded, State, fold
 
 _MAGIC = 7767517
-_FLOAT32, _FLOAT16 = 0, 0x01306B47  # what stands before weights in .bin
+_FLOAT32, _FLOAT16 = 0, 0x01306B47  # the flag before weights in .bin
 _EPS = 1e-5  # of the norms
 _SUB, _MUL, _DIV = "0=1", "0=2", "0=3"  # of BinaryOp; without any it adds
 _SQUARE, _SQRT = "0=4", "0=5"  # of UnaryOp
-_RELU, _SIGMOID = "9=1", "9=4"  # what a Convolution does last
+_RELU, _SIGMOID = "9=1", "9=4"  # activation of a Convolution
 
 
 def write(path: Path, config: LAMNetConfig, state: State, half: bool = False) -> None:
-    """Write a network for ncnn: `path` (.param) and, beside it, the .bin of the same name.
+    """Write a network for ncnn: `path` (.param), and the .bin of the same name next to it.
 
     Args:
         state: the tensors by their names in the network's state dict.
         half: keep the weights in float16, in half the space.
 
-    Raises BadArgumentError when the name tells another scale than the network's, or a file cannot be written.
+    Raises BadArgumentError when the name stands for another scale than the network's, or a file cannot be written.
     """
     check_name(path, config.scale)
     net = _Net(half)
@@ -48,12 +48,12 @@ def write(path: Path, config: LAMNetConfig, state: State, half: bool = False) ->
 
 
 def check_name(path: Path, scale: int) -> None:
-    """Refuse a name by which Upscayl would take the network for one of another scale: it looks for x2, 2x, x3, 3x, else 4."""
+    """Refuse a name from which Upscayl would read another scale: it looks for x2, 2x, x3, 3x, else takes 4."""
     found = re.findall(r"x([23])|([23])x", path.stem.lower())
-    told = min((int(a or b) for a, b in found), default=4)
-    if scale in (2, 3, 4) and told != scale:
+    read = min((int(a or b) for a, b in found), default=4)
+    if scale in (2, 3, 4) and read != scale:
         wanted = f"x{scale} in the name" if scale < 4 else "no x2 or x3 in the name"
-        raise BadArgumentError(f"{path}: expected {wanted}, by which Upscayl knows the scale; found a name for x{told}")
+        raise BadArgumentError(f"{path}: expected {wanted}, by which Upscayl knows the scale; found a name for x{read}")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class _Layer:
 
 @dataclass
 class _Net:
-    """Layers and weights as they are added, each blob named by its number."""
+    """The layers and weights added so far; each blob is named by its number."""
 
     half: bool
     layers: list[_Layer] = field(default_factory=list[_Layer])
@@ -97,16 +97,16 @@ class _Net:
         self.weights += [flag.to_bytes(4, "little"), data, b"\0" * (-len(data) % 4)]
 
     def channel_mean(self, x: str, channels: int, offset: float = 0.0, last: str = "") -> str:
-        """The mean over the channels of each pixel, as a convolution, which runs everywhere."""
+        """Add the mean over the channels of each pixel, as a convolution, which runs everywhere."""
         weight = np.full((1, channels, 1, 1), 1 / channels, np.float32)
         return self.conv(x, Conv(weight, np.full(1, offset, np.float32)), last)
 
     def pixel_mean(self, x: str) -> str:
-        """The mean over all pixels of each channel."""
+        """Add the mean over all pixels of each channel."""
         return self.add("Pooling", [x], "0=1 4=1")
 
     def text(self) -> str:
-        """The .param file; a blob that several layers read goes through a Split, as ncnn wants it."""
+        """Write out the .param file; a blob that several layers read goes through a Split, as ncnn requires."""
         readers = Counter(name for layer in self.layers for name in layer.inputs)
         copies = {name: [f"{name}_{i}" for i in range(count)] for name, count in readers.items() if count > 1}
         waiting = {name: iter(names) for name, names in copies.items()}
@@ -153,14 +153,14 @@ def _block(net: _Net, x: str, block: Block, config: LAMNetConfig) -> str:
 
 
 def _norm(net: _Net, x: str, channels: int) -> str:
-    """Layer norm over the channels of each pixel, without gain and offset."""
+    """Add a layer norm over the channels of each pixel, without gain and offset."""
     centred = net.add("BinaryOp", [x, net.channel_mean(x, channels)], _SUB)
     variance = net.channel_mean(net.add("UnaryOp", [centred], _SQUARE), channels, _EPS)
     return net.add("BinaryOp", [centred, net.add("UnaryOp", [variance], _SQRT)], _DIV)
 
 
 def _exchange(net: _Net, c: str, s: str, inner: int) -> str:
-    """Both branches with their gates (IEM), one after the other."""
+    """Add both branches with their gates (IEM), one after the other."""
     pixel_gate = net.channel_mean(net.add("BinaryOp", [c, net.pixel_mean(s)], _MUL), inner, last=_SIGMOID)
     both = net.add("BinaryOp", [s, net.channel_mean(c, inner)], _MUL)
     channel_gate = net.add("Sigmoid", [net.pixel_mean(both)])
@@ -169,7 +169,7 @@ def _exchange(net: _Net, c: str, s: str, inner: int) -> str:
 
 
 def _attention(net: _Net, x: str, attention: Attention, config: LAMNetConfig, across: bool) -> str:
-    """FSA: crops of x, each weighted by its tap, whose weights per head are repeated for the head's channels."""
+    """Add FSA: crops of x, each weighted by its tap, whose weights per head are repeated for the head's channels."""
     weights = net.add("TanH", [net.conv(net.conv(x, attention.depthwise), attention.project)])
     taps, heads, repeats = config.window.taps, config.heads, config.channels // 2 // config.heads
     sizes = ",".join([str(heads)] * taps)
@@ -183,7 +183,7 @@ def _attention(net: _Net, x: str, attention: Attention, config: LAMNetConfig, ac
 
 
 def _taps(net: _Net, x: str, window: Window, across: bool) -> list[str]:
-    """For every tap the mean of its pixels around each pixel of x, zero outside."""
+    """Add for every tap the mean of its pixels around each pixel of x, zero outside."""
     before = max(0, -min(window.starts))
     after = max(0, *(start + length - 1 for start, length in zip(window.starts, window.lengths, strict=True)))
     padded = net.add("Padding", [x], f"2={before} 3={after}" if across else f"0={before} 1={after}")
@@ -200,7 +200,7 @@ def _taps(net: _Net, x: str, window: Window, across: bool) -> list[str]:
 
 
 def _heads_inside(block: Block, config: LAMNetConfig) -> Block:
-    """The block with the branches' channels in another order: head after head for each place, not the other way round."""
+    """Reorder the channels of a block's branches: all heads of a place follow each other, not all places of a head."""
     inner = config.channels // 2
     order = np.arange(inner).reshape(config.heads, -1).T.ravel()
     both = np.concatenate([order, order + inner])

@@ -28,15 +28,15 @@ def write(
 ) -> None:
     """Write a network as ONNX: "lr" (batch, 3, height, width) in [0, 1] -> "hr", `scale` times as high and wide, not clamped.
 
-    Any batch and any size from 1x1. Tensors have four dimensions at most.
+    It takes any batch and any size from 1x1. Tensors have four dimensions at most.
 
     Args:
         state: the tensors by their names in the network's state dict.
         half: keep the weights in float16, in half the space; the arithmetic stays float32.
-        facts: names and values for the file's metadata beside what the configuration tells, such as the weights' license.
+        facts: further names and values for the file's metadata, such as the weights' license.
 
     Raises:
-        BadArgumentError: the file cannot be written; one that was there stays.
+        BadArgumentError: the file cannot be written; an earlier one stays.
         MissingExtraError: onnx is not installed.
     """
     helper = require("onnx.helper", "onnx", f"{path}: ONNX")
@@ -67,7 +67,7 @@ def _model(helper: Any, config: LAMNetConfig, state: State, half: bool, facts: M
 
 
 def _described(config: LAMNetConfig) -> dict[str, str]:
-    """What the file says of its network."""
+    """Describe the network for the file's metadata."""
     size = next((f" {name}" for name, make in SIZES.items() if make(config.scale) == config), "")
     return {
         "name": f"LAMNet{size} x{config.scale}",
@@ -79,7 +79,7 @@ def _described(config: LAMNetConfig) -> dict[str, str]:
 
 
 class _Graph:
-    """Nodes and constants as they are added, each output named by its number."""
+    """The nodes and constants added so far; each output is named by its number."""
 
     def __init__(self, helper: Any, half: bool) -> None:
         self.helper, self.half = helper, half
@@ -88,13 +88,13 @@ class _Graph:
         self._known: dict[tuple[str, bytes], str] = {}
 
     def add(self, kind: str, *inputs: str, outputs: int = 1, name: str | None = None, **attributes: Any) -> Any:
-        """A node of ONNX; the name of its output, or a list of names where it has several."""
+        """Add a node of ONNX; return the name of its output, or a list of names where it has several."""
         names = [name or f"v{len(self.nodes)}"] if outputs == 1 else [f"v{len(self.nodes)}_{i}" for i in range(outputs)]
         self.nodes.append(self.helper.make_node(kind, list(inputs), names, **attributes))
         return names[0] if outputs == 1 else names
 
     def constant(self, value: NDArray[Any] | Sequence[int] | float) -> str:
-        """A small constant of the graph: whole numbers as int64, others as float32; the same one only once."""
+        """Add a small constant, whole numbers as int64, others as float32; equal constants are stored once."""
         array = np.asarray(value, np.float32 if isinstance(value, float) else None)
         key = (f"{array.dtype} {array.shape}", array.tobytes())
         if key not in self._known:
@@ -102,7 +102,7 @@ class _Graph:
         return self._known[key]
 
     def weight(self, value: NDArray[np.float32]) -> str:
-        """Learned numbers, kept in float16 where that is asked."""
+        """Add learned numbers, in float16 where half precision was asked for."""
         if not self.half:
             return self._store(value)
         return self.add("Cast", self._store(value.astype(np.float16)), to=1)
@@ -156,27 +156,27 @@ def _block(graph: _Graph, x: str, block: Block, config: LAMNetConfig, size: str)
 
 
 def _norm(graph: _Graph, x: str) -> str:
-    """Layer norm over the channels of each pixel, without gain and offset."""
+    """Add a layer norm over the channels of each pixel, without gain and offset."""
     centred = graph.add("Sub", x, graph.mean(x, 1))
     variance = graph.mean(graph.add("Mul", centred, centred), 1)
     return graph.add("Div", centred, graph.add("Sqrt", graph.add("Add", variance, graph.constant(_EPS))))
 
 
 def _gelu(graph: _Graph, x: str) -> str:
-    """The exact one, in the five nodes that runtimes know and replace by one."""
+    """Add the exact GELU, in the five nodes that runtimes recognise and replace by one."""
     erf = graph.add("Erf", graph.add("Div", x, graph.constant(2.0**0.5)))
     return graph.add("Mul", graph.add("Mul", x, graph.add("Add", erf, graph.constant(1.0))), graph.constant(0.5))
 
 
 def _exchange(graph: _Graph, c: str, s: str) -> str:
-    """Both branches with their gates (IEM), one after the other."""
+    """Add both branches with their gates (IEM), one after the other."""
     pixel_gate = graph.add("Sigmoid", graph.mean(graph.add("Mul", c, graph.mean(s, 2, 3)), 1))
     channel_gate = graph.add("Sigmoid", graph.mean(graph.add("Mul", s, graph.mean(c, 1)), 2, 3))
     return graph.add("Concat", graph.add("Mul", c, pixel_gate), graph.add("Mul", s, channel_gate), axis=1)
 
 
 def _attention(graph: _Graph, x: str, attention: Attention, config: LAMNetConfig, axis: int, size: str) -> str:
-    """FSA: slices of x, each weighted by its tap. Pixels are one axis there, so that heads can be another."""
+    """Add FSA: slices of x, each weighted by its tap. Pixels are one axis here, so that heads can be another."""
     weights = graph.add("Tanh", graph.conv(graph.conv(x, attention.depthwise), attention.project))
     inner, heads, window = config.channels // 2, config.heads, config.window
     flat = graph.add("Reshape", weights, graph.constant([0, heads * window.taps, 1, -1]))
@@ -191,7 +191,7 @@ def _attention(graph: _Graph, x: str, attention: Attention, config: LAMNetConfig
 
 
 def _taps(graph: _Graph, x: str, window: Window, axis: int) -> list[str]:
-    """For every tap the mean of its pixels around each pixel of x, zero outside."""
+    """Add for every tap the mean of its pixels around each pixel of x, zero outside."""
     before = max(0, -min(window.starts))
     after = max(0, *(start + length - 1 for start, length in zip(window.starts, window.lengths, strict=True)))
     pads = [0] * 8
@@ -203,7 +203,7 @@ def _taps(graph: _Graph, x: str, window: Window, axis: int) -> list[str]:
         if length not in means:
             kernel = (1, length) if axis == _WIDTH else (length, 1)
             means[length] = graph.add("AveragePool", padded, kernel_shape=kernel, strides=(1, 1))
-        rest = after - (start + length - 1)  # what the slice leaves behind it
+        rest = after - (start + length - 1)  # pixels after the slice
         bounds = ([start + before], [-rest if rest else _TO_THE_END], [axis])
         taps.append(graph.add("Slice", means[length], *(graph.constant(bound) for bound in bounds)))
     return taps

@@ -1,7 +1,7 @@
-"""Whether the parts of a network are what its configuration makes: only those do the kernels compute.
+"""Comparison of a network's parts with those that its configuration makes: the kernels compute only the latter.
 
-The kernels read a block's weights and never call its layers. A part that is of another class, has a hook, a function of
-its own or more than its weights would be passed over in silence, so such a block runs in plain PyTorch.
+The kernels read a block's weights and never call its layers. They would silently skip a part of another class, or one with
+a hook, a function of its own or anything besides its weights, so such a block runs in plain PyTorch.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _GLOBAL_HOOKS = [getattr(torch_module, f"_global{name}") for name in _HOOKS]
 _hooks_of = itemgetter(*_HOOKS)
 _CONVOLUTION = itemgetter("stride", "dilation", "padding_mode")
 _ORDINARY = (1, 1), (1, 1), "zeros"
-# What PyTorch and its tracing make of a parameter; another class may hold numbers that are not in its memory.
+# The classes that PyTorch and its tracing give a parameter; another class may keep its numbers elsewhere.
 _TENSORS = {nn.Parameter, Tensor}
 _TRACED = "torch._subclasses"
-_said: list[str] = []
+_warned: list[str] = []
 
 
-# By their private names, for PyTorch's public ones take fifty times as long: every forward looks at hundreds of parts.
+# By their private names: PyTorch's public ones take fifty times as long, and every forward looks at hundreds of parts.
 def _parameters(part: nn.Module) -> dict[str, Any]:
     return part._parameters  # pyright: ignore[reportPrivateUsage]
 
@@ -45,13 +45,13 @@ def _modules(part: nn.Module) -> dict[str, Any]:
     return part._modules  # pyright: ignore[reportPrivateUsage]
 
 
-_CONTAINERS = 5  # of a block, in front of its layers
-_OF_MIXER = 18  # tensors of a block's mixer and the norm before it, but for the factor
+_CONTAINERS = 5  # of a block, before its layers
+_OF_MIXER = 18  # tensors of a block's mixer and the norm before it, without the factor
 _EPS = 1e-5  # of layer norm
 
 
 def parts_of(block: nn.Module) -> list[Any]:
-    """A block's containers, then its layers in the order in which BlockWeights has their weights."""
+    """List a block's containers, then its layers in the order of their weights in BlockWeights."""
     own = _modules(block)
     mixer, ffn = _modules(own["mixer"]), _modules(own["ffn"])
     across, down = mixer["horizontal"], mixer["vertical"]
@@ -65,7 +65,7 @@ def parts_of(block: nn.Module) -> list[Any]:
 
 
 def weights_of(block: nn.Module) -> list[Tensor]:
-    """What an unchanged block has learned, in the order of BlockWeights."""
+    """List the learned tensors of an unchanged block, in the order of BlockWeights."""
     layers = _weights_of(parts_of(block)[_CONTAINERS:])
     own = _parameters(block)
     return [*layers[:_OF_MIXER], own["mixer_scale"], *layers[_OF_MIXER:], own["ffn_scale"]]
@@ -76,10 +76,11 @@ def _weights_of(layers: Iterable[nn.Module]) -> list[Tensor]:
 
 
 def change(block: nn.Module, ours: nn.Module, its_facts: tuple[Any, ...]) -> str | None:
-    """The first part of a block that is not what the kernels compute, in words; None without one.
+    """Describe the first part of a block that the kernels do not compute; None without one.
 
     Args:
-        ours: a block that nobody has changed, of any configuration, and the facts of its parts.
+        ours: an unchanged block of any configuration.
+        its_facts: the `facts` of its parts.
     """
     try:
         found = parts_of(block)
@@ -95,7 +96,7 @@ def change(block: nn.Module, ours: nn.Module, its_facts: tuple[Any, ...]) -> str
 
 
 def _other_options(found: Sequence[Any]) -> str | None:
-    """The first option of a block's parts that the kernels do not know, in words."""
+    """Describe the first option of a block's parts that the kernels do not know; None without one."""
     block, _, _, across, down, mixer_norm, project_in, *_, ffn_norm, _, spatial, _ = found
     window: Window = _own(block)["window"]
     channels: tuple[int, ...] = _parameters(mixer_norm)["weight"].shape
@@ -118,7 +119,7 @@ def _other_options(found: Sequence[Any]) -> str | None:
 
 
 def facts(parts: Sequence[nn.Module]) -> tuple[Any, ...]:
-    """What must agree between the parts of two blocks, in an order that is fixed; quick to make and compare."""
+    """Gather the facts that must agree between the parts of two blocks, quick to make and compare."""
     states = [part.__dict__ for part in parts]
     return (
         [*map(type, parts)],
@@ -130,18 +131,18 @@ def facts(parts: Sequence[nn.Module]) -> tuple[Any, ...]:
 
 
 def is_hooked(parts: Iterable[nn.Module]) -> bool:
-    """Whether a call of one of the parts would call a hook too."""
+    """Tell whether a call of one of the parts would call a hook too."""
     return _has_global_hooks() or any(map(any, map(_hooks_of, map(vars, parts))))
 
 
 def are_tensors(tensors: Iterable[object]) -> bool:
-    """Whether all are tensors of PyTorch's own classes."""
+    """Tell whether all are tensors of PyTorch's own classes."""
     classes = set(map(type, tensors))
     return classes <= _TENSORS or all(one in _TENSORS or one.__module__.startswith(_TRACED) for one in classes)
 
 
 def is_plain(conv: nn.Conv2d) -> bool:
-    """Whether a depthwise convolution is no more than its weight and bias."""
+    """Tell whether a depthwise convolution is only its weight and bias."""
     return (
         type(conv) is nn.Conv2d
         and not is_hooked([conv])
@@ -153,7 +154,7 @@ def is_plain(conv: nn.Conv2d) -> bool:
 
 
 def is_ordinary(conv: nn.Conv2d, size: Sequence[int]) -> bool:
-    """Whether a depthwise convolution has a kernel of this (height, width) and sees every pixel once, with zeros around."""
+    """Tell whether a depthwise convolution has a kernel of this (height, width), stride and dilation 1, and zero padding."""
     own = vars(conv)
     weight = own["_parameters"]["weight"].shape
     return (
@@ -164,11 +165,11 @@ def is_ordinary(conv: nn.Conv2d, size: Sequence[int]) -> bool:
 
 
 def difference(network: nn.Module, ours: nn.Module, sizes: bool = False) -> str | None:
-    """The first part of a network that is not as in `ours`, in words; None without one.
+    """Describe the first part of a network that differs from `ours`; None without one.
 
-    With `sizes` options and shapes are compared as well. Hooks are no part of it: `hooked` names them.
+    With `sizes` options and shapes are compared as well. Hooks are not compared: `hooked` finds them.
     """
-    expected, found = _named(ours), _named(network)
+    expected, found = _modules_by_name(ours), _modules_by_name(network)
     for name, part in found.items():
         what = type(part).__name__
         if name not in expected:
@@ -180,20 +181,21 @@ def difference(network: nn.Module, ours: nn.Module, sizes: bool = False) -> str 
 
 
 def hooked(network: nn.Module) -> str | None:
-    """The first part that has a hook, in words; None without one."""
+    """Describe the first part that has a hook; None without one."""
     if _has_global_hooks():
         return "hooks on all modules"
-    return next((f"{name or 'it'} with a hook" for name, part in _named(network).items() if is_hooked([part])), None)
+    named_parts = _modules_by_name(network).items()
+    return next((f"{name or 'it'} with a hook" for name, part in named_parts if is_hooked([part])), None)
 
 
-def say_once(what: str) -> None:
+def warn_once(what: str) -> None:
     """Warn, once in a process, that blocks run without the kernels."""
-    if not _said:
-        _said.append(what)
+    if not _warned:
+        _warned.append(what)
         warnings.warn(f"in plain PyTorch, without the kernels: {what}", stacklevel=2)
 
 
-def _named(network: nn.Module) -> dict[str, nn.Module]:
+def _modules_by_name(network: nn.Module) -> dict[str, nn.Module]:
     return dict(cast("Iterable[tuple[str, nn.Module]]", network.named_modules()))
 
 
@@ -208,13 +210,13 @@ def _other_part(part: nn.Module, ours: nn.Module, sizes: bool) -> str | None:
     if patched := [name for name in own if callable(getattr(type(ours), name, None))]:
         return f"a {min(patched)} of its own"
     for kind in ("_parameters", "_buffers"):
-        if strange := _differing(vars(part)[kind], vars(ours)[kind], sizes):
-            return f"another {strange}"
+        if differing := _first_differing(vars(part)[kind], vars(ours)[kind], sizes):
+            return f"another {differing}"
     return part.extra_repr() if sizes and part.extra_repr() != ours.extra_repr() else None
 
 
-def _differing(found: Mapping[str, Tensor | None], ours: Mapping[str, Tensor | None], sizes: bool) -> str | None:
-    """The first name that only one has, or whose tensors differ in class, and with `sizes` in shape."""
+def _first_differing(found: Mapping[str, Tensor | None], ours: Mapping[str, Tensor | None], sizes: bool) -> str | None:
+    """Return the first name that only one has, or whose tensors differ in class, or with `sizes` in shape."""
     for name in sorted(found.keys() | ours.keys()):
         one, other = found.get(name), ours.get(name)
         if one is None or other is None:

@@ -1,4 +1,4 @@
-"""Files of torch.save, read without running code and without taking more memory than their size lets expect."""
+"""Files of torch.save, read without running code and without taking much more memory than their size."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from typing import Any
 import torch
 
 from lamnet.base.errors import BadWeightsError
+from lamnet.base.files import named
 
-_MOST_PICKLE = 4_000_000  # bytes of the structure around the tensors; that of a network with its optimiser has 500,000
-_MOST_STEPS = 1_000_000  # instructions in it
+_MAX_PICKLE = 4_000_000  # bytes of the structure around the tensors; that of a network with its optimiser has 500,000
+_MAX_STEPS = 1_000_000  # instructions in it
 _ZIP = b"PK\x03\x04"  # by which PyTorch, too, tells its formats apart
 _PICKLES = 5  # of a file in the format before PyTorch 1.6: magic, protocol, system, content, keys
-_GROWING = ("bytearray", "Counter", "set")  # which make much of little, and which no state dict needs
+_GROWING = ("bytearray", "Counter", "set")  # they can make large objects from few bytes; no state dict needs them
 _HOW = "save only the tensors: torch.save(network.state_dict(), ...), or lamnet.save(network, ...)"
 
 
 def read(path: Path) -> Any:
-    """The content of a file of torch.save.
+    """Read the content of a file of torch.save, on the CPU.
 
-    Raises BadWeightsError for a damaged file, one that would run code or unpack to more than it has, or one that holds
+    Raises BadWeightsError for a damaged file, one that would run code or unpack to more than its size, or one that holds
     anything but tensors, numbers and text.
     """
     try:
-        _check(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with named(path, "cannot be read", BadWeightsError):
+            _check(path)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except BadWeightsError:
         raise
     except Exception as error:  # torch.load does not say which errors a malformed file may raise
@@ -44,7 +46,7 @@ def read(path: Path) -> Any:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether the file begins as torch.save's or a pickle's."""
+    """Tell whether a file begins like one of torch.save or a pickle."""
     with path.open("rb") as file:
         return file.read(2) in (b"PK", *(bytes([0x80, protocol]) for protocol in range(2, 6)))
 
@@ -52,7 +54,7 @@ def _is_whole(path: Path) -> bool:
 def _check(path: Path) -> None:
     size = path.stat().st_size
     with path.open("rb") as file:
-        start = io.BytesIO(file.read(_MOST_PICKLE))
+        start = io.BytesIO(file.read(_MAX_PICKLE))
     if not start.getvalue().startswith(_ZIP):
         for _ in range(_PICKLES):
             if not _check_pickle(path, start, size):
@@ -66,19 +68,19 @@ def _check(path: Path) -> None:
             )
         for entry in entries:
             if entry.filename.endswith(".pkl"):
-                if entry.file_size > _MOST_PICKLE:
+                if entry.file_size > _MAX_PICKLE:
                     raise BadWeightsError(f"{path}: expected tensors, found {entry.file_size} bytes around them")
                 _check_pickle(path, io.BytesIO(archive.read(entry)), size)
 
 
 def _check_pickle(path: Path, content: io.BytesIO, size: int) -> bool:
-    """Check one pickle up to its end; False where nothing of the kind stands there."""
+    """Check one pickle up to its end; return False where there is none."""
     steps = 0
     try:
         for code, argument, _ in pickletools.genops(content):
             steps += 1
-            if steps > _MOST_STEPS:
-                raise BadWeightsError(f"{path}: expected tensors, found more than {_MOST_STEPS} other things")
+            if steps > _MAX_STEPS:
+                raise BadWeightsError(f"{path}: expected tensors, found more than {_MAX_STEPS} other things")
             if code.name == "GLOBAL" and (name := str(argument).rpartition(" ")[2]) in _GROWING:
                 raise BadWeightsError(f"{path}: expected plain tensors, found a {name}, refused; {_HOW}")
     except (ValueError, IndexError, UnicodeError, EOFError, OverflowError):

@@ -23,7 +23,7 @@ _SMALLEST = 2  # pixels a side: tracing takes 1 for a constant
 
 
 def write(path: Path, network: LAMNet) -> None:
-    """Write the program of a network, which stays as it is; raises as `export.export`."""
+    """Write the program of a network, which stays as it is. Raises as `export.export`."""
     if not path.parent.is_dir():
         raise BadArgumentError(f"{path}: cannot be written: there is no folder {path.parent}")
     content = io.BytesIO()  # PyTorch's own writer ends the process when the disk is full
@@ -33,7 +33,7 @@ def write(path: Path, network: LAMNet) -> None:
 
 
 def _plain(network: LAMNet) -> torch.export.ExportedProgram:
-    """The forward as PyTorch's own operators only, so that no program that runs it needs this package."""
+    """Trace the forward into PyTorch's own operators, so that programs that run it do not need this package."""
     example = torch.zeros(2, 3, *_EXAMPLE)
     free = {index: torch.export.Dim(name, min=_SMALLEST) for index, name in ((2, "height"), (3, "width"))}
     shapes: Any = ({0: torch.export.Dim("batch"), **free},)

@@ -1,4 +1,4 @@
-"""The names and shapes of published checkpoints, from and to ours; and ours without a header."""
+"""Conversion between our tensors and those of published checkpoints, by names and shapes; and ours without a header."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lamnet.core.window import PAPER_WINDOW, Window
 from lamnet.network.checks import check_floating, empty_state
 from lamnet.network.model import LAMNet
 
-# Published names of the parts of a network and of a block; `fn` is what stands behind the norm.
+# Published names of the parts of a network and of a block; `fn` is the part after the norm.
 _PUBLISHED_PARTS = {
     "head": "shallow_feature_extraction",
     "tail": "upsample.0",
@@ -65,12 +65,12 @@ def translate(path: Path, published: Mapping[str, Tensor]) -> tuple[LAMNetConfig
     return config, state
 
 
-def untold(path: Path, state: Mapping[str, Tensor]) -> tuple[LAMNetConfig, dict[str, Tensor]]:
-    """The configuration of tensors by our names that come without one, read off their shapes, and the tensors.
+def infer_config(path: Path, state: Mapping[str, Tensor]) -> tuple[LAMNetConfig, dict[str, Tensor]]:
+    """Read the configuration of tensors by our names, which come without one, off their shapes; return the tensors too.
 
-    The shapes say how far the window reaches and no more: it is the paper's where that fits.
+    Of the window the shapes give the reach alone: it is taken for the paper's where that has the same.
 
-    Raises BadWeightsError, which names `path`, when it does not, or the tensors are not those of one LAMNet.
+    Raises BadWeightsError, which names `path`, when it has not, or the tensors are not those of one LAMNet.
     """
     config = _inferred_config(path, {published_name(name, _groups(state)): one for name, one in state.items()})
     check_floating(path, state)
@@ -79,7 +79,7 @@ def untold(path: Path, state: Mapping[str, Tensor]) -> tuple[LAMNetConfig, dict[
 
 
 def publish(network: LAMNet) -> dict[str, Tensor]:
-    """The network's tensors by their published names, in their published shapes, with its windows."""
+    """Turn a network into a published state dict: published names and shapes, with its windows."""
     config, state = network.config, dict[str, Tensor]()
     for name, tensor in network.state_dict().items():
         new = published_name(name, config.groups)
@@ -95,7 +95,7 @@ def publish(network: LAMNet) -> dict[str, Tensor]:
 
 
 def published_name(name: str, groups: int) -> str:
-    """The name that a published checkpoint of `groups` groups gives to our tensor `name`."""
+    """Return the name that a published checkpoint of `groups` groups gives to our tensor `name`."""
     if name == "fuse_scale":
         return "alpha"
     if name.startswith("fuse."):
@@ -169,7 +169,7 @@ def _window(published: Mapping[str, Tensor]) -> Window:
 
 
 def _reshaped(path: Path, name: str, found: Tensor, expected: Tensor) -> Tensor:
-    """A published tensor in our shape; sides of 1 may come and go."""
+    """Reshape a published tensor to our shape; only sides of 1 may be added or removed."""
     if [n for n in found.shape if n > 1] != [n for n in expected.shape if n > 1]:
         raise BadWeightsError(f"{path}: expected {name} to hold {tuple(expected.shape)}, found {tuple(found.shape)}")
     return found.reshape(expected.shape)

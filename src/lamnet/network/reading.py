@@ -1,4 +1,4 @@
-"""Weights of any file as arrays; PyTorch is imported for a published checkpoint alone, and for networks in PyTorch."""
+"""Weights of any file as arrays; PyTorch is imported only for published checkpoints and for networks in PyTorch."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def load(model: str | Path, scale: int | None = None, variant: Variant | None = None) -> WeightsFile:
-    """The weights of a name that ships ("tiny", "tiny:photo"; then `scale` is needed), a file of ours or a published checkpoint.
+    """Load weights by a name that ships ("tiny", "tiny:photo"; then `scale` is needed), or from ours or another's file.
 
-    `variant` says which of a size, "clean" or "photo".
+    `variant` picks that of a size, "clean" or "photo".
 
     Raises:
         BadWeightsError: there are none, or they are not a whole LAMNet, or not one for this scale.
@@ -43,7 +43,7 @@ def read(path: Path) -> WeightsFile:
 
 
 def network_of(contents: WeightsFile) -> LAMNet:
-    """The network in PyTorch with these weights, in eval mode on the CPU; PyTorch is installed."""
+    """Build the network with these weights in PyTorch, which is installed, in eval mode on the CPU."""
     import torch
 
     from lamnet.network import weights as in_torch
@@ -53,6 +53,6 @@ def network_of(contents: WeightsFile) -> LAMNet:
 
 
 def contents_of(network: LAMNet) -> WeightsFile:
-    """The weights of a network in PyTorch, float32."""
+    """Take the weights of a network in PyTorch as float32 arrays."""
     state = {name: tensor.detach().cpu().float().numpy() for name, tensor in network.state_dict().items()}
     return WeightsFile(network.config, state, {})

@@ -1,4 +1,4 @@
-"""What runs a network here: the core on the processor, or PyTorch on a GPU."""
+"""The choice of what runs a network here: the core on the processor, or PyTorch on a GPU."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from lamnet.core import library
 if TYPE_CHECKING:
     import torch
 
-# What the drivers of NVIDIA (within Windows' Linux too) and AMD leave where they run.
+# Files that the drivers of NVIDIA (in WSL too) and AMD make.
 _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", r"C:\Windows\System32\nvcuda.dll")
 
 
 def torch_device(device: str | torch.device | None, precision: str = "auto") -> torch.device | None:
-    """The device on which PyTorch runs a network, or None where the core does: that is so on a processor.
+    """Choose the device on which PyTorch runs a network, or None where the core runs it, as on most processors.
 
-    On a processor PyTorch runs what the core has not: float16, the backends that LAMNET_BACKEND names, and all in an
-    installation that was built without the core's library. It is imported only where it may be what runs.
+    On a processor PyTorch runs what the core cannot: float16, the backends that LAMNET_BACKEND names, and everything in an
+    installation that was built without the core's library. It is imported only where it may be chosen.
 
     Args:
         device: "cpu", "cuda", "cuda:1", "mps"; None takes the best there is.
@@ -41,7 +41,7 @@ def torch_device(device: str | torch.device | None, precision: str = "auto") -> 
 
 
 def chosen() -> str | None:
-    """What networks run on by themselves, in words, on a machine with a GPU; None where there is no choice."""
+    """Say on a machine with a GPU what networks run on by default; None where there is no choice."""
     if not has_gpu():
         return None
     if not has_torch():
@@ -53,17 +53,17 @@ def chosen() -> str | None:
 
 
 def has_gpu() -> bool:
-    """Whether this machine seems to have a GPU that PyTorch may know, found without it."""
+    """Tell, without PyTorch, whether this machine seems to have a GPU that PyTorch may use."""
     if sys.platform == "darwin":
         return platform.machine() == "arm64"
     return any(Path(driver).exists() for driver in _DRIVERS)
 
 
 def has_torch() -> bool:
-    """Whether PyTorch is installed; it is not imported."""
+    """Tell whether PyTorch is installed, without importing it."""
     try:
         return find_spec("torch") is not None
-    except (ImportError, ValueError):  # of what stands in its place
+    except (ImportError, ValueError):  # raised by a stand-in for the package
         return False
 
 

@@ -1,4 +1,4 @@
-"""A network to a file, in our format or by the published names."""
+"""Saving of a network to a file, in our format or by the published names."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from lamnet.network.published import publish
 
 
 def save(network: LAMNet, path: str | Path) -> None:
-    """Write a network to a file that its name says: .safetensors in our format, .pth with the published names.
+    """Write a network to a file in the format of its name: .safetensors is ours, .pth has the published names.
 
     Args:
-        path: what ends in .safetensors keeps the configuration, and `lamnet.load` reads it. A .pth is what BasicSR,
-            traiNNer-redux and spandrel read, the tensors under `params`; `lamnet.load` reads it too.
+        path: a .safetensors file keeps the configuration. A .pth file has the tensors under `params`, as BasicSR,
+            traiNNer-redux and spandrel read them. `lamnet.load` reads both.
 
     Raises:
-        BadArgumentError: the name ends otherwise.
-        BadWeightsError: the file cannot be written, or `load` would not make this network of it.
+        BadArgumentError: the name has another ending.
+        BadWeightsError: the file cannot be written, or `load` would not make this network from it.
     """
     path = Path(path)
     if path.suffix == ".safetensors":

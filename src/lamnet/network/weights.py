@@ -1,4 +1,4 @@
-"""Weights files: a name or path to a LAMNet, and a LAMNet to a file.
+"""Weights files in PyTorch: from a name or path to a LAMNet, and from a LAMNet to a file.
 
 Our own format is safetensors, with the configuration and a record of the training in its header.
 """
@@ -24,7 +24,7 @@ from lamnet.core.shipped import Variant, path_of, shipped_names
 from lamnet.network import pickles, wrapping
 from lamnet.network.checks import check_finite, check_remakable, check_sizes
 from lamnet.network.model import LAMNet
-from lamnet.network.published import translate, untold
+from lamnet.network.published import infer_config, translate
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class WeightsFile:
     Attributes:
         config: of the network.
         state: its tensors by name, float32, or as a published checkpoint has them.
-        record: what the training left in the header (recipe, steps, photographs, ...); {} for a file without one.
+        record: of the training, from the header (recipe, steps, photographs, ...); {} for a file without one.
     """
 
     config: LAMNetConfig
@@ -56,12 +56,12 @@ def load(model: str | Path, scale: int | None = None, weights: Variant | None = 
             ours, a published checkpoint, or a state dict, bare or as training programs wrap it, whose configuration is
             read off its shapes.
         scale: 2, 3 or 4, whatever ships. With a file it is checked against the file's own.
-        weights: which of a size: "clean", as when left out, for pictures that were made smaller and no more, or "photo" for
-            photographs that JPEG, noise and soft lenses have been at; ("tiny", weights="photo") is "tiny:photo".
+        weights: the variant of a size: "clean", the default, for pictures without compression, noise or blur, or "photo" for
+            photographs with traces of JPEG, noise and soft lenses; ("tiny", weights="photo") is "tiny:photo".
 
     Raises:
         BadWeightsError: no such model or file, or its contents are not a whole, safe LAMNet.
-        BadArgumentError: `weights` with a file, or others than the name says.
+        BadArgumentError: `weights` with a file, or another variant than the name's.
     """
     path = path_of(model, scale, weights)
     contents = read(path)
@@ -88,8 +88,8 @@ def save(
         record: recipe, seed, ...: goes into the header as JSON.
         dtype: of the tensors in the file; the network's own when left out.
 
-    Raises BadWeightsError when the file cannot be written, an earlier one staying; or when `load` would not make this
-    network of it, since a part has another class, other options or tensors than the configuration says.
+    Raises BadWeightsError when the file cannot be written, and an earlier one stays; or when `load` would not make this
+    network from it, since a part has another class, other options or other tensors than the configuration makes.
     """
     network = check_remakable(path, network)
     state = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in network.state_dict().items()}
@@ -102,7 +102,7 @@ def _foreign(path: Path) -> WeightsFile:
     content = _safetensors(path) if path.suffix == core_weights.SUFFIX else pickles.read(path)
     state = wrapping.unwrap(path, content)
     check_sizes(path, state)
-    config, state = untold(path, state) if wrapping.OURS in state else translate(path, state)
+    config, state = infer_config(path, state) if wrapping.OURS in state else translate(path, state)
     check_finite(path, state)
     return WeightsFile(config, state, record={})
 

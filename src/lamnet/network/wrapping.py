@@ -1,4 +1,4 @@
-"""State dicts as training programs wrap them: found under their keys, without the prefixes of their classes."""
+"""State dicts as training programs wrap them: the tensors are found under known keys, and prefixes are removed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lamnet.base.errors import BadWeightsError
 
-# Keys under which programs put weights, the averaged ones first: BasicSR, Lightning, timm, our own trainings.
+# Keys under which programs put weights, averaged ones first: BasicSR, Lightning, timm, our own trainings.
 _KEYS = (
     *("params_ema", "params", "average", "ema", "ema_state_dict", "model_ema", "state_dict_ema", "state_dict"),
     *(
@@ -27,13 +27,13 @@ _KEYS = (
     ),
 )
 _DEEPEST = 8
-OURS, PUBLISHED = "head.weight", "shallow_feature_extraction.weight"  # the first tensor by either's names
+OURS, PUBLISHED = "head.weight", "shallow_feature_extraction.weight"  # the first tensor by our and by published names
 
 
 def unwrap(path: Path, content: object) -> dict[str, Tensor]:
-    """The tensors of one network in what torch.load or safetensors gave, by their names in it.
+    """Find the tensors of one network, by name, in the content of a file as torch.load or safetensors returns it.
 
-    Raises BadWeightsError when there is none, or none that stands out.
+    Raises BadWeightsError when there is no network, or several of which none is preferred.
     """
     found = content
     for _ in range(_DEEPEST):
@@ -60,7 +60,7 @@ def _prefixes(tensors: Mapping[str, Tensor]) -> list[str]:
 
 
 def _without_prefix(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors under the one prefix with which there is a first one; all of them where there is none."""
+    """Take the tensors with the prefix of a known first tensor, without it; all of them where there is no prefix."""
     prefixes = _prefixes(tensors)
     if len(prefixes) > 1:
         prefixes = [one for one in prefixes if "ema" in one] or prefixes

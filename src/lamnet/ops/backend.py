@@ -1,4 +1,4 @@
-"""Which implementation of the operators runs: one function says why a backend cannot, and everything else asks it."""
+"""The choice of a backend, an implementation of the operators: `why_not` alone knows which can run."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lamnet.base.errors import BackendError
 from lamnet.ops import native
 
 BACKENDS = ("native", "triton", "reference")
-"""In order of preference: the C kernels of the processor, Triton on a GPU, plain PyTorch anywhere."""
+"""The backends in order of preference: C kernels on the processor, Triton on a GPU, plain PyTorch anywhere."""
 
-_asked: list[str] = []
+_requested: list[str] = []
 
 
 def why_not(backend: str, device: str | torch.device, dtype: torch.dtype) -> str | None:
-    """Why `backend` cannot run on tensors of this device and dtype, in a few words; None where it can.
+    """Say in a few words why `backend` cannot run on tensors of this device and dtype; None where it can.
 
     Raises:
         BackendError: there is no backend of that name.
@@ -44,27 +44,27 @@ def why_not(backend: str, device: str | torch.device, dtype: torch.dtype) -> str
 
 @contextmanager
 def use_backend(backend: str) -> Generator[None]:
-    """Within it, every operator of this process runs on `backend` or raises BackendError.
+    """Run every operator of this process within on `backend`, or raise BackendError.
 
     The environment variable LAMNET_BACKEND does the same for a whole process.
     """
     why_not(backend, "cpu", torch.float32)  # refuses an unknown name
-    _asked.append(backend)
+    _requested.append(backend)
     try:
         yield
     finally:
-        _asked.pop()
+        _requested.pop()
 
 
 def backend_for(device: str, dtype: torch.dtype) -> str:
-    """The backend that runs tensors of this device type and dtype: the one asked for, else the first that can."""
-    asked = _asked[-1] if _asked else os.environ.get("LAMNET_BACKEND")
-    if not asked:
+    """Choose the backend for tensors of this device type and dtype: the one requested, else the first that can run."""
+    requested = _requested[-1] if _requested else os.environ.get("LAMNET_BACKEND")
+    if not requested:
         return next(name for name in BACKENDS if why_not(name, device, dtype) is None)
-    reason = why_not(asked, device, dtype)
+    reason = why_not(requested, device, dtype)
     if reason:
-        raise BackendError(f"backend {asked}: {reason}")
-    return asked
+        raise BackendError(f"backend {requested}: {reason}")
+    return requested
 
 
 # What torch.compiler.assume_constant_result does, which imports all of the compiler, a third of the time to start.
@@ -72,24 +72,24 @@ backend_for._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def is_native(x: torch.Tensor) -> bool:
-    """Whether the C kernels run on x."""
+    """Tell whether the C kernels run on x."""
     return backend_for(x.device.type, x.dtype) == "native"
 
 
 def differentiates(*tensors: torch.Tensor) -> bool:
-    """Whether a gradient may be asked of what is computed from these."""
+    """Tell whether a result computed from these tensors may need a gradient."""
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
 def autocast(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """The operands in the dtype of an autocast region, as PyTorch's own layers take them; elsewhere as they are."""
+    """Cast operands to the dtype of an autocast region, as PyTorch's own layers do; elsewhere they stay as they are."""
     if not torch.is_autocast_enabled("cpu"):
         return tensors
     return tuple(tensor.to(torch.get_autocast_dtype("cpu")) for tensor in tensors)
 
 
 def backends() -> list[tuple[str, str, str | None]]:
-    """(backend, device, why it cannot run there in float32 or None) for the processor and the GPU."""
+    """List (backend, device, why it cannot run there in float32 or None) for the processor and the GPU."""
     devices = ["cpu", "mps"] if torch.backends.mps.is_available() else ["cpu", "cuda"]
     return [(name, device, _reason(name, device)) for name in BACKENDS for device in devices]
 

@@ -1,6 +1,6 @@
-"""A block of the network on the C kernels: one operator, forward and backward, for all that a block does.
+"""A block of the network on the C kernels: one operator for the whole block, forward and backward.
 
-What a block computes stands in plain PyTorch in model.py, which runs wherever this does not fit.
+The definition of a block, in plain PyTorch, is in network/model.py and layers.py; it runs wherever this operator cannot.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from lamnet.core.window import Window
 from lamnet.ops import kernels, memory
 from lamnet.ops.backend import autocast, differentiates, is_native
 from lamnet.ops.block_weights import LANES, BlockWeights, in_dtype, weights_for
-from lamnet.ops.flops import notice
+from lamnet.ops.flops import register_when_counting
 from lamnet.ops.fsa import HEIGHT, WIDTH
 from lamnet.ops.native import check, empty_like
 from lamnet.ops.operator import check_first_derivative, is_transformed, operator, refuse_second_derivative
 
 
 def fits(x: Tensor) -> bool:
-    """Whether `fused_block` and `fused_branches` take x (B, H, W, C)."""
+    """Tell whether `fused_block` and `fused_branches` take x (B, H, W, C)."""
     return is_native(x) and x.shape[3] % (2 * LANES) == 0 and not is_transformed()
 
 
 def fused_block(
     x: Tensor, weights: Sequence[Tensor], window: Window, means: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """x (B, H, W, C) behind a block, and the exchange means used, (B, 2, C/2) float32.
+    """Run a block on x (B, H, W, C); return its output and the exchange means used, (B, 2, C/2) float32.
 
-    `weights` in the order of BlockWeights, float32 or as x; `means` are x's own when left out.
+    `weights` are in the order of BlockWeights, in float32 or x's dtype; `means` are x's own when left out.
     """
-    notice()
+    register_when_counting()
     (x,) = autocast(x)
     keep = differentiates(x, *weights)
     out, own, _ = torch.ops.lamnet.block(x, means, window.starts, window.lengths, keep, weights)
@@ -41,34 +41,34 @@ def fused_block(
 
 
 def fused_branches(x: Tensor, weights: Sequence[Tensor], window: Window) -> tuple[Tensor, Tensor]:
-    """The channel and the spatial branch in front of their exchange, (B, H, W, C/2) each; no gradients."""
+    """Compute the channel and the spatial branch before their exchange, (B, H, W, C/2) each, without gradients."""
     x = x.contiguous()
-    images, _ = _room(x, None)
+    images, _ = _allocated(x, None)
     _branches(x, weights_for(x, weights, window), window, images)
     return images.c, images.s
 
 
 class _Images(NamedTuple):
-    """What a block computes on its way, (B, H, W, ...); the last three reach memory only for a backward."""
+    """The intermediate images of a block, (B, H, W, ...); the last three are written to memory only for a backward."""
 
     c: Tensor  # the channel branch
-    u: Tensor  # the spatial one before, between and behind its two attentions
+    u: Tensor  # the spatial branch before, between and after its two attentions
     across: Tensor
     s: Tensor
-    y: Tensor  # behind the mixer
+    y: Tensor  # after the mixer
     gates_across: Tensor | None = None
     gates_down: Tensor | None = None
     hidden: Tensor | None = None
 
 
 def _kept_widths(x: Tensor, weights: BlockWeights) -> tuple[int, ...]:
-    """The channels of the images that are kept for a backward, all of _Images."""
+    """Return the numbers of channels of the images that are kept for a backward, all of _Images."""
     half = x.shape[3] // 2
     return half, half, half, half, x.shape[3], weights.gates, weights.gates, weights.hidden
 
 
-def _room(x: Tensor, kept: BlockWeights | None) -> tuple[_Images, Tensor]:
-    """Memory for the images and for the result; where nothing is kept they take turns in two tensors of x's size."""
+def _allocated(x: Tensor, kept: BlockWeights | None) -> tuple[_Images, Tensor]:
+    """Allocate the images and the result; where no image is kept they share two tensors of x's size."""
     if kept is not None:
         return _Images(*(x.new_empty(*x.shape[:3], width) for width in _kept_widths(x, kept))), empty_like(x)
     y, out = memory.reusable_like(x), memory.reusable_like(x)
@@ -78,7 +78,7 @@ def _room(x: Tensor, kept: BlockWeights | None) -> tuple[_Images, Tensor]:
 
 
 def _branches(x: Tensor, weights: BlockWeights, window: Window, images: _Images) -> None:
-    """Fill the images of both branches, and the gates that there is room for."""
+    """Fill the images of both branches, and the gates where they are allocated."""
     kernels.branches(x, weights, images.c, images.u)
     kernels.focal(images.u, weights.horizontal, window, WIDTH, images.across, images.gates_across)
     kernels.focal(images.across, weights.vertical, window, HEIGHT, images.s, images.gates_down)
@@ -93,11 +93,11 @@ def _block(
     keep: bool,
     weights: Sequence[Tensor],
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """The result; the image's own means, or nothing where means are given; with `keep` all of _Images, else nothing."""
+    """Return the result; the image's own means, empty where means are given; all of _Images with `keep`, else none."""
     x, window = x.contiguous(), Window(tuple(starts), tuple(lengths))
     learned = weights_for(x, weights, window)
     own = _own_means(x, means)
-    images, out = _room(x, learned if keep else None)
+    images, out = _allocated(x, learned if keep else None)
     _branches(x, learned, window, images)
     if means is None:
         kernels.exchange_means(images.c, images.s, own)
@@ -121,7 +121,7 @@ def _block_backward(
     kept: Sequence[Tensor],
     weights: Sequence[Tensor],
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """The gradients of x, of the means and of the weights; `own`: the means are x's, theirs goes on to x."""
+    """Return the gradients of x, the means and the weights; with `own` the means are x's, and so is their gradient."""
     x, window = x.contiguous(), Window(tuple(starts), tuple(lengths))
     learned = weights_for(x, weights, window)
     check("grad", grad, x.shape, x.dtype)
@@ -144,7 +144,7 @@ def _block_backward(
 
 
 def _own_means(x: Tensor, means: Tensor | None) -> Tensor:
-    """Room for the image's means; for nothing where means are given."""
+    """Allocate the image's own means; empty where means are given."""
     return x.new_empty((x.shape[0], 2, x.shape[3] // 2) if means is None else (0,), dtype=torch.float32)
 
 

@@ -1,4 +1,4 @@
-"""What a block has learned, by name: the order in which it is handed over and the shapes."""
+"""The learned tensors of a block by name: the order in which operators take them, and their shapes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lamnet.base.errors import BadArgumentError
 from lamnet.core.window import Window
 from lamnet.ops.native import check, check_image
 
-LANES = 16  # csrc/common.h's: the kernels of focal attention take multiples of it
+LANES = 16  # as in csrc/common.h: the kernels of focal attention take multiples of it
 
 
 class AttentionWeights(NamedTuple):
-    """The weights of a focal attention, or their gradients: a depthwise convolution and the 1x1 behind it."""
+    """The weights of a focal attention, or their gradients: a depthwise convolution and the 1x1 after it."""
 
     depthwise_weight: Tensor
     depthwise_bias: Tensor
@@ -58,22 +58,22 @@ class BlockWeights(NamedTuple):
 
     @property
     def narrow(self) -> int:
-        """The channels that the channel branch's relu sees."""
+        """Number of channels at the channel branch's relu."""
         return self.channel_in_weight.shape[0]
 
     @property
     def gates(self) -> int:
-        """heads*K, the weights of a pixel's focal attention."""
+        """heads*K, the number of weights of a pixel's focal attention."""
         return self.horizontal_weight.shape[0]
 
     @property
     def hidden(self) -> int:
-        """The hidden channels of the feed-forward, both halves."""
+        """Number of hidden channels of the feed-forward, both halves."""
         return self.ffn_in_weight.shape[0]
 
     @property
     def horizontal(self) -> AttentionWeights:
-        """Of the focal attention along the width."""
+        """The weights of the focal attention along the width."""
         return AttentionWeights(
             self.horizontal_depthwise_weight,
             self.horizontal_depthwise_bias,
@@ -83,17 +83,17 @@ class BlockWeights(NamedTuple):
 
     @property
     def vertical(self) -> AttentionWeights:
-        """Of the focal attention along the height."""
+        """The weights of the focal attention along the height."""
         return AttentionWeights(
             self.vertical_depthwise_weight, self.vertical_depthwise_bias, self.vertical_weight, self.vertical_bias
         )
 
 
 def weights_for(x: Tensor, weights: Sequence[Tensor], window: Window) -> BlockWeights:
-    """The weights as the kernels take them for an image x (B, H, W, C): contiguous, in x's dtype, everything checked.
+    """Check weights for an image x (B, H, W, C) and make them contiguous and of x's dtype, as the kernels take them.
 
     Raises:
-        BadArgumentError: x or one of the weights does not fit; names it, expected and got.
+        BadArgumentError: x or one of the weights does not fit; names the tensor, expected and got.
     """
     check_image("x", x)
     channels = x.shape[3]
@@ -108,12 +108,12 @@ def weights_for(x: Tensor, weights: Sequence[Tensor], window: Window) -> BlockWe
 
 
 def in_dtype(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    """The tensor in that dtype, without a call where it is: there are many, and small."""
+    """Cast a tensor to a dtype, without a call where it has it: there are many tensors, and small ones."""
     return tensor if tensor.dtype == dtype else tensor.to(dtype)
 
 
 def _shapes(channels: int, weights: BlockWeights, window: Window) -> list[tuple[int, ...]]:
-    """What the weights' shapes have to be; the numbers that the channels do not say are taken from the weights."""
+    """List the shapes that the weights must have; sizes that do not follow from the channels are read off the weights."""
     half, narrow, gates, hidden = channels // 2, weights.narrow, weights.gates, weights.hidden
     if hidden % 2:
         raise BadArgumentError(f"ffn_in_weight: expected an even number of outputs, got {hidden}")

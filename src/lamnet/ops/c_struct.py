@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, dataclass_transform, get_type_hints
 
 Address = Annotated[int, ctypes.c_void_p]
-"""Where something lies that must outlive the call, as `Tensor.data_ptr` says."""
+"""The address of memory that must outlive the call, as from `Tensor.data_ptr`."""
 
 Int64s = ctypes.Array[ctypes.c_int64]
-"""Numbers in memory that a struct keeps alive."""
+"""An array of int64 that a struct keeps alive."""
 
 
 def int64s(numbers: Sequence[int]) -> Int64s:
@@ -20,18 +20,18 @@ def int64s(numbers: Sequence[int]) -> Int64s:
 
 @dataclass_transform(kw_only_default=True)
 class Struct(ctypes.Structure):
-    """A struct whose fields are its annotations, in their order, all of them to be given by name.
+    """A struct whose fields are its annotations, in their order; every field is given by name.
 
     An int becomes an int64, an Address or Int64s a pointer, None the null pointer; another struct is copied in. The name in
-    C is that of the class in lower case, FocalWeights focal_weights. That fields are complete is for pyright to see:
-    ctypes takes those that are left out for zero.
+    C is that of the class in lower case: FocalWeights is focal_weights. Pyright checks that no field is left out; ctypes
+    would take it for zero.
     """
 
     c_name: ClassVar[str]
 
     @classmethod
     def lay_out(cls) -> None:
-        """Make C fields of the annotations; ctypes wants this once, before the first use and before the next struct."""
+        """Make C fields of the annotations, once, before the first use and before the next struct."""
         kinds = get_type_hints(cls, include_extras=True)
         cls.c_name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
         cls._fields_ = [(name, _ctype(kinds[name])) for name in cls.__annotations__]

@@ -1,4 +1,4 @@
-"""What our operators cost, for torch.utils.flop_counter: two floating-point operations a multiply-add.
+"""The cost of our operators, for torch.utils.flop_counter: two floating-point operations a multiply-add.
 
 Counted are the multiply-adds of convolutions, linear layers and products, as PyTorch counts its own, and of FSA: per
 pixel and channel one for each of its K taps, and one for each of the max(lengths) - 1 additions that make its averages as
@@ -22,17 +22,17 @@ _done: list[bool] = []
 Shape = Sequence[int]
 
 
-def notice() -> None:
-    """Let PyTorch's counters know our operators as soon as there are any; importing them takes half a second."""
+def register_when_counting() -> None:
+    """Register our operators once PyTorch's counter is imported, which this does not do: it takes half a second."""
     if not _done and _COUNTER in sys.modules:
         register()
 
 
-notice._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as of backend_for
+register_when_counting._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as in backend_for
 
 
 def register() -> None:
-    """Let every FlopCounterMode of this process know our operators, those that are counting included."""
+    """Make our operators known to every FlopCounterMode of this process, including those that are counting."""
     from torch.utils import flop_counter
     from torch.utils._python_dispatch import _get_current_dispatch_mode_stack  # pyright: ignore[reportPrivateUsage]
 
@@ -86,7 +86,7 @@ def _block_backward(
 
 
 def _of_block(x: Shape, starts: Shape, lengths: Shape, weights: Sequence[Shape]) -> int:
-    named = dict(zip(BlockWeights._fields, weights, strict=True))
-    layers = [math.prod(shape) for name, shape in named.items() if name.endswith("_weight") and "norm" not in name]
+    shapes = dict(zip(BlockWeights._fields, weights, strict=True))
+    layers = [math.prod(shape) for name, shape in shapes.items() if name.endswith("_weight") and "norm" not in name]
     half = (*x[:3], x[3] // 2)  # the last term: the product of each pixel with the mean of the spatial branch
     return 2 * math.prod(x[:3]) * sum(layers) + 2 * _fsa(half, (), starts, lengths) + 2 * math.prod(half)

@@ -15,7 +15,7 @@ from lamnet.ops import native
 from lamnet.ops.arguments import AttentionSizes, FsaArguments, FsaBackwardArguments, Strided, TapWindow
 from lamnet.ops.backend import backend_for
 from lamnet.ops.c_struct import int64s
-from lamnet.ops.flops import notice
+from lamnet.ops.flops import register_when_counting
 from lamnet.ops.native import dense_last, empty_like
 from lamnet.ops.operator import is_transformed, operator, refuse_second_derivative
 from lamnet.ops.reference import fsa_reference, fsa_reference_backward
@@ -24,7 +24,7 @@ HEIGHT, WIDTH = 1, 2  # dimensions of (B, H, W, C)
 
 
 def fsa(value: Tensor, weight: Tensor, window: Window, axis: int) -> Tensor:
-    """Focal separable attention along one axis of an image.
+    """Apply focal separable attention along one axis of an image.
 
     Args:
         value: (B, D, H, W), floating point, any strides; channels-last memory is fastest.
@@ -55,12 +55,12 @@ def fsa(value: Tensor, weight: Tensor, window: Window, axis: int) -> Tensor:
 
 
 def fsa_channels_last(value: Tensor, weight: Tensor, window: Window, dim: int, logits: bool = False) -> Tensor:
-    """`fsa` for value (B, H, W, D) and weight (B, H, W, heads*K), as the network holds them; dim 2 is the width.
+    """Apply `fsa` to value (B, H, W, D) and weight (B, H, W, heads*K), as the network holds them; dim 2 is the width.
 
-    With `logits` the weights are tanh(weight), taken where they are used. Second derivatives, forward mode and torch.func go
-    through plain PyTorch.
+    With `logits` the weights are tanh(weight), computed where they are used. Second derivatives, forward mode and torch.func
+    go through plain PyTorch.
     """
-    notice()
+    register_when_counting()
     if is_transformed():
         check_fsa(value, weight, window, dim)
         return _plain(value, weight, window, dim, logits)
@@ -68,6 +68,7 @@ def fsa_channels_last(value: Tensor, weight: Tensor, window: Window, dim: int, l
 
 
 def check_fsa(value: Tensor, weight: Tensor, window: Window, dim: int) -> None:
+    """Check the arguments of `fsa_channels_last`. Raises BadArgumentError, which names the argument."""
     for name, tensor in (("value", value), ("weight", weight)):
         if tensor.dim() != 4:
             raise BadArgumentError(f"{name}: expected 4 dimensions, got shape {tuple(tensor.shape)}")
@@ -173,12 +174,12 @@ def _plain_backward(
 
 
 def _wide(x: Tensor) -> Tensor:
-    """Reduced precisions are summed in float32."""
+    """Cast reduced precisions to float32, in which they are summed."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 def attention_sizes(value: Tensor, gates: int, window: Window, dim: int) -> AttentionSizes:
-    """What the kernels of attention along `dim` of value (B, H, W, D) by `gates` weights a pixel have to know."""
+    """Make the sizes for attention along `dim` of value (B, H, W, D) with `gates` weights a pixel."""
     return AttentionSizes(
         threads=torch.get_num_threads(),
         dtype=native.DTYPES[value.dtype],
@@ -193,7 +194,7 @@ def attention_sizes(value: Tensor, gates: int, window: Window, dim: int) -> Atte
 
 
 def strided(image: Tensor, dim: int) -> Strided:
-    """An image (B, H, W, C) as seen along `dim`, its last dimension contiguous."""
+    """Describe an image (B, H, W, C) along `dim` by its strides; its last dimension is contiguous."""
     strides = image.stride()
     return Strided(data=image.data_ptr(), batch=strides[0], along=strides[dim], across=strides[3 - dim])
 
@@ -226,7 +227,7 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor, Tensor, None, None, None, None]:
     value, weight = ctx.saved_tensors
-    if torch.is_grad_enabled() or is_transformed():  # which may be derived once more
+    if torch.is_grad_enabled() or is_transformed():  # the gradient may be differentiated again
         window = Window(tuple(ctx.starts), tuple(ctx.lengths))
         return *_plain_backward(grad_out, value, weight, window, ctx.dim, ctx.logits), None, None, None, None
     grads = torch.ops.lamnet.fsa_backward(grad_out, value, weight, ctx.starts, ctx.lengths, ctx.dim, ctx.logits)

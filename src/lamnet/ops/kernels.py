@@ -1,6 +1,6 @@
-"""The kernels of a block, a function for each; csrc/arguments.h says what they compute.
+"""Calls of the kernels of a block, a function for each; csrc/arguments.h documents what they compute.
 
-Tensors are contiguous and of one dtype, means float32. What a forward fills is handed in, since its images share memory; a
+Tensors are contiguous and of one dtype, means float32. A forward fills tensors of its caller, since images share memory; a
 backward returns new tensors and fills `grads`.
 """
 
@@ -10,25 +10,7 @@ import torch
 from torch import Tensor
 
 from lamnet.core.window import Window
-from lamnet.ops.arguments import (
-    BranchesArguments,
-    BranchesBackwardArguments,
-    BranchesSizes,
-    BranchesWeights,
-    ExchangeArguments,
-    ExchangeBackwardArguments,
-    ExchangeMeansArguments,
-    ExchangeSizes,
-    ExchangeWeights,
-    FeedForwardArguments,
-    FeedForwardBackwardArguments,
-    FeedForwardSizes,
-    FeedForwardWeights,
-    FocalArguments,
-    FocalBackwardArguments,
-    FocalWeights,
-    Layer,
-)
+from lamnet.ops import arguments
 from lamnet.ops.block_weights import AttentionWeights, BlockWeights
 from lamnet.ops.fsa import attention_sizes, strided
 from lamnet.ops.native import DTYPES, call, empty_like
@@ -38,14 +20,14 @@ def _address(tensor: Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
 
 
-def _layer(weight: Tensor, bias: Tensor) -> Layer:
-    return Layer(weight=weight.data_ptr(), bias=bias.data_ptr())
+def _layer(weight: Tensor, bias: Tensor) -> arguments.Layer:
+    return arguments.Layer(weight=weight.data_ptr(), bias=bias.data_ptr())
 
 
 def branches(x: Tensor, weights: BlockWeights, c: Tensor, u: Tensor) -> None:
-    """Fill the channel branch and what the spatial one starts from."""
+    """Fill the channel branch c, and the input u of the spatial branch's attentions."""
     call(
-        BranchesArguments(
+        arguments.BranchesArguments(
             sizes=_branches_sizes(x, weights),
             weights=_branches_weights(weights),
             x=x.data_ptr(),
@@ -58,10 +40,10 @@ def branches(x: Tensor, weights: BlockWeights, c: Tensor, u: Tensor) -> None:
 def branches_backward(
     grad_c: Tensor, grad_u: Tensor, grad_residual: Tensor, x: Tensor, weights: BlockWeights, grads: BlockWeights
 ) -> Tensor:
-    """The gradient of x, with what reaches it around all this."""
+    """Compute the gradient of x; that of the residual is added."""
     grad_x = empty_like(x)
     call(
-        BranchesBackwardArguments(
+        arguments.BranchesBackwardArguments(
             sizes=_branches_sizes(x, weights),
             weights=_branches_weights(weights),
             grads=_branches_weights(grads),
@@ -75,8 +57,8 @@ def branches_backward(
     return grad_x
 
 
-def _branches_sizes(x: Tensor, weights: BlockWeights) -> BranchesSizes:
-    return BranchesSizes(
+def _branches_sizes(x: Tensor, weights: BlockWeights) -> arguments.BranchesSizes:
+    return arguments.BranchesSizes(
         threads=torch.get_num_threads(),
         dtype=DTYPES[x.dtype],
         pixels=x.shape[0] * x.shape[1] * x.shape[2],
@@ -86,8 +68,8 @@ def _branches_sizes(x: Tensor, weights: BlockWeights) -> BranchesSizes:
     )
 
 
-def _branches_weights(weights: BlockWeights) -> BranchesWeights:
-    return BranchesWeights(
+def _branches_weights(weights: BlockWeights) -> arguments.BranchesWeights:
+    return arguments.BranchesWeights(
         norm=_layer(weights.mixer_norm_weight, weights.mixer_norm_bias),
         project_in=_layer(weights.mixer_in_weight, weights.mixer_in_bias),
         channel_in=_layer(weights.channel_in_weight, weights.channel_in_bias),
@@ -98,9 +80,9 @@ def _branches_weights(weights: BlockWeights) -> BranchesWeights:
 def focal(
     value: Tensor, weights: AttentionWeights, window: Window, dim: int, out: Tensor, gates: Tensor | None
 ) -> None:
-    """Fill the result of focal attention along `dim` and, if asked, its gates."""
+    """Fill the result of focal attention along `dim`, and its gates where there is a tensor for them."""
     call(
-        FocalArguments(
+        arguments.FocalArguments(
             sizes=attention_sizes(value, weights.weight.shape[0], window, dim),
             weights=_focal_weights(weights),
             value=strided(value, dim),
@@ -119,10 +101,10 @@ def focal_backward(
     weights: AttentionWeights,
     grads: AttentionWeights,
 ) -> Tensor:
-    """The gradient of the value."""
+    """Compute the gradient of the value."""
     grad_value = empty_like(value)
     call(
-        FocalBackwardArguments(
+        arguments.FocalBackwardArguments(
             sizes=attention_sizes(value, weights.weight.shape[0], window, dim),
             weights=_focal_weights(weights),
             grads=_focal_weights(grads),
@@ -135,22 +117,26 @@ def focal_backward(
     return grad_value
 
 
-def _focal_weights(weights: AttentionWeights) -> FocalWeights:
-    return FocalWeights(
+def _focal_weights(weights: AttentionWeights) -> arguments.FocalWeights:
+    return arguments.FocalWeights(
         depthwise=_layer(weights.depthwise_weight, weights.depthwise_bias),
         project=_layer(weights.weight, weights.bias),
     )
 
 
 def exchange_means(c: Tensor, s: Tensor, means: Tensor) -> None:
-    """Fill the means of the image itself, (B, 2, D)."""
-    call(ExchangeMeansArguments(sizes=_exchange_sizes(c), c=c.data_ptr(), s=s.data_ptr(), means=means.data_ptr()))
+    """Fill the image's own means, (B, 2, D)."""
+    call(
+        arguments.ExchangeMeansArguments(
+            sizes=_exchange_sizes(c), c=c.data_ptr(), s=s.data_ptr(), means=means.data_ptr()
+        )
+    )
 
 
 def exchange(c: Tensor, s: Tensor, means: Tensor, residual: Tensor, weights: BlockWeights, out: Tensor) -> None:
-    """Fill what is behind the mixer, its residual included."""
+    """Fill the output of the mixer, its residual included."""
     call(
-        ExchangeArguments(
+        arguments.ExchangeArguments(
             sizes=_exchange_sizes(c),
             weights=_exchange_weights(weights),
             c=c.data_ptr(),
@@ -172,10 +158,13 @@ def exchange_backward(
     weights: BlockWeights,
     grads: BlockWeights,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of c, s and the means, `grad_extra` added to that; where the means are c's and s's own it goes on to them."""
+    """Compute the gradients of c, s and the means.
+
+    `grad_extra` is added to that of the means. With `own_means`, those of c and s, their gradient goes on to c and s.
+    """
     grad_c, grad_s, grad_means = empty_like(c), empty_like(s), torch.empty_like(means)
     call(
-        ExchangeBackwardArguments(
+        arguments.ExchangeBackwardArguments(
             sizes=_exchange_sizes(c),
             weights=_exchange_weights(weights),
             grads=_exchange_weights(grads),
@@ -193,8 +182,8 @@ def exchange_backward(
     return grad_c, grad_s, grad_means
 
 
-def _exchange_sizes(c: Tensor) -> ExchangeSizes:
-    return ExchangeSizes(
+def _exchange_sizes(c: Tensor) -> arguments.ExchangeSizes:
+    return arguments.ExchangeSizes(
         threads=torch.get_num_threads(),
         dtype=DTYPES[c.dtype],
         batch=c.shape[0],
@@ -204,26 +193,28 @@ def _exchange_sizes(c: Tensor) -> ExchangeSizes:
     )
 
 
-def _exchange_weights(weights: BlockWeights) -> ExchangeWeights:
+def _exchange_weights(weights: BlockWeights) -> arguments.ExchangeWeights:
     project_out = _layer(weights.mixer_out_weight, weights.mixer_out_bias)
-    return ExchangeWeights(project_out=project_out, scale=weights.mixer_scale.data_ptr())
+    return arguments.ExchangeWeights(project_out=project_out, scale=weights.mixer_scale.data_ptr())
 
 
 def feed_forward(x: Tensor, weights: BlockWeights, out: Tensor, hidden: Tensor | None) -> None:
-    """Fill the result, its residual included, and, if asked, what is behind the first 1x1."""
+    """Fill the result, its residual included, and the output of the first 1x1 where there is a tensor for it."""
     sizes, learned = _feed_forward_sizes(x, weights), _feed_forward_weights(weights)
     call(
-        FeedForwardArguments(sizes=sizes, weights=learned, x=x.data_ptr(), out=out.data_ptr(), hidden=_address(hidden))
+        arguments.FeedForwardArguments(
+            sizes=sizes, weights=learned, x=x.data_ptr(), out=out.data_ptr(), hidden=_address(hidden)
+        )
     )
 
 
 def feed_forward_backward(
     grad: Tensor, x: Tensor, hidden: Tensor, weights: BlockWeights, grads: BlockWeights
 ) -> Tensor:
-    """The gradient of x."""
+    """Compute the gradient of x."""
     grad_x = empty_like(x)
     call(
-        FeedForwardBackwardArguments(
+        arguments.FeedForwardBackwardArguments(
             sizes=_feed_forward_sizes(x, weights),
             weights=_feed_forward_weights(weights),
             grads=_feed_forward_weights(grads),
@@ -236,8 +227,8 @@ def feed_forward_backward(
     return grad_x
 
 
-def _feed_forward_sizes(x: Tensor, weights: BlockWeights) -> FeedForwardSizes:
-    return FeedForwardSizes(
+def _feed_forward_sizes(x: Tensor, weights: BlockWeights) -> arguments.FeedForwardSizes:
+    return arguments.FeedForwardSizes(
         threads=torch.get_num_threads(),
         dtype=DTYPES[x.dtype],
         batch=x.shape[0],
@@ -248,8 +239,8 @@ def _feed_forward_sizes(x: Tensor, weights: BlockWeights) -> FeedForwardSizes:
     )
 
 
-def _feed_forward_weights(weights: BlockWeights) -> FeedForwardWeights:
-    return FeedForwardWeights(
+def _feed_forward_weights(weights: BlockWeights) -> arguments.FeedForwardWeights:
+    return arguments.FeedForwardWeights(
         norm=_layer(weights.ffn_norm_weight, weights.ffn_norm_bias),
         project_in=_layer(weights.ffn_in_weight, weights.ffn_in_bias),
         depthwise=_layer(weights.ffn_depthwise_weight, weights.ffn_depthwise_bias),

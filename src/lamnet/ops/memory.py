@@ -1,4 +1,4 @@
-"""The memory of the process where PyTorch and glibc do not get along: freed pieces that cannot be used again."""
+"""Memory that glibc can use again: work-arounds for the way in which PyTorch allocates."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lamnet.base.heap import of_c_library
+from lamnet.base.heap import c_function
 
 _CACHE_LINE = 64  # bytes
 
 
 def reusable_like(x: Tensor) -> Tensor:
-    """A contiguous tensor as x is, for an image that soon makes place for another of its size, in memory that NumPy allocates.
+    """Allocate a contiguous tensor like x with NumPy, for an image that is soon freed for another of its size.
 
-    PyTorch asks for aligned memory, and of that glibc cannot give a freed piece to a request of the same size: the heap
-    grew to four times what was in use. NumPy does not, and has large pieces in huge pages.
+    PyTorch asks for aligned memory, and glibc cannot give a freed aligned piece to a request of the same size: the heap
+    grew to four times what was in use. NumPy does not align, and has large pieces in huge pages.
     """
     size = x.numel() * x.element_size()
     memory = np.empty(size + _CACHE_LINE, np.uint8)
@@ -27,10 +27,10 @@ def reusable_like(x: Tensor) -> Tensor:
 
 @cache
 def keep() -> None:
-    """Have glibc keep the memory that a backward frees, for the next step; fresh pages were a fifth of a step's time.
+    """Make glibc keep the memory that a backward frees for the next step; fresh pages were a fifth of a step's time.
 
-    For the rest of the process; where the C library is another, nothing happens.
+    It holds for the rest of the process. Other C libraries have no such setting.
     """
-    if mallopt := of_c_library("mallopt"):
+    if mallopt := c_function("mallopt"):
         mallopt(-1, -1)  # M_TRIM_THRESHOLD: never
         mallopt(-4, 0)  # M_MMAP_MAX: no tensor in pages of its own

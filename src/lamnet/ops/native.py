@@ -1,4 +1,4 @@
-"""The kernels in C for the processor: which library, its threads, and how it is called.
+"""The kernels in C for the processor: finding their library, its threads, and calls of it.
 
 The libraries are built with the package, one for each level of instruction sets; without one everything still runs in
 plain PyTorch. The environment variable LAMNET_KERNELS names another library, such as `make kernels-sanitized` builds.
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from lamnet.base.errors import BackendError, BadArgumentError
-from lamnet.base.heap import of_c_library
+from lamnet.base.heap import c_function
 from lamnet.core.library import built
 from lamnet.ops.arguments import STRUCTS
 from lamnet.ops.c_struct import Struct
@@ -26,7 +26,7 @@ DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 
 
 def _levels() -> list[str]:
-    """The builds this processor can run, as named by setup.py, the best first; none where there is none for it."""
+    """List the builds that this processor can run, by their names in setup.py, the best first."""
     if platform.machine().lower() in ("arm64", "aarch64"):
         return ["aarch64"]
     capability = torch.backends.cpu.get_cpu_capability()
@@ -38,7 +38,7 @@ def _levels() -> list[str]:
 
 
 def _path() -> Path | str:
-    """The library's file, or why there is none."""
+    """Find the library's file, or say why there is none."""
     if asked := os.environ.get("LAMNET_KERNELS"):
         return Path(asked).absolute()
     levels = _levels()
@@ -50,7 +50,7 @@ def _path() -> Path | str:
 
 @cache
 def library() -> ctypes.CDLL | str:
-    """The library, or why there is none."""
+    """Load the library once, or say why there is none."""
     path = _path()
     if isinstance(path, str):
         return path
@@ -61,13 +61,13 @@ def library() -> ctypes.CDLL | str:
     if differing := difference(kernels):
         return f"its kernels in {path.name} are of another version: {differing}; install the package again"
     # PyTorch's own OpenMP pool, so that there is one set of threads; without it each task starts its own.
-    pool = of_c_library("GOMP_parallel")
+    pool = c_function("GOMP_parallel")
     kernels.lamnet_set_pool(pool and ctypes.cast(pool, ctypes.c_void_p))
     return kernels
 
 
 def difference(kernels: ctypes.CDLL) -> str | None:
-    """The first struct of arguments.py that has another size in the library, in words; None where they agree."""
+    """Name the first struct of arguments.py that has another size in the library; None where they agree."""
     try:
         size_of = kernels.lamnet_size_of
     except AttributeError:
@@ -81,13 +81,13 @@ def difference(kernels: ctypes.CDLL) -> str | None:
 
 
 def why_not() -> str | None:
-    """Why the kernels cannot run here, in a few words; None where they can."""
+    """Say in a few words why the kernels cannot run here; None where they can."""
     found = library()
     return found if isinstance(found, str) else None
 
 
 def call(arguments: Struct) -> None:
-    """Run the entry that takes these arguments.
+    """Call the function of the library that takes these arguments.
 
     Raises:
         BackendError: the kernels cannot run here.
@@ -102,20 +102,21 @@ def call(arguments: Struct) -> None:
 
 
 def dense_last(x: Tensor) -> Tensor:
-    """x with its last dimension contiguous, as the kernels take it; a copy only where it is not."""
+    """Make the last dimension of x contiguous, as the kernels take it; copies only where it is not."""
     return x if x.stride(-1) == 1 or x.shape[-1] == 1 else x.contiguous()
 
 
 def empty_like(x: Tensor) -> Tensor:
-    """A contiguous tensor for a result."""
+    """Allocate a contiguous tensor like x for a result."""
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
 def check(name: str, tensor: Tensor, shape: Sequence[int], dtype: torch.dtype) -> None:
-    """Refuse what a kernel would read beyond its end or misread: the argument's name, expected and got.
+    """Refuse a tensor that a kernel would misread or read beyond its end.
 
     Raises:
-        BadArgumentError: `tensor` is not of this shape and dtype in the processor's memory, or no kernel takes the dtype.
+        BadArgumentError: `tensor` is not of this shape and dtype in the processor's memory, or no kernel takes the dtype;
+            names the argument, expected and got.
     """
     if tensor.shape == shape and tensor.dtype == dtype and tensor.is_cpu and dtype in DTYPES:
         return
@@ -127,7 +128,7 @@ def check(name: str, tensor: Tensor, shape: Sequence[int], dtype: torch.dtype) -
 
 
 def check_image(name: str, x: Tensor) -> None:
-    """`check` that x is (B, H, W, C) of a dtype that the kernels take."""
+    """Check that x is (B, H, W, C) of a dtype that the kernels take. Raises BadArgumentError."""
     check(name, x, x.shape, x.dtype)
     if x.dim() != 4:
         raise BadArgumentError(f"{name}: expected (B, H, W, C), got {tuple(x.shape)}")

@@ -1,4 +1,4 @@
-"""Our functions as PyTorch's operators."""
+"""Registration of our functions as PyTorch operators, and the derivatives that they refuse."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def operator(name: str) -> Callable[[Function], Function]:
-    """Make of a function that returns new tensors the operator `name`, "lamnet::...", for any device.
+    """Register a function that returns new tensors as the operator `name`, "lamnet::...", for any device.
 
-    As `torch.library.custom_op`, but for what that puts around each call, which imports all of torch.compile: a third
-    of the time that `lamnet` takes to start.
+    It is `torch.library.custom_op` without the wrapper around each call, which imports all of torch.compile: a third of the
+    time that `lamnet` takes to start.
     """
 
     def register(function: Function) -> Function:
@@ -32,15 +32,15 @@ def operator(name: str) -> Callable[[Function], Function]:
 
 
 def is_transformed() -> bool:
-    """Whether torch.func or forward-mode differentiation is at work, whose derivatives plain PyTorch has and we have not."""
+    """Tell whether torch.func or forward-mode differentiation is active, which plain PyTorch supports and the kernels do not."""
     return _functorch.peek_interpreter_stack() is not None or getattr(forward_ad, "_current_level", -1) >= 0
 
 
-is_transformed._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as of backend_for
+is_transformed._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as in backend_for
 
 
 def check_first_derivative(name: str, *grads: torch.Tensor | None) -> None:
-    """Refuse what the backward of `name` does not have: a gradient of the gradient, or many of them at once.
+    """Refuse what the backward of `name` does not support: a gradient of the gradient, or a batch of gradients.
 
     Raises:
         BadArgumentError: with create_graph=True, or is_grads_batched=True.
@@ -54,7 +54,7 @@ def check_first_derivative(name: str, *grads: torch.Tensor | None) -> None:
 
 
 def refuse_second_derivative(name: str) -> None:
-    """Make a gradient through the operator `name`, itself a gradient, an error; PyTorch would warn and take zero."""
+    """Make it an error to differentiate the operator `name`, itself a gradient; PyTorch would warn and take zero."""
 
     def refuse(_: object, *__: object) -> NoReturn:
         raise BadArgumentError(f"{name}: expected a first derivative, got a second one, which it does not have")

@@ -1,4 +1,4 @@
-"""Focal separable attention in plain PyTorch: the definition that every kernel is held against, and the ONNX form.
+"""Focal separable attention in plain PyTorch: the definition that every kernel is tested against.
 
 Tensors are channels-last: value (B, H, W, D), weight (B, H, W, heads*K) with the channel order head*K + tap, and `dim`
 is 1 (along the height) or 2 (along the width).
@@ -27,7 +27,7 @@ def fsa_reference(value: Tensor, weight: Tensor, window: Window, dim: int) -> Te
 def fsa_reference_backward(
     grad_out: Tensor, value: Tensor, weight: Tensor, window: Window, dim: int
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of the value and of the weight: the averages run backwards, from each pixel to the taps that saw it."""
+    """Compute the gradients of value and weight: the averages run backwards, from each pixel to the taps that saw it."""
     gates = _by_head(weight, weight.shape[3] // window.taps)
     heads, size = gates.shape[3], value.shape[dim]
     padded = _pad(value, window.reach, dim)

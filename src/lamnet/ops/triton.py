@@ -1,11 +1,11 @@
 """Focal separable attention for GPUs: Triton kernels for the forward and both gradients.
 
 A program computes a tile of pixels with all their channels, adjacent lanes along the channels. The taps are constants,
-so every loop unrolls, and a window's values come from the first-level cache after their first load: what reaches memory
-is near the floor of 2D + heads*K numbers a pixel. Each result is gathered by one program in a fixed order: no atomics,
-the same bits every time. Sums are float32.
+so every loop unrolls, and a window's values come from the first-level cache after their first load: traffic to memory is
+near its minimum of 2D + heads*K numbers a pixel. Each result is gathered by one program in a fixed order, without atomics,
+so that every run gives the same bits. Sums are float32.
 
-Importing this module needs triton; `ops.fsa` does so when a kernel is first wanted.
+Importing this module needs triton; `ops.fsa` imports it when it first needs a kernel.
 """
 
 # Kernels are written in Triton's language: constants in capitals, no Python types for their arguments.
@@ -28,7 +28,7 @@ COLUMNS = 2  # of a tile along the height, so that a row of it fills a cache lin
 
 
 def fsa_forward(value: Tensor, weight: Tensor, window: Window, dim: int, logits: bool) -> Tensor:
-    """`reference.fsa_reference` for value (B, H, W, D), weight (B, H, W, heads*K) of any strides on a GPU.
+    """Compute `reference.fsa_reference` of value (B, H, W, D) and weight (B, H, W, heads*K), of any strides, on a GPU.
 
     With `logits` the weights are tanh(weight).
     """
@@ -40,7 +40,7 @@ def fsa_forward(value: Tensor, weight: Tensor, window: Window, dim: int, logits:
 def fsa_backward(
     grad_out: Tensor, value: Tensor, weight: Tensor, window: Window, dim: int, logits: bool
 ) -> tuple[Tensor, Tensor]:
-    """`reference.fsa_reference_backward` for tensors of any strides on a GPU; `logits` as in the forward."""
+    """Compute `reference.fsa_reference_backward` of tensors of any strides on a GPU; `logits` as in the forward."""
     grad_value = torch.empty(value.shape, dtype=value.dtype, device=value.device)
     grad_weight = torch.empty(weight.shape, dtype=weight.dtype, device=weight.device)
     _launch(_backward_kernel, [value, weight, grad_out, grad_value, grad_weight], window, dim, logits)
@@ -82,7 +82,7 @@ def _launch(kernel: Any, tensors: list[Tensor], window: Window, dim: int, logits
 
 @triton.jit
 def _tile(size, across, blocks_along, blocks_across, ROWS: tl.constexpr, COLUMNS: tl.constexpr) -> Any:
-    """The program's pixels: (batch, first row, first column), row and column from there, rows to both image borders.
+    """Find the program's pixels: (batch, first row, first column), row and column from there, rows to both image borders.
 
     "Rows" run along the axis of attention. The corner has 64 bits, for the addresses in large images.
     """
@@ -107,7 +107,7 @@ def _pixels(pointer, strides, corner, row, column):
 
 @triton.jit
 def _gate(weight, LOGITS: tl.constexpr):
-    """The weight in float32, tanh of it where weights are logits; a series near zero keeps small ones exact."""
+    """Load the weight as float32, its tanh where weights are logits; a series near zero keeps small ones exact."""
     x = weight.to(tl.float32)
     if LOGITS:
         y = x * x

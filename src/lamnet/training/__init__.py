@@ -1,10 +1,11 @@
 """Photographs to a prepared set, and a prepared set to weights.
 
-May touch `evaluation`, `network` and below; never `batch` or `cli`.
+May touch `evaluation`, `network` and below; never `upscale`, `batch` or `cli`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lamnet.base.lazy import on_first_use
 
 if TYPE_CHECKING:
     from lamnet.training.loop import train
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recipe", "prepare", "train"]
 
-_HOME = {
+_HOMES = {
     "Recipe": "lamnet.training.recipes",
     "prepare": "lamnet.training.preparation",
     "train": "lamnet.training.loop",
@@ -24,10 +25,5 @@ def __dir__() -> list[str]:
     return __all__
 
 
-if not TYPE_CHECKING:  # where a name that is not above is a mistake
-
-    def __getattr__(name: str) -> Any:
-        """Import on first use, so that a module of this room does not wait for the others."""
-        if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(_HOME[name]), name)
+if not TYPE_CHECKING:  # a type checker would take any name for one of these
+    __getattr__ = on_first_use(__name__, _HOMES)

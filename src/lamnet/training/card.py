@@ -28,16 +28,16 @@ _DRAWN = "blur, downscaling by several filters, noise, JPEG and WebP, drawn for 
 def write(
     record: Mapping[str, Any], data: PreparedSet, network: LAMNet, evaluation: Mapping[str, Any] | None, workers: int
 ) -> str:
-    """Markdown that says what the network is, what it was trained on, how, where, and what it reaches.
+    """Write in Markdown what the network is, what it was trained on, how, where, and what it reaches.
 
     Args:
-        record: what the header of the weights holds, see `folder.RunFolder.write_results`.
-        evaluation: as from `evaluate`; None where nothing was measured.
+        record: the record in the header of the weights, see `folder.RunFolder.write_results`.
+        evaluation: as from `evaluate`; None without a measurement.
         workers: processes that trained together.
     """
     recipe = from_record(record["recipe"], "recipe")
     licences = Counter(photo.licence for photo in data.photos if photo.licence).most_common()
-    told = ("size", "scale", "network", "own_degradation")
+    elsewhere = ("size", "scale", "network", "own_degradation")  # rows of their own
     facts: dict[str, str] = {
         "network": f"LAMNet, {_network(recipe)}, {_parameters(network):,} parameters",
         "made by": f"lamnet {version('lamnet-sr')}, PyTorch {torch.__version__}",
@@ -49,7 +49,7 @@ def write(
         "time": f"{record['steps']:,} steps in {record['seconds'] / 60:.0f} minutes{_cooled(record)}",
         "LR pixels seen": f"{record['steps'] * recipe.batch * recipe.patch**2 / 1e6:,.1f} million",
         "hardware": f"{workers} x {_hardware()}",
-        "recipe": ", ".join(f"{name} {value}" for name, value in record["recipe"].items() if name not in told),
+        "recipe": ", ".join(f"{name} {value}" for name, value in record["recipe"].items() if name not in elsewhere),
     }
     if recipe.own_degradation is not None:
         facts["ranges"] = ", ".join(f"{name} {value}" for name, value in asdict(recipe.ranges).items())
@@ -63,7 +63,7 @@ def write(
 
 
 def _network(recipe: Recipe) -> str:
-    """The size, and the fields of a network that is none."""
+    """Describe the network by its size, or by its fields where it has no size."""
     if recipe.network is None:
         return f"size {recipe.size}, x{recipe.scale}"
     config = {name: value for name, value in asdict(recipe.network).items() if name not in ("scale", "window")}
@@ -72,7 +72,7 @@ def _network(recipe: Recipe) -> str:
 
 
 def _command(recipe: Recipe, start: str, data: PreparedSet) -> str:
-    """A command that trains by this recipe: that of a named one and what differs, or else of recipe.json."""
+    """Write a command that trains by this recipe: by its name and the options that differ, or else by recipe.json."""
     words = ["lamnet", "train", *_words(recipe), "--data", data.folder.name, "--out", "RUN"]
     if recipe.schedule != "cooldown" and start != "scratch":
         shipped = start.removesuffix(", which ships")
@@ -87,8 +87,8 @@ def _words(recipe: Recipe) -> list[str]:
         return [RECIPE, "--cooldown", f"{round(recipe.budget_s)}s"]
     if recipe.size in SIZES:
         for kind in KINDS:
-            usual = KINDS[kind](recipe.size, recipe.scale)
-            changed = [name for name, value in asdict(recipe).items() if value != asdict(usual)[name]]
+            by_name = KINDS[kind](recipe.size, recipe.scale)
+            changed = [name for name, value in asdict(recipe).items() if value != asdict(by_name)[name]]
             if set(changed) <= {*_OPTIONS, "budget_s"} and not {"steps", "budget_s"} <= set(changed):
                 options = [
                     word for name in _OPTIONS if name in changed for word in (f"--{name}", str(getattr(recipe, name)))
@@ -99,7 +99,7 @@ def _words(recipe: Recipe) -> list[str]:
 
 
 def _cooled(record: Mapping[str, Any]) -> str:
-    """From where a cool-down began, "" for another training."""
+    """Say where a cool-down began; "" for another training."""
     return f", the cool-down from step {record['stable']:,} on" if "stable" in record else ""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 from lamnet.base import records
 from lamnet.base.errors import BadDataError, BadWeightsError
 from lamnet.base.files import appearing
+from lamnet.network import pickles
 from lamnet.training.recipe_files import from_record
 from lamnet.training.recipes import Recipe
 
@@ -22,7 +22,7 @@ from lamnet.training.recipes import Recipe
 def save(path: Path, recipe: Recipe, state: dict[str, Any]) -> None:
     """Replace the checkpoint by a state of tensors and numbers, its "step" among them.
 
-    It reaches the disk before it takes its name. Raises BadDataError when the disk is full: the one before stays.
+    It reaches the disk before it takes its name. Raises BadDataError when the disk is full; the earlier one stays.
     """
     try:
         with appearing(path, BadDataError, durable=True) as partial, partial.open("wb") as file:
@@ -37,9 +37,9 @@ def save(path: Path, recipe: Recipe, state: dict[str, Any]) -> None:
 
 
 def load(path: Path, recipe: Recipe) -> dict[str, Any]:
-    """Read the state that was given to `save`, on the CPU.
+    """Read the state that `save` wrote, on the CPU.
 
-    Raises BadWeightsError when it is not a checkpoint, or one of another recipe: the difference is named.
+    Raises BadWeightsError when it is not a checkpoint, or one of another recipe; names the difference.
     """
     content = _content(path)
     if differences := recipe.differences(content.pop("recipe")):
@@ -63,30 +63,22 @@ def load_branch(path: Path, recipe: Recipe) -> dict[str, Any]:
 
 
 def _content(path: Path) -> dict[str, Any]:
+    content = pickles.read(path)
     try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
         _ = json.dumps(content["recipe"]), content["recipe"].items(), content["step"] + 1
-    except Exception as error:  # torch.load does not say which errors a malformed file may raise
-        reason = _reason(error)
-        raise BadWeightsError(f"{path}: expected a checkpoint of a training, found {reason}") from error
+    except Exception as error:  # anything may stand in the place of a checkpoint
+        raise BadWeightsError(f"{path}: expected a checkpoint of a training, found something else") from error
     return cast("dict[str, Any]", content)
 
 
-def _reason(error: Exception) -> str:
-    """What is wrong with a file, without PyTorch's advice to load it in an unsafe way."""
-    if isinstance(error, pickle.UnpicklingError):
-        return "something else, or code"
-    return str(error).split("\n", 1)[0] or type(error).__name__
-
-
 def fitted(path: Path, state: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, Any]:
-    """Check that a state has the parts, shapes and number formats of another one, and numbers that can be.
+    """Check that a state has the parts, shapes and number formats of another one, and valid counts.
 
-    The optimiser's settings are the recipe's, so that those of the new learner are given back with the rest.
+    The optimiser's settings belong to the recipe, so the returned state has those of the new learner.
 
     Args:
-        path: what the state was read from, for messages.
-        like: a new learner's state; its optimiser has not yet what it keeps for each parameter.
+        path: the file of the state, for messages.
+        like: a new learner's state; its optimiser keeps no moments yet.
 
     Raises BadWeightsError, which names the first part that does not fit.
     """
@@ -123,7 +115,7 @@ def _check_tensors(found: Any, like: Mapping[str, Tensor], what: str) -> None:
 
 
 def _check_moments(moments: Mapping[Any, Any], like: Mapping[str, Tensor]) -> None:
-    """Check what the optimiser keeps for each parameter: nothing before its first step, then a mean and a square alike."""
+    """Check the optimiser's moments: none before its first step, then a mean and a mean square for each parameter."""
     if len(moments) not in (0, len(like)):
         raise ValueError(f"optimiser: expected parts for {len(like)} parameters, found {len(moments)}")
     for number, parameter in enumerate(like.values() if moments else ()):

@@ -1,9 +1,9 @@
-"""How LR patches are made from HR patches in training: a frozen dataclass of ranges, and named functions that return it.
+"""Degradations: LR patches made from HR patches in training, by a frozen dataclass of ranges and functions that return it.
 
 The order is that of BSRGAN (Zhang et al. 2021, arXiv:2103.14006) and Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833): blur,
-downscaling, then noise and compression in random order, compression at times twice. Both draw strengths for spoilt pictures: blur
-to several pixels, noise of deviation 1 to 30, JPEG from 30. Here they are those of photographs as cameras and the web give
-them, a part is left clean, and the target is never sharpened, so that clean pictures stay as they are.
+downscaling, then noise and compression in random order, compression sometimes twice. Both papers draw strengths for badly
+degraded pictures: blur to several pixels, noise of deviation 1 to 30, JPEG from 30. Here they are those of photographs from
+cameras and the web, a part is left clean, and the target is never sharpened, so that clean pictures stay as they are.
 """
 
 from __future__ import annotations
@@ -82,21 +82,21 @@ class Degradation:
                 if not 0 <= value <= 1:
                     raise BadArgumentError(f"{name}: expected a share from 0 to 1, got {value}")
                 continue
-            least, most = limits[name]
-            if not least <= value[0] <= value[1] <= most:
-                raise BadArgumentError(f"{name}: expected two rising numbers from {least} to {most}, got {value}")
+            low, high = limits[name]
+            if not low <= value[0] <= value[1] <= high:
+                raise BadArgumentError(f"{name}: expected two rising numbers from {low} to {high}, got {value}")
 
 
 def clean() -> Degradation:
-    """Return MATLAB's bicubic alone, as papers train for their benchmarks."""
+    """Return the degradation by MATLAB's bicubic alone, as papers train for their benchmarks."""
     return Degradation()
 
 
 def photo() -> Degradation:
     """Return weak degradations of photographs from cameras and the web; a quarter get no blur, noise or compression.
 
-    Of the patches with neither noise nor compression about two fifths are blurred: where they are rare, a small network
-    takes all of them as sharp.
+    Of the patches with neither noise nor compression about two fifths are blurred: where blurred ones are rare, a small
+    network takes all of these patches for sharp.
     """
     return Degradation(
         clean=0.15,
@@ -118,7 +118,7 @@ def photo() -> Degradation:
 
 
 def named(name: str) -> Degradation:
-    """Return the degradation of a name, "clean" or "photo"; raises BadArgumentError for any other."""
+    """Return the degradation of a name, "clean" or "photo". Raises BadArgumentError for any other."""
     for function in (clean, photo):
         if function.__name__ == name:
             return function()
@@ -132,7 +132,7 @@ def degrade(
 
     Args:
         hr: (S, S, 3) with S = (p + 2 * MARGIN) * scale.
-        drawn: whether code drew the patch, see `Degradation.drawn`.
+        drawn: the patch was drawn by code, see `Degradation.drawn`.
 
     Returns:
         (p, p, 3), the part within the margin.
@@ -149,7 +149,7 @@ def degrade(
 
 
 def _parts(how: Degradation, generator: np.random.Generator, drawn: bool) -> list[str]:
-    """Draw what happens to an LR patch, in order."""
+    """Draw the degradations of an LR patch, in order."""
     noisy, compressed, twice = generator.random(3) < (how.noise, how.compression, how.twice)
     parts = ["noise"] * bool(noisy and not drawn) + ["compression"] * int(compressed) * (1 + int(twice))
     return [parts[i] for i in generator.permutation(len(parts))]
@@ -192,7 +192,7 @@ def _noisy(pixels: NDArray[np.uint8], how: Degradation, generator: np.random.Gen
 def _compressed(
     pixels: NDArray[np.uint8], how: Degradation, quality: Range, generator: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Compress and decompress, the encoder's blocks at a random place: above and to the left of the patch lie 0 to 15 more pixels."""
+    """Compress and decompress, with the encoder's blocks at a random offset: 0 to 15 pixels above and left of the patch."""
     top, left = (int(shift) for shift in generator.integers(_BLOCK, size=2))
     padded = np.pad(pixels, ((top, 0), (left, 0), (0, 0)), "edge")
     level = round(generator.uniform(*quality))

@@ -14,11 +14,11 @@ from lamnet.training.prepared import PreparedSet
 class DegradedSampler:
     """Batches of HR patches, flipped and turned, every position of the set equally likely, and their degraded LR.
 
-    What is beyond a photograph's border is mirrored, as in the LR of a prepared set.
+    Pixels beyond a photograph's border are mirrored, as in the LR of a prepared set.
 
     Args:
-        data: the set; only its HR is read, so any scale will do.
-        degradation: how LR is made; `Degradation.drawn` of the patches are drawn by code.
+        data: the set; only its HR is read, so that it may have any scales.
+        degradation: that makes LR; `Degradation.drawn` of the patches are drawn by code.
         scale, patch, batch, seed: as for `PatchSampler`.
 
     Raises BadDataError when the set has no picture that holds a patch.
@@ -40,7 +40,7 @@ class DegradedSampler:
         self._hr, self._offsets = np.memmap(data.file(1), np.uint8, "r"), data.offsets(1)
 
     def draw(self, step: int, part: int = 0, parts: int = 1) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Part `part` of `parts` of a step's batch: LR (b, 3, p, p) and HR (b, 3, s*p, s*p) with b = batch / parts."""
+        """Draw part `part` of `parts` of a step's batch: LR (b, 3, p, p), HR (b, 3, s*p, s*p) with b = batch / parts."""
         own = range(part * self.batch // parts, (part + 1) * self.batch // parts)
         pairs = [self._pair(np.random.default_rng((self.seed, step, 1 + i))) for i in own]
         lr, hr = (np.ascontiguousarray(np.stack(side).transpose(0, 3, 1, 2)) for side in zip(*pairs, strict=True))

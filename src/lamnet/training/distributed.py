@@ -1,4 +1,4 @@
-"""One worker or many: what `torchrun` started, and the little that workers say to each other."""
+"""One worker or many: the workers that `torchrun` started, and the few messages between them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LOST = re.compile(r"gloo|nccl|connection|broken pipe|socket|timed out", re.IGNO
 
 
 class LostWorkerError(LamnetError):
-    """Another worker of the same training is gone."""
+    """Another worker of the same training has died."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Workers:
 
     @property
     def first(self) -> bool:
-        """Whether this is the worker that writes files and shows progress."""
+        """True for the worker that writes files and shows progress."""
         return self.rank == 0
 
     def agreed(self, value: float) -> float:
-        """The first worker's value, on all of them."""
+        """Return the first worker's value on all workers."""
         if self.world == 1:
             return value
         shared = torch.tensor(value, dtype=torch.float64, device=self.device)
@@ -47,7 +47,7 @@ class Workers:
         return shared.item()
 
     def shared(self, state: dict[str, Any]) -> dict[str, Any]:
-        """The first worker's state of tensors and numbers, on the CPU of all of them."""
+        """Return the first worker's state of tensors and numbers on all workers, on their CPUs."""
         contents = io.BytesIO()
         if self.first:
             torch.save(state, contents)
@@ -56,7 +56,7 @@ class Workers:
         return torch.load(io.BytesIO(holder[0]), map_location="cpu", weights_only=True)
 
     def mean(self, value: Tensor) -> Tensor:
-        """The mean of a tensor over all workers; changes it in place."""
+        """Replace a tensor by its mean over all workers, and return it."""
         if self.world > 1:
             dist.all_reduce(value)
             value /= self.world
@@ -71,14 +71,17 @@ class Workers:
                 start += tensor.numel()
 
     def wait(self) -> None:
-        """Return when all workers have come here."""
+        """Wait until all workers have come here."""
         if self.world > 1:
             dist.barrier()
 
 
 @contextmanager
 def join(patches: int) -> Generator[Workers]:
-    """This process among those that torchrun started, or alone; `patches` (of a micro-batch) are to be shared evenly."""
+    """Join the workers that torchrun started, or be the only one; they share `patches` (of a micro-batch) evenly.
+
+    Raises BadArgumentError where they cannot, LostWorkerError when another worker has died.
+    """
     world, rank, local = (int(os.environ.get(name, default)) for name, default in _ENVIRONMENT)
     if patches % world:
         raise BadArgumentError(f"batch / accumulate: expected a multiple of the {world} workers, got {patches}")

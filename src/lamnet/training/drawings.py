@@ -1,4 +1,4 @@
-"""Text, flat graphics and textures drawn by code, so that logos and screenshots are in a training as well as photographs.
+"""Text, flat graphics and textures drawn by code, so that a training has logos and screenshots as well as photographs.
 
 They are drawn at four times their size and reduced by means over 4x4 pixels, so that edges are band-limited as those of a
 rasteriser are: hard steps would teach a network to alias. The dead leaves are those of Lee, Mumford and Huang (2001); networks
@@ -145,10 +145,10 @@ def _leaves(canvas: Image.Image, generator: Generator) -> None:
     """Dead leaves: discs and polygons that hide each other, their radii by a power law of exponent 3."""
     pen, side = ImageDraw.Draw(canvas), canvas.width
     base, spread = generator.uniform(0, 255, 3), generator.uniform(10, 90)
-    least, most = 2 * _unit(canvas), side / 3
+    smallest, largest = 2 * _unit(canvas), side / 3
     count = 500
     shares = generator.random(count)
-    radii = (least**-2 + shares * (most**-2 - least**-2)) ** -0.5
+    radii = (smallest**-2 + shares * (largest**-2 - smallest**-2)) ** -0.5
     centres = generator.uniform(0, side, (count, 2))
     colours = (base + generator.normal(0, spread, (count, 3)) + generator.normal(0, 40, (count, 1))).clip(0, 255)
     order = np.argsort(

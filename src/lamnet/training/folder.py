@@ -27,8 +27,8 @@ class RunFolder:
 
     Attributes:
         path: of the folder.
-        origin: what the training comes from, "photographs" (a set's fingerprint) and "start" (weights, or "scratch"); a
-            checkpoint of another origin is refused.
+        origin: of the training, "photographs" (a set's fingerprint) and "start" (weights, or "scratch"); a checkpoint of
+            another origin is refused.
     """
 
     path: Path
@@ -52,7 +52,7 @@ class RunFolder:
         checkpoint.save(self.checkpoint, learner.recipe, {"origin": dict(self.origin), **learner.state()})
 
     def saved_state(self, recipe: Recipe, like: Mapping[str, Any]) -> dict[str, Any]:
-        """The learner's state in the checkpoint, alike in kind to the one that a new learner has.
+        """Read the learner's state from the checkpoint, and check that it fits the state of a new learner.
 
         Raises BadWeightsError for a checkpoint of another training, or one with a part that does not fit.
         """
@@ -68,7 +68,7 @@ class RunFolder:
         return checkpoint.fitted(self.checkpoint, state, like)
 
     def last_saved(self, recipe: Recipe) -> str:
-        """The checkpoint and its step, as text for a message."""
+        """Describe the checkpoint and its step, as text for a message."""
         if not self.checkpoint.exists():
             return "there is no checkpoint yet"
         step = checkpoint.load(self.checkpoint, recipe)["step"]
@@ -79,9 +79,9 @@ class RunFolder:
     ) -> None:
         """Write one of the moving averages as weights with a record of the training, the evaluation and the card.
 
-        The record has recipe, steps, seconds, start and degradation of the training, the average's decay as ema, and
-        photographs, megapixels, set (its name) and low_resolution (how LR came to be) of its data; of a cool-down, the step of the
-        state under stable.
+        The record has recipe, steps, seconds, start and degradation of the training; the average's decay as ema; of its data
+        photographs, megapixels, set (its name) and low_resolution (the origin of LR); of a cool-down, the step of the state
+        that it branched off as stable.
         """
         recipe, average = learner.recipe, learner.averages[which]
         record = {

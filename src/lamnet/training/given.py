@@ -1,4 +1,4 @@
-"""LR that somebody gives for HR photographs: which belongs to which, and whether the two fit."""
+"""LR that comes with HR photographs instead of being made from them: pairing, and checks that the two fit."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from lamnet.evaluation.metrics import to_y
 from lamnet.evaluation.resize import imresize
 
-MOST_SHIFT = 0.5  # LR pixels; a pair that is off by more is no pair
-SEEN_SHIFT = 0.1  # from here on the shift is remarked on
-LEAST_LIKENESS = 0.5  # correlation of LR and reduced HR, from which on they show the same
-_LEAST_CONTRAST = 1.0  # standard deviation in 8-bit levels below which a picture is too flat for a shift to be seen
+MAX_SHIFT = 0.5  # LR pixels; a pair with a larger shift is skipped
+NOTED_SHIFT = 0.1  # LR pixels; a pair with a larger shift gets a note
+MIN_LIKENESS = 0.5  # correlation of LR and reduced HR below which they show different things
+_MIN_CONTRAST = 1.0  # standard deviation in 8-bit levels below which a picture is too flat to measure a shift
 _SIDE = 512  # LR pixels of the part in the middle that is compared
 
 Plane = NDArray[np.float64]
 
-# What may follow a picture's name, the scale for {}.
+# Endings that may follow a picture's name, the scale for {}.
 _HR_ENDINGS = ("", "_hr_x{}", "_hr", "_gt", "_srf_{}_hr")
 _LR_ENDINGS = ("", "x{}", "_x{}", "_lr", "_lr_x{}", "_lrx{}", "_lrbi_x{}", "_lr{}", "_bicubic", "_srf_{}_lr")
 
@@ -44,17 +44,17 @@ class Given:
 
     @property
     def facts(self) -> list[Any]:
-        """What tells these pictures from others: names, and lengths of files."""
+        """Names and lengths of the files, by which these pictures are recognised."""
         return [str(self.folder), [[hr, path.name, path.stat().st_size] for hr, path in sorted(self.files.items())]]
 
     @property
     def origin(self) -> str:
-        """How LR came to be, for the index of a set."""
+        """The origin of LR, for the index of a set."""
         return f"given: {self.folder}"
 
     @classmethod
     def find(cls, folder: Path, scale: int, hr: Iterable[str], lr: Iterable[str]) -> Given:
-        """Pair pictures by their names, whatever their case and kind: a.png with a.png, ax4.jpg, a_x4.png, a_LR.png, ...
+        """Pair pictures by their names, in any case and format: a.png with a.png, ax4.jpg, a_x4.png, a_LR.png, ...
 
         Args:
             hr, lr: paths below the folders of HR and of LR.
@@ -80,7 +80,7 @@ def _stem(name: str) -> str:
 
 @dataclass(frozen=True)
 class Fit:
-    """How an LR picture lies on its HR.
+    """The fit of an LR picture to its HR.
 
     Attributes:
         right, down: its shift in LR pixels; 0 where the picture is too flat to tell.
@@ -93,12 +93,12 @@ class Fit:
 
     @property
     def shift(self) -> float:
-        """The larger of the two, LR pixels."""
+        """The larger of both shifts, LR pixels."""
         return max(abs(self.right), abs(self.down))
 
 
 def fit(hr: NDArray[np.uint8], lr: NDArray[np.uint8], scale: int) -> Fit:
-    """Compare LR (h, w, 3) with HR (scale*h, scale*w, 3) that bicubic reduces, on luma in the middle of the picture.
+    """Compare LR (h, w, 3) with HR (scale*h, scale*w, 3) reduced by bicubic, on luma in the middle of the picture.
 
     Whole pixels come from phase correlation (Kuglin and Hines 1975), the rest from least squares on the gradient (Lucas and
     Kanade 1981), with a gain and an offset so that another exposure does no harm.
@@ -110,16 +110,16 @@ def fit(hr: NDArray[np.uint8], lr: NDArray[np.uint8], scale: int) -> Fit:
         to_y(imresize(part, Fraction(1, scale), "mirror")),
         to_y(lr[top : top + height, left : left + width]),
     )
-    if min(reduced.std(), seen.std()) < _LEAST_CONTRAST:
+    if min(reduced.std(), seen.std()) < _MIN_CONTRAST:
         return Fit(0.0, 0.0, 1.0)
     down, right = _whole_shift(reduced, seen)
     moved, still = _overlap(reduced, seen, down, right)
-    y, x, likeness = _rest(moved, still)
+    y, x, likeness = _remaining_shift(moved, still)
     return Fit(right + x, down + y, likeness)
 
 
 def _whole_shift(reduced: Plane, seen: Plane) -> tuple[int, int]:
-    """The shift of one plane against the other in whole pixels, down and right, at most a quarter of a side."""
+    """Measure the shift of one plane against the other in whole pixels, down and right, at most a quarter of a side."""
     height, width = seen.shape
     window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])
     first, second = (np.fft.rfft2((plane - plane.mean()) * window) for plane in (reduced, seen))
@@ -131,13 +131,13 @@ def _whole_shift(reduced: Plane, seen: Plane) -> tuple[int, int]:
 
 
 def _from_ends(side: int) -> NDArray[np.int64]:
-    """The distance of each place from the nearer end of a cyclic axis."""
+    """Return the distance of each place from the nearer end of a cyclic axis."""
     places = np.arange(side, dtype=np.int64)
     return np.minimum(places, side - places)
 
 
 def _overlap(reduced: Plane, seen: Plane, down: int, right: int) -> tuple[Plane, Plane]:
-    """The parts of both planes that show the same after a shift in whole pixels."""
+    """Crop both planes to the part that they share after a shift in whole pixels."""
     height, width = seen.shape
     rows, columns = height - abs(down), width - abs(right)
     return (
@@ -146,9 +146,9 @@ def _overlap(reduced: Plane, seen: Plane, down: int, right: int) -> tuple[Plane,
     )
 
 
-def _rest(moved: Plane, still: Plane) -> tuple[float, float, float]:
-    """What is left of the shift, down and right, and the correlation after it."""
-    moved, still = _smooth(moved), _smooth(still)  # or a shift of half a pixel is too far for a gradient
+def _remaining_shift(moved: Plane, still: Plane) -> tuple[float, float, float]:
+    """Measure the remaining shift of less than a pixel, down and right, and the correlation after it."""
+    moved, still = _smooth(moved), _smooth(still)  # else a shift of half a pixel is too far for a gradient
     down: Plane = np.gradient(moved, axis=0)
     right: Plane = np.gradient(moved, axis=1)
     inner = np.s_[3:-3, 3:-3]

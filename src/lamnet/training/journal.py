@@ -1,4 +1,4 @@
-"""A prepared set under way: its pixel files, a journal of what is in them, and at the end its index."""
+"""A prepared set in the making: its pixel files, a journal of the photographs in them, and at the end its index."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _SYNCED_EVERY_S = 1.0
 
 
 class Journal:
-    """The photographs written so far, in order; of an earlier call those that are whole are kept, the rest is cut off.
+    """The photographs written so far, in order; whole ones of an earlier call are kept, the others are cut off.
 
-    Pixels reach the disk before the lines that tell of them, and lines hold a hash of the pixels, so that what a killed
-    call, a power cut or a copy has left incomplete is seen and made again. A killed call loses a second's work.
+    Pixels reach the disk before their lines in the journal, and a line has a hash of its pixels. So photographs that a
+    killed call, a power cut or a copy has left incomplete are found and made again. A killed call loses a second's work.
 
     Args:
-        folder: of the set; it exists, and nobody else works in it.
+        folder: of the set; it exists, and no other process works in it.
         scales: of its LR.
-        sources: every photograph that the set is to hold.
-        given: LR of others; None where it is made.
+        sources: every photograph that the set shall hold.
+        given: LR that comes with the photographs; None where it is made from them.
 
     Raises BadDataError when the folder holds part of another set, or cannot be written.
     """
@@ -50,7 +50,7 @@ class Journal:
         lines = "".join(json.dumps(entry) + "\n" for entry in [settings, *map(asdict, self.photos)])
         write_text(path, lines, durable=True)
         with named(folder / INDEX, "cannot be replaced", BadDataError):
-            (folder / INDEX).unlink(missing_ok=True)  # of a set that has lost pixels
+            (folder / INDEX).unlink(missing_ok=True)  # a finished set that has lost pixels
         written = PreparedSet(folder, tuple(scales), self.usable, ())
         self._pending: list[str] = []
         self._synced_at = time.monotonic()
@@ -74,12 +74,12 @@ class Journal:
 
     @property
     def usable(self) -> tuple[Photo, ...]:
-        """The photographs whose pixels are there."""
+        """The photographs whose pixels are in the files."""
         return tuple(photo for photo in self.photos if photo.reason is None)
 
     @property
     def skipped(self) -> tuple[Photo, ...]:
-        """The photographs that have a reason instead of pixels."""
+        """The photographs that were skipped, with their reason."""
         return tuple(photo for photo in self.photos if photo.reason is not None)
 
     def add(self, photo: Photo, pixels: Mapping[int, NDArray[np.uint8]]) -> None:
@@ -98,7 +98,7 @@ class Journal:
             self._sync()
 
     def write_index(self) -> None:
-        """Make the set whole: its index appears, the journal goes."""
+        """Finish the set: write its index and remove the journal."""
         index = {
             "scales": self._scales,
             "lr": self._given.origin if self._given else BICUBIC,
@@ -113,7 +113,7 @@ class Journal:
             (self._folder / JOURNAL).unlink()
 
     def _sync(self) -> None:
-        """Bring pixels to the disk, then the lines that tell of them."""
+        """Bring pixels to the disk, then their lines in the journal."""
         if not self._pending:
             return
         for file in self._files.values():
@@ -127,12 +127,12 @@ class Journal:
 
     def _close(self) -> None:
         for file in (*self._files.values(), self._lines):
-            with suppress(OSError):  # what could not be written has been said
+            with suppress(OSError):  # a failed write has been reported
                 file.close()
 
 
 class _PixelFile:
-    """A file of pixels that grows, from a length on; its errors name it."""
+    """A file of pixels that is cut to a length and then grows; errors name the file."""
 
     def __init__(self, path: Path, length: int) -> None:
         self._path = path
@@ -154,9 +154,9 @@ class _PixelFile:
 
 
 def _earlier_photos(path: Path, settings: Mapping[str, Any], sources: Sequence[Photo]) -> list[Photo]:
-    """What a journal that was cut off holds of these sources, or the index of a set that is to be mended.
+    """Read the photographs of these sources from an unfinished journal, or from the index of a set to be repaired.
 
-    A line that does not belong where it stands ends it.
+    They end at the first line of another source.
     """
     if not path.exists() and (path.parent / INDEX).exists():
         recorded = PreparedSet.recorded(path.parent)
@@ -184,7 +184,7 @@ def _earlier_photos(path: Path, settings: Mapping[str, Any], sources: Sequence[P
 
 
 def _fitting(photos: Sequence[Photo], settings: Mapping[str, Any], sources: Sequence[Photo]) -> list[Photo]:
-    """The photographs until the first one that is not the source in its place, or has no hash."""
+    """Take the photographs until the first one that is not the source in its place, or has no hash."""
     fitting: list[Photo] = []
     for photo, source in zip(photos, sources, strict=False):
         same = photo.name == source.name and photo.bytes == source.bytes
@@ -197,7 +197,7 @@ def _fitting(photos: Sequence[Photo], settings: Mapping[str, Any], sources: Sequ
 
 
 def _whole(folder: Path, scales: Sequence[int], photos: Sequence[Photo]) -> list[Photo]:
-    """The photographs until the first one whose pixels are not whole."""
+    """Take the photographs until the first one whose pixels are not whole."""
     usable = tuple(photo for photo in photos if photo.reason is None)
     whole = sum(1 for _ in PreparedSet(folder, tuple(scales), usable, ()).whole_photos())
     if whole == len(usable):

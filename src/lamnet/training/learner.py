@@ -1,4 +1,4 @@
-"""A network being trained: one step, and all that a checkpoint must hold to go on with the same bits."""
+"""A network in training: one step, and the state that a checkpoint needs to continue with the same bits."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import copy
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from lamnet.base.errors import BadWeightsError, LamnetError
 from lamnet.network import weights
-from lamnet.network.model import LAMNet
+from lamnet.network.model import Group, LAMNet
 from lamnet.training.distributed import Workers
+from lamnet.training.gradient_noise import GradientNoise
 from lamnet.training.recipes import Recipe
 
 
@@ -28,12 +29,13 @@ class Learner:
     Attributes:
         averages: a network for each of the recipe's decays, in their order; `average` is the first.
         begin: the step of the state that a cool-down branched off, else 0.
-        before_s: seconds of training that lie before it.
-        loss: the sum of this worker's mean absolute errors since somebody last set it to zero.
+        before_s: seconds of training before that state.
+        loss: the sum of this worker's mean absolute errors since it was last set to zero.
+        noise: of the gradient, measured where a step has several micro-batches; else None.
     """
 
     def __init__(self, recipe: Recipe, workers: Workers, start: Path | None = None) -> None:
-        """`start`: weights to start from; those of another scale give the body, and the tail starts anew."""
+        """Begin at step 0, from the weights in `start` if given: of another scale all but the tail, fewer groups at rest."""
         torch.manual_seed(recipe.seed)
         network = LAMNet(recipe.config)
         if start is not None:
@@ -44,6 +46,8 @@ class Learner:
         self.network = network
         self.averages = [copy.deepcopy(self.network).eval().requires_grad_(False) for _ in recipe.decays]
         self.loss = torch.zeros((), device=workers.device)
+        small = recipe.batch // recipe.accumulate // workers.world
+        self.noise = GradientNoise(small, recipe.batch) if recipe.accumulate > 1 else None
         self._workers = workers
         # Adam is AdamW without weight decay.
         self._optimiser = torch.optim.AdamW(
@@ -57,11 +61,11 @@ class Learner:
 
     @property
     def progress(self) -> float:
-        """How much of the training lies behind, 0..1."""
+        """The share of the training that is done, 0..1."""
         return self.recipe.progress(self.step - self.begin, self.elapsed)
 
     def state(self) -> dict[str, Any]:
-        """Everything that changes, for `checkpoint.save`."""
+        """Return all that changes in training, for `checkpoint.save`."""
         longer = zip(self.recipe.longer_ema, self.averages[1:], strict=True)
         return {
             "step": self.step,
@@ -76,7 +80,7 @@ class Learner:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave; an average that it does not have begins as its first one."""
+        """Continue from a state; averages that it lacks begin as its first one."""
         self.step, self.elapsed = state["step"], state["elapsed"]
         self.begin, self.before_s = state.get("begin", 0), state.get("before_s", 0.0)
         self.loss.copy_(state["loss"])
@@ -95,14 +99,16 @@ class Learner:
         self.loss.zero_()
 
     def advance(self, lr: Tensor, hr: Tensor, progress: float) -> None:
-        """One step on this worker's patches, (b, 3, p, p) and (b, 3, s*p, s*p), uint8, at this share (0..1) of the training.
+        """Make one step on this worker's patches, (b, 3, p, p) and (b, 3, s*p, s*p) uint8, at this share of the training.
 
         Raises DivergedError before a gradient that is not finite reaches the weights.
         """
-        self._backward(lr, hr, squared=progress >= self.recipe.mse_from)
+        small = self._backward(lr, hr, squared=progress >= self.recipe.mse_from)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip or math.inf)
         if not torch.isfinite(norm):
             raise DivergedError(f"the gradient of step {self.step} is not finite")
+        if self.noise is not None:
+            self.noise.add(small, norm.item() ** 2)
         for group in self._optimiser.param_groups:
             group["lr"] = self.recipe.rate(self.step, progress)
         self._optimiser.step()
@@ -114,26 +120,38 @@ class Learner:
                     slow.lerp_(fast, share)
         self.step += 1
 
-    def _backward(self, lr: Tensor, hr: Tensor, *, squared: bool) -> None:
-        parts = self.recipe.accumulate
-        for x, y in zip(lr.chunk(parts), hr.chunk(parts), strict=True):
+    def _backward(self, lr: Tensor, hr: Tensor, *, squared: bool) -> float:
+        """Leave the step's gradient; return the squared norm of that of the first micro-batch where there are several, else 0."""
+        parts, first = self.recipe.accumulate, 0.0
+        for index, (x, y) in enumerate(zip(lr.chunk(parts), hr.chunk(parts), strict=True)):
             with torch.autocast(x.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
                 out = self.network(x.float() / 255)
             error = out.float() - y.float() / 255
             absolute = error.abs().mean() / parts
             (error.square().mean() / parts if squared else absolute).backward()
             self.loss += absolute.detach()
-        self._workers.average([parameter.grad for parameter in self.network.parameters() if parameter.grad is not None])
+            if index == 0 and self.noise is not None:
+                first = nn.utils.get_total_norm(self._gradients()).item() ** 2 * parts**2
+        self._workers.average(self._gradients())
+        return first
+
+    def _gradients(self) -> list[Tensor]:
+        return [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
 
 
 def _start_from(network: LAMNet, path: Path) -> None:
+    """Load weights into a network; of another scale the body alone, and groups beyond theirs begin as doing nothing."""
     contents = weights.read(path)
     here, there = asdict(network.config), asdict(contents.config)
-    if other := [
-        f"{name} {here[name]}, {there[name]}" for name in here if name != "scale" and here[name] != there[name]
-    ]:
-        raise BadWeightsError(
-            f"{path}: expected the body of this network, found another (here, there): {'; '.join(other)}"
-        )
-    body = {name: tensor for name, tensor in contents.state.items() if not name.startswith("tail.")}
-    network.load_state_dict(network.state_dict() | (contents.state if here == there else body))
+    deeper = here["groups"] > there["groups"]
+    other = [
+        name for name in here if here[name] != there[name] and name != "scale" and not (deeper and name == "groups")
+    ]
+    if other:
+        differing = "; ".join(f"{name} {here[name]}, {there[name]}" for name in other)
+        raise BadWeightsError(f"{path}: expected the body of this network, found another (here, there): {differing}")
+    own_tail = network.config.scale != contents.config.scale
+    taken = {name: tensor for name, tensor in contents.state.items() if not (own_tail and name.startswith("tail."))}
+    network.load_state_dict(network.state_dict() | taken)
+    for group in list(network.groups)[contents.config.groups :]:
+        nn.init.zeros_(cast("Group", group).scale)

@@ -1,4 +1,4 @@
-"""Patches ahead of the step that needs them."""
+"""Prefetching of patches: they are drawn before the step that needs them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Loader:
         return self._images / max(self._seconds, 1e-9)
 
     def take(self, step: int) -> tuple[Tensor, Tensor]:
-        """The LR and HR patches of a step, uint8, on the device."""
+        """Return the LR and HR patches of a step, uint8, on the device, and begin to draw those of the next."""
         if self._upcoming is None or self._upcoming[0] != step:
             self._upcoming = step, self._pool.submit(self._draw, step)
         pair = self._upcoming[1].result()

@@ -158,6 +158,8 @@ class Run:
                     "loader_images_per_s": round(loader.images_per_s * self.workers.world, 1),
                 }
                 metrics = {"loss": self._mean_loss(), "lr": rate, **speeds, "elapsed_s": round(learner.elapsed, 3)}
+                if learner.noise is not None and (noise := learner.noise.take()) is not None:
+                    metrics["gradient_noise"] = round(noise, 1)
                 due = done == 1 or learner.step % recipe.valid_every == 0
                 if due and self.valid is not None and self.workers.first:
                     metrics |= self._validate(monitor, self.valid)

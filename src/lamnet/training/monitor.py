@@ -1,4 +1,4 @@
-"""A training watched: progress on the terminal, metrics.jsonl, TensorBoard."""
+"""Monitoring of a training: progress on the terminal, metrics.jsonl, TensorBoard."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Monitor:
 
     @property
     def wants_pictures(self) -> bool:
-        """Whether `picture` shows anything."""
+        """True where `picture` records pictures."""
         return self._board is not None
 
     def picture(self, step: int, name: str, pixels: NDArray[np.uint8]) -> None:
@@ -94,7 +94,7 @@ def _board(out: Path, step: int) -> Any:
 
 
 def _drop_after(path: Path, step: int) -> None:
-    """Leave out the lines after a step, and one that was cut off."""
+    """Remove the lines after a step, and one that was cut off."""
     if not path.exists():
         return
     try:

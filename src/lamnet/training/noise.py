@@ -1,4 +1,4 @@
-"""Noise of a patch, white, in colour or in grey."""
+"""White noise for patches, in colour or in grey."""
 
 from __future__ import annotations
 

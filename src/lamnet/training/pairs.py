@@ -40,7 +40,7 @@ class PatchSampler:
         self._lr_offsets, self._hr_offsets = data.offsets(scale), data.offsets(1)
 
     def draw(self, step: int, part: int = 0, parts: int = 1) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Part `part` of `parts` of a step's batch: LR (b, 3, p, p) and HR (b, 3, s*p, s*p) with b = batch / parts."""
+        """Draw part `part` of `parts` of a step's batch: LR (b, 3, p, p), HR (b, 3, s*p, s*p) with b = batch / parts."""
         rng = np.random.default_rng((self.seed, step))
         chosen = rng.integers(self._ends[-1], size=self.batch)
         turns = rng.integers(8, size=self.batch)
@@ -68,6 +68,6 @@ def _crop(
 
 
 def _turned(patch: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
-    """One of the 8 symmetries of the square."""
+    """Apply one of the 8 symmetries of the square."""
     turned = np.rot90(patch, turn % 4)
     return turned[:, ::-1] if turn >= 4 else turned

@@ -1,4 +1,4 @@
-"""Photographs to a prepared set: memory-mapped files of 8-bit HR and of LR at each scale, and their index.
+"""Preparation of photographs for training: a set of memory-mapped files of 8-bit HR, and LR at each scale, with an index.
 
 `hr.u8`, `lr_x2.u8`, ... hold the pictures one after the other, (H, W, 3) uint8 each; `index.json` has their names and HR
 sizes, and appears last: a folder that has it is whole.
@@ -28,7 +28,7 @@ from lamnet.evaluation.resize import crop_to_multiple, imresize
 from lamnet.media import formats, opening
 from lamnet.media.levels import levels
 from lamnet.media.picture import read
-from lamnet.training.given import LEAST_LIKENESS, MOST_SHIFT, SEEN_SHIFT, Given, fit
+from lamnet.training.given import MAX_SHIFT, MIN_LIKENESS, NOTED_SHIFT, Given, fit
 from lamnet.training.journal import Journal
 from lamnet.training.prepared import BICUBIC, INDEX, Photo, PreparedSet
 
@@ -37,21 +37,22 @@ _AT_ONCE = 32  # photographs that are converted before the first of them is writ
 
 
 def prepare(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4), lr_dir: Path | None = None) -> PreparedSet:
-    """Make a prepared set in `out` of the photographs in `hr_dir` and below; an interrupted call is continued.
+    """Make a prepared set in `out` from the photographs in `hr_dir` and below; an interrupted call is continued.
 
     HR is cropped to a multiple of all scales, LR made by MATLAB's bicubic with mirrored borders (DIV2K's convention).
-    Pictures are read as `lamnet upscale` reads them, and made 8 bits. Hidden ones are left out; unreadable, too small and
-    too large ones are skipped and listed in the result. What is not whole, of a finished set too, is made again. Where `hr_dir` has a manifest.csv with columns `file` and `licence`, the
-    licences go into the index, and from there onto model cards.
+    Pictures are read as `lamnet upscale` reads them, and converted to 8 bits. Hidden ones are left out; unreadable, too
+    small and too large ones are skipped and listed in the result. Photographs whose pixels are not whole, of a finished set
+    too, are made again. Where `hr_dir` has a manifest.csv with columns `file` and `licence`, the licences go into the index,
+    and from there onto model cards.
 
-    With `lr_dir` LR is not made but read from there, for one scale, in pairs as `given.Given.find` finds them. The size
-    of LR must be that of HR cropped to a multiple of the scale, divided by it; a pair of which it is not, whose pictures
-    differ, or that is shifted by more than `given.MOST_SHIFT` LR pixels is skipped, a smaller shift is noted.
+    With `lr_dir` LR is not made but read from there, for one scale, in pairs as `given.Given.find` finds them. LR must have
+    the size of HR cropped to a multiple of the scale, divided by it. A pair of other sizes, of different pictures, or with a
+    shift of more than `given.MAX_SHIFT` LR pixels is skipped; a smaller shift is noted.
 
     Raises:
         BadDataError: no usable photograph, `out` holds a set of other photographs, scales or LR, is in use by another
             call, or cannot be written.
-        BadArgumentError: scales that are no whole numbers from 2 to 8, or several with `lr_dir`.
+        BadArgumentError: a scale that is no whole number from 2 to 8, or several scales with `lr_dir`.
     """
     return finish(preparing(hr_dir, out, scales, lr_dir))
 
@@ -91,7 +92,7 @@ def preparing(
 
 
 def _checking(finished: PreparedSet) -> Work[bool]:
-    """Whether the pixels of a finished set are what its index says; those of an older one have the right number."""
+    """Check that the pixels of a finished set are those of its index; of an older set their number alone is known."""
     whole = 0
     for whole, _ in enumerate(finished.whole_photos(), 1):
         yield Progress("checking", whole / len(finished.photos))
@@ -116,7 +117,7 @@ def _check_request(hr_dir: Path, scales: Sequence[int], lr_dir: Path | None) -> 
 
 
 def _sources(folder: Path) -> list[Photo]:
-    """The pictures in a folder and below it, sorted by name, with the lengths of their files."""
+    """List the pictures in a folder and below it, sorted by name, with the lengths of their files."""
     found: list[Photo] = []
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -142,13 +143,13 @@ def _in_order(
 
 
 def _convert(folder: Path, source: Photo, scales: Sequence[int]) -> _Converted:
-    """Convert one photograph: its HR pixels (under 1) and LR pixels, none when it has to be skipped."""
+    """Convert one photograph to HR pixels (under 1) and LR pixels; none when it has to be skipped."""
     try:
         pixels = _rgb8(folder / source.name)
     except BadImageError as error:
         return replace(source, reason=str(error)), {}
     except MemoryError:
-        return replace(source, reason="expected a picture that fits in the memory there is"), {}
+        return replace(source, reason="expected a picture that fits into memory"), {}
     hr = crop_to_multiple(pixels, math.lcm(*scales))
     if min(hr.shape[:2]) < SMALLEST_SIDE:
         return replace(source, reason=f"expected sides of at least {SMALLEST_SIDE} pixels, found {_size(pixels)}"), {}
@@ -157,7 +158,7 @@ def _convert(folder: Path, source: Photo, scales: Sequence[int]) -> _Converted:
 
 
 def _convert_pair(folder: Path, source: Photo, scale: int, given: Given) -> _Converted:
-    """Read one photograph and the LR that was given for it, none where the two do not fit."""
+    """Read one photograph and its LR; no pixels where the two do not fit."""
     if source.name not in given.files:
         return replace(source, reason=f"found no LR picture for it in {given.folder}"), {}
     try:
@@ -169,18 +170,18 @@ def _convert_pair(folder: Path, source: Photo, scale: int, given: Given) -> _Con
         return replace(source, reason=reason), {}
     found = fit(hr, lr, scale)
     shifted = f"LR is shifted by {found.right:+.2f} pixels to the right and {found.down:+.2f} down"
-    if found.likeness < LEAST_LIKENESS:
+    if found.likeness < MIN_LIKENESS:
         return replace(source, reason=f"LR shows something else than HR: their correlation is {found.likeness:.2f}"), {}
-    if found.shift > MOST_SHIFT:
-        return replace(source, reason=f"{shifted}, expected at most {MOST_SHIFT}"), {}
-    notes = [shifted] if found.shift > SEEN_SHIFT else []
+    if found.shift > MAX_SHIFT:
+        return replace(source, reason=f"{shifted}, expected at most {MAX_SHIFT}"), {}
+    notes = [shifted] if found.shift > NOTED_SHIFT else []
     if hr.shape != pixels.shape:
         notes.append(f"HR of {_size(pixels)} was cropped to {_size(hr)}")
     return _whole(replace(source, note="; ".join(notes)), {1: hr, scale: lr})
 
 
 def _misfit(hr: NDArray[np.uint8], lr: NDArray[np.uint8], scale: int) -> str | None:
-    """Why the sizes of a pair cannot be used."""
+    """Say why the sizes of a pair cannot be used; None where they can."""
     height, width = (side // scale for side in hr.shape[:2])
     if lr.shape[:2] != (height, width):
         return f"expected LR of {width}x{height} for HR of {_size(hr)} at x{scale}, found {_size(lr)}"
@@ -194,7 +195,7 @@ def _size(pixels: NDArray[np.uint8]) -> str:
 
 
 def _whole(source: Photo, pixels: dict[int, NDArray[np.uint8]]) -> _Converted:
-    """A photograph whose pixels are there, with their hash."""
+    """Complete the entry of a photograph by the size and the hash of its pixels."""
     height, width = pixels[1].shape[:2]
     hashed = hashlib.sha256()
     for _, part in sorted(pixels.items()):
@@ -218,7 +219,7 @@ def _rgb8(path: Path) -> NDArray[np.uint8]:
 
 
 def _licences(manifest: Path) -> Mapping[str, str]:
-    """Licences by file name, none without a manifest."""
+    """Read licences by file name; none without a manifest."""
     if not manifest.is_file():
         return {}
     with manifest.open(newline="") as file:
@@ -229,12 +230,12 @@ def _check_same(finished: PreparedSet, sources: list[Photo], scales: list[int], 
     out = finished.folder
     found = {photo.name: photo.bytes for photo in finished.photos + finished.skipped}
     wanted = {photo.name: photo.bytes for photo in sources}
-    strange = list(found.keys() ^ wanted.keys())
-    strange += [name for name in found.keys() & wanted.keys() if found[name] not in (0, wanted[name])]
-    if strange:
+    differing = list(found.keys() ^ wanted.keys())
+    differing += [name for name in found.keys() & wanted.keys() if found[name] not in (0, wanted[name])]
+    if differing:
         raise BadDataError(
             f"{out}: expected a set of these {len(wanted)} photographs, found one of {len(found)} others; they differ in "
-            f"{min(strange)}{f' and {len(strange) - 1} more' if len(strange) > 1 else ''}: use another folder"
+            f"{min(differing)}{f' and {len(differing) - 1} more' if len(differing) > 1 else ''}: use another folder"
         )
     if list(finished.scales) != scales:
         raise BadDataError(

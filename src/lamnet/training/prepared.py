@@ -1,4 +1,4 @@
-"""A prepared set on disk, read: its index, photographs and pixel files."""
+"""Reading of a prepared set: its index, photographs and pixel files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lamnet.base.files import read_text
 INDEX = "index.json"
 _LONGEST_SIDE = 2**24
 _BLOCK = 2**24  # bytes read at a time
-BICUBIC = "bicubic (MATLAB's imresize, mirrored borders)"  # how LR came to be where nobody gave it
+BICUBIC = "bicubic (MATLAB's imresize, mirrored borders)"  # the origin of LR that is made from HR
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Photo:
         name: its path below the folder of the photographs.
         height, width: of its HR, pixels; 0 when it was skipped.
         reason: why it was skipped; None when its pixels are there.
-        licence: as a manifest says; "" where none does.
+        licence: from a manifest; "" without one.
         bytes: length of its file; 0 where an older set does not record it.
         pixels: a hash of the pixels of its HR and of all its LR; "" where an older set does not record it.
-        note: what is remarkable about it though its pixels are there; "" for nothing.
+        note: a remark on a photograph that was not skipped; "" without one.
     """
 
     name: str
@@ -52,8 +52,8 @@ class PreparedSet:
     """The index of a prepared set.
 
     Attributes:
-        photos: those whose pixels are there, in the order of the pixel files.
-        lr: how LR came to be, BICUBIC or "given: FOLDER".
+        photos: those with pixels, in the order of the pixel files.
+        lr: the origin of LR, BICUBIC or "given: FOLDER".
         unpaired: names of given LR pictures that have no HR.
     """
 
@@ -77,7 +77,7 @@ class PreparedSet:
 
     @classmethod
     def recorded(cls, folder: Path) -> PreparedSet:
-        """Read the index of a finished set, without a look at its pixels. Raises BadDataError where there is none."""
+        """Read the index of a finished set and not its pixels. Raises BadDataError where there is none."""
         path = folder / INDEX
         if not path.is_file():
             raise BadDataError(f"{folder}: expected a prepared set, found no {INDEX}; `lamnet prepare` makes one")
@@ -87,7 +87,7 @@ class PreparedSet:
             raise BadDataError(f"{path}: expected the index of a prepared set, found {error}") from error
 
     def whole_photos(self) -> Iterator[Photo]:
-        """Yield photographs whose pixels are in the files as their hashes say, until the first one that is not.
+        """Yield photographs until the first one whose pixels in the files do not match its hash.
 
         Of a photograph without a hash only the length is known.
         """
@@ -119,17 +119,17 @@ class PreparedSet:
         return f"{len(self.photos)} ({hashlib.sha256(listed.encode()).hexdigest()[:12]})"
 
     def file(self, scale: int) -> Path:
-        """The pixel file at a scale; scale 1 is the HR."""
+        """Name the pixel file at a scale; scale 1 is HR."""
         return self.folder / ("hr.u8" if scale == 1 else f"lr_x{scale}.u8")
 
     def offsets(self, scale: int) -> NDArray[np.int64]:
-        """The byte at which each picture starts in the pixel file, and at which the last one ends: (N + 1,)."""
+        """Compute the byte at which each picture starts in the pixel file, and at which the last one ends: (N + 1,)."""
         sizes = [3 * (photo.height // scale) * (photo.width // scale) for photo in self.photos]
         return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
 
 
 def hash_of(parts: Iterable[bytes | memoryview | None]) -> str | None:
-    """The hash of a photograph's pixels: of HR, then of LR by rising scale. None where some are missing."""
+    """Hash a photograph's pixels: HR, then LR by rising scale. None where some are missing."""
     hashed = hashlib.sha256()
     for part in parts:
         if part is None:
@@ -139,13 +139,13 @@ def hash_of(parts: Iterable[bytes | memoryview | None]) -> str | None:
 
 
 def is_possible(photo: Photo, scales: Iterable[int]) -> bool:
-    """Whether a photograph has sizes that a set of these scales can hold."""
+    """Tell whether a photograph's size is one that a set of these scales can hold."""
     sides = (photo.height, photo.width)
     return all(0 < side <= _LONGEST_SIDE and not any(side % scale for scale in scales) for side in sides)
 
 
 def _of_index(folder: Path, index: Any) -> PreparedSet:
-    """The set of an index. Raises ValueError where something in it is not what it should be."""
+    """Make the set of an index. Raises ValueError where an entry is invalid."""
     scales = [records.whole(scale, "scales", 2, 8) for scale in records.items(index.get("scales"), "scales")]
     if not scales or len(set(scales)) < len(scales):
         raise ValueError(f"scales: expected different ones, found {scales}")

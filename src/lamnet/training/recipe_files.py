@@ -1,6 +1,6 @@
-"""Recipes in files: TOML that people write, and recipe.json in a run's folder. Everything in them is checked.
+"""Recipes in files: TOML that people write, and recipe.json in a run's folder. Every field is checked.
 
-A TOML file has the tables network, data, degradation and schedule; `recipe_help` shows one with all that they can hold.
+A TOML file has the tables network, data, degradation and schedule; `recipe_help` writes one with all their fields.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ SCHEDULE = tuple(
     if field.name not in (*DATA, "size", "scale", "degradation", "own_degradation", "network")
 )
 _TABLES = ("network", "data", "degradation", "schedule")
-_OWN = "own"  # the size of a network that has none
+_OWN = "own"  # the size of a network that is none of SIZES
 
 
 def chosen(recipe: str) -> Recipe:
-    """The recipe that somebody names: SIZE_xSCALE_KIND, a TOML file, a run's folder, or its recipe.json.
+    """Read the recipe of the command line: SIZE_xSCALE_KIND, a TOML file, a run's folder, or its recipe.json.
 
-    Raises BadArgumentError, which names the file and the field, where it is none.
+    Raises BadArgumentError, which names the file and the field, for anything else.
     """
     path = Path(recipe)
     if path.suffix == ".toml":
@@ -48,7 +48,7 @@ def chosen(recipe: str) -> Recipe:
 
 
 def from_toml(path: Path) -> Recipe:
-    """Read a recipe; what the file leaves out is as in the named recipe of its kind, `based_on`, and of its network.
+    """Read a recipe; fields that are left out are as in the named recipe of its kind, `based_on`, and of its network.
 
     Raises BadArgumentError, which names the file and the field, what was expected and what was found.
     """
@@ -75,12 +75,12 @@ def from_toml(path: Path) -> Recipe:
 
 
 def to_record(recipe: Recipe) -> dict[str, Any]:
-    """A recipe as JSON can hold it, with the whole network and degradation, also where names stand for them."""
+    """Write a recipe as JSON, with the whole network and degradation, also where names stand for them."""
     return {**asdict(recipe), "network": asdict(recipe.config), "own_degradation": asdict(recipe.ranges)}
 
 
 def from_record(record: object, where: str) -> Recipe:
-    """The recipe in a record that `to_record` or an earlier version made; what that did not know is at its default.
+    """Read the recipe from a record that `to_record` or an earlier version made; newer fields have their defaults.
 
     Raises BadArgumentError, which starts with `where`, for anything else.
     """
@@ -121,7 +121,7 @@ def _toml(path: Path) -> dict[str, Any]:
 
 
 def _network(given: object, where: str) -> tuple[str | None, LAMNetConfig]:
-    """The size and the configuration of a network; no size where it is that of none."""
+    """Read the size and the configuration of a network; the size is None where it is none of SIZES."""
     hints = {"size": Literal[*SIZES], **_hints(LAMNetConfig), "window": dict}
     values = _checked(given, hints, where)
     if "window" in values:
@@ -136,22 +136,22 @@ def _network(given: object, where: str) -> tuple[str | None, LAMNetConfig]:
 
 
 def _ranges(given: object, where: str) -> tuple[str, Degradation | None]:
-    """The name of a degradation, and its ranges where they are not the name's."""
+    """Read the name of a degradation, and its ranges where they differ from those of the name."""
     values = _checked(given, {"name": str, **_hints(Degradation)}, where)
     name = values.pop("name", "clean")
-    usual = degradation.named(name)
-    own = replace(usual, **values)
-    return name, None if own == usual else own
+    by_name = degradation.named(name)
+    own = replace(by_name, **values)
+    return name, None if own == by_name else own
 
 
 def _hints(kind: type, names: Sequence[str] | None = None) -> dict[str, Any]:
-    """The types of a dataclass's fields, of all where no names are given."""
+    """Return the types of a dataclass's fields, of all without names."""
     hints = get_type_hints(kind)
     return {name: hints[name] for name in names or [field.name for field in fields(kind)]}
 
 
 def _checked(given: object, hints: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The values of a table as their types, each checked; a message starts with `where`."""
+    """Check the values of a table and convert them to their types; messages start with `where`."""
     if not isinstance(given, Mapping):
         raise BadArgumentError(f"{where.rstrip('.')}: expected a table, found {_shown(given)}")
     values: dict[str, Any] = {}
@@ -170,7 +170,7 @@ def _checked(given: object, hints: Mapping[str, Any], where: str) -> dict[str, A
 
 
 def _as(value: Any, hint: Any) -> Any:
-    """A value as its type. Raises TypeError where it is of another."""
+    """Convert a value to a type. Raises TypeError where it does not fit."""
     if get_origin(hint) is Literal:
         if value in get_args(hint) and isinstance(value, str):
             return value

@@ -1,4 +1,4 @@
-"""A whole recipe as TOML, every field with what its class says of it, so that it is never out of date."""
+"""A whole recipe as TOML; every field has the line of its class's docstring, so that the help is never out of date."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WINDOW = "taps of the focal attention: tap k averages the lengths[k] pixels fro
 
 
 def example(kind: str = "short", size: str = "tiny", scale: int = 4) -> str:
-    """The recipe of a name in TOML, with a comment for every field."""
+    """Write a named recipe as TOML, with a comment for every field."""
     recipe = KINDS[kind](size, scale)
     network = asdict(recipe.config)
     window = network.pop("window")
@@ -53,11 +53,11 @@ def example(kind: str = "short", size: str = "tiny", scale: int = 4) -> str:
 
 
 def _commented(values: Mapping[str, Any], documented: Mapping[str, str]) -> Iterator[str]:
-    """A line for each value, before it what is documented of it, or of it and those that follow."""
-    said: set[str] = set()
+    """Yield a line for each value, after the comment for it or for a group of values that begins with it."""
+    written: set[str] = set()
     for name, value in values.items():
         entry = next((names for names in documented if name in names.split(", ")), None)
-        if entry is not None and entry not in said:
+        if entry is not None and entry not in written:
             yield from textwrap.wrap(
                 f"{entry}: {documented[entry]}",
                 width=110,
@@ -66,17 +66,17 @@ def _commented(values: Mapping[str, Any], documented: Mapping[str, str]) -> Iter
                 break_long_words=False,
                 break_on_hyphens=False,
             )
-            said.add(entry)
+            written.add(entry)
         yield f"{name} = {_literal(value)}"
 
 
 def _literal(value: Any) -> str:
-    """A value in TOML, whose numbers, truths, lists and plain texts are those of JSON."""
+    """Write a value as TOML, whose numbers, booleans, lists and plain strings are those of JSON."""
     return json.dumps(value)
 
 
 def _documented(kind: type) -> dict[str, str]:
-    """What a class's docstring says of its fields, by "name" or "name, name"."""
+    """Read the documentation of fields from a class's docstring, by "name" or "name, name"."""
     found: dict[str, list[str]] = {}
     section: Sequence[str] = re.split(r"^(?:Args|Attributes):$", inspect.getdoc(kind) or "", flags=re.MULTILINE)[1:2]
     for line in "".join(section).splitlines():

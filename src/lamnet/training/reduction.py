@@ -1,7 +1,7 @@
 """Blur and downscaling of a patch, as one matrix for its rows and one for its columns.
 
 Blur, resizing, and resizing in two parts are all linear. Where they are separable, their product is one small matrix for each
-axis, so that a patch costs two matrix products whatever is done to it.
+axis, so that a patch always costs two matrix products.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def resizing(filter: Filter, length: int, new: int) -> Matrix:
 
 
 def _response(filter: Filter, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Evaluate a filter at distances of at least 0; beyond its support the values mean nothing."""
+    """Evaluate a filter at distances of at least 0; beyond its support the values are meaningless."""
     if filter == "box":  # a pixel on the border of two boxes belongs half to each
         return np.where(np.isclose(x, 0.5), 0.5, 1.0)
     if filter == "bilinear":
@@ -91,7 +91,7 @@ def _separable(kernel: NDArray[np.float64] | None, matrix: Matrix) -> list[tuple
 
 
 def _blurred(matrix: Matrix, taps: NDArray[np.float64]) -> Matrix:
-    """Return the matrix that correlates with an odd number of taps, the border repeated, and then does what `matrix` does."""
+    """Return the matrix that correlates with an odd number of taps, the border repeated, and then applies `matrix`."""
     reach, length = len(taps) // 2, matrix.shape[1]
     wide = np.zeros((len(matrix), length + 2 * reach), np.float32)
     for offset, tap in enumerate(taps.astype(np.float32)):

@@ -1,4 +1,4 @@
-"""The bands of a result: a raster through an engine by its plan, row by row of its parts."""
+"""The bands of a result: a raster goes through an engine by its plan, one row of parts after another."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pyvips
 from numpy.typing import NDArray
 
 from lamnet.base.errors import BadImageError
+from lamnet.base.heap import trim
 from lamnet.media import convert, vips
 from lamnet.upscale.plan import Box, Plan
 from lamnet.upscale.raster import Raster, beyond_at, has_alpha, join, planes_at, planes_of, put_back, within_neighbours
@@ -24,10 +25,10 @@ _SHARE_OF_LAYERS = 0.9  # of the work, where it is done layer by layer before th
 
 
 def bands(engine: AnyEngine, plan: Plan, raster: Raster, scratch: Path) -> Iterator[tuple[float, NDArray[Any]]]:
-    """Yield the result from top to bottom: how much of the work is done, 0 to 1, and the next rows, possibly none yet.
+    """Yield the result from top to bottom: the share of the work that is done, 0 to 1, and the next rows, maybe none.
 
-    `scratch` is a folder for what does not fit into memory. Raises BackendError where neither has room enough,
-    BadImageError where a result is not finite.
+    `scratch` is a folder for features that do not fit into memory. Raises BackendError where memory or that folder is too
+    small, BadImageError where a result is not finite.
     """
     width, before = raster.width * engine.scale, _SHARE_OF_LAYERS if plan.exact else 0.0
     with ExitStack() as stack:
@@ -42,12 +43,12 @@ def bands(engine: AnyEngine, plan: Plan, raster: Raster, scratch: Path) -> Itera
                 columns = slice(box.left * engine.scale, (box.left + box.width) * engine.scale)
                 rows[:, columns] = _part(engine, plan, raster, box, layers)
             if plan.tile is not None:
-                engine.release()
+                trim()
             yield before + (1 - before) * (boxes[0].top + boxes[0].height) / raster.height, rows
 
 
 def in_memory(engine: AnyEngine, plan: Plan, raster: Raster, size: tuple[int, int], scratch: Path) -> NDArray[Any]:
-    """Make the whole result as one array, (H, W, bands), reduced to this (width, height)."""
+    """Make the whole result as one array (H, W, bands), reduced to `size`, a (width, height)."""
     out = np.empty((raster.height * engine.scale, raster.width * engine.scale, raster.bands), raster.dtype)
     filled = 0
     for _, rows in bands(engine, plan, raster, scratch):
@@ -65,7 +66,7 @@ def _prepared(layers: Sequence[Exact]) -> Iterator[float]:
 
 
 def _part(engine: AnyEngine, plan: Plan, raster: Raster, box: Box, layers: Sequence[Exact]) -> NDArray[Any]:
-    """Make (scale*height, scale*width, bands) of a box, from what the plan lets it see."""
+    """Make the result of a box, (scale*height, scale*width, bands), from the pixels that the plan lets it see."""
     seen = plan.seen(box)
     planes = planes_at(raster, seen)
     outputs = [one.run(seen) for one in layers] if layers else [engine.run(plane) for plane in planes]
@@ -77,7 +78,7 @@ def _part(engine: AnyEngine, plan: Plan, raster: Raster, box: Box, layers: Seque
         outputs[1] = within_neighbours(outputs[1], planes[1], engine.scale)
     rows, columns = box.within(seen, engine.scale)
     beyond = beyond_at(raster, seen)
-    if beyond is not None:  # which the network knows nothing of
+    if beyond is not None:  # the network works between black and white alone
         beyond = engine.interpolate(beyond)[:, rows, columns]
     joined = join([output[:, rows, columns] for output in outputs], beyond, raster)
     return put_back(joined, raster, box, engine.scale)

@@ -1,4 +1,4 @@
-"""The choice between weights for clean pictures and for photographs, by what a file says and what its pixels show."""
+"""The choice between weights for clean pictures and for photographs, by a file's coding and its pixels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lamnet.core.shipped import Variant
 from lamnet.media import quality
@@ -17,8 +18,8 @@ from lamnet.upscale.raster import PageRaster, Raster
 if TYPE_CHECKING:
     from lamnet.media.video.clip import Clip
 
-# Where the two are equally good, on pictures that were spoilt by one thing alone: tests/upscale/test_choice.py.
-GOOD_JPEG = 92  # the least quality of a JPEG that is as good as clean
+# Where both are equally good, on pictures degraded in one way alone: tests/upscale/test_choice.py.
+GOOD_JPEG = 92  # the lowest quality of a JPEG that is as good as clean
 _JPEG, _ONE_GRID = 0.45, 0.1  # a JPEG's blocks, at about that quality
 _LOSSY = 0.11  # blocks of no one grid, as WebP and AVIF leave them
 _NOISE, _GREY_NOISE = 2.6, 3.4  # standard deviations, of 255
@@ -33,9 +34,9 @@ class Facts:
     """Facts of a picture or video.
 
     Attributes:
-        lossy: the lossy coding that its file says, such as "JPEG" or "lossy WebP"; None of others, and of arrays.
+        lossy: the lossy coding of its file, such as "JPEG" or "lossy WebP"; None of others, and of arrays.
         quality: of a JPEG, by its tables, on the scale of the Independent JPEG Group; None where it is not known.
-        measured: what its pixels show; None where nothing could be measured.
+        measured: measurements of its pixels; None where they could not be made.
     """
 
     lossy: str | None = None
@@ -56,12 +57,12 @@ class Choice:
 
 def decide(facts: Facts) -> Choice:
     """Decide which weights suit a picture or video."""
-    says = f"{facts.lossy} quality {facts.quality}" if facts.quality is not None else facts.lossy
-    if says and (facts.quality is None or facts.quality < GOOD_JPEG):
-        return Choice("photo", says)
-    if seen := _seen(facts.measured):
-        return Choice("photo", f"{says}, {seen}" if says else seen)
-    return Choice("clean", says or "no trace of compression, noise or blur")
+    coding = f"{facts.lossy} quality {facts.quality}" if facts.quality is not None else facts.lossy
+    if coding and (facts.quality is None or facts.quality < GOOD_JPEG):
+        return Choice("photo", coding)
+    if flaw := _worst_flaw(facts.measured):
+        return Choice("photo", f"{coding}, {flaw}" if coding else flaw)
+    return Choice("clean", coding or "no trace of compression, noise or blur")
 
 
 def facts_of(source: Picture | Clip | Raster) -> Facts:
@@ -70,15 +71,15 @@ def facts_of(source: Picture | Clip | Raster) -> Facts:
         extras = source.extras
         known = Facts(extras.lossy, extras.quality)
         if known.lossy and (known.quality is None or known.quality < GOOD_JPEG):
-            return known  # which decides it
+            return known  # this decides the choice
         return Facts(extras.lossy, extras.quality, _measured(PageRaster(source, 0)))
     if isinstance(source, Raster):
         return Facts(measured=_measured(source))
     return Facts(None if source.codec in _LOSSLESS else "video")
 
 
-def _seen(measured: Measured | None) -> str | None:
-    """Name what a picture suffers from most plainly."""
+def _worst_flaw(measured: Measured | None) -> str | None:
+    """Name the plainest flaw of a picture; None without one."""
     if measured is None:
         return None
     if measured.blocks > _JPEG and measured.one_grid > _ONE_GRID:
@@ -98,7 +99,14 @@ def _measured(raster: Raster) -> Measured | None:
         for top, height in quality.places(raster.height)
         for left, width in quality.places(raster.width)
     ]
-    colours, levels = 1 if raster.bands < 3 else 3, raster.levels
-    black, factor = np.float32(levels.black), np.float32(255 / (levels.white - levels.black))
-    crops = [(raster.read(box)[..., :colours].astype(np.float32) - black) * factor for box in boxes]
-    return quality.measure([crop.clip(0, 255) for crop in crops])
+    return quality.measure([_crop(raster, box) for box in boxes])
+
+
+def _crop(raster: Raster, box: Box) -> NDArray[np.float32]:
+    """Read the colours of a box, (height, width, 1 or 3) in 0..255; pixels without data are black, as for the network."""
+    levels, pixels = raster.levels, raster.read(box)
+    colours = pixels[..., : 1 if raster.bands < 3 else 3].astype(np.float32)
+    if levels.no_data:
+        colours[levels.holes(pixels)] = np.float32(levels.black)
+    colours = (colours - np.float32(levels.black)) * np.float32(255 / (levels.white - levels.black))
+    return colours.clip(0, 255)

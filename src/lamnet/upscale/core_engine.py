@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lamnet.base.heap import trim
 from lamnet.core import parameters
 from lamnet.core.ensemble import self_ensemble
 from lamnet.core.network import Network, Precision
@@ -20,7 +18,7 @@ from lamnet.upscale.plan import Footprint, Plan
 from lamnet.upscale.raster import Plane
 
 _BASE = 150_000_000  # bytes of a process before its first picture
-_IMAGES = 6  # of C channels that the core holds at once, and some more for the pixels
+_IMAGES = 6  # images of C channels that the core holds at once, with some reserve for the pixels
 
 Floats = NDArray[np.float32]
 
@@ -31,7 +29,7 @@ class CoreEngine:
     Args:
         contents: configuration and weights.
         precision: of the features between layers and of products.
-        ensemble: the mean over eight flips and rotations, for eight times the time.
+        ensemble: return the mean over eight flips and rotations, for eight times the time.
 
     Raises:
         BackendError: there is no library for this processor.
@@ -70,27 +68,15 @@ class CoreEngine:
         return _stretched(_stretched(plane, self.scale, 1), self.scale, 2)
 
     def footprint(self) -> Footprint:
-        """Memory of this process besides that of a plan's parts."""
+        """Return the memory of this process besides that of a plan's parts."""
         return Footprint(_BASE, _IMAGES)
 
     def free_memory(self) -> int:
-        """Bytes that a process may use unasked: half of what is free now, at most 2.5 GB."""
+        """Return the bytes that the process may use by default: its own and half of what is free, at most 2.5 GB."""
         return free_on_processor(_BASE)
 
-    def release(self) -> None:
-        """Give back to the system what the parts of a picture have left free."""
-        trim()
-
-    def seconds_per_pixel(self) -> float:
-        """Seconds per LR pixel, from the second run over 128x128 pixels of noise."""
-        noise = np.random.default_rng(0).random((3, 128, 128), np.float32)
-        self.run(noise)
-        start = time.perf_counter()
-        self.run(noise)
-        return (time.perf_counter() - start) / noise[0].size
-
     def identity(self) -> dict[str, str | bool]:
-        """All that a plane's result follows from besides its pixels, its parts and the versions of programs."""
+        """Return all that a plane's result depends on, besides its pixels, its parts and the versions of programs."""
         return {
             "network": self._digest,
             "device": "core",
@@ -100,7 +86,7 @@ class CoreEngine:
 
 
 def _stretched(plane: Floats, scale: int, axis: int) -> Floats:
-    """Bilinear along one axis; beyond the first and the last pixel's centre those are repeated."""
+    """Upscale bilinearly along one axis; beyond the centres of the first and the last pixel these are repeated."""
     size = plane.shape[axis]
     at = ((np.arange(size * scale, dtype=np.float32) + np.float32(0.5)) / np.float32(scale) - np.float32(0.5)).clip(0)
     before = at.astype(np.intp)

@@ -1,13 +1,12 @@
 """The engine: a network on a device, in a precision, one plane at a time.
 
-Planes go in and come out as NumPy arrays. With `layers.py`, which belongs to it, this is all of `upscale` that knows
+Planes go in and come out as NumPy arrays. Apart from `layers.py`, which belongs to it, no other module of `upscale` uses
 PyTorch; `core_engine.py` has the same public names without it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import time
 from copy import deepcopy
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lamnet.base.errors import BackendError
-from lamnet.base.heap import trim
 from lamnet.network import devices
 from lamnet.network.checks import what_changed
 from lamnet.network.ensemble import self_ensemble
@@ -44,17 +42,17 @@ OUT_OF_MEMORY = (
     "bad allocation",  # C++ within PyTorch, of MSVC
     "Cannot allocate memory",  # the system (ENOMEM), handed through
 )
-"""What RuntimeErrors say where memory is short, beside those that have a type of their own."""
+"""Words of RuntimeErrors that mean too little memory; other errors of memory have types of their own."""
 
 
 class Engine:
     """A network ready to run.
 
     Args:
-        model: it is copied.
+        model: the network, which is copied.
         device: "cpu", "cuda", "cuda:1", "mps"; None takes the best there is.
         precision: of the network's arithmetic; "auto" is float32.
-        ensemble: the mean over eight flips and rotations, for eight times the time.
+        ensemble: return the mean over eight flips and rotations, for eight times the time.
 
     Raises:
         BackendError: the device cannot be used here.
@@ -78,14 +76,15 @@ class Engine:
     def run(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
         """Upscale a plane, (1 or 3, H, W) in [0, 1] -> (3, scale*H, scale*W), not clamped; grey counts as RGB.
 
-        Where a GPU's memory does not hold it, its quarters take turns. Raises BackendError where there is no memory.
+        Where it does not fit into a GPU's memory, its quarters are upscaled in turn. Raises BackendError where there is no
+        memory.
         """
         return self._run(_as_rgb(plane))[0].numpy()
 
     def exact(self, plan: Plan, plane: Plane, scratch: Path) -> Exact:
         """Make a plane ready to run layer by layer, with files in the folder `scratch`.
 
-        Raises BackendError where their disk has no space, or the network has parts of its own, which would not be run.
+        Raises BackendError where the disk has no space for them, or the network has changed parts, which would not be run.
         """
         if changed := what_changed(self.network):
             raise BackendError(f"exact: expected a LAMNet as its configuration makes it, found {changed}")
@@ -105,35 +104,23 @@ class Engine:
     def interpolate(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
         """Upscale (C, H, W) of any numbers bilinearly.
 
-        Here and not in `raster.py` because PyTorch rounds its sums of products as no NumPy expression does.
+        It is here and not in `raster.py`, because no NumPy expression rounds sums of products as PyTorch does.
         """
         return F.interpolate(torch.from_numpy(plane)[None], scale_factor=self.scale, mode="bilinear")[0].numpy()
 
     def footprint(self) -> Footprint:
-        """Memory of this process besides that of a plan's parts."""
+        """Return the memory of this process besides that of a plan's parts."""
         native = backend_for(self.device.type, self.dtype) == "native" and self.config.channels % (2 * LANES) == 0
         return Footprint(_BASE, _ON_KERNELS if native else _IN_PYTORCH)
 
     def free_memory(self) -> int:
-        """Bytes that a process may use unasked: its own and half of what its device has left, on a CPU at most 2.5 GB."""
+        """Return the bytes that the process may use by default: its own and half of what is free, on a CPU at most 2.5 GB."""
         if self.device.type == "cuda":
             return torch.cuda.mem_get_info(self.device)[0] // 2 + _BASE
         return free_on_processor(_BASE)
 
-    def release(self) -> None:
-        """Give back to the system what the parts of a picture have left free."""
-        trim()
-
-    def seconds_per_pixel(self) -> float:
-        """Seconds per LR pixel, from the second run over 128x128 pixels of noise."""
-        noise = np.random.default_rng(0).random((3, 128, 128), np.float32)
-        self.run(noise)
-        start = time.perf_counter()
-        self.run(noise)
-        return (time.perf_counter() - start) / noise[0].size
-
     def identity(self) -> dict[str, str | bool]:
-        """All that a plane's result follows from besides its pixels, its parts and the versions of programs."""
+        """Return all that a plane's result depends on, besides its pixels, its parts and the versions of programs."""
         return {
             "network": hashlib.sha256(safetensors.torch.save(self.network.state_dict())).hexdigest(),
             "device": self.device.type,

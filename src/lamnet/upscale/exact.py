@@ -1,7 +1,7 @@
-"""A plane through a network part by part, layer by layer, with the exchange means of the whole picture.
+"""A plane goes through a network layer by layer, each in parts, with the exchange means of the whole picture.
 
-Between layers the features of all pixels lie in files, so memory holds one part only, and the result is that of the
-whole picture but for the order of sums.
+Between layers the features of all pixels are in files, so memory holds one part only. The result is that of the whole
+picture, apart from the order of sums.
 """
 
 from __future__ import annotations
@@ -25,12 +25,11 @@ from lamnet.upscale.raster import Plane
 
 VISIBLE = 66.0  # dB of PSNR below which tiles by themselves are not good enough: a margin over the 60 promised
 
-
 Floats = NDArray[np.float32]
 
 
 class Layers(Protocol):
-    """The layers of a network by themselves, as `core.network.Network` has them and describes them."""
+    """The single layers of a network; `core.network.Network` has them, and documents them."""
 
     @property
     def config(self) -> LAMNetConfig: ...
@@ -56,7 +55,7 @@ class Features:
         return rows
 
     def write(self, box: Box, values: Floats) -> None:
-        """Write a box, `values` as `read` gives them."""
+        """Write a box; `values` are as `read` returns them."""
         for i, row in enumerate(np.ascontiguousarray(values)):
             data, offset = row.data.cast("B"), self._offset(box.top + i, box.left)
             while len(data):
@@ -76,9 +75,9 @@ class Exact:
 
     Args:
         network: its layers.
-        plan: the parts; they see `reach(network)` pixels more than they own.
-        plane: what goes through.
-        folder: where the features lie, 3 * 4 * C bytes a pixel.
+        plan: the parts; each sees as many pixels around it as a layer reaches.
+        plane: the pixels.
+        folder: for the features, 3 * 4 * C bytes a pixel.
 
     Raises:
         BackendError: the folder's disk has not that much space.
@@ -103,7 +102,7 @@ class Exact:
             features.close()
 
     def prepare(self) -> Iterator[float]:
-        """Run all blocks, stopping after every part to say how much is done, 0 to 1."""
+        """Run all blocks, and yield the share that is done, 0 to 1, after every part."""
         config = self._network.config
         steps = self._plan.parts * (1 + config.groups * (2 * config.blocks + 1))
         for number, _ in enumerate(self._all_layers(), 1):
@@ -141,7 +140,7 @@ class Exact:
             yield
         means = (total / self._pixels).astype(np.float32)
         for box in self._boxes():
-            outer = self._outer(box, config.window.reach + 1)  # the feed-forward's 3x3 sees one more
+            outer = self._outer(box, config.window.reach + 1)  # the feed-forward's 3x3 reaches one pixel more
             out = self._network.block(number, source.read(outer), means)
             target.write(box, out[box.within(outer)])
             yield
@@ -159,9 +158,9 @@ class Exact:
 
 
 def differ_visibly(own: Sequence[Floats], others: Sequence[Floats]) -> bool:
-    """Tell whether results of pieces with their own exchange means can be told from those with each other's.
+    """Tell whether results of pieces with their own exchange means visibly differ from those with common ones.
 
-    They cannot with networks trained so far; with others each tile by itself would not be a part of the whole.
+    With networks trained so far they do not. Where they do, tiles by themselves would not fit together.
     """
     errors = [float(np.square(a.clip(0, 1) - b.clip(0, 1)).mean()) for a, b in zip(own, others, strict=True)]
     return max(errors) > 10 ** (-VISIBLE / 10)

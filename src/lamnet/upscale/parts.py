@@ -1,4 +1,4 @@
-"""Finished parts of a video on disk, and the record of all that they follow from: what outlives an interruption."""
+"""Finished parts of a video on disk, which outlive an interruption, and a record of all that they depend on."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from lamnet.base.errors import BadImageError
 from lamnet.upscale.plan import Plan
 
 RECORD = "plan.json"
-_LEFT = (  # all that may lie in the folder besides the record: parts, their times, and pieces of files cut short
-    *("[0-9]*.mkv", "[0-9]*.json", "[0-9]*.partial", ".[0-9]*.partial"),
-)
+# All files of the folder besides the record: parts, their times, and partial files of an interrupted call.
+_FILES = ("[0-9]*.mkv", "[0-9]*.json", "[0-9]*.partial", ".[0-9]*.partial")
 
 
 class Parts:
-    """The folder of a video's parts, hidden beside its target.
+    """The folder of a video's parts, hidden in the folder of the target.
 
     Args:
-        folder: it need not exist.
-        origin: all that parts follow from besides their plan, as JSON has it; those of another origin are of no use.
+        folder: may be missing.
+        origin: all that parts depend on besides their plan, as JSON; parts of another origin are not used.
     """
 
     def __init__(self, folder: Path, origin: dict[str, Any]) -> None:
@@ -32,7 +31,7 @@ class Parts:
         self._origin: dict[str, Any] = json.loads(json.dumps(origin))
 
     def recorded_plan(self) -> Plan | None:
-        """Read the plan of parts that are of use; None where a run has to start anew."""
+        """Read the plan of parts that can be used; None where a run has to start anew."""
         try:
             record: object = json.loads(self._record.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
@@ -44,7 +43,7 @@ class Parts:
         return plan if known == self._origin else None
 
     def begin(self, plan: Plan) -> None:
-        """Start anew with this plan. Raises BadImageError where the folder holds files that are not ours."""
+        """Start anew with this plan. Raises BadImageError where the folder has other files in it."""
         partial = files.partial_of(self._record)
         if self.folder.exists() and not self._record.exists() and set(self.folder.iterdir()) - {partial}:
             raise BadImageError(f"{self.folder}: expected a folder for parts of the video, found other files in it")
@@ -57,20 +56,20 @@ class Parts:
         return self.folder / f"{number:06d}.mkv"
 
     def drop(self) -> None:
-        """Remove all of it, but for what somebody else put there."""
+        """Remove the folder and its files, except those that are not ours."""
         self._clear()
         self._record.unlink()
         with suppress(OSError):
             self.folder.rmdir()
 
     def _clear(self) -> None:
-        for pattern in _LEFT:
+        for pattern in _FILES:
             for path in self.folder.glob(pattern):
                 path.unlink()
 
 
 def _plan_of(recorded: object) -> Plan | None:
-    """Read a plan from what `asdict` made of it; None where it is none."""
+    """Read a plan that `asdict` wrote; None where the record is no plan."""
     if not isinstance(recorded, dict):
         return None
     numbers = cast("dict[str, Any]", recorded)

@@ -1,4 +1,4 @@
-"""Pillow's images as arrays, by what their mode says that the numbers are."""
+"""Pillow's images as arrays, by their mode."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _PLAIN = ("L", "LA", "RGB", "RGBA", "F", "I;16", "I;16L", "I;16B", "I;16N")
-_AS = {
+_CONVERTED = {
     "1": "L",
     "P": "RGB",
     "PA": "RGBA",
@@ -29,7 +29,7 @@ _WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
 
 
 def is_pillow(given: object) -> TypeGuard[Image]:
-    """Tell whether this is an image of Pillow's, which need not be imported."""
+    """Tell, without importing Pillow, whether this is one of its images."""
     pillow = sys.modules.get("PIL.Image")
     return pillow is not None and isinstance(given, pillow.Image)
 
@@ -37,8 +37,8 @@ def is_pillow(given: object) -> TypeGuard[Image]:
 def array_of(image: Image) -> NDArray[Any]:
     """Turn an image into (H, W) or (H, W, bands): grey, grey and alpha, RGB, RGB and alpha.
 
-    Palettes and transparent colours are looked up; CMYK becomes RGB as Pillow does it. Raises BadArgumentError where what
-    the numbers mean is not known without more: Lab, CMYK with a profile, integers beyond 16 bits.
+    Palettes and transparent colours are looked up; CMYK becomes RGB as Pillow does it. Raises BadArgumentError where the
+    mode does not tell what the numbers mean: Lab, CMYK with a profile, integers beyond 16 bits.
     """
     mode = image.mode
     if mode == "CMYK" and image.info.get("icc_profile"):
@@ -47,9 +47,9 @@ def array_of(image: Image) -> NDArray[Any]:
         )
     if mode == "I":
         return _sixteen_bits(np.asarray(image))
-    if mode not in _PLAIN and mode not in _AS:
+    if mode not in _PLAIN and mode not in _CONVERTED:
         raise BadArgumentError(f"array: expected RGB or grey, got a Pillow image of mode {mode}")
-    target = _AS.get(mode, mode)
+    target = _CONVERTED.get(mode, mode)
     if "transparency" in image.info:
         target = _WITH_ALPHA.get(target, target)
     return np.asarray(image if target == mode else image.convert(target))

@@ -1,6 +1,6 @@
 """The plan for a picture of any size: whole where it fits in the memory allowed, overlapping tiles where it does not.
 
-Geometry of pixels and sums of bytes; it knows no arrays and no PyTorch.
+This is arithmetic on pixels and bytes, without arrays and PyTorch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Box:
     width: int
 
     def grown(self, by: int, height: int, width: int, edge: int = 0) -> Box:
-        """With `by` more pixels on each side, as far as a picture of (height, width) reaches with `edge` more around it."""
+        """Grow by `by` pixels on each side, but not beyond a picture of (height, width) with `edge` pixels around it."""
         top, left = max(-edge, self.top - by), max(-edge, self.left - by)
         bottom = min(height + edge, self.top + self.height + by)
         right = min(width + edge, self.left + self.width + by)
@@ -45,8 +45,8 @@ class Footprint:
 
     Attributes:
         base: bytes before its first picture.
-        images: how many images of C channels the network holds at once.
-        held: bytes that something else holds, such as an encoder.
+        images: number of images of C channels that the network holds at once.
+        held: bytes of other things, such as an encoder.
     """
 
     base: int
@@ -56,10 +56,11 @@ class Footprint:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a picture of (height, width) goes through the network.
+    """The way of a picture of (height, width) through the network.
 
-    Whole when `tile` is None, else in parts of at most `tile` pixels a side that each see `overlap` more, either each
-    by itself or, when `exact`, layer by layer with the exchange means of the whole picture. `memory` is the estimate.
+    It goes whole when `tile` is None. Else it goes in parts of at most `tile` pixels a side that each see `overlap` pixels
+    more: each part by itself or, when `exact`, layer by layer with the exchange means of the whole picture. `memory` is an
+    estimate in bytes.
     """
 
     height: int
@@ -88,7 +89,7 @@ class Plan:
         return Box(top, left, bottom - top, right - left)
 
     def seen(self, box: Box) -> Box:
-        """Grow a part to what the network sees of the picture, and of its repeated edge, for it."""
+        """Grow a part to the box that the network sees for it, with the picture's repeated edge."""
         return self.with_edge(box).grown(self.overlap, self.height, self.width, EDGE)
 
     @property
@@ -98,7 +99,7 @@ class Plan:
 
     @property
     def pixels(self) -> int:
-        """Number of pixels that go through the network, those that parts share counted for each."""
+        """Number of pixels that go through the network; those that parts share count for each part."""
         return sum(seen.height * seen.width for seen in map(self.seen, self.boxes()))
 
     def __str__(self) -> str:
@@ -115,7 +116,7 @@ def fixed(
     footprint: Footprint,
     exact: bool = False,
 ) -> Plan:
-    """Plan tiles of at most this many pixels a side; one that holds the whole picture is no tile.
+    """Plan tiles of at most `tile` pixels a side; a picture that fits into one goes whole, as does any without `tile`.
 
     Raises BadArgumentError for a tile below 1.
     """
@@ -154,7 +155,7 @@ def choose(
 def _memory(config: LAMNetConfig, footprint: Footprint, height: int, width: int, rows: int, row_width: int) -> int:
     """Estimate the bytes of a process that runs (height, width) at once and holds a band of the result.
 
-    Measured and rounded up.
+    The factors were measured and rounded up.
     """
     network = 4 * (footprint.images * config.channels + 16 * config.scale**2) * height * width
     return footprint.base + footprint.held + network + 36 * config.scale**2 * rows * row_width

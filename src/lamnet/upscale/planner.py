@@ -1,4 +1,4 @@
-"""The planner: how pictures go through an engine, and how large their results are."""
+"""The planner: the plans of pictures, and the sizes of their results."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lamnet.upscale.raster import Raster, planes_at
 if TYPE_CHECKING:  # an engine of another kind would not need PyTorch
     from lamnet.upscale.engines import AnyEngine
 
-_PROBE = 128  # pixels a side of the pieces that tell whether the exchange means matter
+_PROBE = 128  # pixels a side of the pieces that show whether the exchange means matter
 
 
 @dataclass(frozen=True)
 class Planner:
-    """An engine, and what was asked for; arguments as those of `Upscaler`, checked there."""
+    """An engine and the options of a call; they are those of `Upscaler`, which checks them."""
 
     engine: AnyEngine
     tile: int | Literal["auto"] | None = "auto"
@@ -30,14 +30,14 @@ class Planner:
     def result_size(self, width: int, height: int) -> tuple[int, int]:
         """Compute the (width, height) of the result of a picture of this size.
 
-        Raises BadArgumentError when it is beyond the network.
+        Raises BadArgumentError when that is more than the network's scale gives.
         """
         size = self.goal.size(width, height) if self.goal else (width * self.engine.scale, height * self.engine.scale)
         self.check_within(size, width, height)
         return size
 
     def check_within(self, size: tuple[int, int], width: int, height: int) -> None:
-        """Raise BadArgumentError when a result of this size is beyond the network for a picture of (width, height)."""
+        """Check that the network's scale reaches a result of this size for a (width, height). Raises BadArgumentError."""
         scale = self.engine.scale
         if size[0] > width * scale or size[1] > height * scale:
             raise BadArgumentError(
@@ -45,7 +45,7 @@ class Planner:
             )
 
     def plan(self, height: int, width: int, held: int = 0) -> Plan:
-        """Plan a picture of this size, from the memory that is free now; `held` bytes of it are somebody else's.
+        """Plan a picture of this size for the memory that is free now, of which `held` bytes are kept for other things.
 
         Raises BadArgumentError when memory is too little.
         """
@@ -60,14 +60,14 @@ class Planner:
             raise BadArgumentError(f"{error}, from half of what is free; --memory allows more") from error
 
     def plan_for(self, raster: Raster, held: int = 0) -> Plan:
-        """Plan a raster, as `plan` does; layer by layer too where its tiles by themselves would visibly differ."""
+        """Plan a raster as `plan` does, but layer by layer where its tiles by themselves would visibly differ."""
         plan = self.plan(raster.height, raster.width, held)
         if plan.tile is None or plan.exact or self.engine.ensemble or not self._means_matter(raster):
             return plan
         return fixed(self.engine.config, raster.height, raster.width, plan.tile, self._footprint(held), exact=True)
 
     def identity(self) -> dict[str, str | int | bool | None]:
-        """All that a result follows from besides the picture, its plan, its size and the versions of programs."""
+        """Return all that a result depends on, besides the picture, its plan, its size and the versions of programs."""
         own = {"tile": self.tile, "memory": self.memory, "exact": self.exact, "edge": EDGE}
         return {**self.engine.identity(), **own}
 

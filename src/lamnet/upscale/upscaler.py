@@ -1,4 +1,4 @@
-"""Upscaler: arrays and files through a network. It checks arguments; what they decide lies below it."""
+"""Upscaler, the public class for arrays and files. It checks arguments and hands them to the modules beside it."""
 
 from __future__ import annotations
 
@@ -36,29 +36,29 @@ class Upscaler:
     """A network made ready on a device.
 
     Args:
-        model: a name that ships ("tiny", "base"; then `scale` is needed) or a weights file; weights that are read
-            already (`core.weights.load`); or a network in PyTorch, as from `lamnet.load`, which is copied. Names, files
-            and weights run without PyTorch on a processor.
+        model: a name that ships ("tiny", "base"; then `scale` is needed) or a weights file; weights that have been read
+            (`core.weights.load`); or a network in PyTorch, as from `lamnet.load`, which is copied. Names, files and
+            weights run without PyTorch on a processor.
         device: "cpu", "cuda", "cuda:1", "mps"; None takes the best there is. All but the processor take PyTorch.
         precision: of the network's arithmetic; "auto" is float32.
-        tile: LR pixels a side of the parts a picture is cut into; "auto" takes the whole picture where it fits into
-            `memory` and the largest tiles that do where not; None never cuts.
+        tile: LR pixels a side of the parts that a picture is cut into; "auto" takes the whole picture where it fits into
+            `memory`, else the largest tiles that do; None never cuts.
         memory: bytes that the process may use in all; None is half of what is free, on a CPU at most 2.5 GB.
-        exact: cut pictures give what the whole picture would give, to 1e-4, for more time and disk space. Without it that
-            is done only where it matters: with networks whose tiles would visibly differ.
-        ensemble: the mean over eight flips and rotations, for eight times the time.
-        goal: another size of results than the network's scale gives, a `lamnet.Goal`: they are reduced to it.
-        max_pixels: of one input file, all pages together; more in its header is refused.
-        photo: another network of the same scale, as from `lamnet.load("tiny", 2, weights="photo")`, for pictures that JPEG,
-            noise or a soft lens have been at: files and arrays are looked at, and each goes through the one that suits it.
+        exact: make cut pictures equal the uncut ones to 1e-4, for more time and disk space. Without it that is done only
+            for networks whose tiles would visibly differ.
+        ensemble: return the mean over eight flips and rotations, for eight times the time.
+        goal: a `lamnet.Goal`, the size to which results are reduced; None keeps that of the network's scale.
+        max_pixels: of one input file, all pages together; a file whose header claims more is refused.
+        photo: another network of the same scale, as from `lamnet.load("tiny", 2, weights="photo")`, for pictures with
+            traces of JPEG, noise or a soft lens: each file or array goes through the network that suits it.
         scale: of a name; with a file it is checked against the file's own.
 
     Raises:
         BackendError: the device or precision cannot be used here.
         BadWeightsError: there is no such name or file, or it holds no whole LAMNet, or one for another scale.
         MissingExtraError: the device, the precision or the file takes PyTorch, which is not installed.
-        BadArgumentError: there is no such photo, precision, tile, memory, goal or max_pixels, or exact and ensemble, which
-            exclude each other.
+        BadArgumentError: photo, precision, tile, memory, goal or max_pixels is no valid value, or exact and ensemble are
+            both given.
     """
 
     def __init__(
@@ -111,14 +111,15 @@ class Upscaler:
     ) -> NDArray[Any]:
         """Upscale (H, W) or (H, W, bands): grey, grey and alpha, RGB, RGB and alpha, as uint8, uint16 or float32.
 
-        `white` is the number that stands for it, and for opaque, 0 standing for black. Left out, uint8 is white at 255,
-        uint16 at the most that the bits which the array uses hold (1023 where ten are), floats at 1; floats that go
-        beyond 0 or 1 are taken to reach as far as they do, outliers aside.
+        Args:
+            array: the pixels, or an image of Pillow's, whose palette is looked up.
+            size: (width, height) of the result; when left out the goal's, or the network's scale times that of the array.
+            white: the number that stands for white and for opaque; 0 stands for black. When left out, 255 for uint8; for
+                uint16 the largest number of the bits that the array uses (1023 for ten bits); 1 for floats, and for those
+                beyond 0 or 1 the range that they span, outliers aside.
 
-        An image of Pillow's is taken by its mode: palettes are looked up.
-
-        Returns (scale*H, scale*W[, bands]), or of the goal's size, or of this (width, height), of the same dtype. Raises
-        BadArgumentError for another shape, dtype, size or white.
+        Returns the result in the same dtype and with the same bands. Raises BadArgumentError for another shape, dtype, size
+        or white.
         """
         if size is not None and not _is_size(size):
             raise BadArgumentError(f"size: expected a width and a height in pixels, got {size!r}")
@@ -142,9 +143,9 @@ class Upscaler:
     def file(self, source: Path | str, target: Path | str) -> None:
         """Upscale a picture or video file into another, whose name says the format; it appears whole or not at all.
 
-        Depth, profile, alpha, EXIF, XMP, resolution, pages and timing are kept; of videos all but the pictures, and an
-        interrupted one goes on where it was. Raises BadImageError when the source is no whole picture or video, or the
-        target cannot be written or hold it.
+        Depth, profile, alpha, EXIF, XMP, resolution, pages and timing are kept; of videos everything but the pictures. An
+        interrupted video continues where it was. Raises BadImageError when the source is no whole picture or video, or the
+        target cannot be written or cannot hold the result.
         """
         source, target = Path(source), Path(target)
         files.check_apart(source, target)
@@ -156,8 +157,12 @@ class Upscaler:
             for _ in self.steps(opened, target):
                 pass
 
-    def steps(self, opened: Picture | Clip, target: Path, choice: Choice | None = None) -> Generator[float]:
+    def steps(
+        self, opened: Picture | Clip, target: Path, choice: Choice | None = None
+    ) -> Generator[float, None, tuple[str, ...]]:
         """Do what `file` does to an opened file, stopping after every part of the work to say how much is done, 0 to 1.
+
+        Returns what the result does not carry over from its source, or what was asked for and not done, a line each.
 
         The choice is that of `choice`, which looks for itself where it is left out.
         """
@@ -167,24 +172,24 @@ class Upscaler:
         return video.steps(planner, opened, target)
 
     def choice(self, source: Picture | Clip | Raster) -> Choice | None:
-        """Choose the network for a source; None where there is one only. Raises BadImageError for a truncated file."""
+        """Choose the network for a source; None where there is only one. Raises BadImageError for a truncated file."""
         return decide(facts_of(source)) if len(self.planners) > 1 else None
 
     def planner_for(self, choice: Choice | None) -> Planner:
-        """The planner of the network that was chosen."""
+        """Return the planner of the network that was chosen."""
         return self.planner if choice is None else self.planners[choice.variant]
 
     def bands(self, raster: Raster, scratch: Path) -> Iterator[tuple[float, NDArray[Any]]]:
-        """Yield the result from top to bottom: how much of the work is done, 0 to 1, and the next rows, possibly none yet.
+        """Yield the result from top to bottom: the share of the work that is done, 0 to 1, and the next rows, maybe none.
 
-        `scratch` is a folder for what does not fit into memory.
+        `scratch` is a folder for features that do not fit into memory.
         """
         return bands.bands(self.engine, self.planner.plan_for(raster), raster, scratch)
 
     def result_size(self, width: int, height: int) -> tuple[int, int]:
         """Compute the (width, height) of the result of a picture of this size.
 
-        Raises BadArgumentError when it is beyond the network.
+        Raises BadArgumentError when that is more than the network's scale gives.
         """
         if not _is_size((width, height)):
             raise BadArgumentError(f"size: expected a width and a height in pixels, got {width}, {height}")
@@ -195,12 +200,8 @@ class Upscaler:
         return self.planner.plan(height, width)
 
     def identity(self) -> dict[str, str | int | bool | None]:
-        """All that a result follows from besides the picture, its plan, its size and the versions of programs."""
+        """Return all that a result depends on, besides the picture, its plan, its size and the versions of programs."""
         return self.planner.identity()
-
-    def seconds_per_pixel(self) -> float:
-        """Seconds per LR pixel, from the second run over 128x128 pixels of noise."""
-        return self.engine.seconds_per_pixel()
 
 
 def _is_size(size: object) -> bool:

@@ -13,6 +13,7 @@ from lamnet.base import files
 from lamnet.base.errors import BadImageError
 from lamnet.base.extras import require
 from lamnet.media import opening
+from lamnet.media.video import containers
 from lamnet.upscale.bands import in_memory
 from lamnet.upscale.parts import Parts
 from lamnet.upscale.plan import Plan
@@ -20,41 +21,46 @@ from lamnet.upscale.planner import Planner
 from lamnet.upscale.raster import ArrayRaster, raster_of_array
 
 if TYPE_CHECKING:
+    from av.sidedata.sidedata import Type
     from av.video.frame import VideoFrame
 
-    from lamnet.media.video.clip import Clip
+    from lamnet.media.video.clip import Clip, Fields
     from lamnet.media.video.encoding import Encoding
     from lamnet.media.video.frames import Colours
     from lamnet.upscale.engines import AnyEngine
 
-SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})
+SUFFIXES = containers.SUFFIXES
+NAMES_OF_CODE = frozenset({".ts", ".mts"})  # TypeScript's too
+MATROSKA = ".mkv"  # holds what other containers do not
+Notes = Generator[float, None, tuple[str, ...]]
 PART = 48  # frames: what an interruption can cost, and the most between two key frames
 BYTES_PER_PIXEL = 80  # of a result beside the network: frames on their way, and those that the encoder keeps
 
 
-def open_clip(path: Path, max_pixels: int = opening.MAX_PIXELS) -> Clip:
+def open_clip(path: Path, max_pixels: int = opening.MAX_PIXELS, fields: Fields = "deinterlace") -> Clip:
     """Read what has to be known of a video file to upscale it.
 
     Raises:
-        BadImageError: it is no whole video, or its frames have more pixels than `max_pixels`.
+        BadImageError: it is no whole video, its frames have more pixels than `max_pixels`, or they are interlaced and
+            `fields` is "keep".
         MissingExtraError: PyAV is not installed.
     """
     require("av", extra="video", purpose=f"{path}: video")
-    from lamnet.media.video import clip
+    from lamnet.media.video.probe import probe
 
-    return clip.probe(path, max_pixels)
+    return probe(path, max_pixels, fields)
 
 
 def encoding_for(planner: Planner, clip: Clip, target: Path) -> Encoding:
-    """Say how the result is encoded: of the size that is asked for as players show it, in pixels of the source's shape.
+    """Choose how the result is encoded: of the size that is asked for as players show it, in pixels of the source's shape.
 
     Raises BadImageError when the target's name is of no kind of ours, or cannot hold all that is in the clip.
     """
     from lamnet.media.video import encoding as encodings
     from lamnet.media.video import mux
 
-    if target.suffix.lower() not in SUFFIXES:
-        raise BadImageError(f"{target}: expected a name that ends in one of {', '.join(sorted(SUFFIXES))}")
+    if target.suffix.lower() not in containers.MUXERS:
+        raise BadImageError(f"{target}: expected a name that ends in one of {', '.join(sorted(containers.MUXERS))}")
     shown = clip.shown_size
     factors = [new / old for new, old in zip(planner.result_size(*shown), shown, strict=True)]
     across, down = reversed(factors) if clip.turned else factors
@@ -65,6 +71,16 @@ def encoding_for(planner: Planner, clip: Clip, target: Path) -> Encoding:
     return encoding
 
 
+def suffix_for(planner: Planner, clip: Clip) -> str:
+    """Choose the suffix of a result that has no name yet: the clip's own where that container holds it, else Matroska's."""
+    own = clip.path.suffix
+    try:
+        encoding_for(planner, clip, clip.path.with_name("result" + own))
+    except BadImageError:
+        return MATROSKA
+    return own
+
+
 def plan_of(planner: Planner, clip: Clip, encoding: Encoding) -> Plan:
     """Plan a clip's frames by their size; the encoder and the result's pixels have their share of the memory.
 
@@ -73,8 +89,10 @@ def plan_of(planner: Planner, clip: Clip, encoding: Encoding) -> Plan:
     return planner.plan(clip.height, clip.width, _held(encoding))
 
 
-def steps(planner: Planner, clip: Clip, target: Path, part: int = PART) -> Generator[float]:
+def steps(planner: Planner, clip: Clip, target: Path, part: int = PART) -> Notes:
     """Upscale a video file, stopping after every frame to say how much of the work is done, 0 to 1.
+
+    Returns what became of interlaced frames, and what the result does not hold of its source, a line each.
 
     Times, sound, subtitles, chapters, rotation, colours and other tags are kept; only the pictures are encoded anew, in
     the codec and pixel format they had where that can be written. One frame is held at a time, and all go through by
@@ -86,14 +104,17 @@ def steps(planner: Planner, clip: Clip, target: Path, part: int = PART) -> Gener
         BadImageError: the source is cut off or damaged, or the target cannot hold what is in it.
     """
     from lamnet.media.video import clip as clips
-    from lamnet.media.video import mux
+    from lamnet.media.video import losses, mux
+    from lamnet.media.video.fields import WholeFrames
     from lamnet.media.video.frames import Colours
 
     encoding = encoding_for(planner, clip, target)
+    carried: set[Type] = set()
+    whole = WholeFrames(clip, losses.noted(clips.frames_of(clip), carried))
     parts = Parts(files.partial_of(target), _origin(planner, clip, encoding, part))
     with clips.video_errors(target, "cannot be written"):
         colours = Colours(clip, encoding.pixels, encoding.width, encoding.height)
-        frames = clips.frames_of(clip)
+        frames = iter(whole)
         plan = parts.recorded_plan()
         if plan is None:
             frames, first = _peeked(clip, frames)
@@ -114,8 +135,10 @@ def steps(planner: Planner, clip: Clip, target: Path, part: int = PART) -> Gener
                     yield min(1.0, done / clip.packets)
         joined = parts.folder / "whole"
         mux.join(clip, encoding, finished, target, joined)
+        lost = losses.losses(clip, carried, joined)
         joined.replace(target)
         parts.drop()
+        return ((whole.note,) if whole.note else ()) + lost
 
 
 @dataclass(frozen=True)

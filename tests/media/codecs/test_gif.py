@@ -103,3 +103,32 @@ def test_a_canvas_that_is_covered_stays_opaque(tmp_path: Path, boxes: list[tuple
 def test_ten_thousand_frames(tmp_path: Path) -> None:
     (tmp_path / "a.gif").write_bytes(gif_of([(0, 0, 8, 6)] * 10_001))
     assert len(opening.open_picture(tmp_path / "a.gif").pages) == 10_001
+
+
+@pytest.mark.parametrize("text", [b"A comment", "Größe".encode(), "Größe".encode("latin-1"), bytes(range(65, 90)) * 30])
+def test_comments(upscaler: Upscaler, tmp_path: Path, text: bytes) -> None:
+    Image.fromarray(gradient(1)[..., 0]).save(tmp_path / "a.gif", comment=text)
+    words = "Größe" if text.startswith(b"Gr") else text.decode()
+    for suffix in (".gif", ".png", ".jpg"):
+        upscaler.file(tmp_path / "a.gif", tmp_path / f"b{suffix}")
+        with Image.open(tmp_path / f"b{suffix}") as out:
+            out.load()
+            assert (out.info["Comment"] if suffix == ".png" else out.info["comment"]) == (
+                words if suffix == ".png" else text
+            )
+    upscaler.file(tmp_path / "b.jpg", tmp_path / "c.png")
+    with Image.open(tmp_path / "c.png") as out:
+        assert out.info["Comment"] == words
+    picture = opening.open_picture(tmp_path / "a.gif")
+    assert saving.losses(picture, Path("b.png")) == ()
+    assert saving.losses(picture, Path("b.webp")) == ("without its comment, which .webp does not hold",)
+
+
+def test_several_comments(upscaler: Upscaler, tmp_path: Path) -> None:
+    Image.fromarray(gradient(1)[..., 0]).save(tmp_path / "a.gif")
+    data = (tmp_path / "a.gif").read_bytes()
+    blocks = gif.comment_block(b"one") + gif.comment_block(b"two") + gif.comment_block(b"x" * 2**20)
+    (tmp_path / "a.gif").write_bytes(data[:-1] + blocks + data[-1:])
+    assert opening.open_picture(tmp_path / "a.gif").extras.comments == (b"one", b"two")
+    upscaler.file(tmp_path / "a.gif", tmp_path / "b.gif")
+    assert (tmp_path / "b.gif").read_bytes().count(gif.comment_block(b"one") + gif.comment_block(b"two")) == 1

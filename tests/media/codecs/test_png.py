@@ -115,4 +115,4 @@ def test_chunks_move_what_is_behind_them(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_chunk_that_claims_too_much_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 2**31) + b"tEXtComment\0cut")
-    assert png.extras(tmp_path / "a.png") == PngExtras((PageExtras(),))
+    assert png.extras(tmp_path / "a.png") == PngExtras((PageExtras(resolved=False),))

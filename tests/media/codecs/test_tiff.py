@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from lamnet.media.codecs import tiff
+from lamnet.media.codecs import tiff, tiff_fields
 from lamnet.media.contract import PageExtras
 
 
@@ -48,7 +48,7 @@ def test_exif_goes_in_and_out(tmp_path: Path, order: str, big: bool, layout: Lit
     tifffile.imwrite(path, pixels, bigtiff=big, byteorder=layout, photometric="rgb", metadata=None)
     assert exif_of(path) is not None  # tifffile states its name
     exif = exif_in(order)
-    tiff.add_page(path, path, exif)
+    tiff.add_page(path, path, tiff_fields.of_exif(exif, (7, 5)))
     with tifffile.TiffFile(path) as file:
         np.testing.assert_array_equal(file.asarray(), pixels)
         assert file.is_bigtiff == big
@@ -72,7 +72,8 @@ def test_pages_follow_each_other(tmp_path: Path, big: bool) -> None:
         tile = (16, 16) if number % 2 else None
         tifffile.imwrite(tmp_path / f"{number}.tif", pixels, bigtiff=big, tile=tile, rowsperstrip=2, metadata=None)
     for number in range(1, 4):
-        tiff.add_page(tmp_path / "0.tif", tmp_path / f"{number}.tif", exif_in("<") if number == 2 else None)
+        exif = exif_in("<") if number == 2 else None
+        tiff.add_page(tmp_path / "0.tif", tmp_path / f"{number}.tif", tiff_fields.of_exif(exif, (9, 4)))
     with tifffile.TiffFile(tmp_path / "0.tif") as file:
         assert len(file.pages) == 4
         for page, pixels in zip(file.pages, pages, strict=True):
@@ -88,7 +89,7 @@ def test_of_broken_files_nothing_is_known(tmp_path: Path, data: bytes) -> None:
 
 def test_broken_exif_is_left_out(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 4), np.uint8), metadata=None)
-    tiff.add_page(tmp_path / "a.tif", tmp_path / "a.tif", exif_in("<")[:40])
+    tiff.add_page(tmp_path / "a.tif", tmp_path / "a.tif", tiff_fields.of_exif(exif_in("<")[:40], (4, 4)))
     assert tifffile.imread(tmp_path / "a.tif").shape == (4, 4)
 
 

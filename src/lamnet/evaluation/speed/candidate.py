@@ -1,10 +1,11 @@
-"""What can be measured, and what is worth comparing on a device."""
+"""Candidates: all that can be timed, and those worth comparing on a device."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -22,11 +23,11 @@ PATCHES = (8, 48)  # number and side of the LR patches of "patches" and "trainin
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a row measures.
+    """The work that a row of the table measures.
 
     Attributes:
-        model: one of MODELS.
-        backend: of ours; "" for peers.
+        model: one of MODELS, or a weights file.
+        backend: of our networks; "" for peers.
         precision: "float32", "bfloat16" or "float16".
         how: eager; with channels-last memory (peers); compiled by torch.compile; replayed as a CUDA graph.
         task: the forward of one image, or of 8 LR patches of 48x48, or forward and backward of these.
@@ -45,7 +46,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Setting:
-    """What all rows share: scale, (height, width) of the output, device."""
+    """The setting that all rows share: scale, (height, width) of the output, device, threads."""
 
     scale: int
     output_size: tuple[int, int]
@@ -59,13 +60,13 @@ class Setting:
 
 
 def plan(models: Sequence[str], device: str, training: bool = False) -> list[Candidate]:
-    """The candidates for some of MODELS on a device, in that order: what is worth comparing there.
+    """List the candidates worth comparing on a device for some of MODELS and weights files, in that order.
 
-    Raises BadArgumentError for a name that is not one of MODELS.
+    Raises BadArgumentError for a name that is neither.
     """
-    unknown = [model for model in models if model not in MODELS]
+    unknown = [model for model in models if model not in MODELS and not Path(model).is_file()]
     if unknown:
-        raise BadArgumentError(f"models: expected some of {', '.join(MODELS)}, got {unknown[0]}")
+        raise BadArgumentError(f"models: expected some of {', '.join(MODELS)}, or weights files, got {unknown[0]}")
     found = [candidate for model in models for candidate in _variants(model, torch.device(device).type)]
     if not training:
         return found

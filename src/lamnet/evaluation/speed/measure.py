@@ -1,4 +1,4 @@
-"""Time and peak memory of one call: a clock or device events; resident or allocated memory."""
+"""Time and peak memory of one call, by a clock or device events, and by resident or allocated memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHORTEST = 0.02  # seconds between two device events: shorter work is repeated
 
 @dataclass
 class Timed:
-    """Work that is timed again and again; `samples` are seconds a call, `amount` is what a call does, for the rate."""
+    """Work that is timed repeatedly; `samples` are seconds a call, `amount` is the work of a call, for the rate."""
 
     run: Callable[[], object]
     device: torch.device
@@ -25,7 +25,7 @@ class Timed:
     samples: list[float] = field(default_factory=list[float])
 
     def warm_up(self) -> None:
-        """Two calls that do not count; on a GPU they tell how often to repeat between two events."""
+        """Make two calls that do not count; on a GPU they set the number of repeats between two events."""
         self._seconds()
         seconds = self._seconds()
         if self.device.type == "cuda":
@@ -40,7 +40,7 @@ class Timed:
 
     @property
     def rate(self) -> float:
-        """Of `amount`, a second."""
+        """The amount of work done per second."""
         return self.amount / self.median
 
     @property
@@ -66,7 +66,7 @@ class Timed:
 
 
 def graphed(run: Callable[[], object]) -> Callable[[], object]:
-    """The same work as one CUDA graph; tensors that `run` reads must stay where they are."""
+    """Capture work as one CUDA graph; tensors that `run` reads must stay where they are."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -80,9 +80,9 @@ def graphed(run: Callable[[], object]) -> Callable[[], object]:
 
 
 def peak_bytes(run: Callable[[], object], device: torch.device) -> int:
-    """The most memory that one call holds beyond what is held before it.
+    """Measure the peak memory of one call beyond the memory in use before it.
 
-    On a GPU what PyTorch allocates there, elsewhere this process's resident memory: measure in a fresh process.
+    On a GPU it is PyTorch's memory there, elsewhere this process's resident memory: measure in a fresh process.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

@@ -1,4 +1,4 @@
-"""Networks of others for comparison, with random weights, through spandrel: the sizes that their papers call light."""
+"""Others' networks for comparison, with random weights, through spandrel: the light sizes of their papers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SWINIR_LIGHT: dict[str, Any] = {
     "mlp_ratio": 2,
     "upsampler": "pixelshuffledirect",
 }
-# spandrel's class, what it calls the scale, and the rest of its arguments
+# spandrel's class, its name for the scale, and its other arguments
 _PEERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "swinir-light": ("SwinIR", "upscale", _SWINIR_LIGHT),
     "span": ("SPAN", "upscale", {"num_in_ch": 3, "num_out_ch": 3, "feature_channels": 48}),

@@ -1,8 +1,9 @@
-"""The timing: every candidate warmed up, then timed in turns, its memory taken apart.
+"""The timing: every candidate is warmed up, then timed in turns; its memory is measured separately.
 
 Times are medians over rounds; in a round every row runs once, so that drift hits all alike. The ceilings (a large
-matrix product and a large copy) are timed in the same rounds. A row's floor is the time that its multiply-adds take at
-the rate of the product in its precision, or for the operator alone, that its numbers take at the rate of the copy.
+matrix product of PyTorch, the processor's own multiply-add in registers, a large copy) are timed in the same rounds. A row's
+floor is the time that its multiply-adds take in its precision at the rate of that instruction, on a GPU of the product; for
+the operator alone it is the time that its numbers take at the rate of the copy.
 """
 
 from __future__ import annotations
@@ -17,20 +18,22 @@ import torch
 
 from lamnet.base.errors import BadArgumentError, LamnetError
 from lamnet.base.progress import Progress, Work
+from lamnet.core import library
 from lamnet.core.config import SIZES
 from lamnet.evaluation.machine import machine
 from lamnet.evaluation.speed.candidate import OPERATORS, PATCHES, Candidate, Setting
 from lamnet.evaluation.speed.measure import Timed, peak_bytes
-from lamnet.evaluation.speed.work import copy, network_of, product, work
+from lamnet.evaluation.speed.work import copy, instructions, network_of, product, work
 from lamnet.network import devices
 from lamnet.network.complexity import complexity
 
 
 @dataclass(frozen=True)
 class Row:
-    """A candidate's figures; None where they do not apply or `problem` says why there are none.
+    """A candidate's figures; None where they do not apply, or where `problem` says why there are none.
 
-    `ratio` is the first row's median over this one's: how many times as fast. `floor_s` as in the module's first lines.
+    `ratio` is the first row's median over this one's: how many times as fast it is. `floor_s` is the floor that the
+    module's docstring defines.
     """
 
     candidate: Candidate
@@ -47,12 +50,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """The table, with all that it depends on. Ceilings: multiply-adds a second per precision, bytes a second of a copy."""
+    """The table, with all that it depends on.
+
+    Ceilings, by precision: `multiply_adds_per_s` of a matrix product, `instructions_per_s` the multiply-adds a second of the
+    processor's instruction, empty on a GPU and without the kernels; `copied_bytes_per_s`.
+    """
 
     machine: dict[str, str]
     setting: Setting
     rounds: int
     multiply_adds_per_s: dict[str, float]
+    instructions_per_s: dict[str, float]
     copied_bytes_per_s: float
     rows: tuple[Row, ...]
 
@@ -75,16 +83,22 @@ def timing(candidates: Sequence[Candidate], setting: Setting, rounds: int = 7, m
     torch.set_num_threads(setting.threads)
     works = [_started(candidate, setting, device) for candidate in candidates]
     products = {p: product(p, device) for p in sorted({candidate.precision for candidate in candidates})}
+    in_registers = device.type == "cpu" and library.why_not() is None
+    registers = {p: instructions(p, setting.threads) for p in products if in_registers}
     copied = copy(device)
-    yield from _sampling([copied, *products.values(), *(one for one in works if isinstance(one, Timed))], rounds)
-    ceilings = {precision: one.rate for precision, one in products.items()}
+    timed = [one for one in works if isinstance(one, Timed)]
+    yield from _sampling([copied, *products.values(), *registers.values(), *timed], rounds)
+    by_product, by_instruction = (
+        {precision: one.rate for precision, one in ceilings.items()} for ceilings in (products, registers)
+    )
+    fastest = by_instruction or by_product
     rows = [
-        Row(one, problem=found) if isinstance(found, str) else _row(one, setting, found, ceilings, copied.rate)
+        Row(one, problem=found) if isinstance(found, str) else _row(one, setting, found, fastest, copied.rate)
         for one, found in zip(candidates, works, strict=True)
     ]
     if memory:
         rows = yield from _measuring_memory(rows, setting)
-    return Report(machine(), setting, rounds, ceilings, copied.rate, tuple(_compared(rows)))
+    return Report(machine(), setting, rounds, by_product, by_instruction, copied.rate, tuple(_compared(rows)))
 
 
 def _sampling(timed: Sequence[Timed], rounds: int) -> Work[None]:
@@ -105,13 +119,13 @@ def _measuring_memory(rows: Sequence[Row], setting: Setting) -> Work[list[Row]]:
 
 
 def _compared(rows: Sequence[Row]) -> list[Row]:
-    """The rows with their speed relative to the first's."""
+    """Add to the rows their speed relative to the first."""
     first = rows[0].median_s
     return [replace(row, ratio=first / row.median_s if first and row.median_s else None) for row in rows]
 
 
 def _started(candidate: Candidate, setting: Setting, device: torch.device) -> Timed | str:
-    """The work of a candidate, warmed up, or the reason why it cannot be done."""
+    """Warm up the work of a candidate, or say why it cannot be done."""
     try:
         timed = Timed(work(candidate, setting), device)
         timed.warm_up()
@@ -122,7 +136,7 @@ def _started(candidate: Candidate, setting: Setting, device: torch.device) -> Ti
     return timed
 
 
-def _row(candidate: Candidate, setting: Setting, timed: Timed, products: dict[str, float], copied: float) -> Row:
+def _row(candidate: Candidate, setting: Setting, timed: Timed, rates: dict[str, float], copied: float) -> Row:
     row = Row(candidate, median_s=timed.median, quartiles_s=timed.spread)
     if candidate.model in OPERATORS:
         config = SIZES["base"](setting.scale)
@@ -136,16 +150,16 @@ def _row(candidate: Candidate, setting: Setting, timed: Timed, products: dict[st
         output_size = (setting.scale * side, setting.scale * side)
     try:
         counted = complexity(network, setting.scale, output_size)
-    except Exception:  # a peer may do what cannot be done on shapes alone; its time stands all the same
+    except Exception:  # a peer may not run on shapes alone; its time is valid all the same
         return row
     passes = 3 if candidate.task == "training" else 1  # backward: one product for the input, one for the weights
     multiply_adds, activations = images * counted.multiply_adds, images * counted.activations
-    floor = passes * multiply_adds / products[candidate.precision]
+    floor = passes * multiply_adds / rates[candidate.precision]
     return replace(row, multiply_adds=multiply_adds, activations=activations, floor_s=floor)
 
 
 def peak_of(candidate: Candidate, setting: Setting) -> int | None:
-    """The most bytes held beyond the loaded network's; None where it cannot be told."""
+    """Measure a candidate's peak memory beyond that of the loaded network; None where it cannot be measured."""
     if "graph" in candidate.how:
         return None  # a graph's memory is taken when it is captured
     if torch.device(setting.device).type == "cuda":

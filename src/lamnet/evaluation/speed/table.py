@@ -1,4 +1,4 @@
-"""A report of the speed as text: the cells that the terminal and Markdown show, and JSON."""
+"""A report on speed as text: the cells of the table on the terminal and in Markdown, and JSON."""
 
 from __future__ import annotations
 
@@ -27,21 +27,25 @@ COLUMNS = (
 
 
 def caption(report: Report) -> str:
-    """The setting, the ceilings and the machine, a line each."""
+    """Describe the setting, the ceilings and the machine, a line each."""
     setting = report.setting
     (height, width), (lr_height, lr_width) = setting.output_size, setting.lr_size
-    products = ", ".join(f"{2 * rate / 1e9:,.0f} GFLOP/s {name}" for name, rate in report.multiply_adds_per_s.items())
+    product, instruction = (
+        ", ".join(f"{2 * rate / 1e9:,.0f} GFLOP/s {name}" for name, rate in rates.items())
+        for rates in (report.multiply_adds_per_s, report.instructions_per_s)
+    )
+    own = f"multiply-adds in registers {instruction}; " if instruction else ""
     lines = [
         f"x{setting.scale} to {width}x{height} (LR {lr_width}x{lr_height}) on {setting.device}, {setting.threads} threads, "
         f"median of {report.rounds} rounds in turns; patches: {PATCHES[0]} of {PATCHES[1]}x{PATCHES[1]}; random weights",
-        f"ceilings: matrix product {products}; copy {report.copied_bytes_per_s / 1e9:,.1f} GB/s",
+        f"ceilings: {own}matrix product {product}; copy {report.copied_bytes_per_s / 1e9:,.1f} GB/s",
         "; ".join(f"{name} {value}" for name, value in report.machine.items()),
     ]
     return "\n".join(lines)
 
 
 def cells(row: Row) -> list[str]:
-    """The text of a row, in the order of COLUMNS; a row that failed says why instead of a time."""
+    """Make the cells of a row, in the order of COLUMNS; a row that failed has its problem instead of a time."""
     one = row.candidate
     low_high = "" if row.quartiles_s is None else " - ".join(_seconds(value) for value in row.quartiles_s)
     far = row.median_s / row.floor_s if row.median_s and row.floor_s else None
@@ -59,12 +63,12 @@ def cells(row: Row) -> list[str]:
 
 
 def to_markdown(report: Report) -> str:
-    """The caption and a table."""
+    """Write the caption and the table as Markdown."""
     return f"{caption(report)}\n\n{markdown_table(COLUMNS, [cells(row) for row in report.rows])}"
 
 
 def to_json(report: Report) -> str:
-    """The report as it is; times in seconds, memory in bytes."""
+    """Write the report as JSON; times in seconds, memory in bytes."""
     return json.dumps(asdict(report), indent=1) + "\n"
 
 

@@ -1,26 +1,31 @@
-"""What a row runs: a network's forward, a training step, the operator; and the two ceilings."""
+"""The work that is timed: a network's forward, a training step, the operator; and the two ceilings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from lamnet.base.errors import BackendError
+from lamnet.core import library
 from lamnet.core.config import SIZES
 from lamnet.evaluation.speed import peers
 from lamnet.evaluation.speed.candidate import OPERATORS, PATCHES, Candidate, Setting
 from lamnet.evaluation.speed.measure import Timed, graphed
+from lamnet.network import reading
 from lamnet.network.model import LAMNet
+from lamnet.ops import native
 from lamnet.ops.backend import use_backend, why_not
 from lamnet.ops.fsa import fsa_channels_last
 
 
 def work(candidate: Candidate, setting: Setting) -> Callable[[], object]:
-    """One call of what the candidate measures, tensors and all."""
+    """Make a candidate's tensors, and return the call that is timed."""
     device, dtype = torch.device(setting.device), getattr(torch, candidate.precision)
     if candidate.backend and (reason := why_not(candidate.backend, device, dtype)):
         raise BackendError(f"{candidate.backend}: {reason}")
@@ -37,7 +42,7 @@ def work(candidate: Candidate, setting: Setting) -> Callable[[], object]:
 
 
 def _operator(dim: int, setting: Setting, device: torch.device, dtype: torch.dtype) -> Callable[[], object]:
-    """FSA as the base network calls it, on an image of the output's size, which no cache holds."""
+    """Call FSA as the base network does, on an image of the output's size, which no cache holds."""
     shape = (1, *setting.output_size)
     config = SIZES["base"](setting.scale)
     value = torch.randn(*shape, config.channels // 2, device=device, dtype=dtype)
@@ -46,7 +51,12 @@ def _operator(dim: int, setting: Setting, device: torch.device, dtype: torch.dty
 
 
 def network_of(model: str, scale: int) -> nn.Module:
-    return peers.build(model, scale) if model in peers.NAMES else LAMNet(SIZES[model](scale)).eval()
+    """Build a peer or a size with random weights, or load a weights file. Raises BadWeightsError for one of another scale."""
+    if model in peers.NAMES:
+        return peers.build(model, scale)
+    if model in SIZES:
+        return LAMNet(SIZES[model](scale)).eval()
+    return reading.network_of(reading.load(model, scale))
 
 
 def _network_call(
@@ -56,7 +66,7 @@ def _network_call(
     size = (1, 3, *setting.lr_size) if candidate.task == "image" else (PATCHES[0], 3, PATCHES[1], PATCHES[1])
     x = torch.rand(size, device=device)
     if candidate.task == "training":
-        network.train().to(memory_format=torch.channels_last)  # as lamnet train has it
+        network.train().to(memory_format=torch.channels_last)  # as in lamnet train
 
         def step() -> None:
             network.zero_grad()
@@ -71,6 +81,23 @@ def _network_call(
     if "compile" in candidate.how:
         network = torch.compile(network)
     return torch.no_grad()(lambda: network(x))
+
+
+def instructions(precision: str, threads: int) -> Timed:
+    """Multiply-adds by the processor's own instruction, in registers, on so many threads."""
+    dtype, rounds = native.DTYPES[getattr(torch, precision)], 500_000
+    sums = np.zeros((threads, 64), np.float32)
+
+    def one(thread: int) -> int:
+        return int(library.library().lamnet_multiply_adds(rounds, dtype, sums[thread].ctypes.data))
+
+    def call() -> object:
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(one, range(threads)))
+
+    timed = Timed(call, torch.device("cpu"), amount=float(threads * one(0)))
+    timed.warm_up()
+    return timed
 
 
 def product(precision: str, device: torch.device) -> Timed:

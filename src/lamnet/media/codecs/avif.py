@@ -1,19 +1,23 @@
-"""AVIF. libvips does not say which colours are stated by number, whether they are times alpha, or that there are frames.
+"""AVIF. libvips does not see to colours by number, colours times alpha, frames, EXIF that libexif does not know.
 
 libvips 8.19 reads and writes colours by number: then `numbered_colours` can go (tests/media/test_libraries.py).
 """
 
 from __future__ import annotations
 
+import mmap
 import re
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pyvips
+from PIL import Image
 
+from lamnet.base.errors import BadImageError
 from lamnet.media import metadata, vips
+from lamnet.media.blobs import with_blobs
 from lamnet.media.contract import Extras, Format, PageExtras
 from lamnet.media.picture import Picture
 
@@ -28,6 +32,7 @@ FORMAT = Format(
 )
 
 _SEQUENCES = (b"avis", b"msf1")  # brands of files with frames
+_DESCRIPTION, _EXIF, _ROOM = 0x010E, b"Exif\0\0", b"a place of 32 bytes for our EXIF."
 _LIMIT = 2**24  # bytes of a description: more is none
 
 
@@ -52,9 +57,37 @@ def extras(path: Path) -> Extras:
 
 def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: Path) -> None:
     """Write a result, of 16 bits the upper 12."""
-    bits = 8 if results[0].format == "uchar" else 12
-    keep = metadata.kept(picture.pages[0])
-    vips.write(FORMAT.name, path, results[0], bitdepth=bits, keep=keep, **FORMAT.saved_with(picture.quality))
+    image, source = results[0], picture.pages[0]
+    exif = metadata.corrected_exif(source, (image.width, image.height))
+    bits = 8 if image.format == "uchar" else 12
+    image = _with_room_for(exif, image) if exif else image
+    vips.write(
+        FORMAT.name, path, image, bitdepth=bits, keep=metadata.kept(source), **FORMAT.saved_with(picture.quality)
+    )
+    if exif:
+        _fill_room(path, exif)
+
+
+def _with_room_for(exif: bytes, image: Any) -> pyvips.Image:
+    """Return the image with an EXIF block that libexif does know, longer than the one that is to be there."""
+    room = Image.Exif()
+    room[_DESCRIPTION] = (_ROOM * (len(exif) // len(_ROOM) + 1)).decode()
+    image = image.copy()
+    for name in image.get_fields():
+        if name.startswith("exif-"):
+            image.remove(name)
+    return with_blobs(image, {"exif-data": room.tobytes()})
+
+
+def _fill_room(path: Path, exif: bytes) -> None:
+    """Put an EXIF block where a file has the longer one of `_with_room_for`, and zeros behind it."""
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
+        room = data.find(_ROOM)
+        start = data.rfind(_EXIF, 0, room) + len(_EXIF)
+        end = data.rfind(_ROOM) + len(_ROOM)
+        if room < 0 or start < len(_EXIF) or end - start < len(exif):
+            raise BadImageError(f"{path}: expected room for EXIF in what libvips has written, found none")
+        data[start:end] = exif.ljust(end - start, b"\0")
 
 
 def numbered_colours(described: bytes) -> tuple[int, int] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -14,14 +14,19 @@ import pyvips
 from PIL import Image
 
 from lamnet.base.errors import BadImageError
+from lamnet.base.files import insert
 from lamnet.media import metadata, vips
 from lamnet.media.contract import Extras, Format
 from lamnet.media.picture import Picture
 
-FORMAT = Format("gif", (".gif",), re.compile(rb"GIF8[79]a"), side=65_500, frames=True, profiled=(), palette=True)
+FORMAT = Format(
+    "gif", (".gif",), re.compile(rb"GIF8[79]a"), side=65_500, frames=True, profiled=(), palette=True, comments=True
+)
 
 _EXTENSION, _IMAGE = b"!", b","
 _CONTROL = 0xF9  # the extension before a frame: how long it stays, what follows it, which colour is transparent
+_COMMENT = 0xFE  # an extension
+_MOST_COMMENTS = 2**20  # bytes of them that a result keeps
 _TRANSPARENT, _COLOUR_AT = 1, 6  # a flag of its fourth byte; where its colour is
 _DISPOSED = (2, 3)  # frames that are taken away again
 
@@ -38,12 +43,20 @@ class Frame:
 
 @dataclass(frozen=True)
 class Layout:
-    """The blocks of a file: the canvas' (width, height), its frames, whether one is transparent or is taken away again."""
+    """The blocks of a file.
+
+    Attributes:
+        size: (width, height) of the canvas.
+        transparent: whether a frame is.
+        disposed: whether a frame is taken away again.
+        comments: as many as a result keeps.
+    """
 
     size: tuple[int, int]
     frames: tuple[Frame, ...]
     transparent: bool
     disposed: bool
+    comments: tuple[bytes, ...] = ()
 
     @property
     def uncovered(self) -> bool:
@@ -63,18 +76,31 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
 
 
 def extras(path: Path) -> Extras:
-    """Return no extras: libvips sees all there is."""
-    return Extras()
+    """Learn the comments; the file of which the end is missing has none. Raises OSError."""
+    layout = layout_of(path)
+    return Extras(comments=layout.comments) if layout else Extras()
 
 
 def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: Path) -> None:
     """Write a result or all frames."""
     vips.write(FORMAT.name, path, results[0], keep=metadata.kept(picture.pages[0]), **FORMAT.options)
+    with path.open("rb") as file:
+        header = _take(file, 13)
+        _skip_palette(file, header[10])
+        at = file.tell()
+    insert(path, at, b"".join(comment_block(text) for text in picture.extras.comments))
+
+
+def comment_block(text: bytes) -> bytes:
+    """Return a comment as a GIF holds it, in parts of up to 255 bytes."""
+    parts = [text[at : at + 255] for at in range(0, len(text), 255)]
+    return _EXTENSION + bytes([_COMMENT]) + b"".join(bytes([len(part)]) + part for part in parts) + b"\0"
 
 
 def layout_of(path: Path) -> Layout | None:
     """Return the blocks of a file, None where they end after the file does. Raises OSError."""
     frames, control, transparent, disposed = list[Frame](), None, False, False
+    comments, left = list[bytes](), _MOST_COMMENTS
     with path.open("rb") as file:
         try:
             header = _take(file, 13)
@@ -86,17 +112,22 @@ def layout_of(path: Path) -> Layout | None:
                     _skip_palette(file, _take(file, 1)[0])
                     frames.append(Frame(box, at, control, _take(file, 1)[0]))
                     control = None
-                elif _take(file, 1)[0] == _CONTROL:
+                elif (label := _take(file, 1)[0]) == _COMMENT:
+                    text = b"".join(_parts(file))
+                    comments += [text] if 0 < len(text) <= left else []
+                    left -= min(left, len(text))
+                    continue
+                elif label == _CONTROL:
                     _, flags = _take(file, 2)
                     file.seek(-2, 1)
                     control, transparent = at, transparent or bool(flags & _TRANSPARENT)
                     disposed = disposed or flags >> 2 & 7 in _DISPOSED
-                while size := _take(file, 1)[0]:
-                    _take(file, size)
+                for _ in _parts(file):
+                    pass
         except EOFError:
             return None
     width, height = struct.unpack_from("<HH", header, 6)
-    return Layout((width, height), tuple(frames), transparent, disposed)
+    return Layout((width, height), tuple(frames), transparent, disposed, tuple(comments))
 
 
 def _with_transparency(path: Path, first: Frame) -> bytes | None:
@@ -116,6 +147,12 @@ def _with_transparency(path: Path, first: Frame) -> bytes | None:
         data[first.control_at + 3] |= _TRANSPARENT
         data[first.control_at + _COLOUR_AT] = unused
     return bytes(data)
+
+
+def _parts(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the parts of a block's data, to its end."""
+    while size := _take(file, 1)[0]:
+        yield _take(file, size)
 
 
 def _skip_palette(file: IO[bytes], flags: int) -> None:

@@ -29,6 +29,8 @@ FORMAT = Format(
     {"Q": 95, "subsample_mode": "off"},
     side=65_500,
     alpha=False,
+    comments=True,
+    salvageable=True,
 )
 
 _SEGMENT_LIMIT = 65_533  # bytes
@@ -91,9 +93,15 @@ def extras(path: Path) -> JpegExtras:
     notes = (f"without the segments behind the first {_MOST_SEGMENTS:,}",) if carried > _MOST_SEGMENTS else ()
     follows = file_end - picture_end > _PADDING
     own = "what follows the picture in its file, such as a film or a gain map" if follows else None
-    trailer = picture_end, file_end
     return JpegExtras(
-        lossy="JPEG", quality=quality, notes=notes, own=own, segments=tuple(segments), index=index, trailer=trailer
+        lossy="JPEG",
+        quality=quality,
+        notes=notes,
+        own=own,
+        comments=tuple(contents for kind, contents in segments if kind == _COMMENT),
+        segments=tuple(segments),
+        index=index,
+        trailer=(picture_end, file_end),
     )
 
 
@@ -104,7 +112,8 @@ def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: 
     """
     image, source = results[0], picture.pages[0]
     exif = metadata.corrected_exif(source, (image.width, image.height), EXIF_LIMIT)
-    own = picture.extras if isinstance(picture.extras, JpegExtras) else JpegExtras()
+    comments = tuple((_COMMENT, text[:_SEGMENT_LIMIT]) for text in picture.extras.comments)
+    own = picture.extras if isinstance(picture.extras, JpegExtras) else JpegExtras(segments=comments)
     with _trailer_of(picture, own) as trailer:
         if trailer.lengths and (packet := xmp_of(image)):
             image = with_blobs(image, {"xmp-data": xmp.with_item_lengths(packet, trailer.lengths)})

@@ -30,12 +30,15 @@ FORMAT = Format(
     dtypes=("uint8", "uint16"),
     numbered_colours=True,
     substitute=True,
+    comments=True,
+    salvageable=True,
 )
 
 _COLOURS = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"})  # stated without a profile
 _TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _XMP = b"XML:com.adobe.xmp\0"
 _RAW_EXIF = (b"Raw profile type exif\0", b"Raw profile type APP1\0")
+_RESOLUTION, _RESOLUTION_SIZE, _METRES = b"pHYs", 9, 1  # in other units it is the shape of pixels
 _SIZES = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4, b"mDCV": 24, b"cLLI": 8}  # bytes of chunks about colours
 _MOST_CHUNKS = 10_000  # that a result keeps
 _LIMIT = 2**26  # bytes of a chunk: more is no description
@@ -60,9 +63,14 @@ def extras(path: Path) -> PngExtras:
     kept: list[bytes] = []
     notes: set[str] = set()
     blobs: dict[str, bytes] = {}
-    colours, animated, behind_pixels = None, False, False
+    colours, animated, behind_pixels, resolved = None, False, False, False
     with path.open("rb") as file:
         for kind, size in _chunks(file):
+            if kind == _RESOLUTION and size == _RESOLUTION_SIZE:
+                across, down, unit = struct.unpack(">IIB", file.read(size))
+                resolved = unit == _METRES
+                if not resolved and across != down:
+                    notes.add(f"without the shape of its pixels, {across} to {down}")
             if kind == b"acTL" and not behind_pixels:
                 animated |= file.read(4) != _ONE_FRAME
             behind_pixels |= kind == b"IDAT"
@@ -86,7 +94,7 @@ def extras(path: Path) -> PngExtras:
             if kind == b"cICP" and size == 4 and not (behind_pixels or colours):
                 primaries, transfer, _, _ = data.ljust(4, b"\0")
                 colours = primaries, transfer
-    page = PageExtras(blobs)
+    page = PageExtras(blobs, resolved=resolved)
     own = "the texts of its PNG" if any(chunk[4:8] in _TEXTS for chunk in kept) else None
     return PngExtras(
         (page,), hidden_frames=animated, colours=colours, chunks=b"".join(kept), own=own, notes=tuple(sorted(notes))
@@ -97,7 +105,9 @@ def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: 
     """Write a result; XMP, EXIF and texts as chunks of our own, since libvips packs XMP and spoils texts beyond ASCII."""
     image: Any = results[0]
     exif = metadata.corrected_exif(picture.pages[0], (image.width, image.height))
-    chunks = picture.extras.chunks if isinstance(picture.extras, PngExtras) else b""
+    chunks = b"".join(_comment_chunk(text) for text in picture.extras.comments)
+    if isinstance(picture.extras, PngExtras):
+        chunks = picture.extras.chunks
     if xmp := xmp_of(image):
         chunks += xmp_chunk(xmp)
         image.remove("xmp-data")
@@ -118,6 +128,15 @@ def _is_whole(kind: bytes, size: int) -> bool:
 def xmp_chunk(packet: bytes) -> bytes:
     """Return an XMP packet as its specification puts it into a PNG."""
     return _chunk(b"iTXt", _XMP + b"\0\0\0\0" + packet)
+
+
+def _comment_chunk(text: bytes) -> bytes:
+    """Return a comment of another format, taken for UTF-8 where it is that, as a text of PNG's."""
+    try:
+        words = text.decode("utf-8")
+    except UnicodeDecodeError:
+        words = text.decode("latin-1")
+    return _chunk(b"iTXt", b"Comment\0\0\0\0\0" + words.replace("\0", "").encode())
 
 
 def colours_chunk(primaries: int, transfer: int) -> bytes:

@@ -41,11 +41,17 @@ def space_of(photometric: int | None, bits: int | None, compression: int | None)
 
 def to_rgb(pixels: Any, space: Space) -> pyvips.Image:
     """Return numbers of a space, marked as RGB, in RGB or in grey."""
-    if space == "white at 0":
-        return 1 - pixels
-    convert = {"YCbCr": _from_ycbcr, "CIELab": _from_cielab, "ICCLab": _from_icclab}[space]
-    rgb: Any = convert(pixels.extract_band(0, n=3))
-    return rgb.bandjoin([pixels[3]]) if pixels.bands > 3 else rgb
+    colours = 1 if space == "white at 0" else 3
+    convert = {"YCbCr": _from_ycbcr, "CIELab": _from_cielab, "ICCLab": _from_icclab, "white at 0": _inverted}[space]
+    converted: Any = convert(pixels.extract_band(0, n=colours))
+    if pixels.bands == colours:
+        return converted
+    beside = pixels.extract_band(colours, n=pixels.bands - colours)
+    return converted.bandjoin(beside).copy(interpretation=converted.interpretation)
+
+
+def _inverted(grey: Any) -> pyvips.Image:
+    return 1 - grey
 
 
 def _from_ycbcr(colour: Any) -> pyvips.Image:

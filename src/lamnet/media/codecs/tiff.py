@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,13 @@ from lamnet.base import files
 from lamnet.base.errors import BadImageError
 from lamnet.media import ifd, metadata, vips
 from lamnet.media.blobs import exif_of
-from lamnet.media.codecs import spaces, tiff_decoded, tiff_pages
+from lamnet.media.codecs import spaces, tiff_decoded, tiff_fields, tiff_pages
 from lamnet.media.codecs.spaces import Space
+from lamnet.media.codecs.tiff_fields import DESCRIPTION, Carried
 from lamnet.media.codecs.tiff_pages import Contents, Page
 from lamnet.media.contract import Extras, Format, PageExtras
 from lamnet.media.depths import NO_DATA, depth_of
+from lamnet.media.extra_bands import UNASSOCIATED, UNSPECIFIED
 from lamnet.media.ifd import BrokenError, Directory, Field, Layout
 from lamnet.media.iptc import iptc_of
 from lamnet.media.picture import Picture
@@ -32,26 +34,31 @@ FORMAT = Format(
     re.compile(rb"II[*+]\0|MM\0[*+]"),
     {"compression": "deflate", "predictor": "horizontal"},
     pages=True,
+    extra_bands=True,
     dtypes=("uint8", "uint16", "float32"),
     substitute=True,
 )
 
-# What a directory says of the picture itself: title, camera, software, date, author, rating, copyright.
-_DESCRIPTIVE = frozenset(
-    {269, 270, 271, 272, 285, 305, 306, 315, 316, 18246, 18249, 33432, 40091, 40092, 40093, 40094, 40095, 42113}
-)
-_SUBFILE, _WIDTH, _HEIGHT = 254, 256, 257
-_EXIF_WIDTH, _EXIF_HEIGHT = 40962, 40963
+_SUBFILE = 254
 _OFFSETS = (273, 324)  # where strips and tiles lie
 _IPTC = 33723
-_PLAIN_BAND = "its band beside the colours, which it does not call an alpha, has been taken for one"
 _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 258, 259, 262, 274
 _RGB = 2
+_COLOURS = {_RGB: 3, 5: 4, 6: 3, 8: 3, 9: 3}  # bands that are colours, by photometric; else 1
+_OF_THE_PAGE = frozenset({_SUBFILE, _PHOTOMETRIC, _ORIENTATION, tiff_pages.SAMPLES, tiff_pages.EXTRA})
+_NO_UNIT = 1
 _BIG_FROM = 2**31  # bytes of pixels from which on offsets have 64 bits
 _MANY, _IN_MEMORY = (
     16,
     2**28,
 )  # pages from which on each is read as a file of its own; the largest file for that, in bytes
+
+
+@dataclass(frozen=True)
+class TiffExtras(Extras):
+    """Fields of a TIFF that a result in TIFF keeps, of each page that is no reduced one."""
+
+    carried: tuple[Carried, ...] = ()
 
 
 def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
@@ -71,6 +78,8 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
             value = float(tiff_pages.text_of(one.fields, tiff_pages.NO_DATA))
             image = image.copy()
             image.set_type(pyvips.GValue.gdouble_type, NO_DATA, value)
+    if one.number(tiff_pages.UNIT) == _NO_UNIT:  # libvips takes the numbers for those of millimetres
+        image = image.copy(xres=1.0, yres=1.0)
     if len(found.pages) > 1 and found.whole:
         image = image.copy()
         image.set_type(pyvips.GValue.gint_type, "n-pages", len(found.pages))
@@ -102,30 +111,41 @@ def _changes(page: Page, space: Space | None) -> dict[int, int]:
     return changes if page.number(_ORIENTATION, 1) in range(1, 9) else {**changes, _ORIENTATION: 1}
 
 
-def extras(path: Path) -> Extras:
-    """Learn of each page its EXIF, and whether it is oriented or reduced; pages behind a broken one stay unknown."""
-    known: list[PageExtras] = []
+def extras(path: Path) -> TiffExtras:
+    """Learn of each page its EXIF, what a TIFF alone carries, whether it is oriented or reduced; behind a broken one nothing."""
+    known, carried = list[PageExtras](), list[Carried]()
     with path.open("rb") as file, suppress(BrokenError):
         layout = Layout.of(file)
         for at in ifd.chain(file, layout):
-            known.append(_page_extras(ifd.read(file, layout, at, _DESCRIPTIVE | {_SUBFILE, _ORIENTATION})))
-    found = tiff_pages.contents(path)
-    bands = found is not None and any(_has_plain_band(page) for page in found.pages)
-    return Extras(tuple(known), notes=(_PLAIN_BAND,) if bands else ())
+            directory = ifd.read(file, layout, at, tiff_fields.DESCRIPTIVE | tiff_fields.WANTED | _OF_THE_PAGE)
+            known.append(_page_extras(directory))
+            if not known[-1].reduced:
+                tags = [entry.tag for entry in ifd.entries(file, layout, at)[0]]
+                carried.append(tiff_fields.carried(directory, tags))
+    left = dict.fromkeys(word for page in carried for word in page.left)
+    own = dict.fromkeys(word for page in carried for word in page.words)
+    notes = (f"without {', '.join(left)}",) if left else ()
+    return TiffExtras(tuple(known), notes=notes, own=", ".join(own) or None, carried=tuple(carried))
 
 
-def _has_plain_band(page: Page) -> bool:
-    """Tell whether a page has one band beside its colours that is stated to be no alpha."""
-    colours = {_RGB: 3, 5: 4}.get(page.number(_PHOTOMETRIC), 1)
-    extra = tiff_pages.numbers_of(page.fields, tiff_pages.EXTRA)
-    return page.number(tiff_pages.SAMPLES, 1) == colours + 1 and extra == [0]
+def _beside_colours(directory: Directory) -> tuple[int, ...]:
+    """Return the kinds of a page's bands beside its colours; one of which nothing is said counts as alpha."""
+    count = (directory.number(tiff_pages.SAMPLES) or 1) - _COLOURS.get(directory.number(_PHOTOMETRIC) or 0, 1)
+    stated = tiff_pages.numbers_of(directory, tiff_pages.EXTRA)
+    if count == 1 and not stated:
+        return (UNASSOCIATED,)
+    return (*stated, *[UNSPECIFIED] * count)[: max(0, count)]
 
 
 def _page_extras(directory: Directory) -> PageExtras:
     reduced = bool((directory.number(_SUBFILE) or 0) & 1)
     oriented = _ORIENTATION in directory
-    description = Directory({tag: field for tag, field in directory.items() if tag not in (_SUBFILE, _ORIENTATION)})
-    return PageExtras({"exif-data": ifd.alone(description)} if description else {}, oriented, reduced)
+    wanted = {*tiff_fields.DESCRIPTIVE, ifd.EXIF, ifd.GPS} - (
+        {DESCRIPTION} if tiff_fields.is_sized(directory) else set()
+    )
+    description = Directory({tag: field for tag, field in directory.items() if tag in wanted})
+    blobs = {"exif-data": ifd.alone(description)} if description else {}
+    return PageExtras(blobs, oriented, reduced, beside=_beside_colours(directory))
 
 
 def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: Path) -> None:
@@ -137,15 +157,21 @@ def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: 
         for number, (source, result) in enumerate(zip(picture.pages, results, strict=True)):
             part = page if number else path
             vips.write(FORMAT.name, part, result, keep=metadata.kept(source), bigtiff=large, **FORMAT.options)
-            exif, records = exif_of(source), iptc_of(source)
-            if number or exif or records:
-                link = add_page(path, part, exif, records, link)
+            fields = tiff_fields.of_exif(exif_of(source), (result.width, result.height))
+            if isinstance(picture.extras, TiffExtras) and number < len(picture.extras.carried):
+                fields.update(picture.extras.carried[number].true_for((result.width, result.height)))
+            if records := iptc_of(source):
+                fields[_IPTC] = Field(ifd.UNDEFINED, records)
+            if bands := picture.extra_bands_of(number):
+                fields[tiff_pages.EXTRA] = Field(ifd.SHORT, np.array(bands.written_kinds, "<u2").tobytes())
+            if number or fields:
+                link = add_page(path, part, fields, link)
     finally:
         page.unlink(missing_ok=True)
 
 
-def add_page(path: Path, page: Path, exif: bytes | None, iptc: bytes | None = None, link: int | None = None) -> int:
-    """Put the only page of a TIFF behind those of another of the same byte order and kind, with EXIF and IPTC.
+def add_page(path: Path, page: Path, fields: Directory, link: int | None = None) -> int:
+    """Put the only page of a TIFF behind those of another of the same byte order and kind, with further fields.
 
     `page` may be `path` itself: then its page gets them. Returns the place that will say where the next page is;
     `link` is what the last call returned, so that the pages so far need not be gone through.
@@ -162,9 +188,7 @@ def add_page(path: Path, page: Path, exif: bytes | None, iptc: bytes | None = No
         for tag in _OFFSETS:
             if isinstance(field := directory.get(tag), Field):
                 directory[tag] = _moved(field, base, layout.big)
-        directory.update(_descriptive(exif, directory) if exif else {})
-        if iptc:
-            directory[_IPTC] = Field(ifd.UNDEFINED, iptc)
+        directory.update(fields)
         if not base:
             link = layout.start
         elif link is None:
@@ -174,22 +198,6 @@ def add_page(path: Path, page: Path, exif: bytes | None, iptc: bytes | None = No
         file.seek(link)
         file.write(layout.offset.pack(at))
         return at + layout.count.size + len(directory) * layout.field.size
-
-
-def _descriptive(exif: bytes, page: Directory) -> Directory:
-    """Return what of EXIF belongs into a page's directory, stating the page's size; nothing where it is broken."""
-    file = io.BytesIO(exif.removeprefix(b"Exif\0\0"))
-    try:
-        layout = Layout.of(file)
-        directory = ifd.read(file, layout, ifd.follow(file, layout, layout.start), _DESCRIPTIVE)
-    except BrokenError:
-        return Directory()
-    details = directory.get(ifd.EXIF)
-    if isinstance(details, Directory):
-        for own, tag in ((_EXIF_WIDTH, _WIDTH), (_EXIF_HEIGHT, _HEIGHT)):
-            if own in details:
-                details[own] = page[tag]
-    return directory
 
 
 def _moved(field: Field, by: int, big: bool) -> Field:

@@ -66,13 +66,23 @@ def _in_our_depth(path: Path, pixels: NDArray[Any], page: Any, photometric: int)
         )
     if pixels.dtype.kind == "b":
         pixels = pixels.astype(np.uint8) * np.uint8(255)
+    first, beside = (pixels, None) if pixels.ndim == 2 else (pixels[..., 0], pixels[..., 1:])
     if photometric == _PALETTE:
-        colours = np.asarray(page.colormap)
-        table = (colours >> 8).astype(np.uint8) if (colours >> 8 == colours & 255).all() else colours.astype(np.uint16)
-        return np.moveaxis(table[:, pixels], 0, -1)
+        pixels = _beside(_looked_up(np.asarray(page.colormap), first), beside)
     if photometric == _WHITE_AT_0:
-        pixels = (1 if pixels.dtype.kind == "f" else 2**page.bitspersample - 1) - pixels
+        white = 1 if pixels.dtype.kind == "f" else 2**page.bitspersample - 1
+        pixels = _beside((white - first)[..., None], beside)
     return pixels if pixels.dtype.name in _FIRST_DEPTHS else pixels.astype(np.float32)
+
+
+def _beside(colours: NDArray[Any], others: NDArray[Any] | None) -> NDArray[Any]:
+    return colours if others is None else np.concatenate([colours, others.astype(colours.dtype)], -1)
+
+
+def _looked_up(colours: NDArray[Any], indices: NDArray[Any]) -> NDArray[Any]:
+    """Return (H, W, 3) of a palette (3, n), in 8 bits where these hold it."""
+    table = (colours >> 8).astype(np.uint8) if (colours >> 8 == colours & 255).all() else colours.astype(np.uint16)
+    return np.moveaxis(table[:, indices], 0, -1)
 
 
 def _described(image: pyvips.Image, page: Any) -> pyvips.Image:

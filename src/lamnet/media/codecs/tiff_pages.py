@@ -15,11 +15,13 @@ import numpy as np
 
 from lamnet.base.errors import BadImageError
 from lamnet.media import ifd
+from lamnet.media.codecs import sized_texts
 from lamnet.media.ifd import BrokenError, Directory, Field, Layout
 
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 ORIENTATION, SAMPLES, PLANAR, EXTRA, SAMPLE_FORMAT, SUBSAMPLING = 274, 277, 284, 338, 339, 530
 TILE_WIDTH, NO_DATA = 322, 42113
+DESCRIPTION, UNIT = 270, 296
 _SUB_DIRECTORIES, _DNG = 330, 50706
 _STRIPS, _TILES = (273, 279), (324, 325)  # where they lie, and how long they are
 _ELSEWHERE = (ifd.EXIF, ifd.GPS, _SUB_DIRECTORIES, 40965)  # fields that point to directories
@@ -27,7 +29,7 @@ _MOSAIC, _LINEAR_RAW = 32803, 34892  # photometrics of cameras' sensors
 _LOGLUV = (32844, 32845)
 _WANTED = frozenset(
     {SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES, PLANAR, EXTRA, SAMPLE_FORMAT}
-    | {SUBSAMPLING, TILE_WIDTH, NO_DATA, _SUB_DIRECTORIES, _DNG}
+    | {SUBSAMPLING, TILE_WIDTH, NO_DATA, DESCRIPTION, UNIT, _SUB_DIRECTORIES, _DNG}
 )
 _MOST = 100_000  # pages
 _MOST_SUB_DIRECTORIES = 32  # of a page that are looked at
@@ -68,6 +70,11 @@ class Contents:
                 )
             if one.number(PHOTOMETRIC) in _LOGLUV:
                 return "expected numbers for a screen or floats, found LogLuv, of which 8 bits alone could be read"
+        if len(pages) == 1 and (more := sized_texts.stacked(text_of(pages[0], DESCRIPTION))) > 0:
+            return (
+                f"expected a page for each picture, found {more:,} of a stack of ImageJ's behind the first that have none; "
+                "save it as a TIFF with pages first"
+            )
         shown = max((pixels_of(one) for one in pages), default=0)
         for one in below:
             if pixels_of(one) > shown:

@@ -1,33 +1,50 @@
-"""One video file through PyAV: what its upscaled form has to keep, and its frames as 16-bit RGB and back."""
+"""The picture stream of a video file: all that its upscaled form has to keep, and its frames in the order of time."""
 
 from __future__ import annotations
 
-import struct
+from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.sidedata.sidedata import Type
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from lamnet.base.errors import BadImageError, LamnetError
+from lamnet.media.video.light import Light
 
+Fields = Literal["deinterlace", "keep"]
+Clock = Literal["pts", "dts", "rate"]
 MATRICES = {1: "bt709", 4: "fcc", 5: "bt470", 6: "smpte170m", 7: "smpte240m", 9: "bt2020"}  # numbers of ITU-T H.273
 BT709, SMPTE170M, BT2020 = 1, 6, 9
 FULL_RANGE = 2
+FIELD_BY_FIELD = frozenset({"hevc", "vvc"})  # codecs whose interlaced pictures are single fields of half the height
 
 
 @dataclass(frozen=True)
 class Clip:
-    """The picture stream of a video file. `packets` is about how many frames it has; the tags are as in ITU-T H.273."""
+    """The picture stream of a video file; its tags are as in ITU-T H.273.
+
+    Attributes:
+        rate: frames a second as the file states it, or 25.
+        packets: about how many frames it has.
+        clock: where its frames' times come from: their own, those of decoding where the container states no others (AVI), or
+            the rate where it states none (raw streams).
+        steady: its times are those of the stated rate.
+        display: rotation and flips, the nine numbers of the display matrix.
+        light: static HDR metadata.
+        interlaced: its first frame holds two fields, or is one.
+        order: "tff" or "bff" where the container alone says which field is shown first.
+        fields: what becomes of interlaced frames.
+    """
 
     path: Path
     stream: int
@@ -36,30 +53,36 @@ class Clip:
     height: int
     pixels: str
     time_base: Fraction
-    rate: Fraction | None
+    rate: Fraction
     aspect: Fraction | None
     packets: int
+    clock: Clock
+    steady: bool
     full_range: bool
     range: int
     primaries: int
     transfer: int
     matrix: int
-    display: tuple[int, ...] | None  # rotation and flips: the nine numbers of the display matrix
+    display: tuple[int, ...] | None
+    light: Light
     dolby: bool
+    interlaced: bool
+    order: str | None
+    fields: Fields
 
     @property
     def alpha(self) -> bool:
-        """Whether its pixels have an alpha."""
+        """Tell whether its pixels have an alpha."""
         return has_alpha(self.pixels)
 
     @property
     def rgb(self) -> bool:
-        """Whether its pixels are RGB and not YUV."""
+        """Tell whether its pixels are RGB and not YUV."""
         return av.VideoFormat(self.pixels).is_rgb
 
     @property
     def turned(self) -> bool:
-        """Whether players show it turned by 90 degrees."""
+        """Tell whether players show it turned by 90 degrees."""
         return self.display is not None and abs(self.display[1]) > abs(self.display[0])
 
     @property
@@ -91,46 +114,11 @@ def video_errors(path: Path, what: str) -> Generator[None]:
         raise BadImageError(f"{path}: {what}: {reason}") from error
 
 
-def probe(path: Path, max_pixels: int) -> Clip:
-    """Read a video file's header, the times of all its packets, and its first frame.
-
-    Raises BadImageError when it is missing, cut off, or no video, or its frames claim more pixels.
-    """
-    with video_errors(path, "expected a video"), av.open(path) as container:
-        if container.format.name.endswith("_pipe"):
-            raise BadImageError(f"{path}: expected a video, found a picture")
-        stream = _picture_stream(path, container)
-        _check_size(path, stream, max_pixels)
-        packets = _count(path, container, stream)
-        container.seek(0)
-        first = next(container.decode(stream), None)
-        if first is None or stream.time_base is None:
-            raise BadImageError(f"{path}: expected a video, found no frame")
-        if stream.metadata.get("alpha_mode") == "1":
-            raise BadImageError(
-                f"{path}: expected alpha within the pixels or none, found VP8 or VP9 with alpha in another stream"
-            )
-        context = stream.codec_context
-        pixels = _without_range(first.format.name)
-        display = _side_data(first, Type.DISPLAYMATRIX)
-        return Clip(
-            path=path,
-            stream=stream.index,
-            codec=context.codec.canonical_name,
-            width=first.width,
-            height=first.height,
-            pixels=pixels,
-            time_base=stream.time_base,
-            rate=stream.guessed_rate,
-            aspect=stream.sample_aspect_ratio,
-            packets=packets,
-            full_range=first.format.is_rgb or context.color_range == FULL_RANGE or pixels != first.format.name,
-            range=context.color_range,
-            primaries=context.color_primaries,
-            transfer=context.color_trc,
-            matrix=_matrix(context.colorspace, first),
-            display=struct.unpack("=9i", display[:36]) if display else None,
-            dolby=_side_data(first, Type.DOVI_RPU_BUFFER) is not None,
+def check_fields(clip: Clip) -> None:
+    """Raise BadImageError for an interlaced clip whose fields are to be kept, which no enlarged frame can."""
+    if clip.fields == "keep":
+        raise BadImageError(
+            f"{clip.path}: expected progressive video with --fields keep, found interlaced: enlarged frames hold no fields"
         )
 
 
@@ -140,8 +128,8 @@ def frames_of(clip: Clip) -> Iterator[VideoFrame]:
         last: int | None = None
         stream = container.streams[clip.stream]
         assert isinstance(stream, VideoStream)
-        for frame in container.decode(stream):
-            found = (frame.width, frame.height, _without_range(frame.format.name))
+        for frame in _decoded(clip, container, stream):
+            found = (frame.width, frame.height, without_range(frame.format.name))
             if found != (clip.width, clip.height, clip.pixels):
                 raise BadImageError(
                     f"{clip.path}: expected frames of one size and kind, found {found} at {frame.time} s"
@@ -152,52 +140,29 @@ def frames_of(clip: Clip) -> Iterator[VideoFrame]:
             yield frame
 
 
-def _picture_stream(path: Path, container: InputContainer) -> VideoStream:
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
-    raise BadImageError(f"{path}: expected a video, found no stream of pictures")
+def _decoded(clip: Clip, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Yield the frames at times by the clip's clock. A frame is shown when one is decoded, B-frames or not."""
+    starts, numbers = deque[int | None](), count()
+    for packet in container.demux(stream):
+        if packet.size:
+            starts.append(packet.dts)
+        for frame in packet.decode():
+            if clip.clock == "dts":
+                frame.pts = starts.popleft() if starts else None
+            elif clip.clock == "rate":
+                frame.pts = round(next(numbers) / (clip.rate * clip.time_base))
+            yield frame
 
 
-def _check_size(path: Path, stream: VideoStream, max_pixels: int) -> None:
-    if stream.width * stream.height > max_pixels:
-        raise BadImageError(
-            f"{path}: expected at most {max_pixels:,} pixels (--max-pixels), "
-            f"its header claims {stream.width} x {stream.height}"
-        )
-
-
-def _without_range(pixels: str) -> str:
+def without_range(pixels: str) -> str:
     """Name a pixel format without its range: yuvj420p is yuv420p in full range."""
     return pixels.replace("yuvj", "yuv")
 
 
-def _matrix(said: int, first: VideoFrame) -> int:
-    """The stream's matrix; where it says none, the one that players take for a video of its size.
-
-    They would take another one at the new size, so the result has to say it.
-    """
-    if said in MATRICES or first.format.is_rgb or len(first.format.components) <= 2:
-        return said
-    return BT709 if first.height > 576 or first.width >= 1280 else SMPTE170M
-
-
-def _side_data(frame: VideoFrame, kind: Type) -> bytes | None:
+def side_data(frame: VideoFrame, kind: Type) -> bytes | None:
+    """Return the bytes of side data of a kind; None where a frame has none."""
     sides: Any = frame.side_data  # PyAV's annotation knows one kind only
     try:
         return bytes(sides[kind])
     except (KeyError, ValueError):  # none, or others of a kind that PyAV does not know (EXIF)
         return None
-
-
-def _count(path: Path, container: InputContainer, stream: VideoStream) -> int:
-    """Count the stream's packets. Raises BadImageError when the file ends before the time that its header claims."""
-    count, end = 0, Fraction(0)
-    for packet in container.demux():
-        if packet.pts is not None:
-            count += packet.stream_index == stream.index
-            end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
-    claimed = Fraction(container.duration or 0, av.time_base)
-    if end < claimed - 1:
-        raise BadImageError(f"{path}: expected {float(claimed):.1f} s of video, found {float(end):.1f} s: cut off")
-    return count

@@ -1,8 +1,9 @@
-"""How a result is encoded: codec, pixel format, quality, size."""
+"""The encoding of a result: codec, pixel format, quality, size."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import av
 from av.codec.codec import find_best_pix_fmt_of_list
 
 from lamnet.base.errors import BadImageError
+from lamnet.media.video import containers
 from lamnet.media.video.clip import Clip, has_alpha
+from lamnet.media.video.light import with_light
 
-CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+FINEST = {"flags": "+qscale", "global_quality": str(2 * 118)}  # the second best of 31 quantizers, in FFmpeg's units
 
 # Constant quality, hardly to be told from the network's own frames. A short look-ahead bounds the encoder's memory.
 ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
@@ -22,10 +25,16 @@ ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
     "av1": ("libsvtav1", {"crf": "20", "preset": "6"}),
     "prores": ("prores_ks", {}),
     "ffv1": ("ffv1", {"level": "3"}),
+    "mpeg2video": ("mpeg2video", FINEST),
+    "mpeg4": ("mpeg4", FINEST),
+    "rawvideo": ("rawvideo", {}),
 }
 WHOLE_CHROMA = frozenset({"h264", "hevc"})  # their encoders refuse widths and heights that cut a chroma sample
 LOSSLESS = ("ffv1",)  # for alpha and RGB, which H.264's encoder here does not take
-FALLBACKS = ("h264", "vp9")  # where the source's codec has no encoder here, or the container does not take it
+LAST = ("mpeg2video", "mpeg4", "rawvideo")  # for containers that hold nothing newer, since they are so large
+FALLBACKS = ("h264", "vp9", *LAST)  # where the source's codec has no encoder here, or the container does not take it
+PLANES = ("gray", *(f"yuv{kind}p{bits}" for bits in ("", "10le", "12le", "16le") for kind in (420, 422, 444)))  # of Y4M
+BY_RATE = frozenset({"mpeg2video", "mpeg4"})  # their encoders count frames, or know few times
 
 # Starts of the names of metadata that describe the source's bytes and that the new container writes anew.
 OF_THE_SOURCE = (
@@ -36,7 +45,7 @@ OF_THE_SOURCE = (
 
 @dataclass(frozen=True)
 class Encoding:
-    """How the upscaled frames of a clip are encoded."""
+    """Codec, encoder and its options, pixel format and size of an upscaled clip."""
 
     codec: str
     encoder: str
@@ -50,13 +59,16 @@ def encoding_for(clip: Clip, target: Path, size: tuple[int, int]) -> Encoding:
     """Choose the source's codec and pixel format, or the nearest that its encoder and the target's container take.
 
     The result has this (width, height), or up to a chroma sample less where the codec wants whole ones. Raises
-    BadImageError where none holds the clip's alpha or RGB.
+    BadImageError where none holds the clip's alpha or RGB, or the container knows one rate and the clip has not.
     """
-    with av.open(io.BytesIO(), "w", format=CONTAINERS[target.suffix.lower()]) as container:
-        supported = container.supported_codecs
-    for codec in (clip.codec, *(LOSSLESS if clip.alpha or clip.rgb else FALLBACKS)):
+    if containers.MUXERS[target.suffix.lower()] in containers.STEADY and not clip.steady:
+        raise BadImageError(f"{target}: expected a name that ends in .mkv, for frames of varying duration")
+    supported = _codecs_in(containers.MUXERS[target.suffix.lower()])
+    own = () if clip.codec in LAST else (clip.codec,)
+    for codec in (*own, *(LOSSLESS if clip.alpha or clip.rgb else FALLBACKS)):
         if codec in ENCODERS and codec in supported:
             encoder, options = ENCODERS[codec]
+            options = with_light(options, clip.light, encoder)
             pixels = _nearest(encoder, clip)
             keeps_alpha = has_alpha(pixels) or not clip.alpha
             keeps_rgb = av.VideoFormat(pixels).is_rgb or not clip.rgb
@@ -65,12 +77,19 @@ def encoding_for(clip: Clip, target: Path, size: tuple[int, int]) -> Encoding:
     raise BadImageError(f"{target}: expected a name that ends in .mkv, for transparency or RGB")
 
 
+def _codecs_in(muxer: str) -> Set[str]:
+    if muxer in containers.CODECS:
+        return containers.CODECS[muxer]
+    with av.open(io.BytesIO(), "w", format=muxer) as container:
+        return container.supported_codecs
+
+
 def _nearest(encoder: str, clip: Clip) -> str:
     """Choose the clip's pixel format, or the one that loses least of those that the encoder takes.
 
     To keep alpha counts most, then to keep RGB.
     """
-    kinds = av.Codec(encoder, "w").video_formats or ()
+    kinds = av.Codec(encoder, "w").video_formats or [av.VideoFormat(name) for name in PLANES]
     if clip.pixels in [kind.name for kind in kinds]:
         return clip.pixels
     kinds = [kind for kind in kinds if has_alpha(kind.name) == clip.alpha] or kinds

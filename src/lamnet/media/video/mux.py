@@ -8,10 +8,12 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from heapq import merge
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import av
+from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Stream
@@ -20,32 +22,44 @@ from av.video.stream import VideoStream
 
 from lamnet.base import files
 from lamnet.base.errors import BadImageError
+from lamnet.media.video import containers
 from lamnet.media.video.clip import Clip, video_errors
-from lamnet.media.video.encoding import CONTAINERS, OF_THE_SOURCE, Encoding
+from lamnet.media.video.encoding import BY_RATE, OF_THE_SOURCE, Encoding
+
+_MILLISECOND = Fraction(1, 1000)
+PROGRESSIVE = 1  # of FFmpeg's AVFieldOrder, whose larger numbers are interlaced
 
 
 def encode(clip: Clip, encoding: Encoding, frames: Iterable[VideoFrame], part: Path) -> Iterator[None]:
-    """Encode frames into a Matroska file, one a step. At the end their times and durations, unrounded, are written as JSON."""
+    """Encode frames into a Matroska file, one a step, or a NUT file where they are raw.
+
+    At the end their times and durations, unrounded, are written as JSON.
+    """
     times: list[tuple[int, int]] = []
-    with av.open(part, "w", format="matroska") as container:
+    numbers = count()
+    kind = "nut" if encoding.codec == "rawvideo" else "matroska"  # which holds no raw samples of more than 8 bits
+    with av.open(part, "w", format=kind) as container:
         stream: Any = _add_encoder(clip, encoding, container)  # PyAV leaves the kind of its packets open
-        for frame in frames:
+        stream.time_base = _MILLISECOND
+        for number, frame in enumerate(frames):
             assert frame.pts is not None
             times.append((frame.pts, frame.duration))
-            _write(container, stream.encode(frame), times)
+            if encoding.codec in BY_RATE:
+                frame.pts, frame.time_base = number, 1 / clip.rate
+            _write(container, stream.encode(frame), numbers)
             yield
-        _write(container, stream.encode(None), times)
+        _write(container, stream.encode(None), numbers)
     files.write_text(times_of(part), json.dumps(times), BadImageError)
 
 
-def _write(container: OutputContainer, packets: list[Any], times: list[tuple[int, int]]) -> None:
-    """Write packets at the times 0, 1, 2 ... ms: milliseconds are the only time that Matroska knows.
+def _write(container: OutputContainer, packets: list[Any], numbers: Iterator[int]) -> None:
+    """Write packets at the times 0, 1, 2 ... ms: milliseconds are the only time that Matroska knows here.
 
-    Without B-frames packets come in the order of time.
+    Without B-frames packets come in the order of time, one a frame.
     """
     for packet in packets:
-        packet.pts = packet.dts = next(i for i, (time, _) in enumerate(times) if time == packet.pts)
-        packet.time_base = Fraction(1, 1000)
+        packet.pts = packet.dts = next(numbers)
+        packet.time_base = _MILLISECOND
         container.mux(packet)
 
 
@@ -69,20 +83,23 @@ def join(clip: Clip, encoding: Encoding, parts: Sequence[Path], target: Path, re
     """Copy the parts' packets and all other streams of the clip's file into `result`, of the kind that `target` names."""
     with av.open(clip.path) as source, av.open(parts[0]) as first, _open(str(result), clip, source, target) as joined:
         streams = _add_streams(clip, encoding, source, first, joined)
-        packets = merge(_packets(clip, parts), _copied(clip, source, streams), key=_time)
+        packets = merge(
+            _packets(clip, parts, _start_codes(encoding, joined)), _copied(clip, source, streams), key=_time
+        )
         for packet in packets:
             packet.stream = streams[packet.stream.index if packet.stream.container is source else clip.stream]
             joined.mux(packet)
 
 
 def _open(file: str | io.BytesIO, clip: Clip, source: InputContainer, target: Path) -> OutputContainer:
-    options: dict[str, str] = {}
-    if target.suffix.lower() in (".mp4", ".m4v", ".mov"):
+    suffix = target.suffix.lower()
+    options, muxer = dict(containers.OPTIONS.get(suffix, {})), containers.MUXERS[suffix]
+    if muxer in containers.QUICKTIME:
         options["video_track_timescale"] = str(clip.time_base.denominator)
         if any(key.startswith("com.") for key in source.metadata):
             options["movflags"] = "use_metadata_tags"  # place, camera and the like of telephones
-    container = av.open(file, "w", format=CONTAINERS[target.suffix.lower()], container_options=options)
-    container.metadata.update(_still_true(source.metadata))
+    container = av.open(file, "w", format=muxer, container_options=options)
+    container.metadata.update(still_true(source.metadata))
     container.set_chapters(source.chapters())
     return container
 
@@ -108,7 +125,7 @@ def _add_streams(
             added = result.add_stream_from_template(stream, opaque=True)
         else:
             continue
-        added.metadata.update(_still_true(stream.metadata))
+        added.metadata.update(still_true(stream.metadata))
         added.disposition = stream.disposition
         streams[stream.index] = added
     return streams
@@ -117,7 +134,8 @@ def _add_streams(
 def _add_encoder(clip: Clip, encoding: Encoding, container: OutputContainer) -> VideoStream:
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 talks on stderr unless told so before it starts
     options = encoding.options | {"chroma_sample_location": clip.siting}
-    stream = container.add_stream(encoding.encoder, clip.rate, options, time_base=clip.time_base)
+    base = 1 / clip.rate if encoding.codec in BY_RATE else clip.time_base
+    stream = container.add_stream(encoding.encoder, clip.rate, options, time_base=base)
     assert isinstance(stream, VideoStream)
     stream.codec_context.max_b_frames = 0
     _describe(stream, clip, encoding)
@@ -137,7 +155,7 @@ def _add_joined(
     assert isinstance(stream, VideoStream)
     stream.codec_context.extradata = encoded.codec_context.extradata
     stream.codec_context.bit_rate = 0
-    stream.time_base = clip.time_base
+    stream.time_base = 1 / clip.rate if result.format.name in containers.STEADY else clip.time_base
     if same and result.format.name == source.format.name:
         stream.codec_context.codec_tag = source.streams[clip.stream].codec_context.codec_tag
     _describe(stream, clip, encoding)
@@ -147,17 +165,35 @@ def _add_joined(
 def _describe(stream: VideoStream, clip: Clip, encoding: Encoding) -> None:
     context = stream.codec_context
     context.width, context.height, context.pix_fmt = encoding.width, encoding.height, encoding.pixels
+    context.framerate = clip.rate
+    context.field_order = min(context.field_order, PROGRESSIVE)
     if clip.aspect is not None:
         context.sample_aspect_ratio = clip.aspect
     context.color_range, context.colorspace = clip.range, clip.matrix
     context.color_primaries, context.color_trc = clip.primaries, clip.transfer
 
 
-def _packets(clip: Clip, parts: Sequence[Path]) -> Iterator[Packet[Stream]]:
+def _start_codes(encoding: Encoding, result: OutputContainer) -> bool:
+    """Tell whether a result's packets need H.264's start codes in place of lengths, and its muxer does not see to it."""
+    return encoding.codec == "h264" and result.format.name == "avi"
+
+
+def _with_start_codes(part: InputContainer) -> Iterator[Packet[Stream]]:
+    stream = part.streams.video[0]
+    context: Any = BitStreamFilterContext("h264_mp4toannexb", stream)  # PyAV leaves the kind of its packets open
+    for packet in _whole(part.demux()):
+        for filtered in context.filter(packet):
+            filtered.stream = stream
+            yield filtered
+
+
+def _packets(clip: Clip, parts: Sequence[Path], start_codes: bool) -> Iterator[Packet[Stream]]:
+    """Yield the packets of parts at the clip's times."""
     for part in parts:
         times: list[tuple[int, int]] = json.loads(times_of(part).read_text())
         with av.open(part) as container:
-            for packet, (time, duration) in zip(_whole(container.demux()), times, strict=True):
+            packets = _with_start_codes(container) if start_codes else _whole(container.demux())
+            for packet, (time, duration) in zip(packets, times, strict=True):
                 packet.pts = packet.dts = time
                 packet.duration = duration
                 packet.time_base = clip.time_base
@@ -180,5 +216,6 @@ def _time(packet: Packet[Stream]) -> Fraction:
     return (start or 0) * (packet.time_base or Fraction(1))
 
 
-def _still_true(metadata: dict[str, str]) -> dict[str, str]:
+def still_true(metadata: dict[str, str]) -> dict[str, str]:
+    """Return the metadata that is about a file's content and not about its bytes."""
     return {key: value for key, value in metadata.items() if not key.startswith(OF_THE_SOURCE)}

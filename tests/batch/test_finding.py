@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lamnet.base.errors import BadArgumentError
-from lamnet.batch import jobs
+from lamnet.batch import finding, jobs
 from lamnet.media import arrays
 
 
@@ -25,7 +25,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def results(inputs: list[Path | str], out: Path | None, suffix: str = ".png") -> list[str]:
-    found = jobs.find([str(name) for name in inputs], out, "_x4")
+    found = finding.find([str(name) for name in inputs], out, "_x4")
     return [f"{job.source.name} -> {job.result(suffix)}" for job in found if job.problem is None]
 
 
@@ -43,14 +43,14 @@ def test_results_of_earlier_calls_are_no_sources(tree: Path) -> None:
     for name in ("a_x4.png", "a_x4.gif.png", "a_x2.5.png", "a_1920x1080.png", "a_x70.webp"):
         (tree / name).touch()
     (tree / "b_x4.png").touch()  # of nothing here
-    assert [job.source.name for job in jobs.find([str(tree)], None, "_x4")][:4] == [
+    assert [job.source.name for job in finding.find([str(tree)], None, "_x4")][:4] == [
         "a.bmp",
         "a.gif",
         "a.png",
         "b_x4.png",
     ]
-    assert len(list(jobs.find([str(tree)], tree, "_x4"))) == 6
-    assert len(list(jobs.find([str(tree)], tree / "out", "_x4"))) == 11
+    assert len(list(finding.find([str(tree)], tree, "_x4"))) == 6
+    assert len(list(finding.find([str(tree)], tree / "out", "_x4"))) == 11
 
 
 def test_what_a_pattern_finds_is_mirrored(tree: Path) -> None:
@@ -75,14 +75,14 @@ def test_patterns_find_no_results_of_earlier_calls(tree: Path) -> None:
 
 def test_a_result_does_not_take_the_place_of_a_source(tree: Path) -> None:
     (tree / "a_x4.png").touch()
-    first, second = jobs.find([str(tree / "a.png"), str(tree / "a_x4.png")], None, "_x4")
+    first, second = finding.find([str(tree / "a.png"), str(tree / "a_x4.png")], None, "_x4")
     assert first.problem
     assert first.problem.endswith(f"no other picture has, found {tree / 'a_x4.png'}")
     assert second.problem is None
 
 
 def test_a_source_whose_result_is_anothers_is_told_so(tree: Path) -> None:
-    first, second = jobs.find([str(tree / "one" / "x.png"), str(tree / "two" / "x.png")], Path("out"), "_x4")
+    first, second = finding.find([str(tree / "one" / "x.png"), str(tree / "two" / "x.png")], Path("out"), "_x4")
     assert (first.problem, second.problem) == (
         None,
         f"expected another name than that of {tree / 'one' / 'x.png'}, or another folder",
@@ -96,18 +96,18 @@ def test_a_source_named_twice_is_done_once(tree: Path) -> None:
 
 def test_an_empty_name_is_not_the_present_folder() -> None:
     with pytest.raises(BadArgumentError, match="empty"):
-        jobs.find([""], None, "_x4")
+        finding.find([""], None, "_x4")
 
 
 def test_a_slash_makes_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
-    (job,) = jobs.find([str(tmp_path / "a.png")], f"{tmp_path}/v1.5/", "_x2")
+    (job,) = finding.find([str(tmp_path / "a.png")], f"{tmp_path}/v1.5/", "_x2")
     assert job.result(".png") == tmp_path / "v1.5" / "a_x2.png"
 
 
 def test_a_name_that_the_system_refuses_leaves_the_others(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
-    names = [job.source.name for job in jobs.find(["q" * 300 + ".png", str(tmp_path / "a.png")], tmp_path, "_x2")]
+    names = [job.source.name for job in finding.find(["q" * 300 + ".png", str(tmp_path / "a.png")], tmp_path, "_x2")]
     assert names == ["q" * 300 + ".png", "a.png"]
 
 
@@ -123,13 +123,13 @@ def test_a_folder_that_cannot_be_read_is_a_job_that_fails(tmp_path: Path, monkey
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refusing)
-    good, bad = jobs.find([str(tmp_path)], None, "_x2")
+    good, bad = finding.find([str(tmp_path)], None, "_x2")
     assert good.source == tmp_path / "open" / "a.png"
     assert (bad.source, bad.problem) == (tmp_path / "shut", "cannot be read: Permission denied")
 
 
 def found_by(*arguments: Any) -> list[jobs.Job]:
-    return list(jobs.find(*arguments))
+    return list(finding.find(*arguments))
 
 
 def test_names_of_results(tmp_path: Path) -> None:

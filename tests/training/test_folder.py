@@ -1,0 +1,76 @@
+"""The files of a training: begun, saved, read back only where they belong, finished."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from lamnet.base.errors import BadWeightsError
+from lamnet.core import weights
+from lamnet.training.distributed import Workers
+from lamnet.training.folder import RunFolder
+from lamnet.training.learner import Learner
+from lamnet.training.prepared import PreparedSet
+from lamnet.training.recipe_files import chosen
+from support.sets import prepared, recipe
+
+ORIGIN = {"photographs": "3 (abc)", "start": "scratch"}
+
+
+def _learner(seed: int = 0) -> Learner:
+    return Learner(recipe(seed=seed), Workers(0, 1, torch.device("cpu")))
+
+
+def test_a_folder_begins_with_its_recipe(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "runs" / "one", ORIGIN)
+    folder.begin(recipe())
+    assert [path.name for path in folder.path.iterdir()] == ["recipe.json"]
+    assert chosen(str(folder.path)) == recipe()
+    assert folder.last_saved(recipe()) == "there is no checkpoint yet"
+
+
+def test_a_saved_learner_comes_back(tmp_path: Path) -> None:
+    folder, learner = RunFolder(tmp_path, ORIGIN), _learner()
+    learner.step, learner.elapsed = 7, 2.5
+    folder.save(learner)
+    fresh = _learner()
+    fresh.restore(folder.saved_state(recipe(), fresh.state()))
+    assert (fresh.step, fresh.elapsed) == (7, 2.5)
+    for name, tensor in learner.network.state_dict().items():
+        assert torch.equal(fresh.network.state_dict()[name], tensor)
+    assert folder.last_saved(recipe()) == f"the last good checkpoint is {folder.checkpoint}, of step 7"
+
+
+def test_a_checkpoint_of_another_origin_is_refused(tmp_path: Path) -> None:
+    RunFolder(tmp_path, ORIGIN).save(_learner())
+    other = RunFolder(tmp_path, {**ORIGIN, "start": "tiny_x4, which ships"})
+    with pytest.raises(BadWeightsError, match=r"of another \(here, there\): start: tiny_x4, which ships, scratch"):
+        other.saved_state(recipe(), _learner().state())
+
+
+def test_results_are_weights_with_a_record_evaluation_and_card(tmp_path: Path) -> None:
+    data = PreparedSet.open(prepared(tmp_path / "data"))
+    folder, learner = RunFolder(tmp_path / "run", ORIGIN), _learner()
+    folder.begin(recipe())
+    evaluation = {"sets": {"Set5": {"psnr_y": 30.0, "ssim_y": 0.9}}}
+    folder.write_results(learner, 0, data, evaluation, workers=1)
+    contents = weights.read(folder.weights)
+    assert contents.config == recipe().config
+    record = {name: contents.record[name] for name in ("steps", "start", "photographs", "ema", "set")}
+    assert record == {"steps": 0, "start": "scratch", "photographs": 3, "ema": recipe().ema, "set": "set"}
+    assert "stable" not in contents.record
+    assert json.loads((folder.path / "evaluation.json").read_text()) == evaluation
+    assert "| Set5 | 30.00 | 0.9000 |" in (folder.path / "card.md").read_text()
+
+
+def test_a_cool_down_records_the_step_that_it_branched_off(tmp_path: Path) -> None:
+    data, learner = PreparedSet.open(prepared(tmp_path / "data")), _learner()
+    folder = RunFolder(tmp_path / "run", ORIGIN)
+    folder.begin(recipe())
+    learner.begin = 4
+    folder.write_results(learner, 0, data, None, workers=1)
+    assert weights.read(folder.weights).record["stable"] == 4
+    assert not (folder.path / "evaluation.json").exists()
