@@ -6,7 +6,7 @@ SANITIZED := build/kernels-sanitized.so
 MARCH ?= native
 SANITIZER_CC ?= gcc
 
-.PHONY: check demo test test-slow load lint docs kernels-sanitized train-on wheels clean
+.PHONY: check demo test test-slow load lint docs results kernels-sanitized train-on wheels clean
 
 demo: .venv/demo
 	$(BIN)/lamnet demo
@@ -30,7 +30,12 @@ lint: .venv/test
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-docs: .venv/test
+# The site, in build/site; a dead link fails it.
+docs: .venv/docs
+	$(BIN)/python tools/make_site.py
+
+# RESULTS.md and the pictures of docs/figures.md, anew from the weights that ship.
+results: .venv/test
 	$(BIN)/python docs/make_figures.py
 	$(BIN)/python docs/make_results.py
 
@@ -59,6 +64,10 @@ wheels: .venv/bin/pip
 
 .venv/demo: .venv/bin/pip $(SOURCES)
 	$(BIN)/pip install -q -c constraints.txt -e '.[demo]'
+	touch $@
+
+.venv/docs: .venv/bin/pip $(SOURCES)
+	$(BIN)/pip install -q -c constraints.txt -e '.[docs]'
 	touch $@
 
 .venv/test: .venv/bin/pip $(SOURCES)

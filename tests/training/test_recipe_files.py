@@ -73,9 +73,9 @@ def test_a_network_and_a_degradation_of_ones_own(tmp_path: Path) -> None:
     assert from_toml(_toml(tmp_path, "[network]\nchannels = 32\ngroups = 3\nblocks = 4")).size == "tiny"
 
 
-def test_the_readme_shows_a_recipe(tmp_path: Path) -> None:
-    readme = Path(__file__).parents[2] / "README.md"
-    (text,) = re.findall(r"```toml\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
+def test_the_page_shows_a_recipe(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "recipes.md"
+    text, _ = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     one = from_toml(_toml(tmp_path, text))
     assert (one.size, one.scale, one.budget_s) == ("tiny", 2, 5400)
     assert one.ranges == replace(photo(), quality=(60.0, 98.0))
