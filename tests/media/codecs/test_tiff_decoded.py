@@ -139,5 +139,5 @@ def test_the_old_kind_of_jpeg(tmp_path: Path, mode: str, subsampling: int) -> No
     start = struct.pack("<2sHL", b"II", 42, 8 + len(data) + len(bits))
     (tmp_path / "a.tif").write_bytes(start + data + bits + table)
     found = arrays.read_array(tmp_path / "a.tif")
-    expected = np.asarray(Image.open(io.BytesIO(data))).reshape(found.shape)
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))  # grey ones come with three equal bands
     np.testing.assert_allclose(found.astype(int), expected, atol=8 if subsampling else 1)
