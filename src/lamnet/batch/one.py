@@ -119,7 +119,7 @@ def write(opened: Opened, task: str) -> Generator[Progress]:
 
 
 def notes_of(opened: Opened) -> tuple[str, ...]:
-    """What a result does not carry over from its source, or what was asked for and not done."""
+    """List what a result does not carry over from its source, or what was asked for and not done."""
     if not isinstance(opened.source, Picture):
         return ()
     return opened.source.notes + saving.losses(opened.source, opened.target)

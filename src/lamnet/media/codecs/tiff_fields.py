@@ -71,7 +71,7 @@ class Carried:
 
     @property
     def _states_no_resolution(self) -> bool:
-        """Whether resolutions are 1 without a unit, as programs write that know none."""
+        """True where resolutions are 1 without a unit, as programs write that know none."""
         found = [self.fields.get(tag) for tag in (_X_RESOLUTION, _Y_RESOLUTION)]
         return all(isinstance(one, Field) and one.data[:4] == one.data[4:8] for one in found)
 
