@@ -68,7 +68,8 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS, damaged: bool = False
         _check_size(path, *extras.size, max_pixels)
     damaged = damaged and codec.FORMAT.salvageable
     pages = _pages(codec, path, max_pixels, damaged)
-    lost = damage.loss(path, codec.FORMAT, pages[0]) if damaged else None
+    with vips.naming_errors(path, "expected a picture"):
+        lost = damage.loss(path, codec.FORMAT, pages[0]) if damaged else None
     with vips.naming_errors(path, "expected a picture"):
         described = [_described(page, extras, number) for number, page in enumerate(pages)]
         turned = [
