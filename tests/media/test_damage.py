@@ -201,6 +201,14 @@ def test_whole_pictures_are_no_others_with_damaged(tmp_path: Path) -> None:
         np.testing.assert_allclose(pictures_.read(found, 0, 0, 0, 64, 80), expected, atol=3)
 
 
+def test_what_no_decoder_goes_on_from_is_refused(tmp_path: Path) -> None:
+    data = bytearray(picture_of("JPEG"))
+    data[data.index(b"\xff\xc4") + 5] = 0xFF  # a table with more codes than there can be
+    (tmp_path / "a.jpg").write_bytes(data)
+    with pytest.raises(BadImageError, match=r"a\.jpg: expected a picture"):
+        opening.open_picture(tmp_path / "a.jpg", damaged=True)
+
+
 @pytest.mark.parametrize(("name", "share"), [("a.png", 0.001), ("a.jpg", 0.01), ("a.tif", 0.5)])
 def test_without_a_header_or_in_other_formats_nothing_is_there(tmp_path: Path, name: str, share: float) -> None:
     data = tiff_of() if name == "a.tif" else picture_of(name.replace("a.jpg", "JPEG").replace("a.png", "PNG"))

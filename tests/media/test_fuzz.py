@@ -85,7 +85,7 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
 
 
 def attempt(upscaler: Upscaler, source: Path, target: Path) -> bool:
-    """Whether a file is accepted; fails the test when anything but our own error comes out or a part of a result stays."""
+    """Tell whether a file is accepted; fails the test when anything but our own error comes out or a part of a result stays."""
     problem = ""
     try:
         upscaler.file(source, target)

@@ -60,6 +60,12 @@ def test_many_chunks_that_unpack_to_much(upscaler: Upscaler, tmp_path: Path) -> 
     assert len(opening.open_picture(tmp_path / "a.png").extras.page(0).blobs["xmp-data"]) == 10_000_000
 
 
+def test_many_texts_that_unpack_to_much_and_are_no_exif(tmp_path: Path) -> None:
+    packed = b"Raw profile type exif\0\0" + zlib.compress(b" " * 2_000_000)
+    png_with(tmp_path / "a.png", *[chunk(b"zTXt", packed)] * 50)
+    assert "exif-data" not in opening.open_picture(tmp_path / "a.png").extras.page(0).blobs
+
+
 def test_a_million_segments(tmp_path: Path) -> None:
     Image.fromarray(gradient(3)).save(tmp_path / "a.jpg")
     data = (tmp_path / "a.jpg").read_bytes()

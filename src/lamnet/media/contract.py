@@ -61,14 +61,14 @@ class PageExtras:
         oriented: whether an orientation is stated outside XMP; None where libvips knows.
         reduced: whether the page is another one in a smaller size.
         resolved: whether a resolution is stated outside EXIF; libvips makes one up where a PNG states none.
-        beside: kinds of the bands beside the colours, as TIFF's ExtraSamples has them; of others none is known.
+        extra_kinds: kinds of the bands behind the colours, as TIFF's ExtraSamples has them; of others none is known.
     """
 
     blobs: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     oriented: bool | None = None
     reduced: bool = False
     resolved: bool = True
-    beside: tuple[int, ...] = ()
+    extra_kinds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

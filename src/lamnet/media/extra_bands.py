@@ -34,8 +34,8 @@ class ExtraBands:
         alpha = _alpha_in(self.kinds)
         colours = page.bands - (alpha is not None)
         others = iter(_bands_of(bands))
-        beside = [page[colours] if at == alpha else next(others) for at in range(len(self.kinds))]
-        return page.extract_band(0, n=colours).bandjoin(beside).copy(interpretation=page.interpretation)
+        extra = [page[colours] if at == alpha else next(others) for at in range(len(self.kinds))]
+        return page.extract_band(0, n=colours).bandjoin(extra).copy(interpretation=page.interpretation)
 
 
 def split(image: Any, kinds: Sequence[int]) -> tuple[pyvips.Image, ExtraBands | None]:

@@ -68,15 +68,16 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS, damaged: bool = False
         _check_size(path, *extras.size, max_pixels)
     damaged = damaged and codec.FORMAT.salvageable
     pages = _pages(codec, path, max_pixels, damaged)
-    lost = damage.loss(path, codec.FORMAT, pages[0]) if damaged else None
+    with vips.naming_errors(path, "expected a picture"):
+        lost = damage.loss(path, codec.FORMAT, pages[0]) if damaged else None
     with vips.naming_errors(path, "expected a picture"):
         described = [_described(page, extras, number) for number, page in enumerate(pages)]
         turned = [
-            (upright(page, _is_oriented(page, extras, number)), extras.page(number).beside)
+            (upright(page, _is_oriented(page, extras, number)), extras.page(number).extra_kinds)
             for number, page in enumerate(described)
             if not extras.page(number).reduced
-        ] or [(page.autorot(), extras.page(number).beside) for number, page in enumerate(pages)]
-        apart = [split(page, beside) for page, beside in turned]
+        ] or [(page.autorot(), extras.page(number).extra_kinds) for number, page in enumerate(pages)]
+        apart = [split(page, kinds) for page, kinds in turned]
         ready = tuple(_prepared(path, page) for page, _ in apart)
         extra_bands = tuple(_with_our_depth(path, bands) for _, bands in apart)
     colours = None if has_profile(ready[0]) else _unlike_srgb(extras.colours, ready[0].bands)

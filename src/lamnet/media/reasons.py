@@ -25,7 +25,6 @@ _WORDS = (
     (r"[Ii]nvalid argument", "something that the system refuses"),
     (r"Operation not supported|Inappropriate ioctl", "a place that cannot do that"),
     (r"(?:compression|Compression scheme).*(?:not configured|not implemented)", "a compression that is not read"),
-    (r"Unsupported BMP", "a rare kind of BMP that is not read: an embedded PNG or JPEG, RLE24, or odd masks"),
     (r"No space left", "a full disk"),
 )
 

@@ -41,8 +41,8 @@ def naming_errors(path: Path, problem: str) -> Generator[None]:
     except pyvips.Error as error:
         lines = dict.fromkeys(str(error.detail or error.message).splitlines())  # each once: libraries repeat themselves
         reason = " ".join(" ".join(lines).split())
-        said = plain(reason)
-        raise BadImageError(f"{path}: {problem}{': ' if said == reason else ', '}{said}") from error
+        words = plain(reason)
+        raise BadImageError(f"{path}: {problem}{': ' if words == reason else ', '}{words}") from error
     except UnicodeDecodeError as error:  # libvips quotes the file's name, whose bytes need not be UTF-8
         raise BadImageError(f"{path}: {problem}") from error
 

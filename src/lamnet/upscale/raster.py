@@ -53,7 +53,7 @@ class ArrayRaster:
 
     @cached_property
     def grey(self) -> bool:
-        """Whether it has one colour band, or three that are equal."""
+        """True for one colour band, or three that are equal."""
         return self.bands < 3 or _is_grey(self.pixels)
 
     def read(self, box: Box) -> NDArray[Any]:
@@ -95,7 +95,7 @@ class PageRaster:
 
     @cached_property
     def grey(self) -> bool:
-        """Whether it has one colour band, or three that are equal; read as far as needed to know."""
+        """True for one colour band, or three that are equal; read as far as needed to know."""
         if self.bands < 3:
             return True
         rows = max(1, _AT_ONCE // self.width)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from PIL import Image, ImageCms
 
 from lamnet.base.errors import BadImageError
 from lamnet.media import arrays, opening
+from support.pictures import gradient
 
 GENERATOR = np.random.default_rng(0)
 
@@ -135,7 +138,6 @@ def test_os2_header_and_embedded_profile(tmp_path: Path) -> None:
         bmp(7, 5, 24, b"\0" * 30),
         bmp(0, 5, 24, b""),
         bmp(7, 5, 23, b"\0" * 300),
-        bmp(7, 5, 32, b"\0" * 300, coding=3, masks=(0x3FF, 0xFFC00, 0x3FF00000), size=56),
         bmp(2**20, 2**20, 8, b"\0\1", coding=1),
     ],
 )
@@ -162,8 +164,66 @@ def test_pixels_within_the_header_are_refused(tmp_path: Path, offset: int) -> No
         arrays.read_array(tmp_path / "a.bmp")
 
 
-def test_an_embedded_png_is_called_what_it_is(tmp_path: Path) -> None:
-    header = struct.pack("<LllHHLLllLL", 40, 8, 8, 1, 0, 5, 99, 0, 0, 0, 0)
-    (tmp_path / "a.bmp").write_bytes(struct.pack("<2sLHHL", b"BM", 154, 0, 0, 54) + header + bytes(100))
-    with pytest.raises(BadImageError, match=r"a\.bmp: expected a picture: found a rare kind of BMP"):
+@pytest.mark.parametrize(("kind", "coding"), [("PNG", 5), ("JPEG", 4)])
+def test_an_embedded_picture(tmp_path: Path, kind: str, coding: int) -> None:
+    pixels, file = gradient(3), io.BytesIO()
+    Image.fromarray(pixels).save(file, kind, **({"quality": 100, "subsampling": 0} if kind == "JPEG" else {}))
+    data = bmp(36, 24, 0, file.getvalue(), coding=coding)
+    (tmp_path / "a.bmp").write_bytes(data)
+    np.testing.assert_allclose(arrays.read_array(tmp_path / "a.bmp"), pixels, atol=3 if kind == "JPEG" else 0)
+    (tmp_path / "a.bmp").write_bytes(data[:-60])
+    with pytest.raises(BadImageError, match=r"a\.bmp: expected a whole picture"):
         arrays.read_array(tmp_path / "a.bmp")
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("height", [5, -5])
+def test_ten_bits_a_colour(tmp_path: Path, alpha: bool, height: int) -> None:
+    numbers = GENERATOR.integers(0, 1024, (5, 6, 3)).astype(np.uint32)
+    opaque = GENERATOR.integers(0, 4, (5, 6)).astype(np.uint32) if alpha else np.full((5, 6), 3, np.uint32)
+    packed = opaque << 30 | numbers[..., 0] << 20 | numbers[..., 1] << 10 | numbers[..., 2]
+    masks = (0x3FF00000, 0xFFC00, 0x3FF, 0xC0000000)
+    rows = packed[:: 1 if height < 0 else -1].astype("<u4").tobytes()
+    (tmp_path / "a.bmp").write_bytes(bmp(6, height, 32, rows, coding=3, masks=masks, size=108))
+    found = arrays.read_array(tmp_path / "a.bmp")
+    assert (found.dtype, found.shape) == (np.uint16, (5, 6, 4 if alpha else 3))
+    np.testing.assert_allclose(found[..., :3], numbers * (65535 / 1023), atol=0.5)
+    if alpha:
+        np.testing.assert_array_equal(found[..., 3], opaque * 21845)
+
+
+def test_masks_of_any_bits(tmp_path: Path) -> None:
+    packed = np.array([[0xF00, 0x0F0], [0x00F, 0x777]], "<u2")
+    (tmp_path / "a.bmp").write_bytes(bmp(2, -2, 16, packed.tobytes(), coding=3, masks=(0xF00, 0xF0, 0xF)))
+    expected = [[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [119, 119, 119]]]
+    np.testing.assert_array_equal(arrays.read_array(tmp_path / "a.bmp"), expected)
+
+
+def test_24_bits_in_runs(tmp_path: Path) -> None:
+    red, green, blue = b"\0\0\xff", b"\0\xff\0", b"\xff\0\0"
+    runs = b"\3" + red + b"\0\0" + b"\0\3" + red + green + blue + b"\0" + b"\0\1"
+    (tmp_path / "a.bmp").write_bytes(bmp(3, 2, 24, runs, coding=4, size=64))
+    expected = [np.eye(3) * 255, [[255, 0, 0]] * 3]
+    np.testing.assert_array_equal(arrays.read_array(tmp_path / "a.bmp"), expected)
+    (tmp_path / "a.bmp").write_bytes(bmp(3, 2, 24, runs[:6], coding=4, size=64))
+    with pytest.raises(BadImageError, match=r"a\.bmp: expected a whole picture, found the end of its runs"):
+        arrays.read_array(tmp_path / "a.bmp")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"depth": 1, "coding": 3, "size": 64}, "found a fax's coding"),
+        ({"depth": 24, "coding": 11}, "found 24 bits in coding 11"),
+        ({"depth": 32, "coding": 3, "masks": (0xF0F, 0xF0, 0xF000)}, r"found them apart \(0xf0f\)"),
+        (
+            {"depth": 32, "coding": 3, "masks": (0xFFF, 0xFFF000, 0), "height": 50},
+            "expected a whole picture, found 4 of 50 rows",
+        ),
+    ],
+)
+def test_what_is_not_read_is_called_what_it_is(tmp_path: Path, options: dict[str, Any], words: str) -> None:
+    made = {"width": 2, "height": 2, "pixels": bytes(32), **options}
+    (tmp_path / "a.bmp").write_bytes(bmp(**made))
+    with pytest.raises(BadImageError, match=words):
+        opening.open_picture(tmp_path / "a.bmp")

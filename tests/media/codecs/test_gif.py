@@ -105,6 +105,16 @@ def test_ten_thousand_frames(tmp_path: Path) -> None:
     assert len(opening.open_picture(tmp_path / "a.gif").pages) == 10_001
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".webp", ".gif"])
+def test_ten_thousand_frames_of_a_result(upscaler: Upscaler, tmp_path: Path, suffix: str) -> None:
+    frames = [Image.fromarray(np.full((4, 4), number * 37 % 256, np.uint8)) for number in range(10_001)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=50)
+    upscaler.file(tmp_path / "a.gif", tmp_path / f"b{suffix}")
+    with Image.open(tmp_path / f"b{suffix}") as out:
+        assert getattr(out, "n_frames", 1) == 10_001
+
+
 @pytest.mark.parametrize("text", [b"A comment", "Größe".encode(), "Größe".encode("latin-1"), bytes(range(65, 90)) * 30])
 def test_comments(upscaler: Upscaler, tmp_path: Path, text: bytes) -> None:
     Image.fromarray(gradient(1)[..., 0]).save(tmp_path / "a.gif", comment=text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from lamnet import Upscaler
 from lamnet.base.errors import MissingExtraError
@@ -109,3 +111,33 @@ def test_a_palette_and_white_at_0(tmp_path: Path) -> None:
         tmp_path / "c.tif", two, photometric="miniswhite", compression="zstd", extrasamples=["unspecified"]
     )
     np.testing.assert_array_equal(arrays.read_array(tmp_path / "c.tif"), np.dstack([255 - GREY, GREY[::-1]]))
+
+
+@pytest.mark.parametrize(("mode", "subsampling"), [("RGB", 2), ("RGB", 0), ("L", 0)])
+def test_the_old_kind_of_jpeg(tmp_path: Path, mode: str, subsampling: int) -> None:
+    """TIFF 6.0's section 22, withdrawn since: a whole JPEG, to which JPEGInterchangeFormat points."""
+    file = io.BytesIO()
+    Image.fromarray(PIXELS).convert(mode).save(file, "JPEG", quality=95, subsampling=subsampling)
+    data, count = file.getvalue(), len(mode)
+    fields = [
+        (256, 3, 1, 48),
+        (257, 3, 1, 32),
+        (258, 3, 1, 8) if count == 1 else (258, 3, 3, 8 + len(data) + len(data) % 2),
+        (259, 3, 1, 6),
+        (262, 3, 1, 6 if count == 3 else 1),
+        (273, 4, 1, 8),
+        (277, 3, 1, count),
+        (278, 3, 1, 32),
+        (279, 4, 1, len(data)),
+        (512, 3, 1, 1),
+        (513, 4, 1, 8),
+        (514, 4, 1, len(data)),
+        (530, 3, 2, 0x20002 if subsampling else 0x10001),
+    ]
+    bits = bytes(len(data) % 2) + struct.pack("<3H", 8, 8, 8)
+    table = struct.pack("<H", len(fields)) + b"".join(struct.pack("<HHLL", *field) for field in fields) + bytes(4)
+    start = struct.pack("<2sHL", b"II", 42, 8 + len(data) + len(bits))
+    (tmp_path / "a.tif").write_bytes(start + data + bits + table)
+    found = arrays.read_array(tmp_path / "a.tif")
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))  # grey ones come with three equal bands
+    np.testing.assert_allclose(found.astype(int), expected, atol=8 if subsampling else 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,16 @@ def test_a_resolution_without_a_unit_stays_one(upscaler: Upscaler, tmp_path: Pat
     upscaler.file(tmp_path / "a.tif", tmp_path / "c.png")
     with Image.open(tmp_path / "c.png") as out:
         assert out.info.get("dpi", (72, 72))[0] == pytest.approx(72, abs=0.1)
+
+
+def test_a_resolution_of_another_type_is_left_as_it_is(upscaler: Upscaler, tmp_path: Path) -> None:
+    with_fields(upscaler, tmp_path, resolution=(3, 7), resolutionunit=1)
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    at = data.index(struct.pack("<HHL", 282, RATIONAL, 1))
+    data[at : at + 12] = struct.pack("<HHLL", 282, 1, 3, 0x030201)
+    (tmp_path / "a.tif").write_bytes(data)
+    upscaler.file(tmp_path / "a.tif", tmp_path / "c.tif")
+    assert tags(tmp_path / "c.tif")[283] == (14, 1)
 
 
 def test_what_no_result_carries_is_said(upscaler: Upscaler, tmp_path: Path) -> None:

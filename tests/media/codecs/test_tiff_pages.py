@@ -103,10 +103,15 @@ def test_many_pages(upscaler: Upscaler, tmp_path: Path, order: Any, big: bool) -
 
 
 @pytest.mark.slow
-def test_ten_thousand_pages(tmp_path: Path) -> None:
+def test_ten_thousand_pages(upscaler: Upscaler, tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         for number in range(10_001):
             writer.write(np.full((2, 2), number % 256, np.uint8), photometric="minisblack", metadata=None)
     picture = opening.open_picture(tmp_path / "a.tif")
     assert len(picture.pages) == 10_001
     assert pictures_.read(picture, 10_000, 0, 0, 2, 2)[0, 0, 0] == 10_000 % 256
+    upscaler.file(tmp_path / "a.tif", tmp_path / "b.tif")
+    with tifffile.TiffFile(tmp_path / "b.tif") as out:
+        assert len(out.pages) == 10_001
+        for number in (0, 4_321, 10_000):
+            np.testing.assert_array_equal(out.pages[number].asarray(), np.full((4, 4), number % 256))

@@ -34,7 +34,8 @@ def decoded(path: Path, image: BmpImageFile, file: IO[bytes]) -> NDArray[Any] | 
     if coding in (_RUNS_OF_8, _RUNS_OF_4):
         file.seek(tile.offset)
         try:
-            return _with_indices(image, _run_lengths(file.read(), image.size, two=coding == _RUNS_OF_4))
+            indices = run_lengths(file.read(), image.size, two=coding == _RUNS_OF_4)
+            return _with_indices(image, indices[..., 0])
         except EOFError as error:
             raise BadImageError(f"{path}: expected a whole picture, found the end of its runs") from error
     arguments: Any = tile.args
@@ -90,10 +91,13 @@ def _with_indices(image: BmpImageFile, indices: NDArray[np.uint8]) -> Image.Imag
     return made
 
 
-def _run_lengths(data: bytes, size: tuple[int, int], two: bool) -> NDArray[np.uint8]:
-    """Return (H, W) of palette indices, 0 where the runs leave them out; `two` to a byte, or one."""
+def run_lengths(data: bytes, size: tuple[int, int], two: bool = False, bands: int = 1) -> NDArray[np.uint8]:
+    """Return (H, W, bands) of bytes that are palette indices, `two` to a byte or one, or colours; 0 where runs leave them out.
+
+    Raises EOFError when the data end early.
+    """
     width, height = size
-    out = np.zeros((height, width), np.uint8)
+    out = np.zeros((height, width, bands), np.uint8)
     x = y = at = 0
     while y < height and (y, x) < (height - 1, width):
         if at + 1 >= len(data):
@@ -111,12 +115,13 @@ def _run_lengths(data: bytes, size: tuple[int, int], two: bool) -> NDArray[np.ui
         else:
             literal = count == 0
             count = value if literal else count
-            length = -(-count // 2) if two else count
-            codes = np.frombuffer(data[at : at + length] if literal else bytes([value]) * length, np.uint8)
-            if len(codes) < length:
+            length = -(-count // 2) if two else count * bands
+            source = data[at : at + length] if literal else data[at - 1 : at - 1 + bands] * (length // bands)
+            if len(source) < length:
                 raise EOFError
-            at += length + length % 2 if literal else 0
-            run = np.stack([codes >> 4, codes & 15], 1).ravel()[:count] if two else codes
+            at += length + length % 2 if literal else bands - 1
+            codes = np.frombuffer(source, np.uint8).reshape(-1, bands)
+            run = np.concatenate([codes >> 4, codes & 15], 1).reshape(-1, 1)[:count] if two else codes
             out[y, x : x + count] = run[: max(0, width - x)]
             x += count
     return out[::-1]

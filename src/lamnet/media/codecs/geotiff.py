@@ -43,8 +43,8 @@ def scaled(fields: Directory, factor: tuple[float, float]) -> Directory:
 
 def is_sound(fields: Directory) -> bool:
     """Tell whether the fields have the types and lengths that `scaled` goes by."""
-    least = {PIXEL_SCALE: 2, TIE_POINTS: 6, TRANSFORMATION: 16, RPC: 9}
-    for tag, count in least.items():
+    lengths = {PIXEL_SCALE: 2, TIE_POINTS: 6, TRANSFORMATION: 16, RPC: 9}
+    for tag, count in lengths.items():
         field = fields.get(tag)
         if field is not None and not (isinstance(field, Field) and field.kind == 12 and len(field.data) >= 8 * count):
             return False

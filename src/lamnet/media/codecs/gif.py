@@ -60,7 +60,7 @@ class Layout:
 
     @property
     def uncovered(self) -> bool:
-        """Whether something is seen that no frame covers, though no frame says that it is transparent."""
+        """True where something is seen that no frame covers, though no frame says that it is transparent."""
         whole = [frame.box == (0, 0, *self.size) for frame in self.frames]
         return not self.transparent and bool(whole) and (not whole[0] or (self.disposed and not all(whole)))
 

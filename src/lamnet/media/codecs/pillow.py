@@ -29,7 +29,7 @@ from PIL.TgaImagePlugin import TgaImageFile
 
 from lamnet.base.errors import BadImageError, LamnetError
 from lamnet.media.blobs import with_blobs
-from lamnet.media.codecs import bmp
+from lamnet.media.codecs import bmp, bmp_rare
 from lamnet.media.contract import Extras, Format
 from lamnet.media.depths import depth_named
 from lamnet.media.reasons import plain
@@ -76,6 +76,8 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
         try:
             image = _opened(file)
         except Exception as error:  # of a broken header Pillow raises whatever its parsing meets
+            if bmp_rare.header_of(file):
+                return bmp_rare.load(path, file)
             raise BadImageError(f"{path}: expected a picture: {_reason(error)}") from error
         if image.width * image.height > _LIMIT:
             raise BadImageError(f"{path}: expected at most {_LIMIT:,} pixels in a format that is decoded at once")
@@ -94,7 +96,8 @@ def extras(path: Path) -> Extras:
         try:
             return Extras(size=_opened(file).size)
         except Exception:  # load says what is wrong
-            return Extras()
+            rare = bmp_rare.header_of(file)
+            return Extras(size=rare.size if rare else None)
 
 
 def _opened(file: IO[bytes]) -> ImageFile:

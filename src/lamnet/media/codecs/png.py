@@ -42,6 +42,7 @@ _RESOLUTION, _RESOLUTION_SIZE, _METRES = b"pHYs", 9, 1  # in other units it is t
 _SIZES = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4, b"mDCV": 24, b"cLLI": 8}  # bytes of chunks about colours
 _MOST_CHUNKS = 10_000  # that a result keeps
 _LIMIT = 2**26  # bytes of a chunk: more is no description
+_MOST_DIGITS = 2**20  # bytes of EXIF in hex digits that are unpacked of each of many texts
 _BEHIND_HEADER = 8 + 25
 _ONE_FRAME = b"\0\0\0\1"  # an animation's, which is a picture
 
@@ -151,7 +152,7 @@ def _raw_exif(kind: bytes, data: bytes) -> bytes | None:
         return None
     with suppress(ValueError, zlib.error):
         if kind == b"zTXt":
-            text = zlib.decompressobj().decompress(text[1:], _LIMIT)
+            text = zlib.decompressobj().decompress(text[1:], _MOST_DIGITS)
         _, _, digits = text.split(maxsplit=2)
         exif = bytes.fromhex(digits.decode("ascii"))
         return exif if exif.startswith(b"Exif\0\0") else None

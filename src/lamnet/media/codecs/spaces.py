@@ -46,8 +46,8 @@ def to_rgb(pixels: Any, space: Space) -> pyvips.Image:
     converted: Any = convert(pixels.extract_band(0, n=colours))
     if pixels.bands == colours:
         return converted
-    beside = pixels.extract_band(colours, n=pixels.bands - colours)
-    return converted.bandjoin(beside).copy(interpretation=converted.interpretation)
+    extra = pixels.extract_band(colours, n=pixels.bands - colours)
+    return converted.bandjoin(extra).copy(interpretation=converted.interpretation)
 
 
 def _inverted(grey: Any) -> pyvips.Image:

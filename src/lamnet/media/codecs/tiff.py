@@ -128,7 +128,7 @@ def extras(path: Path) -> TiffExtras:
     return TiffExtras(tuple(known), notes=notes, own=", ".join(own) or None, carried=tuple(carried))
 
 
-def _beside_colours(directory: Directory) -> tuple[int, ...]:
+def _extra_kinds(directory: Directory) -> tuple[int, ...]:
     """Return the kinds of a page's bands beside its colours; one of which nothing is said counts as alpha."""
     count = (directory.number(tiff_pages.SAMPLES) or 1) - _COLOURS.get(directory.number(_PHOTOMETRIC) or 0, 1)
     stated = tiff_pages.numbers_of(directory, tiff_pages.EXTRA)
@@ -145,7 +145,7 @@ def _page_extras(directory: Directory) -> PageExtras:
     )
     description = Directory({tag: field for tag, field in directory.items() if tag in wanted})
     blobs = {"exif-data": ifd.alone(description)} if description else {}
-    return PageExtras(blobs, oriented, reduced, beside=_beside_colours(directory))
+    return PageExtras(blobs, oriented, reduced, extra_kinds=_extra_kinds(directory))
 
 
 def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: Path) -> None:

@@ -66,16 +66,16 @@ def _in_our_depth(path: Path, pixels: NDArray[Any], page: Any, photometric: int)
         )
     if pixels.dtype.kind == "b":
         pixels = pixels.astype(np.uint8) * np.uint8(255)
-    first, beside = (pixels, None) if pixels.ndim == 2 else (pixels[..., 0], pixels[..., 1:])
+    first, extra = (pixels, None) if pixels.ndim == 2 else (pixels[..., 0], pixels[..., 1:])
     if photometric == _PALETTE:
-        pixels = _beside(_looked_up(np.asarray(page.colormap), first), beside)
+        pixels = _with_bands(_looked_up(np.asarray(page.colormap), first), extra)
     if photometric == _WHITE_AT_0:
         white = 1 if pixels.dtype.kind == "f" else 2**page.bitspersample - 1
-        pixels = _beside((white - first)[..., None], beside)
+        pixels = _with_bands((white - first)[..., None], extra)
     return pixels if pixels.dtype.name in _FIRST_DEPTHS else pixels.astype(np.float32)
 
 
-def _beside(colours: NDArray[Any], others: NDArray[Any] | None) -> NDArray[Any]:
+def _with_bands(colours: NDArray[Any], others: NDArray[Any] | None) -> NDArray[Any]:
     return colours if others is None else np.concatenate([colours, others.astype(colours.dtype)], -1)
 
 

@@ -71,7 +71,7 @@ class Carried:
 
     @property
     def _states_no_resolution(self) -> bool:
-        """Whether resolutions are 1 without a unit, as programs write that know none."""
+        """True where resolutions are 1 without a unit, as programs write that know none."""
         found = [self.fields.get(tag) for tag in (_X_RESOLUTION, _Y_RESOLUTION)]
         return all(isinstance(one, Field) and one.data[:4] == one.data[4:8] for one in found)
 
@@ -173,7 +173,7 @@ def _laid(directory: Directory) -> Laid:
 
 def _scaled(field: Field, by: float) -> Field:
     """Return a field of one rational number so many times as large."""
-    numbers = np.frombuffer(field.data[:8], "<u4").tolist()
-    if field.kind != ifd.RATIONAL or len(numbers) < 2 or not numbers[1]:
+    numbers = np.frombuffer(field.data[:8], "<u4").tolist() if field.kind == ifd.RATIONAL else []
+    if len(numbers) < 2 or not numbers[1]:
         return field
     return Field(ifd.RATIONAL, np.array(ratio(Fraction(*numbers) * Fraction(by)), "<u4").tobytes())
