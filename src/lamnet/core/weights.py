@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import safetensors
 from numpy.typing import NDArray
 
 from lamnet.base.errors import BadWeightsError, MissingExtraError
@@ -88,6 +87,8 @@ def is_ours(path: Path) -> bool:
 
 def _header(path: Path) -> dict[str, str]:
     """What a safetensors file says besides its tensors."""
+    import safetensors  # here, since a network can be trained without
+
     try:
         with cast(Any, safetensors.safe_open(path, framework="np")) as opened:
             return cast("dict[str, str]", opened.metadata() or {})
@@ -96,6 +97,8 @@ def _header(path: Path) -> dict[str, str]:
 
 
 def _tensors(path: Path) -> dict[str, dict[str, Any]]:
+    import safetensors
+
     try:
         return dict(cast("list[tuple[str, dict[str, Any]]]", safetensors.deserialize(path.read_bytes())))
     except Exception as error:  # as above

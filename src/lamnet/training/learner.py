@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from lamnet.base.errors import BadWeightsError, LamnetError
 from lamnet.network import weights
 from lamnet.network.model import LAMNet
 from lamnet.training.distributed import Workers
 from lamnet.training.recipes import Recipe
+
+_Averaging = Callable[[list[Tensor], list[Tensor], int], None]
 
 
 class DivergedError(LamnetError):
@@ -29,6 +33,8 @@ class Learner:
         averages: a network for each of the recipe's decays, in their order; `average` is the first.
         begin: the step of the state that a cool-down branched off, else 0.
         before_s: seconds of training that lie before it.
+        gradients: forward and backward of (lr, hr), the gradients left at the parameters and the error added to `loss`;
+            whoever has the same work in a faster form may put it here.
         loss: the sum of this worker's mean absolute errors since somebody last set it to zero.
     """
 
@@ -44,6 +50,7 @@ class Learner:
         self.network = network
         self.averages = [copy.deepcopy(self.network).eval().requires_grad_(False) for _ in recipe.decays]
         self.loss = torch.zeros((), device=workers.device)
+        self.gradients: Callable[[Tensor, Tensor, bool], None] = self._backward
         self._workers = workers
         # Adam is AdamW without weight decay.
         self._optimiser = torch.optim.AdamW(
@@ -99,7 +106,7 @@ class Learner:
 
         Raises DivergedError before a gradient that is not finite reaches the weights.
         """
-        self._backward(lr, hr, squared=progress >= self.recipe.mse_from)
+        self.gradients(lr, hr, progress >= self.recipe.mse_from)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip or math.inf)
         if not torch.isfinite(norm):
             raise DivergedError(f"the gradient of step {self.step} is not finite")
@@ -109,12 +116,11 @@ class Learner:
         self._optimiser.zero_grad()
         with torch.no_grad():
             for decay, average in zip(self.recipe.decays, self.averages, strict=True):
-                share = 1 - self.recipe.averaging(self.step, decay)
-                for slow, fast in zip(average.parameters(), self.network.parameters(), strict=True):
-                    slow.lerp_(fast, share)
+                into: _Averaging = cast("Any", get_ema_multi_avg_fn(self.recipe.averaging(self.step, decay)))
+                into(list(average.parameters()), list(self.network.parameters()), self.step)
         self.step += 1
 
-    def _backward(self, lr: Tensor, hr: Tensor, *, squared: bool) -> None:
+    def _backward(self, lr: Tensor, hr: Tensor, squared: bool) -> None:
         parts = self.recipe.accumulate
         for x, y in zip(lr.chunk(parts), hr.chunk(parts), strict=True):
             with torch.autocast(x.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
