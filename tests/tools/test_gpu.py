@@ -156,9 +156,9 @@ def test_the_state_of_base_is_small_enough_to_come_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("spoilt", [0.0, 1e-3])
 def test_a_kernel_that_is_wrong_is_found(spoilt: float, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("triton")
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
     from lamnet.ops import triton
 
-    monkeypatch.setenv("TRITON_INTERPRET", "1")
     right = triton.fsa_forward
     monkeypatch.setattr(triton, "fsa_forward", lambda *given: right(*given) * (1 + spoilt))
     row = check._compared("float32", [(1, 3, 5)], check.WIDTH, logits=True, device="cpu")
@@ -223,6 +223,7 @@ def test_a_stage_that_fails_or_hangs_is_said_and_the_next_one_starts(
     assert started == ["unpack", "check", "bench", "train"]
 
 
+@pytest.mark.thorough
 def test_training_goes_on_in_the_second_call_and_cools_down(tmp_path: Path) -> None:
     first = call(tmp_path, seconds=training.ENDS_S + 6)
     feed.invented(first)
