@@ -48,7 +48,7 @@ class Plan:
         call = self._call
         unpacking, unpacked_since = self._started("unpack", call.until), time.time()
         for name, most in MOST_S.items():
-            if not self._stopped and call.results().get(name, {}).get("outcome") != "done":
+            if not self._stopped and name not in call.results():  # nor did an earlier call come to it
                 self._stage(name, min(most, SHARE * self._whole))
         outcome = self._ended(unpacking, call.until)
         self._record("unpack", outcome, unpacked_since)

@@ -6,7 +6,6 @@ The loop, its checkpoints and results are lamnet's own (`lamnet.training.loop.Ru
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable
@@ -60,6 +59,7 @@ def train(call: Call, plain: bool) -> None:
     way = ways.PLAIN if plain else found.get("way", ways.PLAIN)
     recipe = _recipe(call, found.get("batch", 2 if call.dry else ways.BATCHES[0]))
     asked = "reference" if plain and not call.dry else ways.backend(call)
+    torch.backends.cudnn.benchmark = True
     pack, data = Pack.open(call.photos), PreparedSet.open(call.set)
     with use_backend(asked) if asked else nullcontext(), join(recipe.batch) as workers:
         ground = Ground(call, pack, data, workers, way, watched_pairs(pack, recipe.scale, workers.device))
@@ -131,4 +131,3 @@ def _write_results(run: Run, data: PreparedSet) -> None:
         state = {name: tensor.cpu() for name, tensor in run.learner.average.state_dict().items()}
         with appearing(run.folder.path / "weights.pth", BadDataError) as partial:
             torch.save(state, partial)
-        (run.folder.path / "record.json").write_text(json.dumps({"steps": run.learner.step}))

@@ -68,6 +68,7 @@ def backend(call: Call) -> str | None:
 
 def try_all(call: Call) -> None:
     """Record the speed of every form, and where the time of a plain step goes."""
+    torch.backends.cudnn.benchmark = True  # the fastest convolutions, found in the first steps
     device = torch.device("cpu" if call.dry else "cuda")
     if asked := backend(call):
         with use_backend(asked):
