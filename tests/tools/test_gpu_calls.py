@@ -69,7 +69,7 @@ def saved_step(path: Path) -> int:
 def test_a_dry_call_comes_to_its_end_with_nothing_but_pytorch_and_numpy(tmp_path: Path) -> None:
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare" / "sitecustomize.py").write_text(BARE)
-    process = started(tmp_path / "gpu", 900, "--cooldown", "5", first=tmp_path / "bare")
+    process = started(tmp_path / "gpu", 1500, "--cooldown", "5", first=tmp_path / "bare")
     said, _ = process.communicate()
     assert process.returncode == 0, said
     out = tmp_path / "gpu" / "out"

@@ -28,6 +28,7 @@ from lamnet.training.prepared import Photo, PreparedSet
 
 FORMAT = "lamnet photographs 1"
 HARDEST = 0.02  # share of photographs that are left out as noise and moire
+HARDER = 0.6  # share whose photographs are drawn evenly, before the flat ones follow
 _AT_ONCE = 32
 
 Pixels = NDArray[np.uint8]
@@ -93,8 +94,9 @@ class Pack:
 def write(target: Path, data: Path, watched: Path | None, limit: int, scale: int) -> Pack:
     """Pack the most instructive photographs of a prepared set into a file of at most `limit` bytes.
 
-    Of the set, the photographs that bicubic upscaling misses most (mean absolute error of luma) come first, but for the
-    hardest HARDEST of them. All of `watched`, another prepared set, are in the pack, to be watched.
+    The set's photographs are told apart by how far bicubic upscaling misses them (mean absolute error of luma): the hardest
+    HARDEST are left out, the others of the HARDER share drawn evenly, for the hardest alone are no better lesson, and where room is
+    left the flat ones follow. All of `watched`, another prepared set, are in the pack, to be watched.
     """
     chosen: list[tuple[Entry, bytes]] = []
     room = limit - 8 - len(json.dumps({"format": FORMAT, "photographs": []}))
@@ -143,11 +145,13 @@ def reduced(hr: Pixels, scale: int) -> Pixels:
 
 
 def _ranked(prepared: PreparedSet, scale: int) -> list[int]:
-    """The places of photographs, those with most for a network to learn first."""
+    """The places of photographs in the order in which they are taken."""
     with ThreadPoolExecutor() as pool:
         errors = list(pool.map(lambda place: _error(prepared, place, scale), range(len(prepared.photos))))
     order = np.argsort(errors, kind="stable")[::-1]
-    return [int(place) for place in order[int(HARDEST * len(order)) :]]
+    first, last = int(HARDEST * len(order)), round(HARDER * len(order))
+    order[first:last] = np.random.default_rng(0).permutation(order[first:last])
+    return [int(place) for place in order[first:]]
 
 
 def _error(prepared: PreparedSet, place: int, scale: int) -> float:

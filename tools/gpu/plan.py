@@ -16,7 +16,6 @@ from gpu.call import Call
 ROOT = Path(__file__).parents[2]
 MOST_S = {"check": 120.0, "bench": 120.0, "ways": 100.0}
 SHARE = 0.22  # of a call's time that a stage before the training gets at most
-DRY_S = 40.0  # of training on a processor, which only shows that it goes
 SAVES_S = 8.0  # for a stage that was asked to end
 _LOOKS_S = 0.2
 _MIRRORS_S = 2.0
@@ -49,7 +48,7 @@ class Plan:
         unpacking, unpacked_since = self._started("unpack", call.until), time.time()
         for name, most in MOST_S.items():
             if not self._stopped and name not in call.results():  # nor did an earlier call come to it
-                self._stage(name, min(most, SHARE * self._whole))
+                self._stage(name, SHARE * self._whole if call.dry else min(most, SHARE * self._whole))
         outcome = self._ended(unpacking, call.until)
         self._record("unpack", outcome, unpacked_since)
         if outcome != "done":
@@ -57,7 +56,7 @@ class Plan:
         for plain in ((), ("--plain",)):
             if self._stopped or call.left < 1:
                 break
-            outcome = self._stage("train", min(DRY_S, call.left) if call.dry else call.left, *plain)
+            outcome = self._stage("train", call.left, *plain)
             if not outcome.startswith("failed"):
                 break
         return int(outcome != "done")

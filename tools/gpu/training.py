@@ -35,6 +35,7 @@ from lamnet.training.prepared import PreparedSet
 from lamnet.training.recipes import Recipe
 
 ENDS_S = 12.0  # for the weights, the card and the report
+DRY_S = 8.0  # of a stable phase on a processor, which only shows that it goes
 SHORTEST_S = 3.0  # of a stable phase in front of a cool-down
 
 
@@ -63,6 +64,8 @@ def train(call: Call, plain: bool) -> None:
     pack, data = Pack.open(call.photos), PreparedSet.open(call.set)
     with use_backend(asked) if asked else nullcontext(), join(recipe.batch) as workers:
         ground = Ground(call, pack, data, workers, way, watched_pairs(pack, recipe.scale, workers.device))
+        if call.dry:
+            call = replace(call, until=min(call.until, time.time() + DRY_S + call.cooldown + ENDS_S))
         lasts = call.left - ENDS_S - call.cooldown
         if lasts > SHORTEST_S or not (call.state / CHECKPOINT).exists():
             stopped = _phase(ground, recipe, call.state, call.until - ENDS_S - call.cooldown)

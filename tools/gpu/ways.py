@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gpu.call import SCALE, Call
+from lamnet.network import model
 from lamnet.network.model import Block
 from lamnet.ops.backend import use_backend
 from lamnet.training import recipes
@@ -116,6 +117,8 @@ def prepare(learner: Learner, way: str, lr: Tensor, hr: Tensor) -> None:
     """Bring a learner into a form, with a step's patches to try it on; only its gradients are touched."""
     loss = learner.loss.clone()
     if "compile" in way:
+        # The usual answer depends on the very layer, and the compiler would begin anew for every block; here no layer is changed.
+        model._is_plain = _always
         for block in learner.network.modules():
             if isinstance(block, Block):
                 block.compile(dynamic=False)
@@ -125,6 +128,10 @@ def prepare(learner: Learner, way: str, lr: Tensor, hr: Tensor) -> None:
     for parameter in learner.network.parameters():
         parameter.grad = None
     learner.loss.copy_(loss)
+
+
+def _always(layer: nn.Module) -> bool:
+    return True
 
 
 class Graphed:
