@@ -2,11 +2,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := pyproject.toml constraints.txt setup.py $(wildcard src/lamnet/ops/csrc/*)
 
+# Where there is no environment, as on a machine that is lent, the sources are run as they are.
+GPU = PYTHONPATH=src:tools $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m gpu
+
 SANITIZED := build/kernels-sanitized.so
 MARCH ?= native
 SANITIZER_CC ?= gcc
 
-.PHONY: check demo test test-slow load lint docs results kernels-sanitized train-on wheels clean
+.PHONY: check demo test test-slow load lint docs results kernels-sanitized train-on gpu gpu-pack wheels clean
 
 demo: .venv/demo
 	$(BIN)/lamnet demo
@@ -42,6 +45,17 @@ results: .venv/test
 # A queue of trainings at the lowest priority; `make train-on STATUS=--status` tells what it does.
 train-on:
 	@nice -n 19 $(BIN)/python tools/train_on.py $(or $(QUEUE),queue.txt) $(STATUS)
+
+# Fifteen minutes of a GPU (docs/gpu.md): correctness, speed, training, with SECONDS for the call and COOLDOWN at its end.
+# `make gpu DRY=1` goes through it on a processor in small; so does `make gpu --dry`, which make takes for --dry-run.
+gpu:
+	+@$(GPU) run $(if $(SECONDS),--seconds $(SECONDS)) $(if $(COOLDOWN),--cooldown $(COOLDOWN)) \
+		$(if $(DRY)$(findstring n,$(firstword -$(MAKEFLAGS))),--dry)
+
+# What `make gpu` is fed, of a prepared set DATA; WATCHED is a prepared set for PSNR, START a checkpoint or weights.
+gpu-pack:
+	@$(GPU) pack --data $(DATA) $(if $(WATCHED),--watched $(WATCHED)) $(if $(START),--start $(START)) \
+		$(if $(MEGABYTES),--megabytes $(MEGABYTES))
 
 # The tests of the operators and the core over a build of the C that checks addresses and undefined behaviour;
 # MARCH=x86-64-v3 is the level below AVX-512.

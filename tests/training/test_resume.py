@@ -90,8 +90,8 @@ def test_a_checkpoint_of_another_set_or_start_is_refused(data: Path, tmp_path: P
 
 
 def test_a_long_step_does_not_wait_for_its_checkpoint(data: Path, tmp_path: Path) -> None:
-    """Every 300 seconds, by a clock of 200 seconds a call, though the recipe says every 1000 steps."""
-    times = iter(range(0, 10**6, 200))
+    """Every 60 seconds, by a clock of 40 seconds a call, though the recipe says every 1000 steps."""
+    times = iter(range(0, 10**6, 40))
     saved: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
         save = checkpoint.save

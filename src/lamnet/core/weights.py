@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import safetensors
 from numpy.typing import NDArray
 
 from lamnet.base.errors import BadWeightsError, MissingExtraError
@@ -85,6 +84,8 @@ def is_ours(path: Path) -> bool:
 
 def _metadata(path: Path) -> dict[str, str]:
     """Read the metadata in the header of a safetensors file."""
+    import safetensors  # here, since a network can be trained without
+
     try:
         with cast(Any, safetensors.safe_open(path, framework="np")) as opened:
             return cast("dict[str, str]", opened.metadata() or {})
@@ -93,6 +94,8 @@ def _metadata(path: Path) -> dict[str, str]:
 
 
 def _tensors(path: Path) -> dict[str, dict[str, Any]]:
+    import safetensors
+
     try:
         return dict(cast("list[tuple[str, dict[str, Any]]]", safetensors.deserialize(path.read_bytes())))
     except Exception as error:  # as above

@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 Subsampling = Literal["4:4:4", "4:2:0"]
 
@@ -26,11 +25,15 @@ def webp(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
 
 
 def _encoded(pixels: NDArray[np.uint8], form: str, **settings: int | str) -> io.BytesIO:
+    from PIL import Image  # here, since recipes know degradations also where nothing is degraded
+
     file = io.BytesIO()
     Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(file, form, **settings)
     return file
 
 
 def _decoded(file: io.BytesIO, form: str, bands: int) -> NDArray[np.uint8]:
+    from PIL import Image
+
     with Image.open(file, formats=[form]) as image:
         return np.atleast_3d(np.asarray(image.convert("L" if bands == 1 else "RGB")))

@@ -15,12 +15,8 @@ _COMPANIONS = ("torch", "numpy", "triton", "pyvips", "spandrel", "onnxruntime")
 
 def machine() -> dict[str, str]:
     """Describe versions, processor, threads and devices, each as text."""
-    facts = {"lamnet": version("lamnet-sr"), "Python": platform.python_version()}
-    for name in _COMPANIONS:
-        try:
-            facts[name] = version(name)
-        except PackageNotFoundError:
-            facts[name] = "not installed"
+    facts = {"lamnet": installed("lamnet-sr"), "Python": platform.python_version()}
+    facts |= {name: installed(name) for name in _COMPANIONS}
     facts["system"] = platform.platform()
     facts["processor"] = f"{_processor()}, {os.cpu_count()} logical cores, {library.level()}"
     facts["threads"] = str(library.default_threads())
@@ -28,6 +24,14 @@ def machine() -> dict[str, str]:
         facts |= _gpus() if runtime.has_torch() else {"cuda": "PyTorch is not installed"}
         facts["networks on"] = runtime.chosen() or ""
     return facts
+
+
+def installed(name: str) -> str:
+    """The version of a package, or "not installed"; lamnet itself can run from its sources alone."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def backends() -> list[tuple[str, str, str | None]]:

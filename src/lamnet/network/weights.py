@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load as safetensors_load
-from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 from lamnet.base.errors import BadWeightsError
@@ -91,6 +89,8 @@ def save(
     Raises BadWeightsError when the file cannot be written, and an earlier one stays; or when `load` would not make this
     network from it, since a part has another class, other options or other tensors than the configuration makes.
     """
+    from safetensors.torch import save as safetensors_bytes  # here, since a network can be trained without
+
     network = check_remakable(path, network)
     state = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in network.state_dict().items()}
     text = header.header(network.config, record or {})
@@ -108,6 +108,8 @@ def _foreign(path: Path) -> WeightsFile:
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load as safetensors_load
+
     try:
         return safetensors_load(path.read_bytes())
     except Exception as error:  # safetensors does not say which errors a malformed file may raise

@@ -8,12 +8,12 @@ import shlex
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import version
 from typing import Any
 
 import torch
 
 from lamnet.core.config import SIZES
+from lamnet.evaluation.machine import installed
 from lamnet.evaluation.markdown import markdown_table
 from lamnet.network.model import LAMNet
 from lamnet.training.prepared import PreparedSet
@@ -40,7 +40,7 @@ def write(
     elsewhere = ("size", "scale", "network", "own_degradation")  # rows of their own
     facts: dict[str, str] = {
         "network": f"LAMNet, {_network(recipe)}, {_parameters(network):,} parameters",
-        "made by": f"lamnet {version('lamnet-sr')}, PyTorch {torch.__version__}",
+        "made by": f"lamnet {installed('lamnet-sr')}, PyTorch {torch.__version__}",
         "command": f"`{_command(recipe, record['start'], data)}`",
         "photographs": f"{record['photographs']} ({record['megapixels']} megapixels), set {record['set']}",
         "licences": f"{len(licences)}, in the table below" if licences else "not recorded",

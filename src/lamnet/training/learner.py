@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from lamnet.base.errors import BadWeightsError, LamnetError
 from lamnet.network import weights
@@ -17,6 +19,8 @@ from lamnet.network.model import Group, LAMNet
 from lamnet.training.distributed import Workers
 from lamnet.training.gradient_noise import GradientNoise
 from lamnet.training.recipes import Recipe
+
+_Averaging = Callable[[list[Tensor], list[Tensor], int], None]
 
 
 class DivergedError(LamnetError):
@@ -30,6 +34,8 @@ class Learner:
         averages: a network for each of the recipe's decays, in their order; `average` is the first.
         begin: the step of the state that a cool-down branched off, else 0.
         before_s: seconds of training before that state.
+        gradients: forward and backward of (lr, hr), which leaves the gradients at the parameters and adds the error to `loss`;
+            the same work in a faster form may take its place.
         loss: the sum of this worker's mean absolute errors since it was last set to zero.
         noise: of the gradient, measured where a step has several micro-batches; else None.
     """
@@ -48,6 +54,8 @@ class Learner:
         self.loss = torch.zeros((), device=workers.device)
         small = recipe.batch // recipe.accumulate // workers.world
         self.noise = GradientNoise(small, recipe.batch) if recipe.accumulate > 1 else None
+        self._first = 0.0  # squared norm of the gradient of a step's first micro-batch
+        self.gradients: Callable[[Tensor, Tensor, bool], None] = self._backward
         self._workers = workers
         # Adam is AdamW without weight decay.
         self._optimiser = torch.optim.AdamW(
@@ -103,26 +111,24 @@ class Learner:
 
         Raises DivergedError before a gradient that is not finite reaches the weights.
         """
-        small = self._backward(lr, hr, squared=progress >= self.recipe.mse_from)
+        self.gradients(lr, hr, progress >= self.recipe.mse_from)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip or math.inf)
         if not torch.isfinite(norm):
             raise DivergedError(f"the gradient of step {self.step} is not finite")
         if self.noise is not None:
-            self.noise.add(small, norm.item() ** 2)
+            self.noise.add(self._first, norm.item() ** 2)
         for group in self._optimiser.param_groups:
             group["lr"] = self.recipe.rate(self.step, progress)
         self._optimiser.step()
         self._optimiser.zero_grad()
         with torch.no_grad():
             for decay, average in zip(self.recipe.decays, self.averages, strict=True):
-                share = 1 - self.recipe.averaging(self.step, decay)
-                for slow, fast in zip(average.parameters(), self.network.parameters(), strict=True):
-                    slow.lerp_(fast, share)
+                into: _Averaging = cast("Any", get_ema_multi_avg_fn(self.recipe.averaging(self.step, decay)))
+                into(list(average.parameters()), list(self.network.parameters()), self.step)
         self.step += 1
 
-    def _backward(self, lr: Tensor, hr: Tensor, *, squared: bool) -> float:
-        """Leave the step's gradient; return the squared norm of that of the first micro-batch where there are several, else 0."""
-        parts, first = self.recipe.accumulate, 0.0
+    def _backward(self, lr: Tensor, hr: Tensor, squared: bool) -> None:
+        parts = self.recipe.accumulate
         for index, (x, y) in enumerate(zip(lr.chunk(parts), hr.chunk(parts), strict=True)):
             with torch.autocast(x.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
                 out = self.network(x.float() / 255)
@@ -131,9 +137,8 @@ class Learner:
             (error.square().mean() / parts if squared else absolute).backward()
             self.loss += absolute.detach()
             if index == 0 and self.noise is not None:
-                first = nn.utils.get_total_norm(self._gradients()).item() ** 2 * parts**2
+                self._first = nn.utils.get_total_norm(self._gradients()).item() ** 2 * parts**2
         self._workers.average(self._gradients())
-        return first
 
     def _gradients(self) -> list[Tensor]:
         return [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor
 
-from lamnet.training.degraded import DegradedSampler
 from lamnet.training.pairs import PatchSampler
+
+if TYPE_CHECKING:
+    from lamnet.training.degraded import DegradedSampler
 
 
 class Loader:

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lamnet.base import interrupts, locks
 from lamnet.base.errors import BadArgumentError
 from lamnet.core import shipped
-from lamnet.evaluation import contenders
-from lamnet.evaluation.benchmarks import find_sets
-from lamnet.evaluation.comparison import DEFAULT, evaluate
-from lamnet.evaluation.conditions import LowResolution
 from lamnet.training import checkpoint
-from lamnet.training.degraded import DegradedSampler
 from lamnet.training.distributed import Workers, join
 from lamnet.training.folder import RunFolder
 from lamnet.training.learner import DivergedError, Learner
 from lamnet.training.loader import Loader
-from lamnet.training.monitor import Monitor
 from lamnet.training.pairs import PatchSampler
 from lamnet.training.prepared import BICUBIC, PreparedSet
 from lamnet.training.recipes import Recipe
 
+if TYPE_CHECKING:  # they need a terminal and pictures, which the loop does not
+    from lamnet.training.degraded import DegradedSampler
+    from lamnet.training.monitor import Monitor
+
 _FEW_PHOTOS = 20
 _NAMED = 5  # photographs in a line
-_SAVED_AFTER_S = 300  # at the latest, however many steps that are
+_SAVED_AFTER_S = 60  # at the latest, however many steps that are
 
 
 def train(
@@ -67,12 +65,16 @@ def train(
         LostWorkerError: another worker is gone.
         interrupts.Stopped: a signal asked for the end; the state is saved.
     """
+    from lamnet.training.monitor import Monitor
+
     if (state is not None) != (recipe.schedule == "cooldown"):
         raise BadArgumentError("state: expected a checkpoint of a stable phase with a cool-down, and only then")
     prepared = PreparedSet.open(data)
     sampler = _sampler(prepared, recipe)
     if valid is not None:
-        find_sets(valid, recipe.scale, None, DEFAULT.smallest_at(recipe.scale))
+        from lamnet.training import validation
+
+        validation.check(valid, recipe.scale)
     source = state or start
     origin = {"photographs": prepared.fingerprint, "start": shipped.called(source) if source else "scratch"}
     with join(recipe.batch // recipe.accumulate) as workers, locks.only(out) if workers.first else nullcontext():
@@ -191,10 +193,9 @@ class Run:
 
     def _best(self, valid: Path) -> tuple[int, dict[str, Any]]:
         """The moving average of the highest PSNR-Y, by its place, and its evaluation."""
-        scale = self.learner.recipe.scale
-        evaluations = [evaluate(average, scale, valid) for average in self.learner.averages]
-        which = max(range(len(evaluations)), key=lambda place: _mean_psnr(evaluations[place]))
-        return which, evaluations[which]
+        from lamnet.training import validation
+
+        return validation.best(self.learner.averages, self.learner.recipe.scale, valid)
 
     def _advance(self, loader: Loader, done: float) -> None:
         try:
@@ -214,26 +215,23 @@ class Run:
 
     def _validate(self, monitor: Monitor, valid: Path) -> dict[str, float]:
         """PSNR-Y of the moving average, the mean over the validation sets and that of each where there are several."""
-        learner, scale = self.learner, self.learner.recipe.scale
+        from lamnet.training import validation
+
+        learner = self.learner
         which, evaluation = self._best(valid)
         if monitor.wants_pictures:
-            pair = find_sets(valid, scale)[0].pairs[0]
-            upscaled = contenders.load(learner.averages[which], scale).upscale(LowResolution(scale).of(pair))
-            monitor.picture(learner.step, pair.name, upscaled)
+            name, upscaled = validation.picture(learner.averages[which], learner.recipe.scale, valid)
+            monitor.picture(learner.step, name, upscaled)
         best = {"ema": learner.recipe.decays[which]} if learner.recipe.longer_ema else {}
         sets = {f"psnr_y/{name}": one["psnr_y"] for name, one in evaluation["sets"].items()}
-        return {"psnr_y": _mean_psnr(evaluation), **(sets if len(sets) > 1 else {}), **best}
-
-
-def _mean_psnr(evaluation: Mapping[str, Any]) -> float:
-    """PSNR-Y, the mean over sets."""
-    sets = evaluation["sets"].values()
-    return sum(one["psnr_y"] for one in sets) / len(sets)
+        return {"psnr_y": validation.mean_psnr(evaluation), **(sets if len(sets) > 1 else {}), **best}
 
 
 def _sampler(data: PreparedSet, recipe: Recipe) -> PatchSampler | DegradedSampler:
     if recipe.reads_lr:
         return PatchSampler(data, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
+    from lamnet.training.degraded import DegradedSampler
+
     return DegradedSampler(data, recipe.ranges, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
 
 

@@ -40,20 +40,26 @@ class PatchSampler:
         self._lr_offsets, self._hr_offsets = data.offsets(scale), data.offsets(1)
 
     def draw(self, step: int, part: int = 0, parts: int = 1) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Draw part `part` of `parts` of a step's batch: LR (b, 3, p, p), HR (b, 3, s*p, s*p) with b = batch / parts."""
-        rng = np.random.default_rng((self.seed, step))
-        chosen = rng.integers(self._ends[-1], size=self.batch)
-        turns = rng.integers(8, size=self.batch)
-        own = range(part * self.batch // parts, (part + 1) * self.batch // parts)
-        pairs = [self._pair(int(chosen[i]), int(turns[i])) for i in own]
+        """Draw part `part` of `parts` of a step's batch: LR (b, 3, p, p) and HR (b, 3, s*p, s*p) with b = batch / parts."""
+        places = self.places(step)
+        pairs = [self._pair(*places[i]) for i in range(part * self.batch // parts, (part + 1) * self.batch // parts)]
         lr, hr = (np.ascontiguousarray(np.stack(side).transpose(0, 3, 1, 2)) for side in zip(*pairs, strict=True))
         return lr, hr
 
-    def _pair(self, position: int, turn: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def places(self, step: int) -> list[tuple[int, int, int, int]]:
+        """Where a step's patches lie: photograph, top and left of LR, and which symmetry of the square, see `_turned`."""
+        rng = np.random.default_rng((self.seed, step))
+        chosen = rng.integers(self._ends[-1], size=self.batch)
+        turns = rng.integers(8, size=self.batch)
+        return [(*self._corner(int(position)), int(turn)) for position, turn in zip(chosen, turns, strict=True)]
+
+    def _corner(self, position: int) -> tuple[int, int, int]:
         index = int(np.searchsorted(self._ends, position, "right"))
         within = position - (int(self._ends[index - 1]) if index else 0)
+        return index, *divmod(within, int(self._sizes[index, 1]) - self.patch + 1)
+
+    def _pair(self, index: int, top: int, left: int, turn: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         height, width = (int(side) for side in self._sizes[index])
-        top, left = divmod(within, width - self.patch + 1)
         lr = _crop(self._lr, int(self._lr_offsets[index]), height, width, top, left, self.patch)
         s = self.scale
         hr = _crop(self._hr, int(self._hr_offsets[index]), height * s, width * s, top * s, left * s, self.patch * s)

@@ -173,7 +173,7 @@ def _laid(directory: Directory) -> Laid:
 
 def _scaled(field: Field, by: float) -> Field:
     """Return a field of one rational number so many times as large."""
-    numbers = np.frombuffer(field.data[:8], "<u4").tolist() if field.kind == ifd.RATIONAL else []
+    numbers: list[int] = np.frombuffer(field.data[:8], "<u4").tolist() if field.kind == ifd.RATIONAL else []
     if len(numbers) < 2 or not numbers[1]:
         return field
     return Field(ifd.RATIONAL, np.array(ratio(Fraction(*numbers) * Fraction(by)), "<u4").tobytes())

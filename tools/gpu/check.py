@@ -1,0 +1,110 @@
+"""Is the Triton kernel of focal attention right on this card, in every format and direction, and faster than PyTorch?"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gpu.call import Call
+from lamnet.core.window import PAPER_WINDOW
+from lamnet.evaluation.speed.measure import Timed
+from lamnet.ops.backend import use_backend, why_not
+from lamnet.ops.fsa import HEIGHT, WIDTH, fsa_channels_last
+from lamnet.ops.reference import fsa_reference, fsa_reference_backward
+
+# Of the greatest number of the result, as in tests/ops/test_triton.py; the format of training first, for time may run out.
+TOLERANCES = {"bfloat16": 2e-2, "float32": 1e-5, "float16": 2e-3}
+TRAINED = "bfloat16"
+HEADS, CHANNELS = 4, 32  # of base, as the operator sees it
+# Whole tiles and odd ones. Each shape, format and axis is compiled, some 3 seconds forwards and backwards.
+SHAPES = [(3, 64, 64), (2, 37, 45)]
+
+
+def check(call: Call) -> None:
+    """Record the verdict for every format, and the backend to train with: "triton", or "reference" where it is not good."""
+    device = "cpu" if call.dry else "cuda"
+    found: dict[str, Any] = {"device": _name(device), "rows": [], "times": {}, "backend": "reference"}
+    for name in TOLERANCES:
+        found |= _verdict(found, name, device, [(1, 5, 7)] if call.dry else SHAPES)
+        call.say("check", found)
+
+
+def _verdict(found: dict[str, Any], name: str, device: str, shapes: list[tuple[int, int, int]]) -> dict[str, Any]:
+    """The rows of a format added to those found, with its times; what is not good in the format of training has a reason."""
+    if reason := why_not("triton", device, getattr(torch, name)):
+        return {"reason": reason}
+    rows = [_compared(name, shapes, dim, logits=True, device=device) for dim in (WIDTH, HEIGHT)]
+    if device == "cuda":
+        rows.append(_compared(name, shapes[-1:], WIDTH, logits=False, device=device))
+    times = {name: _times(name)} if device == "cuda" else {}
+    verdict = {"rows": [*found["rows"], *rows], "times": {**found["times"], **times}}
+    if name != TRAINED:
+        return verdict
+    if not all(row["right"] for row in rows):
+        return {**verdict, "reason": f"wrong in {name}"}
+    if times and times[name]["triton"] > times[name]["reference"]:
+        return {**verdict, "reason": f"slower than plain PyTorch in {name}"}
+    return {**verdict, "backend": "triton"}
+
+
+def _name(device: str) -> str:
+    return torch.cuda.get_device_name() if device == "cuda" else "cpu (Triton's interpreter)"
+
+
+def _compared(name: str, shapes: list[tuple[int, int, int]], dim: int, logits: bool, device: str) -> dict[str, Any]:
+    """The worst of the result and both gradients against float64 over all shapes, as a share of the greatest number."""
+    from lamnet.ops import triton
+
+    worst, begun = 0.0, time.perf_counter()
+    for shape in shapes:
+        # Halves of a wider image, as the network has them.
+        value, grad = (_drawn((*shape, 2 * CHANNELS), name, device, seed)[..., CHANNELS:] for seed in (0, 1))
+        weight = _drawn((*shape, HEADS * PAPER_WINDOW.taps), name, device, 2)
+        gates = weight.double().tanh() if logits else weight.double()
+        expected = fsa_reference(value.double(), gates, PAPER_WINDOW, dim)
+        grads = fsa_reference_backward(grad.double(), value.double(), gates, PAPER_WINDOW, dim)
+        expected_weight = grads[1] * (1 - gates.square()) if logits else grads[1]
+        out = triton.fsa_forward(value, weight, PAPER_WINDOW, dim, logits)
+        got = (out, *triton.fsa_backward(grad, value, weight, PAPER_WINDOW, dim, logits))
+        for one, truth in zip(got, (expected, grads[0], expected_weight), strict=True):
+            error = (one.double() - truth).abs().max() / truth.abs().max().clamp(min=1e-3)
+            worst = max(worst, float("inf") if error.isnan() else error.item())
+    return {
+        "format": name,
+        "axis": "width" if dim == WIDTH else "height",
+        "logits": logits,
+        "error": worst,
+        "right": worst <= TOLERANCES[name],
+        "seconds": round(time.perf_counter() - begun, 2),
+    }
+
+
+def _drawn(shape: tuple[int, ...], name: str, device: str, seed: int) -> Tensor:
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    return values.to(device, getattr(torch, name))
+
+
+def _times(name: str) -> dict[str, float]:
+    """Milliseconds of forward and backward along both axes, of 16 patches of 64x64, by backend."""
+    value = _drawn((16, 64, 64, CHANNELS), name, "cuda", 0).requires_grad_()
+    weight = _drawn((16, 64, 64, HEADS * PAPER_WINDOW.taps), name, "cuda", 1).requires_grad_()
+
+    grad = _drawn((16, 64, 64, CHANNELS), name, "cuda", 2)
+
+    def step() -> None:
+        value.grad = weight.grad = None
+        for dim in (WIDTH, HEIGHT):
+            fsa_channels_last(value, weight, PAPER_WINDOW, dim, logits=True).backward(grad)
+
+    times: dict[str, float] = {}
+    for backend in ("triton", "reference"):
+        with use_backend(backend):
+            timed = Timed(step, torch.device("cuda"))
+            timed.warm_up()
+            for _ in range(5):
+                timed.sample()
+        times[backend] = round(timed.median * 1000, 3)
+    return times
