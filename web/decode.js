@@ -21,12 +21,11 @@ async function byDecoder(file) {
   const decoder = new ImageDecoder({ data: await file.arrayBuffer(), type: file.type, premultiplyAlpha: "none" });
   const { image } = await decoder.decode();
   try {
-    if (!/A$/.test(image.format ?? "")) return null; // opaque
-    const data = new Uint8ClampedArray(image.allocationSize({ format: "RGBA" }));
-    await image.copyTo(data, { format: "RGBA" });
+    if (!/^(BGRA|RGBA)$/.test(image.format)) return null; // opaque; and in another format some browsers multiply by alpha
+    const data = new Uint8ClampedArray(image.allocationSize());
+    await image.copyTo(data);
+    if (image.format === "BGRA") for (let i = 0; i < data.length; i += 4) [data[i], data[i + 2]] = [data[i + 2], data[i]];
     return { data, width: image.codedWidth, height: image.codedHeight };
-  } catch {
-    return null; // a browser that does not convert
   } finally {
     image.close();
   }

@@ -57,7 +57,7 @@ export class Reducer {
 
   unpremultiplied(row) {
     if (this.whole) return Uint8Array.from(row, byte);
-    return Uint8Array.from(row, (value, i) => byte(i % 4 === 3 || !row[i | 3] ? value : (value * 255) / row[i | 3]));
+    return Uint8Array.from(row, (value, i) => byte(i % 4 === 3 ? value : row[i | 3] > 0 ? (value * 255) / row[i | 3] : 0));
   }
 }
 
