@@ -20,8 +20,8 @@ from lamnet.core.shipped import Shipped
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "web"
 KERNELS = ROOT / "src/lamnet/ops/csrc"
-SOURCES = "network ends branches focal attention exchange feed_forward gemm arena threads".split()
-ENTRIES = "page_set_threads page_allocate page_free page_create page_destroy page_run".split()
+SOURCES = ["network", "ends", "branches", "focal", "attention", "exchange", "feed_forward", "gemm", "arena", "threads"]
+ENTRIES = ["page_set_threads", "page_allocate", "page_free", "page_create", "page_destroy", "page_run"]
 FLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
 FLAGS += ["-D_Float16=float"]  # which this processor has not, and no network of the core is stored in
 BUILDS = {  # one worker, and several over one memory; which takes the most that 32 bits reach
@@ -32,7 +32,12 @@ BUILDS = {  # one worker, and several over one memory; which takes the most that
     ),
 }
 ASSETS = ("*.html", "*.css", "*.js", "*.svg", "*.webmanifest")
-LATER = ("core.wasm", "core-threads.wasm", "LICENSE.txt", "WEIGHTS.txt")  # loaded with the first picture, or if asked for
+LATER = (
+    "core.wasm",
+    "core-threads.wasm",
+    "LICENSE.txt",
+    "WEIGHTS.txt",
+)  # loaded with the first picture, or if asked for
 FIRST_KB, ALL_MB = 100, 3  # before a picture is chosen; with the weights of tiny
 
 
@@ -46,7 +51,9 @@ def main() -> None:
         shutil.rmtree(target, ignore_errors=True)
         made.rename(target)
     first, tiny = sizes(target)
-    print(f"{target}: {first / 1e3:.0f} kB before a picture, {tiny / 1e6:.2f} MB with the weights of tiny for x2 and x4")
+    print(
+        f"{target}: {first / 1e3:.0f} kB before a picture, {tiny / 1e6:.2f} MB with the weights of tiny for x2 and x4"
+    )
     if first > FIRST_KB * 1e3 or tiny > ALL_MB * 1e6:
         sys.exit(f"{target}: expected at most {FIRST_KB} kB and {ALL_MB} MB")
 
@@ -71,14 +78,16 @@ def make(target: Path) -> None:
     worker.write_text(text)
 
 
-
-
-
 def compile_core(path: Path, processor: str, options: list[str]) -> None:
     """Build the kernels that a network runs on, without their backwards."""
     command = [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi-musl", f"-mcpu={processor}"]
     command += [*FLAGS, "-mexec-model=reactor", f"-I{PAGE / 'wasm'}", f"-I{KERNELS}", "-s", "-o", str(path)]
-    command += ["-Wl,-z,stack-size=1048576", "-ffunction-sections", "-Wl,--gc-sections", *(f"-Wl,--export={name}" for name in ENTRIES)]
+    command += [
+        "-Wl,-z,stack-size=1048576",
+        "-ffunction-sections",
+        "-Wl,--gc-sections",
+        *(f"-Wl,--export={name}" for name in ENTRIES),
+    ]
     command += [*(f"-Wl,{option}" for option in options), *(str(KERNELS / f"{name}.c") for name in SOURCES)]
     subprocess.run([*command, str(PAGE / "wasm/page.c")], check=True)
 

@@ -69,7 +69,7 @@ export class View {
     context.clearRect(0, 0, canvas.width, canvas.height);
     if (!shown) return;
     const { zoom, left, top } = this.place(), { width, height, before, result } = shown;
-    const line = result ? Math.round((canvas.width * this.line.value) / 100) : canvas.width;
+    const line = result?.rows ? Math.round((canvas.width * this.line.value) / 100) : canvas.width;
     const part = (from, to, draw) => {
       context.save();
       context.beginPath();
@@ -83,7 +83,7 @@ export class View {
     context.imageSmoothingQuality = "high";
     context.imageSmoothingEnabled = true;
     part(0, line, () => context.drawImage(before, left, top, width * zoom, height * zoom));
-    if (result) part(line, canvas.width, () => this.paintResult(left, top, zoom));
+    if (result?.rows) part(line, canvas.width, () => this.paintResult(left, top, zoom));
     this.onZoom(zoom, line / canvas.width);
   }
 

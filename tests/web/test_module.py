@@ -159,17 +159,31 @@ def test_the_choice_is_the_commands(node: Node, tmp_path: Path, kind: str) -> No
     const facts = factsOf(bytes(given.file));
     const measured = isKnown(facts) ? null : measure({ data: bytes(given.pixels), width: given.width, height: given.height });
     console.log(JSON.stringify({ facts, measured, choice: decide(facts, measured) }));"""
-    found = node(RUN + script, file=packed(np.frombuffer(contents, np.uint8)), pixels=packed(rgba), height=len(rgba), width=rgba.shape[1])
+    found = node(
+        RUN + script,
+        file=packed(np.frombuffer(contents, np.uint8)),
+        pixels=packed(rgba),
+        height=len(rgba),
+        width=rgba.shape[1],
+    )
     assert (found["facts"]["lossy"], found["facts"]["quality"]) == (facts.lossy, facts.quality)
     assert (found["choice"]["variant"], found["choice"]["reason"]) == (expected.variant, expected.reason)
     if facts.measured:
-        for name, other in [("blocks", "blocks"), ("one_grid", "oneGrid"), ("noise", "noise"), ("fineness", "fineness"), ("steepness", "steepness")]:
+        for name, other in [
+            ("blocks", "blocks"),
+            ("one_grid", "oneGrid"),
+            ("noise", "noise"),
+            ("fineness", "fineness"),
+            ("steepness", "steepness"),
+        ]:
             assert found["measured"][other] == pytest.approx(getattr(facts.measured, name), rel=2e-3, abs=1e-3), name
 
 
 @pytest.mark.parametrize("bands", [3, 4])
 def test_a_smaller_picture_is_the_commands(node: Node, bands: int) -> None:
-    pixels = np.dstack([data.astronaut()[:100, :140], np.tile(np.linspace(255, 60, 140, dtype=np.uint8), (100, 1))])[..., :bands]
+    pixels = np.dstack([data.astronaut()[:100, :140], np.tile(np.linspace(255, 60, 140, dtype=np.uint8), (100, 1))])[
+        ..., :bands
+    ]
     script = """
     import { Reducer } from "PAGE/reduce.js";
     const reducer = new Reducer(140, 100, given.bands, 105, 75), pixels = bytes(given.pixels), parts = [];
@@ -217,4 +231,6 @@ def test_a_transparent_png_is_read_exactly(node: Node, kind: str) -> None:
     const { data } = await decodeTransparent(bytes(given.file));
     console.log(JSON.stringify(text(data)));"""
     expected = np.asarray(Image.open(io.BytesIO(file)).convert("RGBA"))
-    assert np.array_equal(unpacked(node(RUN + script, file=packed(np.frombuffer(file, np.uint8))), expected.shape), expected)
+    assert np.array_equal(
+        unpacked(node(RUN + script, file=packed(np.frombuffer(file, np.uint8))), expected.shape), expected
+    )
