@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "web"
 KERNELS = ROOT / "src/lamnet/ops/csrc"
 SOURCES = ["network", "ends", "branches", "focal", "attention", "exchange", "feed_forward", "gemm", "arena", "threads"]
-ENTRIES = ["page_set_threads", "page_allocate", "page_free", "page_create", "page_destroy", "page_run"]
+LAYERS = ["page_shallow", "page_block_means", "page_block", "page_end_group", "page_reconstruct"]
+ENTRIES = ["page_set_threads", "page_allocate", "page_free", "page_create", "page_destroy", "page_run", *LAYERS]
 FLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
 FLAGS += ["-D_Float16=float"]  # which this processor has not, and no network of the core is stored in
 BUILDS = {  # one worker, and several over one memory; which takes the most that 32 bits reach
@@ -32,12 +33,7 @@ BUILDS = {  # one worker, and several over one memory; which takes the most that
     ),
 }
 ASSETS = ("*.html", "*.css", "*.js", "*.svg", "*.webmanifest")
-LATER = (
-    "core.wasm",
-    "core-threads.wasm",
-    "LICENSE.txt",
-    "WEIGHTS.txt",
-)  # loaded with the first picture, or if asked for
+FIRST = ["index.html", "style.css", "app.js", "view.js", "result.js", "icon.svg", "manifest.webmanifest"]  # and sw.js
 FIRST_KB, ALL_MB = 100, 3  # before a picture is chosen; with the weights of tiny
 
 
@@ -70,12 +66,19 @@ def make(target: Path) -> None:
     (target / "networks.json").write_text(json.dumps(networks))
     shutil.copy(ROOT / "LICENSE", target / "LICENSE.txt")
     (target / "WEIGHTS.txt").write_text(terms())
-    shell = sorted(path for path in target.iterdir() if path.is_file() and path.name not in LATER)
-    stamp = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(target.rglob("*")) if path.is_file()))
-    worker = target / "sw.js"
-    names = json.dumps([path.name for path in shell if path != worker])
-    text = worker.read_text().replace('"VERSION"', f'"{stamp.hexdigest()[:12]}"').replace('["SHELL"]', names)
-    worker.write_text(text)
+    finish_service_worker(target)
+
+
+def finish_service_worker(target: Path) -> None:
+    """Tell it what to keep at once and what with the first picture, and a version that changes with any file."""
+    files = [path for path in sorted(target.rglob("*")) if path.is_file()]
+    stamp = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
+    later = [
+        path.name for path in files if path.suffix in (".js", ".json", ".txt") and path.name not in [*FIRST, "sw.js"]
+    ]
+    text = (target / "sw.js").read_text().replace('"VERSION"', f'"{stamp}"')
+    text = text.replace('["FIRST"]', json.dumps(FIRST)).replace('["LATER"]', json.dumps(later))
+    (target / "sw.js").write_text(text)
 
 
 def compile_core(path: Path, processor: str, options: list[str]) -> None:
@@ -114,7 +117,7 @@ def sizes(folder: Path) -> tuple[int, int]:
     """Bytes of what is loaded before a picture is chosen, and of all files with the weights of tiny for x2 and x4."""
     files = [path for path in folder.iterdir() if path.is_file()]
     tiny = [path for path in (folder / "weights/tiny").iterdir() if "x3" not in path.name]
-    first = sum(path.stat().st_size for path in files if path.name not in LATER)
+    first = sum(path.stat().st_size for path in files if path.name in [*FIRST, "sw.js"])
     return first, sum(path.stat().st_size for path in (*files, *tiny))
 
 

@@ -110,6 +110,12 @@ export class Network {
     return 3 + groups * (1 + 6 * blocks);
   }
 
+  /** Pixels that a block's branches see to each side. */
+  get reach() {
+    const { starts, lengths } = this.config.window;
+    return Math.max(0, ...starts.map((start, k) => Math.max(-start, start + lengths[k] - 1)));
+  }
+
   /** Makes sure of memory for a run on so many pixels, whose numbers take `bytes` each, and `more`. Throws NoMemory. */
   reserve(pixels, bytes, more) {
     const { channels, scale } = this.config;
@@ -120,18 +126,70 @@ export class Network {
 
   /** Enlarges pixels (height, width, 3), a Uint8Array of 0..255 or a Float32Array of 0..1, into an array of the same kind. */
   run(pixels, height, width) {
-    const { exports, memory } = this.core, Kind = pixels.constructor, bytes = Kind.BYTES_PER_ELEMENT;
-    const numbers = 3 * height * width, results = numbers * this.config.scale ** 2;
-    const at = this.core.allocate(bytes * (numbers + results)), out = at + bytes * numbers;
+    const dtype = pixels.BYTES_PER_ELEMENT === 1 ? UINT8 : FLOAT32, results = pixels.length * this.config.scale ** 2;
+    return this.call([pixels], results, pixels.constructor, (at, out) =>
+      this.core.exports.page_run(this.handle, height, width, dtype, at, dtype, out, 0, 0));
+  }
+
+  /** Floats enlarged, with these exchange means of all blocks instead of the picture's own. */
+  runWith(means, pixels, height, width) {
+    return this.call([pixels, means], pixels.length * this.config.scale ** 2, Float32Array, (at, replay, out) =>
+      this.core.exports.page_run(this.handle, height, width, FLOAT32, at, FLOAT32, out, replay, 0));
+  }
+
+  /** The exchange means of floats, and how they are enlarged with them. */
+  runWithMeans(pixels, height, width) {
+    const { groups, blocks, channels, scale } = this.config, count = groups * blocks * channels;
+    const both = this.call([pixels], count + pixels.length * scale ** 2, Float32Array, (at, to) =>
+      this.core.exports.page_run(this.handle, height, width, FLOAT32, at, FLOAT32, to + 4 * count, 0, to));
+    return { means: both.subarray(0, count), out: both.subarray(count) };
+  }
+
+  /** The features that the groups start from, (height, width, channels); reach 1 pixel. */
+  shallow(pixels, height, width) {
+    return this.call([pixels], height * width * this.config.channels, Float32Array, (at, out) =>
+      this.core.exports.page_shallow(this.handle, height, width, at, out));
+  }
+
+  /** The exchange means of a block over the inner box of its input, (2, channels / 2). */
+  blockMeans(number, x, height, width, { top, left, height: rows, width: columns }) {
+    return this.call([x], this.config.channels, Float32Array, (at, out) =>
+      this.core.exports.page_block_means(this.handle, height, width, number, at, out, top, left, rows, columns));
+  }
+
+  /** x behind a block with these exchange means; reach window.reach + 1 pixels. */
+  block(number, x, height, width, means) {
+    return this.call([x, means], x.length, Float32Array, (at, replay, out) =>
+      this.core.exports.page_block(this.handle, height, width, number, at, out, replay));
+  }
+
+  /** The features behind a group, by those before it and those behind its blocks. */
+  endGroup(number, deep, y, height, width) {
+    return this.call([y], deep, Float32Array, (at, out) =>
+      this.core.exports.page_end_group(this.handle, height, width, number, at, out));
+  }
+
+  /** The result (scale*height, scale*width, 3) by the features before and behind the groups; reach 2 pixels. */
+  reconstruct(shallow, deep, height, width) {
+    return this.call([shallow, deep], 3 * height * width * this.config.scale ** 2, Float32Array, (before, behind, out) =>
+      this.core.exports.page_reconstruct(this.handle, height, width, before, behind, out));
+  }
+
+  /** Calls an entry with the addresses of the inputs and of a result, which is so long or begins as an array. */
+  call(inputs, result, Kind, entry) {
+    const pad = (bytes) => Math.ceil(bytes / 64) * 64, length = result.length ?? result;
+    const ends = inputs.map(((at) => (input) => (at += pad(input.byteLength)))(0)), start = ends.at(-1);
+    const base = this.core.allocate(start + length * Kind.BYTES_PER_ELEMENT), { memory } = this.core;
     try {
-      new Kind(memory.buffer, at, numbers).set(pixels);
-      const dtype = bytes === 1 ? UINT8 : FLOAT32;
-      const code = exports.page_run(this.handle, height, width, dtype, at, dtype, out, 0, 0);
+      const places = inputs.map((input, i) => base + (ends[i - 1] ?? 0));
+      inputs.forEach((input, i) => new input.constructor(memory.buffer, places[i], input.length).set(input));
+      if (result.length) new Kind(memory.buffer, base + start, length).set(result);
+      const code = entry(...places, base + start);
       if (code === NO_MEMORY) throw new NoMemory();
-      if (code) throw new Error(`network: ${width} x ${height}: code ${code}`);
-      return new Kind(memory.buffer, out, results).slice();
+      if (code) throw new Error(`network: code ${code}`);
+      return new Kind(memory.buffer, base + start, length).slice();
     } finally {
-      exports.page_free(at);
+      this.core.exports.page_free(base);
     }
   }
 }

@@ -12,6 +12,9 @@ export function grown(box, by, height, width, edge = 0) {
   return { top, left, height: bottom - top, width: right - left };
 }
 
+/** A box as it lies in a larger one. */
+export const within = (box, outer) => ({ ...box, top: box.top - outer.top, left: box.left - outer.left });
+
 /** The largest parts that the command would take with so much memory, in bytes; `smaller` is how many steps below that. */
 export function plan(config, height, width, memory, smaller = 0) {
   const sides = [null, ...TILES];
@@ -31,11 +34,11 @@ function need(config, height, width, tile) {
   return BASE + network + 36 * square * (whole ? height : rows) * width;
 }
 
-/** The parts by rows: they cover every pixel once. Each has what the network `sees` for it. */
-export function rowsOf({ height, width, tile }) {
+/** The parts by rows: they cover every pixel once. Each has what the network `sees` for it, `overlap` more than it `owns`. */
+export function rowsOf({ height, width, tile }, overlap = tile === null ? 0 : OVERLAP) {
   const part = (top, rows, left, columns) => {
-    const box = { top, left, height: rows, width: columns };
-    return { ...box, sees: grown(withEdge(box, height, width), tile === null ? 0 : OVERLAP, height, width, EDGE) };
+    const box = { top, left, height: rows, width: columns }, owns = withEdge(box, height, width);
+    return { ...box, owns, sees: grown(owns, overlap, height, width, EDGE) };
   };
   return cuts(height, tile).map(([top, rows]) => cuts(width, tile).map(([left, columns]) => part(top, rows, left, columns)));
 }

@@ -89,12 +89,16 @@ function movingMean(x, out, start, step, length, reach, side) {
   }
 }
 
-/** Writes the network's bytes for what a part sees into rows (.., width, channels) at the part's place. */
-export function place(out, part, scale, rows, width, channels, grey) {
+/** Bytes as floats, and floats that may be beyond black and white as bytes; bytes as they are. */
+export const floats = (pixels) => Float32Array.from(pixels, (value) => value / 255);
+export const bytes = (pixels) => (pixels.BYTES_PER_ELEMENT === 1 ? pixels : Uint8Array.from(pixels, byte));
+
+/** Writes the network's bytes for what a part sees into rows (.., width, 3) at the part's place. */
+export function place(out, part, scale, rows, width, grey) {
   each(part, scale, width, (from, to) => {
     const [r, g, b] = [out[from], out[from + 1], out[from + 2]];
-    if (grey) rows[to * channels] = rows[to * channels + 1] = rows[to * channels + 2] = Math.floor((r + g + b) / 3 + 0.5);
-    else rows[to * channels] = r, rows[to * channels + 1] = g, rows[to * channels + 2] = b;
+    if (grey) rows[3 * to] = rows[3 * to + 1] = rows[3 * to + 2] = Math.floor((r + g + b) / 3 + 0.5);
+    else rows[3 * to] = r, rows[3 * to + 1] = g, rows[3 * to + 2] = b;
   });
 }
 

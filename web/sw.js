@@ -1,7 +1,7 @@
 // Keeps the page, so that it works without a network, and holds all that it serves to this host alone.
 
 const CACHE = `lamnet-${"VERSION"}`;
-const SHELL = ["SHELL"];
+const FIRST = ["FIRST"], LATER = ["LATER"]; // to be kept at once, and with the first picture
 const POLICY =
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; " +
   "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
@@ -16,18 +16,18 @@ addEventListener("fetch", (event) => {
 
 async function fill() {
   const cache = await caches.open(CACHE);
-  await cache.addAll(["./", ...SHELL].map((name) => new Request(name, { cache: "no-cache" })));
+  await cache.addAll(["./", ...FIRST].map((name) => new Request(name, { cache: "no-cache" })));
 }
 
 async function forget() {
   for (const name of await caches.keys()) if (name.startsWith("lamnet-") && name !== CACHE) await caches.delete(name);
 }
 
-/** The module and the weights of tiny; those of base are kept once they are used. */
+/** All that work takes, with the weights of tiny; those of base are kept once they are used. */
 async function keepAll(module) {
   const cache = await caches.open(CACHE);
   const networks = await (await answer(new Request("networks.json"))).json();
-  const files = [module, ...networks.filter(({ size }) => size === "tiny").map(({ file }) => file)];
+  const files = [...LATER, module, ...networks.filter(({ size }) => size === "tiny").map(({ file }) => file)];
   for (const file of files) if (!(await cache.match(file))) await cache.add(file);
 }
 

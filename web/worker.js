@@ -3,7 +3,7 @@
 import { alone, shared } from "./core.js";
 import { decide, isKnown } from "./choice.js";
 import { decode } from "./decode.js";
-import { enlarge, runsOf } from "./enlarge.js";
+import { enlarge } from "./enlarge.js";
 import { measure } from "./quality.js";
 import { mixed, select } from "./networks.js";
 
@@ -26,9 +26,8 @@ async function work(file, options) {
   const report = reporter();
   const [core, weights] = await Promise.all([instance(report.onTask), weightsOf(chosen)]);
   const network = core.network(chosen.config, weights);
-  report.begin(network.tasks * runsOf(picture));
   const preview = Math.min(1, Math.sqrt(PREVIEW / (picture.width * picture.height)) / options.scale);
-  for (const band of enlarge(network, picture, options.scale, options.memory, report.onPart)) await hand(band, preview);
+  for await (const band of enlarge(network, picture, options.scale, options.memory, report.onPart)) await hand(band, preview);
   postMessage({ kind: "done", threads: threadsHere() });
 }
 
@@ -69,10 +68,9 @@ const startHelper = (message) => new Promise((resolve, reject) => {
 
 /** Tells the page how much is done, now and then: parts of the picture, and tasks within one. */
 function reporter() {
-  let from = 0, to = 0, tasks = 0, all = 1, last = 0;
+  let from = 0, to = 0, tasks = 0, all = Infinity, last = 0;
   return {
-    begin(count) { all = count; },
-    onPart(before, after) { from = before, to = after, tasks = 0; },
+    onPart(before, after, count) { from = before, to = after, tasks = 0, all = count; },
     onTask() {
       tasks++;
       const now = performance.now();

@@ -14,7 +14,7 @@ import pyvips
 from PIL import Image
 from skimage import data
 
-from lamnet.core import weights
+from lamnet.core import parameters, weights
 from lamnet.core.config import LAMNetConfig
 from lamnet.core.network import Network
 from lamnet.core.weights import WeightsFile
@@ -23,6 +23,8 @@ from lamnet.network import mixing
 from lamnet.upscale import plan as plans
 from lamnet.upscale.choice import decide, facts_of
 from lamnet.upscale.plan import Footprint
+from lamnet.upscale.raster import raster_of_array
+from lamnet.upscale.upscaler import Upscaler
 
 Node = Callable[..., Any]
 
@@ -74,8 +76,6 @@ def test_a_mix_is_the_commands(node: Node) -> None:
     console.log(JSON.stringify(text(mixed(a, b, 0.3))));"""
     clean, photo = (weights.load("tiny", 2, variant) for variant in ("clean", "photo"))
     mixed: WeightsFile = mixing.mixed(clean, photo, 0.3)
-    from lamnet.core import parameters
-
     expected = parameters.flattened(mixed.config, mixed.state)
     assert np.array_equal(unpacked(node(RUN + script), expected.shape, "<f4"), expected)
 
@@ -88,6 +88,51 @@ def test_no_memory_and_other_weights_are_told(node: Node) -> None:
     try { network.reserve(1e8, 1, 0); } catch (error) { said.push(error instanceof NoMemory); }
     console.log(JSON.stringify(said));"""
     assert node(RUN + script) == ["weights: expected those of the network, found others", True]
+
+
+def test_layer_by_layer_is_the_commands(node: Node) -> None:
+    rng = np.random.default_rng(0)
+    pixels = np.tile(data.astronaut()[:75, :101], (2, 2, 1))
+    pixels[:75, :101] = rng.integers(0, 256, (75, 101, 1))
+    script = """
+    import { Exact } from "PAGE/exact.js";
+    import { rowsOf } from "PAGE/plan.js";
+    import { colours, floats } from "PAGE/raster.js";
+    class File {
+        all = new Float32Array(1 << 21);
+        read(values, { at }) { values.set(this.all.subarray(at / 4, at / 4 + values.length)); }
+        write(values, { at }) { this.all.set(values, at / 4); }
+    }
+    const entry = find(["tiny", 2, "photo"]), network = core.network(entry, numbers(entry));
+    const picture = { data: bytes(given.pixels), width: 202, height: 150 };
+    const parts = rowsOf({ height: 150, width: 202, tile: 64 }, network.reach + 1).flat();
+    const exact = new Exact(network, (box) => floats(colours(picture, box)), 150, 202, parts, [new File(), new File(), new File()]);
+    let steps = 0;
+    for (const _ of exact.prepare()) steps++;
+    const box = { top: 20, left: 31, height: 101, width: 150 };
+    console.log(JSON.stringify({ out: text(exact.run(box)), steps: [steps, exact.steps] }));"""
+    rgba = np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])
+    found = node(RUN + script, pixels=packed(rgba))
+    upscaler = Upscaler(weights.load("tiny", 2, "photo"), tile=64, exact=True)
+    expected = upscaler(pixels.astype(np.float32) / 255)[40:242, 62:362]
+    assert np.abs(unpacked(found["out"], expected.shape, "<f4").clip(0, 1) - expected).max() < 1e-5
+    assert found["steps"][0] == found["steps"][1]
+
+
+@pytest.mark.parametrize("noisy", [True, False])
+def test_means_matter_where_they_do_to_the_command(node: Node, noisy: bool) -> None:
+    pixels = data.astronaut()[:200, :300].copy()
+    if noisy:
+        pixels[:, :150] = np.random.default_rng(0).integers(0, 256, (200, 150, 1))
+    script = """
+    import { meansMatter } from "PAGE/exact.js";
+    import { colours, floats } from "PAGE/raster.js";
+    const entry = find(["tiny", 2, "photo"]), network = core.network(entry, numbers(entry));
+    const picture = { data: bytes(given.pixels), width: 300, height: 200 };
+    console.log(JSON.stringify(meansMatter(network, (box) => floats(colours(picture, box)), 200, 300)));"""
+    rgba = np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])
+    planner = Upscaler(weights.load("tiny", 2, "photo"), tile=64).planner
+    assert node(RUN + script, pixels=packed(rgba)) == planner.plan_for(raster_of_array(pixels)).exact == noisy
 
 
 @pytest.mark.parametrize(

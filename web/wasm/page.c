@@ -48,3 +48,31 @@ ENTRY int page_run(const network *n, int height, int width, int pixels_dtype, co
     network_run a = {threads, height, width, pixels_dtype, out_dtype, pixels, out, means, own_means};
     return lamnet_network_run(n, &a);
 }
+
+/* Layer by layer, on features (height, width, channels) in float32, as network.h says. */
+
+ENTRY int page_shallow(const network *n, int height, int width, const void *pixels, float *out) {
+    network_ends a = {threads, height, width, FLOAT32, pixels, NULL, NULL, out};
+    return lamnet_network_shallow(n, &a);
+}
+
+ENTRY int page_block_means(const network *n, int height, int width, int number, const float *x, float *out, int top, int left,
+                           int rows, int columns) {
+    network_layer a = {threads, height, width, number, x, NULL, out, top, left, rows, columns};
+    return lamnet_network_block_means(n, &a);
+}
+
+ENTRY int page_block(const network *n, int height, int width, int number, const float *x, float *out, const float *means) {
+    network_layer a = {threads, height, width, number, x, means, out, 0, 0, 0, 0};
+    return lamnet_network_block(n, &a);
+}
+
+ENTRY int page_end_group(const network *n, int height, int width, int number, const float *y, float *deep) {
+    network_layer a = {threads, height, width, number, y, NULL, deep, 0, 0, 0, 0};
+    return lamnet_network_end_group(n, &a);
+}
+
+ENTRY int page_reconstruct(const network *n, int height, int width, const float *shallow, const float *deep, void *out) {
+    network_ends a = {threads, height, width, FLOAT32, NULL, shallow, deep, out};
+    return lamnet_network_reconstruct(n, &a);
+}
