@@ -9,7 +9,7 @@ SANITIZED := build/kernels-sanitized.so
 MARCH ?= native
 SANITIZER_CC ?= gcc
 
-.PHONY: check demo test test-slow load lint docs results kernels-sanitized train-on gpu gpu-pack wheels clean
+.PHONY: check demo test test-slow load lint docs results kernels-sanitized train-on gpu gpu-pack wheels web clean
 
 demo: .venv/demo
 	$(BIN)/lamnet demo
@@ -72,6 +72,11 @@ kernels-sanitized: .venv/test
 wheels: .venv/bin/pip
 	$(BIN)/pip install -q 'setuptools>=77' 'ziglang>=0.13'
 	$(BIN)/python tools/make_wheels.py
+
+# The page, for any static host; `python -m http.server -d build/web` serves it here.
+web: .venv/demo
+	$(BIN)/pip install -q 'ziglang>=0.13'
+	$(BIN)/python tools/make_web.py
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv

@@ -1,0 +1,61 @@
+// What the first bytes of a file say: its kind, and how its pixels have lost something, as media/codecs reads it.
+
+const STEPS = 3688; // sum of the steps for luma at quality 50: ITU-T T.81, table K.1
+export const ENOUGH = 1 << 20; // bytes from a file's start that are looked at
+
+/** {kind, lossy, quality} of a file that begins with these bytes; kind is null where it is none of ours. */
+export function factsOf(bytes) {
+  const text = (at, length) => String.fromCharCode(...bytes.subarray(at, at + length));
+  if (bytes[0] === 0xff && bytes[1] === 0xd8) return { kind: "JPEG", lossy: "JPEG", quality: jpegQuality(bytes) };
+  if (text(1, 3) === "PNG") return { kind: "PNG", lossy: null, quality: null };
+  if (text(0, 3) === "GIF") return { kind: "GIF", lossy: null, quality: null };
+  if (text(0, 4) === "RIFF" && text(8, 4) === "WEBP") return { kind: "WebP", lossy: webpLoss(bytes, text), quality: null };
+  if (text(4, 4) === "ftyp") return { ...ofHeif(bytes, text), quality: null };
+  return { kind: text(0, 2) === "BM" ? "BMP" : null, lossy: null, quality: null };
+}
+
+function jpegQuality(bytes) {
+  for (let at = 2; at + 4 <= bytes.length && bytes[at] === 0xff;) {
+    const marker = bytes[at + 1], size = (bytes[at + 2] << 8) | bytes[at + 3];
+    if (marker === 0xff) { at++; continue; }
+    if (marker === 0xda) return null;
+    const quality = marker === 0xdb ? tableQuality(bytes.subarray(at + 4, at + 2 + size)) : null;
+    if (quality !== null) return quality;
+    at += 2 + size;
+  }
+  return null;
+}
+
+function tableQuality(tables) {
+  for (let at = 0; at < tables.length;) {
+    const size = 1 + (tables[at] >> 4), steps = tables.subarray(at + 1, at + 1 + 64 * size);
+    if ((tables[at] & 15) === 0 && steps.length === 64 * size) {
+      let sum = 0;
+      for (let i = 0; i < 64; i++) sum += size === 1 ? steps[i] : (steps[2 * i] << 8) | steps[2 * i + 1];
+      const scale = (100 * sum) / STEPS;
+      return Math.min(100, Math.max(1, Math.round(scale <= 100 ? 100 - scale / 2 : 5000 / scale)));
+    }
+    at += 1 + 64 * size;
+  }
+  return null;
+}
+
+function webpLoss(bytes, text) {
+  for (let at = 12; at + 8 <= bytes.length;) {
+    const kind = text(at, 4), size = bytes[at + 4] | (bytes[at + 5] << 8) | (bytes[at + 6] << 16) | (bytes[at + 7] << 24);
+    if (kind === "VP8L") return null;
+    if (kind === "VP8 ") return "lossy WebP";
+    at += 8 + (kind === "ANMF" ? 16 : size + (size % 2));
+  }
+  return null;
+}
+
+/** AVIF and HEIC, which lose nothing only where they state the identity matrix of ITU-T H.273. */
+function ofHeif(bytes, text) {
+  const kind = /^avi[fs]/.test(text(8, 4)) ? "AVIF" : "HEIC";
+  const at = latin(bytes).indexOf("colrnclx");
+  const lossless = at >= 0 && bytes[at + 12] === 0 && bytes[at + 13] === 0;
+  return { kind, lossy: lossless ? null : `lossy ${kind}` };
+}
+
+const latin = (bytes) => new TextDecoder("latin1").decode(bytes);
