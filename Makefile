@@ -9,7 +9,7 @@ SANITIZED := build/kernels-sanitized.so
 MARCH ?= native
 SANITIZER_CC ?= gcc
 
-.PHONY: check demo test test-slow load lint docs results kernels-sanitized train-on gpu gpu-pack wheels web clean
+.PHONY: check demo test test-slow test-web load lint docs results kernels-sanitized train-on gpu gpu-pack wheels web clean
 
 demo: .venv/demo
 	$(BIN)/lamnet demo
@@ -22,6 +22,10 @@ test: lint
 
 test-slow: .venv/test
 	$(BIN)/pytest -m slow
+
+# The pages in a real browser: Chromium, as from `apt-get install chromium`.
+test-web: .venv/test
+	$(BIN)/pytest -m 'slow or thorough' tests/web tests/server/test_page.py
 
 # 50 clients of lamnet app at once, among others that misbehave; prints the figures of docs/http.md.
 load: .venv/test

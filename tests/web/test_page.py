@@ -17,7 +17,7 @@ from skimage import data
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytestmark = pytest.mark.thorough
+pytestmark = pytest.mark.slow
 
 Visit = Any  # of conftest.py
 Site = Any

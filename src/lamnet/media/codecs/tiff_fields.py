@@ -173,7 +173,10 @@ def _laid(directory: Directory) -> Laid:
 
 def _scaled(field: Field, by: float) -> Field:
     """Return a field of one rational number so many times as large."""
-    numbers: list[int] = np.frombuffer(field.data[:8], "<u4").tolist() if field.kind == ifd.RATIONAL else []
-    if len(numbers) < 2 or not numbers[1]:
+    if field.kind != ifd.RATIONAL or len(field.data) < 8:
         return field
-    return Field(ifd.RATIONAL, np.array(ratio(Fraction(*numbers) * Fraction(by)), "<u4").tobytes())
+    numbers: list[int] = np.frombuffer(field.data[:8], "<u4").tolist()
+    number, unit = numbers
+    if not unit:
+        return field
+    return Field(ifd.RATIONAL, np.array(ratio(Fraction(number, unit) * Fraction(by)), "<u4").tobytes())
