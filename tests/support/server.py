@@ -50,7 +50,7 @@ def write(opened, task):
     while width == 14:
         yield Progress(task, 0.25)
         time.sleep(0.01)
-    yield from real(opened, task)
+    return (yield from real(opened, task))
 
 one.write = write
 worker.main()
