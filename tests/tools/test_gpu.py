@@ -227,7 +227,6 @@ STAGES = {
 }
 
 
-@pytest.mark.slow  # since the merge the stage that hangs is not ended in time: to be mended
 def test_a_stage_that_fails_or_hangs_is_said_and_the_next_one_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,7 +238,7 @@ def test_a_stage_that_fails_or_hangs_is_said_and_the_next_one_starts(
 
     monkeypatch.setattr(plan.Plan, "_started", start)
     monkeypatch.setattr(plan, "SAVES_S", 0.5)
-    monkeypatch.setattr(plan, "MOST_S", {"check": 60.0, "bench": 1.0, "ways": 60.0})
+    monkeypatch.setattr(plan, "SHARE", 0.006)  # in a dry run this alone limits a stage: 3.6 of 600 s
     one = call(tmp_path, seconds=600)
     assert plan.run(one) == 0
     assert started == ["unpack", "check", "bench", "ways", "train"]
