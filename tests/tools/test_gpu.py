@@ -21,7 +21,7 @@ from gpu.call import Call
 from gpu.patches import Resident
 from lamnet.base.errors import BadArgumentError, BadDataError
 from lamnet.evaluation.metrics import to_y
-from lamnet.network import model, weights
+from lamnet.network import layers, weights
 from lamnet.network.model import Block
 from lamnet.ops.backend import use_backend
 from lamnet.training import checkpoint
@@ -153,7 +153,7 @@ def test_a_compiler_sees_all_blocks_as_one_and_the_gradient_stays(
     """Without code for a processor, which takes a minute: one graph for the first block, whose input is bfloat16, one for others."""
     compile = Block.compile
     monkeypatch.setattr(Block, "compile", lambda block, **given: compile(block, backend="aot_eager", **given))
-    monkeypatch.setattr(model, "_is_plain", model._is_plain)  # given back at the end
+    monkeypatch.setattr(layers, "_is_plain", layers._is_plain)  # given back at the end
     torch._dynamo.reset()
     counters.clear()
     recipe = replace(ways.recipe_for(call(tmp_path), 2), precision="bfloat16")

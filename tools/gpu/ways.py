@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gpu.call import SCALE, Call
-from lamnet.network import model
+from lamnet.network import layers
 from lamnet.network.model import Block
 from lamnet.ops.backend import use_backend
 from lamnet.training import recipes
@@ -118,7 +118,7 @@ def prepare(learner: Learner, way: str, lr: Tensor, hr: Tensor) -> None:
     loss = learner.loss.clone()
     if "compile" in way:
         # The usual answer depends on the very layer, and the compiler would begin anew for every block; here no layer is changed.
-        model._is_plain = _always
+        layers._is_plain = _always
         for block in learner.network.modules():
             if isinstance(block, Block):
                 block.compile(dynamic=False)
