@@ -160,7 +160,7 @@ def test_libvips_still_loses_exif_that_it_does_not_know(tmp_path: Path, suffix: 
 
 
 def test_libvips_still_loses_comments_and_films_of_a_jpeg(tmp_path: Path) -> None:
-    """None known. codecs/jpeg.py: `extras`, `_insert_segments`, `_Trailer`."""
+    """None known. codecs/jpeg.py (`extras`, `_insert_segments`, `_Trailer`), jpeg_segments.py."""
     picture().save(tmp_path / "a.jpg", comment="kept")
     (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes() + b"a film")
     opened(tmp_path / "a.jpg").jpegsave(str(tmp_path / "b.jpg"))
