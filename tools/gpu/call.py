@@ -64,7 +64,7 @@ class Call:
         """Seconds that are left."""
         return self.until - time.time()
 
-    def said(self, stage: str) -> dict[str, Any]:
+    def findings(self, stage: str) -> dict[str, Any]:
         """What a stage has found so far, in this call or an earlier one; {} for nothing."""
         return self._read(self.folder / "work" / f"{stage}.json") or self.results().get(stage, {})
 

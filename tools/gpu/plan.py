@@ -73,7 +73,7 @@ class Plan:
     def _record(self, name: str, outcome: str, since: float) -> None:
         seconds = round(time.time() - since, 1)
         print(f"== {name}: {outcome} after {seconds} s", flush=True)
-        self._call.record(name, {**self._call.said(name), "outcome": outcome, "seconds": seconds})
+        self._call.record(name, {**self._call.findings(name), "outcome": outcome, "seconds": seconds})
         report.write(self._call)
         self._call.mirror()
 

@@ -76,7 +76,7 @@ def train(
         validation.check(valid, recipe.scale)
     source = state or start
     origin = {"photographs": prepared.fingerprint, "start": shipped.called(source) if source else "scratch"}
-    with join(recipe.batch // recipe.accumulate) as workers, locks.only(out) if workers.first else nullcontext():
+    with join(recipe.batch // recipe.accumulate) as workers, locks.exclusive(out) if workers.first else nullcontext():
         run = Run.open(recipe, RunFolder(out, origin), workers, valid, start, state, clock)
         loader = Loader(sampler, workers.rank, workers.world, workers.device)
         # Workers that torchrun stops end each in another step.

@@ -75,7 +75,7 @@ def preparing(
     if not sources:
         raise BadDataError(f"{hr_dir}: expected photographs, found no picture in it or below")
     licences = _licences(hr_dir / "manifest.csv")
-    with locks.only(out), Journal(out, wanted, sources, given) as journal, ThreadPoolExecutor(2) as pool:
+    with locks.exclusive(out), Journal(out, wanted, sources, given) as journal, ThreadPoolExecutor(2) as pool:
         remaining = sources[len(journal.photos) :]
         yield Progress("preparing", len(journal.photos) / len(sources))
         for photo, pixels in _in_order(pool, hr_dir, remaining, wanted, given):

@@ -77,9 +77,9 @@ class Recipe:
     def __post_init__(self) -> None:
         endless = self.schedule == "stable"
         at_least = {"steps": 0 if endless else 1, "seed": 0, "warmup": 0, "clip": 0, "weight_decay": 0}
-        for name, least in {**dict.fromkeys(_COUNTS, 1), **at_least}.items():
-            if not getattr(self, name) >= least:
-                raise BadArgumentError(f"{name}: expected at least {least}, got {getattr(self, name)}")
+        for name, minimum in {**dict.fromkeys(_COUNTS, 1), **at_least}.items():
+            if not getattr(self, name) >= minimum:
+                raise BadArgumentError(f"{name}: expected at least {minimum}, got {getattr(self, name)}")
         for name, within, what in (
             ("lr", 0 < self.lr < math.inf, "a number above 0"),
             ("ema", 0 <= self.ema < 1, "a number from 0 to below 1"),
@@ -106,7 +106,7 @@ class Recipe:
                 raise BadArgumentError(f"{name}: expected {what}, got {getattr(self, name)}")
         if self.batch % self.accumulate:
             raise BadArgumentError(f"accumulate: expected a divisor of the batch {self.batch}, got {self.accumulate}")
-        degradation.named(self.degradation)
+        degradation.degradation_named(self.degradation)
 
     @property
     def config(self) -> LAMNetConfig:
@@ -116,7 +116,7 @@ class Recipe:
     @property
     def ranges(self) -> Degradation:
         """How LR is made."""
-        return self.own_degradation or degradation.named(self.degradation)
+        return self.own_degradation or degradation.degradation_named(self.degradation)
 
     @property
     def reads_lr(self) -> bool:
@@ -226,7 +226,7 @@ def stable(size: str, scale: int) -> Recipe:
 KINDS = {"paper": paper, "short": short, "photo": photo, "stable": stable}
 
 
-def named(name: str) -> Recipe:
+def recipe_named(name: str) -> Recipe:
     """The recipe of a name: SIZE_xSCALE is the paper's, with _short for a small budget, _photo for photographs, _stable
     for a phase that always goes on.
 

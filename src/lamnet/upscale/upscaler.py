@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from lamnet.base import files
+from lamnet.base import files, locks
 from lamnet.base.errors import BadArgumentError
 from lamnet.core.weights import WeightsFile
 from lamnet.media import opening
@@ -153,7 +153,7 @@ class Upscaler:
             opened = video.open_clip(source, self.max_pixels)
         else:
             opened = opening.open_picture(source, self.max_pixels)
-        with files.alone(target):
+        with locks.in_turn(target):
             for _ in self.steps(opened, target):
                 pass
 
