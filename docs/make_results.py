@@ -6,6 +6,7 @@ python docs/make_results.py
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from lamnet.core import config, shipped
 from lamnet.evaluation import report
 from lamnet.network import weights
 from lamnet.network.complexity import complexity
+
+sys.path.insert(0, str(Path(__file__).parent))
+import training_seen
 
 REPOSITORY = Path(__file__).parents[1]
 RESULTS, PRETRAINED = REPOSITORY / "docs" / "results", REPOSITORY / "src" / "lamnet" / "pretrained"
@@ -38,6 +42,21 @@ where the source was noted at x2 only. LAMNet's parameters are counted from its 
 """
 
 
+SEEN = """\
+## What each weight has seen
+
+LR pixels of all training runs on the way to it, in millions, and hours of one or two cores that other work used as well, added up from
+[training.csv](docs/log/training.csv); a body that another scale gave counts with all that it had seen. The paper's networks saw 131,000
+million. Urban100 (PSNR-Y, x4) was measured on the whole set, and reported by {date}; the set is not in BENCHMARKS.
+
+{table}
+
+![PSNR against pixels seen, ours and the paper's](docs/figures/pixels.png)
+
+The figure is drawn by `python docs/make_figures.py`.
+"""
+
+
 PHOTOGRAPHS = """\
 ## Photographs as people have them
 
@@ -52,7 +71,7 @@ def text() -> str:
     with (RESULTS / "published.csv").open(newline="") as file:
         published = list(csv.DictReader(file))
     sections = [_section(scale, published) for scale in (2, 3, 4)]
-    return "\n".join([INTRODUCTION, *sections, PHOTOGRAPHS, *map(_conditions, (2, 4))])
+    return "\n".join([INTRODUCTION, *sections, _seen(), PHOTOGRAPHS, *map(_conditions, (2, 4))])
 
 
 def _section(scale: int, published: list[dict[str, str]]) -> str:
@@ -66,6 +85,24 @@ def _section(scale: int, published: list[dict[str, str]]) -> str:
         f"## x{scale}\n\n| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n" + "\n".join(lines) + "\n\n"
         f"The rows marked **ours**:\n\n```sh\n{commands}\n```\n"
     )
+
+
+def urban100() -> dict[tuple[str, int], Mapping[str, str]]:
+    """PSNR-Y (dB) on Urban100 by model and scale, with the day on which it was measured."""
+    with (RESULTS / "urban100.csv").open(newline="") as file:
+        return {(row["model"], int(row["scale"])): row for row in csv.DictReader(file)}
+
+
+def _seen() -> str:
+    urban = urban100()
+    rows = ["| weights | LR megapixels | hours | Urban100 |", "|---|---|---|---|"]
+    for one in shipped.shipped():
+        seen = training_seen.seen(training_seen.shipped(one.size, one.scale, one.variant))
+        psnr = urban.get((one.size, one.scale), {}).get("psnr_y", "-") if one.variant == "clean" else "-"
+        name = f"{one.size} x{one.scale}" + (" photo" if one.variant == "photo" else "")
+        rows.append(f"| {name} | {seen.megapixels:.0f} | {seen.minutes / 60:.1f} | {psnr} |")
+    rows.append(f"| bicubic x4 | - | - | {urban['bicubic', 4]['psnr_y']} |")
+    return SEEN.format(table="\n".join(rows), date=urban["base", 4]["date"])
 
 
 def _conditions(scale: int) -> str:

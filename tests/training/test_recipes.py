@@ -77,6 +77,12 @@ def test_other_names_are_refused(name: str) -> None:
         recipe_named(name)
 
 
+def test_scale_one_is_for_photographs() -> None:
+    assert named("tiny_x1_photo") == replace(named("tiny_x2_photo"), scale=1)
+    with pytest.raises(BadArgumentError, match="recipe: expected base_x1_photo at scale 1"):
+        named("base_x1_short")
+
+
 def test_a_stable_rate_stays_and_a_cool_down_falls_by_the_square_root() -> None:
     one = replace(recipe_named("tiny_x4_stable"), warmup=3, lr=1.0)
     assert [one.rate(step, one.progress(step, 1e9)) for step in (0, 3, 10**9)] == [0.25, 1, 1]

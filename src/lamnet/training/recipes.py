@@ -200,7 +200,10 @@ def short(size: str, scale: int) -> Recipe:
 
 
 def photo(size: str, scale: int) -> Recipe:
-    """For photographs as people have them, degraded on the fly: `short` from weights that know clean pictures."""
+    """For photographs as people have them, degraded on the fly: `short` from weights that know clean pictures.
+
+    At scale 1 the network restores and does not enlarge.
+    """
     return replace(short(size, scale), patch=48, batch=8, lr=1.5e-3, degradation="photo")
 
 
@@ -228,12 +231,14 @@ KINDS = {"paper": paper, "short": short, "photo": photo, "stable": stable}
 
 def recipe_named(name: str) -> Recipe:
     """The recipe of a name: SIZE_xSCALE is the paper's, with _short for a small budget, _photo for photographs, _stable
-    for a phase that always goes on.
+    for a phase that always goes on. Scale 1 is only for photographs.
 
     Raises BadArgumentError for any other name.
     """
     kinds = [kind for kind in KINDS if kind != "paper"]
-    found = re.fullmatch(rf"({'|'.join(SIZES)})_x([234])(?:_({'|'.join(kinds)}))?", name)
+    found = re.fullmatch(rf"({'|'.join(SIZES)})_x([1-4])(?:_({'|'.join(kinds)}))?", name)
+    if found is not None and found[2] == "1" and found[3] != "photo":
+        raise BadArgumentError(f"recipe: expected {found[1]}_x1_photo at scale 1, where only degraded pictures differ from HR, got {name}")
     if found is None:
         raise BadArgumentError(
             f"recipe: expected SIZE_xSCALE, {', '.join(f'SIZE_xSCALE_{kind}' for kind in kinds)} with a SIZE of "
