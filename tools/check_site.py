@@ -13,7 +13,7 @@ IN_CSS = re.compile(r"""(?:url\(|@import\s+)["']?((?:https?:)?//[^"')\s]+)""")
 
 
 class Link(NamedTuple):
-    """What a tag points at, and whether the browser fetches it by itself."""
+    """Target of a tag, and whether the browser fetches it by itself."""
 
     target: str
     fetched: bool

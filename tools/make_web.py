@@ -107,7 +107,7 @@ def write_weights(one: Shipped, target: Path) -> dict[str, object]:
 
 
 def terms() -> str:
-    """What the licence and the training data of the weights are."""
+    """Name the licence and the training data of the weights."""
     cards = [one.path.with_suffix(".md").read_text() for one in shipped.shipped() if one.size in ("tiny", "base")]
     summary = "\n".join(f"{name}: {text}" for name, text in shipped.TERMS.items())
     return "\n\n".join([f"The weights of this page\n\n{summary}", *cards])

@@ -78,9 +78,9 @@ def test_other_names_are_refused(name: str) -> None:
 
 
 def test_scale_one_is_for_photographs() -> None:
-    assert named("tiny_x1_photo") == replace(named("tiny_x2_photo"), scale=1)
+    assert recipe_named("tiny_x1_photo") == replace(recipe_named("tiny_x2_photo"), scale=1)
     with pytest.raises(BadArgumentError, match="recipe: expected base_x1_photo at scale 1"):
-        named("base_x1_short")
+        recipe_named("base_x1_short")
 
 
 def test_a_stable_rate_stays_and_a_cool_down_falls_by_the_square_root() -> None:

@@ -41,7 +41,7 @@ SHORTEST_S = 3.0  # of a stable phase in front of a cool-down
 
 @dataclass(frozen=True)
 class Ground:
-    """What both phases of a call have in common."""
+    """Ground that both phases of a call stand on: device, patches, workers."""
 
     call: Call
     pack: Pack

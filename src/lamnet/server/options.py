@@ -1,4 +1,4 @@
-"""What a client may choose, and what it chose: a query's words into a Request."""
+"""Options that a client may choose, and those that it chose: a query's words into a Request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server is told when it starts: where it listens, who may ask, what it runs on, and how much it takes."""
+"""Settings of a server: where it listens, who may ask, what it runs on, and how much it takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Engine:
-    """What every picture's request has in common.
+    """Options that every picture's request has in common.
 
     Attributes:
         device, precision, memory, max_pixels: as Upscaler takes them.
@@ -25,7 +25,7 @@ class Engine:
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a server takes, and for how long it waits.
+    """Bounds of what a server takes, and of how long it waits.
 
     Attributes:
         upload: bytes of one file.
