@@ -28,7 +28,10 @@ def test_ray_still_takes_sigterm_for_itself() -> None:
     code = """
 import os, signal, sys, ray
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
-ray.init(include_dashboard=False, log_to_driver=False)
+ray.init(include_dashboard=False, log_to_driver=False, num_cpus=1, object_store_memory=100_000_000)
+print("up", flush=True)
 os.kill(os.getpid(), signal.SIGTERM)
 """
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=120).returncode != 7
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300)
+    assert done.stdout == "up\n"
+    assert done.returncode != 7
