@@ -68,3 +68,14 @@ def test_a_body_counts_with_all_that_it_has_seen(script: dict[str, Any]) -> None
     assert seen.chain("tiny-x3-1") == ["tiny-x4-1", "tiny-x3-1"]
     assert seen.seen("tiny-x3-1").megapixels == pytest.approx(62.3 + 20.4)
     assert seen.seen("tiny-x3-1").minutes == 95 + 13
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_photo_weights_keep_clean_pictures_clean(scale: int) -> None:
+    """What photo's ranges are judged by: little is lost on clean pictures, and much is won over bicubic on others."""
+    rows = report.from_json(ROOT / "docs" / "results" / f"conditions_x{scale}.json")
+    psnr = {(row["model"], row["protocol"]["degrade"]): row["sets"]["Set14"]["psnr_y"] for row in rows}
+    for size in {one.size for one in shipped.shipped() if (one.scale, one.variant) == (scale, "photo")}:
+        photo = {condition: value for (model, condition), value in psnr.items() if model == f"{size}:photo"}
+        assert photo["clean"] > psnr[size, "clean"] - 0.6
+        assert all(value > psnr["bicubic", condition] + 0.5 for condition, value in photo.items())
