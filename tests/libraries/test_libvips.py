@@ -220,3 +220,17 @@ def test_pyvips_still_fails_at_a_keyword_of_other_letters(tmp_path: Path) -> Non
     png_with(tmp_path / "a.png", (b"tEXt", "Größe\0klein".encode("latin-1")))
     with pytest.raises(UnicodeDecodeError):
         opened(tmp_path / "a.png").get_fields()
+
+
+def test_libvips_still_counts_no_more_than_10_000_pages() -> None:
+    """None known. media/opening.py: `_pages`."""
+    image = pyvips.Image.black(1, 1).copy()
+    image.set_type(pyvips.GValue.gint_type, "n-pages", 10_001)
+    assert image.get_n_pages() == 1
+
+
+def test_libvips_still_puts_12_bits_above_zeros(tmp_path: Path) -> None:
+    """None known. media/opening.py: `_stretched`."""
+    white = pyvips.Image.new_from_array(np.full((32, 32, 3), 65535, np.uint16), interpretation="rgb16")
+    white.heifsave(str(tmp_path / "a.avif"), compression="av1", bitdepth=12, lossless=True)
+    assert opened(tmp_path / "a.avif").max() == 65520
