@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lamnet.upscale.upscaler import Precision
+    from lamnet.network.runtime import Precision
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ from lamnet.core.weights import WeightsFile
 from lamnet.media import opening
 from lamnet.media.picture import Picture
 from lamnet.network import reading
+from lamnet.network.runtime import Precision
 from lamnet.upscale import bands, picture, video
 from lamnet.upscale.choice import Choice, decide, facts_of
-from lamnet.upscale.engines import Precision, engine_for
+from lamnet.upscale.engines import engine_for
 from lamnet.upscale.goal import Goal
 from lamnet.upscale.pillow import array_of, is_pillow
 from lamnet.upscale.plan import Plan
