@@ -102,12 +102,12 @@ def write_weights(one: Shipped, target: Path) -> dict[str, object]:
     name = f"weights/{one.size}/{one.path.stem}.bin"
     (target / name).parent.mkdir(parents=True, exist_ok=True)
     (target / name).write_bytes(numbers)
-    said = {"size": one.size, "variant": one.variant, "file": name, "sha256": hashlib.sha256(numbers).hexdigest()}
-    return said | asdict(contents.config) | {"hidden": contents.config.hidden}
+    entry = {"size": one.size, "variant": one.variant, "file": name, "sha256": hashlib.sha256(numbers).hexdigest()}
+    return entry | asdict(contents.config) | {"hidden": contents.config.hidden}
 
 
 def terms() -> str:
-    """What the licence and the training data of the weights are."""
+    """Name the licence and the training data of the weights."""
     cards = [one.path.with_suffix(".md").read_text() for one in shipped.shipped() if one.size in ("tiny", "base")]
     summary = "\n".join(f"{name}: {text}" for name, text in shipped.TERMS.items())
     return "\n\n".join([f"The weights of this page\n\n{summary}", *cards])

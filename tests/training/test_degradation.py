@@ -220,10 +220,10 @@ def test_a_set_without_the_scale_will_do_but_not_too_small_pictures(data: Prepar
 
 
 def test_names_and_ranges_are_checked() -> None:
-    assert degradation.named("clean") == Degradation()
-    assert degradation.named("photo") == PHOTO
+    assert degradation.degradation_named("clean") == Degradation()
+    assert degradation.degradation_named("photo") == PHOTO
     with pytest.raises(BadArgumentError, match="degradation: expected clean or photo, got foto"):
-        degradation.named("foto")
+        degradation.degradation_named("foto")
     with pytest.raises(BadArgumentError, match=r"noise: expected a share from 0 to 1, got 1.5"):
         Degradation(noise=1.5)
     with pytest.raises(BadArgumentError, match=r"quality: expected two rising numbers from 1 to 100, got \(90, 40\)"):

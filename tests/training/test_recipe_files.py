@@ -17,7 +17,7 @@ from lamnet.training import recipe_help
 from lamnet.training.degradation import photo
 from lamnet.training.loop import train
 from lamnet.training.recipe_files import chosen, from_record, from_toml
-from lamnet.training.recipes import KINDS, named
+from lamnet.training.recipes import KINDS, recipe_named
 from support.sets import prepared, recipe
 
 
@@ -45,9 +45,9 @@ def test_every_field_of_the_example_has_a_comment() -> None:
 
 
 def test_what_is_left_out_is_as_in_the_named_recipe(tmp_path: Path) -> None:
-    assert from_toml(_toml(tmp_path, "")) == named("base_x4_short")
+    assert from_toml(_toml(tmp_path, "")) == recipe_named("base_x4_short")
     text = 'based_on = "photo"\n[network]\nsize = "tiny"\nscale = 2\n[schedule]\nlr = 1\n[data]\nseed = 7'
-    assert from_toml(_toml(tmp_path, text)) == replace(named("tiny_x2_photo"), lr=1.0, seed=7)
+    assert from_toml(_toml(tmp_path, text)) == replace(recipe_named("tiny_x2_photo"), lr=1.0, seed=7)
 
 
 def test_a_network_and_a_degradation_of_ones_own(tmp_path: Path) -> None:
@@ -122,8 +122,8 @@ def test_each_mistake_is_one_line(tmp_path: Path, text: str, words: str) -> None
 
 
 def test_recipes_are_named_in_four_ways(tmp_path: Path) -> None:
-    assert chosen("tiny_x4_short") == named("tiny_x4_short")
-    assert chosen(str(_toml(tmp_path, recipe_help.example()))) == named("tiny_x4_short")
+    assert chosen("tiny_x4_short") == recipe_named("tiny_x4_short")
+    assert chosen(str(_toml(tmp_path, recipe_help.example()))) == recipe_named("tiny_x4_short")
     (tmp_path / "recipe.json").write_text(json.dumps(asdict(recipe())))
     assert chosen(str(tmp_path)) == chosen(str(tmp_path / "recipe.json")) == recipe()
     for absent in ("absent.toml", "absent.json"):

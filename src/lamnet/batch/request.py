@@ -12,7 +12,7 @@ from lamnet.upscale.goal import Goal
 if TYPE_CHECKING:
     from lamnet.core.shipped import Variant
     from lamnet.media.video.clip import Fields
-    from lamnet.upscale.upscaler import Precision
+    from lamnet.network.runtime import Precision
 
 
 @dataclass(frozen=True)

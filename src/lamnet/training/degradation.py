@@ -117,7 +117,7 @@ def photo() -> Degradation:
     )
 
 
-def named(name: str) -> Degradation:
+def degradation_named(name: str) -> Degradation:
     """Return the degradation of a name, "clean" or "photo". Raises BadArgumentError for any other."""
     for function in (clean, photo):
         if function.__name__ == name:

@@ -18,7 +18,7 @@ from lamnet.core.config import SIZES, LAMNetConfig
 from lamnet.core.window import Window
 from lamnet.training import degradation
 from lamnet.training.degradation import Degradation
-from lamnet.training.recipes import KINDS, Recipe, named
+from lamnet.training.recipes import KINDS, Recipe, recipe_named
 
 RECIPE = "recipe.json"  # in a run's folder
 
@@ -44,7 +44,7 @@ def chosen(recipe: str) -> Recipe:
         return _from_json(path)
     if (path / RECIPE).is_file():
         return _from_json(path / RECIPE)
-    return named(recipe)
+    return recipe_named(recipe)
 
 
 def from_toml(path: Path) -> Recipe:
@@ -139,7 +139,7 @@ def _ranges(given: object, where: str) -> tuple[str, Degradation | None]:
     """Read the name of a degradation, and its ranges where they differ from those of the name."""
     values = _checked(given, {"name": str, **_hints(Degradation)}, where)
     name = values.pop("name", "clean")
-    by_name = degradation.named(name)
+    by_name = degradation.degradation_named(name)
     own = replace(by_name, **values)
     return name, None if own == by_name else own
 

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from lamnet.base import files
+from lamnet.base import files, locks
 from lamnet.base.errors import BadArgumentError
 from lamnet.core.weights import WeightsFile
 from lamnet.media import opening
 from lamnet.media.picture import Picture
 from lamnet.network import reading
+from lamnet.network.runtime import Precision
 from lamnet.upscale import bands, picture, video
 from lamnet.upscale.choice import Choice, decide, facts_of
-from lamnet.upscale.engines import Precision, engine_for
+from lamnet.upscale.engines import engine_for
 from lamnet.upscale.goal import Goal
 from lamnet.upscale.pillow import array_of, is_pillow
 from lamnet.upscale.plan import Plan
@@ -153,7 +154,7 @@ class Upscaler:
             opened = video.open_clip(source, self.max_pixels)
         else:
             opened = opening.open_picture(source, self.max_pixels)
-        with files.alone(target):
+        with locks.in_turn(target):
             for _ in self.steps(opened, target):
                 pass
 
