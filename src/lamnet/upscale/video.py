@@ -40,6 +40,9 @@ BYTES_PER_PIXEL = 80  # of a result beside the network: frames on their way, and
 def open_clip(path: Path, max_pixels: int = opening.MAX_PIXELS, fields: Fields = "deinterlace") -> Clip:
     """Read what has to be known of a video file to upscale it.
 
+    Args:
+        fields: what becomes of interlaced frames, marked as such or by their combs; "progressive" takes all as they are.
+
     Raises:
         BadImageError: it is no whole video, its frames have more pixels than `max_pixels`, or they are interlaced and
             `fields` is "keep".
