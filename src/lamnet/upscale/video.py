@@ -119,7 +119,7 @@ def steps(planner: Planner, clip: Clip, target: Path, part: int = PART) -> Notes
         colours = Colours(clip, encoding.pixels, encoding.width, encoding.height)
         frames = iter(whole)
         plan = parts.recorded_plan()
-        if plan is None:
+        if plan is None or (plan.height, plan.width) != (clip.height, clip.width):
             frames, first = _peeked(clip, frames)
             plan = planner.plan_for(_raster(colours, first), _held(encoding))
             parts.begin(plan)
@@ -129,7 +129,7 @@ def steps(planner: Planner, clip: Clip, target: Path, part: int = PART) -> Notes
         for first in frames:
             finished.append(parts.path(len(finished)))
             some = islice(chain([first], frames), part)
-            if mux.times_of(finished[-1]).exists():
+            if mux.is_whole(finished[-1]):
                 done += sum(1 for _ in some)
                 yield min(1.0, done / clip.packets)
             else:
