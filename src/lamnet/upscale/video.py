@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -181,6 +180,8 @@ def _held(encoding: Encoding) -> int:
 
 def _origin(planner: Planner, clip: Clip, encoding: Encoding, part: int) -> dict[str, Any]:
     """All that parts follow from besides the plan."""
+    from importlib.metadata import version
+
     import av
 
     status = clip.path.stat()
