@@ -16,6 +16,7 @@ import lamnet
 from lamnet import BadArgumentError, LAMNet, LAMNetConfig, Upscaler
 from lamnet.core import shipped
 from lamnet.evaluation import conditions, contenders
+from lamnet.evaluation.conditions import Condition
 from lamnet.evaluation.metrics import psnr, to_y
 from lamnet.media import arrays, opening
 from lamnet.media.quality import Measured
@@ -228,16 +229,17 @@ def _condition(drawn: random.Random) -> str:
             parts.append(f"jpeg{drawn.randint(35, 98)}")
         elif drawn.random() < 0.15:
             parts.append(f"webp{drawn.randint(40, 85)}")
-    return ",".join(parts)
+    return "+".join(parts)
 
 
 def _written(hr: np.ndarray, scale: int, text: str, path: Path, in_its_format: bool) -> Path:
     """Write LR as a PNG, or where its last step is a compression as the file of that."""
-    steps = conditions.parse(text) if text else ()
-    last = steps[-1] if steps and steps[-1].kind in ("jpeg", "webp") else None
-    pixels = conditions.low_resolution(hr, scale, steps[:-1] if last and in_its_format else steps, path.stem)
+    condition = conditions.parse(text or "clean")
+    steps = condition.steps
+    last = steps[-1] if in_its_format and steps and steps[-1].kind in ("jpeg", "webp") else None
+    pixels = conditions.low_resolution(hr, scale, Condition(text, steps[:-1]) if last else condition, path.stem)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    if last and in_its_format:
+    if last:
         path = path.with_suffix(f".{last.kind}")
         image.save(path, quality=int(last.strength))
     else:
