@@ -6,6 +6,7 @@ python docs/make_results.py
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from lamnet.core import config, shipped
 from lamnet.evaluation import report
 from lamnet.network import weights
 from lamnet.network.complexity import complexity
+
+sys.path.insert(0, str(Path(__file__).parent))
+import training_seen
 
 REPOSITORY = Path(__file__).parents[1]
 RESULTS, PRETRAINED = REPOSITORY / "docs" / "results", REPOSITORY / "src" / "lamnet" / "pretrained"
@@ -38,12 +42,27 @@ where the source was noted at x2 only. LAMNet's parameters are counted from its 
 """
 
 
+SEEN = """\
+## What each weight has seen
+
+LR pixels of all training runs on the way to it, in millions, and hours of one or two cores that other work used as well, added up from
+[training.csv](docs/log/training.csv); a body that another scale gave counts with all that it had seen. The paper's networks saw 131,000
+million. Urban100 (PSNR-Y, x4) was measured on the whole set, and reported by {date}; the set is not in BENCHMARKS.
+
+{table}
+
+![PSNR against pixels seen, ours and the paper's](docs/figures/pixels.png)
+
+The figure is drawn by `python docs/make_figures.py`.
+"""
+
+
 PHOTOGRAPHS = """\
 ## Photographs as people have them
 
 PSNR-Y (dB) on Set14 whose LR is spoilt as named: JPEG at a quality with 4:2:0 chroma, Gaussian noise of a deviation in 8-bit levels, a
 Gaussian blur of so many HR pixels times the scale before it is made smaller. `tiny:photo` are the weights for such pictures; `lamnet upscale`
-chooses them by itself.
+chooses them by itself. At x1 nothing is enlarged, and the row of bicubic is the spoilt picture itself.
 """
 
 
@@ -52,7 +71,7 @@ def text() -> str:
     with (RESULTS / "published.csv").open(newline="") as file:
         published = list(csv.DictReader(file))
     sections = [_section(scale, published) for scale in (2, 3, 4)]
-    return "\n".join([INTRODUCTION, *sections, PHOTOGRAPHS, *map(_conditions, (2, 4))])
+    return "\n".join([INTRODUCTION, *sections, _seen(), PHOTOGRAPHS, *map(_conditions, (1, 2, 4))])
 
 
 def _section(scale: int, published: list[dict[str, str]]) -> str:
@@ -68,12 +87,30 @@ def _section(scale: int, published: list[dict[str, str]]) -> str:
     )
 
 
+def urban100() -> dict[tuple[str, int], Mapping[str, str]]:
+    """PSNR-Y (dB) on Urban100 by model and scale, with the day on which it was measured."""
+    with (RESULTS / "urban100.csv").open(newline="") as file:
+        return {(row["model"], int(row["scale"])): row for row in csv.DictReader(file)}
+
+
+def _seen() -> str:
+    urban = urban100()
+    rows = ["| weights | LR megapixels | hours | Urban100 |", "|---|---|---|---|"]
+    for one in shipped.shipped():
+        seen = training_seen.seen(training_seen.shipped(one.size, one.scale, one.variant))
+        psnr = urban.get((one.size, one.scale), {}).get("psnr_y", "-") if one.variant == "clean" else "-"
+        name = f"{one.size} x{one.scale}" + (" photo" if one.variant == "photo" else "")
+        rows.append(f"| {name} | {seen.megapixels:.0f} | {seen.minutes / 60:.1f} | {psnr} |")
+    rows.append(f"| bicubic x4 | - | - | {urban['bicubic', 4]['psnr_y']} |")
+    return SEEN.format(table="\n".join(rows), date=urban["base", 4]["date"])
+
+
 def _conditions(scale: int) -> str:
     evaluations = report.from_json(RESULTS / f"conditions_x{scale}.json")
     conditions = list(dict.fromkeys(one["protocol"]["degrade"] for one in evaluations))
     rows: dict[str, list[str]] = {}
     for one in evaluations:
-        rows.setdefault(one["model"], []).append(f"{one['sets']['Set14']['psnr_y']:.2f}")
+        rows.setdefault(one["model"], []).append(f"{one['sets']['Set14']['psnr_y']:.2f}".replace("inf", "-"))
     lines = "\n".join(f"| {model} | {' | '.join(cells)} |" for model, cells in rows.items())
     command = (
         f"lamnet evaluate {' '.join(rows)} --scale {scale} --data BENCHMARKS --sets Set14 --metrics psnr_y "

@@ -13,7 +13,7 @@ IN_CSS = re.compile(r"""(?:url\(|@import\s+)["']?((?:https?:)?//[^"')\s]+)""")
 
 
 class Link(NamedTuple):
-    """What a tag points at, and whether the browser fetches it by itself."""
+    """Target of a tag, and whether the browser fetches it by itself."""
 
     target: str
     fetched: bool
@@ -30,10 +30,10 @@ class _Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note what a tag points at, and its name as an anchor."""
-        named = {name: value or "" for name, value in attrs}
-        self.anchors |= {named[name] for name in ("id", "name") if name in named}
-        fetched = tag != "a" and named.get("rel") not in ("canonical", "prev", "next")
-        self.links += [Link(named[name], fetched) for name in ("href", "src") if name in named]
+        attributes = {name: value or "" for name, value in attrs}
+        self.anchors |= {attributes[name] for name in ("id", "name") if name in attributes}
+        fetched = tag != "a" and attributes.get("rel") not in ("canonical", "prev", "next")
+        self.links += [Link(attributes[name], fetched) for name in ("href", "src") if name in attributes]
 
 
 def faults(site: Path) -> Iterator[str]:

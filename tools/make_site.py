@@ -64,7 +64,7 @@ def lay_out(target: Path) -> None:
 
 
 def _places() -> Iterator[tuple[PurePosixPath, PurePosixPath]]:
-    """Where each file of the repository stands in the site."""
+    """Return the place of each file of the repository in the site."""
     for name in ROOT_PAGES:
         yield PurePosixPath(f"{name}.md"), PurePosixPath("index.md" if name == "README" else f"{name.lower()}.md")
     yield PurePosixPath("integrations/comfyui/README.md"), PurePosixPath("comfyui.md")

@@ -117,8 +117,8 @@ def write_weights(one: Shipped, target: Path) -> dict[str, object]:
     name = f"weights/{one.size}/{one.path.stem}.bin"
     (target / name).parent.mkdir(parents=True, exist_ok=True)
     (target / name).write_bytes(numbers)
-    said = {"size": one.size, "variant": one.variant, "file": name, "sha256": hashlib.sha256(numbers).hexdigest()}
-    return said | asdict(contents.config) | {"hidden": contents.config.hidden}
+    entry = {"size": one.size, "variant": one.variant, "file": name, "sha256": hashlib.sha256(numbers).hexdigest()}
+    return entry | asdict(contents.config) | {"hidden": contents.config.hidden}
 
 
 def sizes(folder: Path) -> tuple[int, int]:

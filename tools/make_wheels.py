@@ -30,7 +30,7 @@ MOST_MB = 15
 def main() -> None:
     """Make each wheel, and refuse one that lacks a library or is too large."""
     for platform in sys.argv[1:] or PLATFORMS:
-        wheel = made(platform)
+        wheel = built(platform)
         names = ZipFile(wheel).namelist()
         libraries = [name for name in names if "_native_" in name]
         size = wheel.stat().st_size / 1e6
@@ -41,7 +41,7 @@ def main() -> None:
             sys.exit(f"{wheel.name}: expected at most {MOST_MB} MB, found {size:.1f}")
 
 
-def made(platform: str) -> Path:
+def built(platform: str) -> Path:
     """Build the wheel of a platform from a copy of the tracked files, so that no earlier build gets into it."""
     DIST.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:

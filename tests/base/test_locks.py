@@ -18,14 +18,14 @@ _HOLD = """
 import sys, time
 from pathlib import Path
 from lamnet.base import locks
-with locks.only(Path(sys.argv[1])):
+with locks.exclusive(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
 
 
 def _taken_twice(folder: Path) -> None:
-    with locks.only(folder), locks.only(folder):
+    with locks.exclusive(folder), locks.exclusive(folder):
         pass
 
 
@@ -37,13 +37,13 @@ def test_the_second_learns_who_is_first(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_and_the_folder_stays_where_it_is_used(tmp_path: Path) -> None:
-    with locks.only(tmp_path / "a"):
+    with locks.exclusive(tmp_path / "a"):
         pass
     assert list(tmp_path.iterdir()) == []
-    with locks.only(tmp_path / "a"):
+    with locks.exclusive(tmp_path / "a"):
         (tmp_path / "a" / "file").touch()
     (tmp_path / "b").mkdir()
-    with locks.only(tmp_path / "b"):
+    with locks.exclusive(tmp_path / "b"):
         pass
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == ["a", "a/file", "b"]
 
@@ -52,12 +52,12 @@ def test_what_a_killed_process_leaves_is_taken_over(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", _HOLD, tmp_path], stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"held\n"
-    with pytest.raises(BadDataError, match=f"in use by process {process.pid} "), locks.only(tmp_path):
+    with pytest.raises(BadDataError, match=f"in use by process {process.pid} "), locks.exclusive(tmp_path):
         pass
     process.kill()
     process.communicate()
     assert (tmp_path / ".lock").exists()
-    with locks.only(tmp_path):
+    with locks.exclusive(tmp_path):
         assert (tmp_path / ".lock").read_text().startswith(f"process {os.getpid()} on ")
     assert list(tmp_path.iterdir()) == []
 
@@ -75,5 +75,5 @@ def test_of_many_at_once_one_works_at_a_time(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(BadDataError, match="file: cannot be written"), locks.only(tmp_path / "file"):
+    with pytest.raises(BadDataError, match="file: cannot be written"), locks.exclusive(tmp_path / "file"):
         pass

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lamnet import Upscaler
-from lamnet.base import files
+from lamnet.base import locks
 from lamnet.media import arrays
 from lamnet.network import weights
 from support.commands import Start
@@ -62,7 +62,7 @@ def test_a_disk_that_fills_up_is_one_line(start: Start, folder: Path) -> None:
 def test_two_calls_at_once_do_nothing_twice(start: Start, folder: Path) -> None:
     target = folder / "out" / "good_x4.png"
     target.parent.mkdir()
-    with files.alone(target):
+    with locks.in_turn(target):
         other = start(folder, "-o", folder / "out")
         while not (folder / "out" / "good_x4.jpg").exists():
             assert other.poll() is None

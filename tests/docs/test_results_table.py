@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from lamnet.core import shipped
+from lamnet.evaluation import report
+
 ROOT = Path(__file__).parents[2]
 SETS = ("Set5", "Set14", "B100", "Urban100", "Manga109")
 
@@ -48,3 +51,31 @@ def test_the_figures_of_the_docs_are_there_and_small() -> None:
     named = re.findall(r"\]\((figures/\w+\.png)\)", (ROOT / "docs" / "figures.md").read_text())
     assert len(named) == 5
     assert all((ROOT / "docs" / name).stat().st_size < 300_000 for name in named)
+
+
+@pytest.mark.parametrize("one", [one for one in shipped.shipped() if one.scale > 1], ids=str)
+def test_the_runs_of_the_log_end_in_the_weights_that_ship(script: dict[str, Any], one: shipped.Shipped) -> None:
+    """Else a weight ships whose pixels nobody has counted."""
+    seen = script["training_seen"].seen(script["training_seen"].shipped(one.size, one.scale, one.variant))
+    stem = f"{one.size}_x{one.scale}" + ("_photo" if one.variant == "photo" else "")
+    (evaluation,) = report.from_json(ROOT / "src" / "lamnet" / "pretrained" / f"{stem}.json")
+    for name in ("Set5", "Set14", "B100"):
+        assert seen.psnr[name.lower()] == pytest.approx(evaluation["sets"][name]["psnr_y"], abs=0.0051)
+
+
+def test_a_body_counts_with_all_that_it_has_seen(script: dict[str, Any]) -> None:
+    seen = script["training_seen"]
+    assert seen.chain("tiny-x3-1") == ["tiny-x4-1", "tiny-x3-1"]
+    assert seen.seen("tiny-x3-1").megapixels == pytest.approx(62.3 + 20.4)
+    assert seen.seen("tiny-x3-1").minutes == 95 + 13
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_photo_weights_keep_clean_pictures_clean(scale: int) -> None:
+    """What photo's ranges are judged by: little is lost on clean pictures, and much is won over bicubic on others."""
+    rows = report.from_json(ROOT / "docs" / "results" / f"conditions_x{scale}.json")
+    psnr = {(row["model"], row["protocol"]["degrade"]): row["sets"]["Set14"]["psnr_y"] for row in rows}
+    for size in {one.size for one in shipped.shipped() if (one.scale, one.variant) == (scale, "photo")}:
+        photo = {condition: value for (model, condition), value in psnr.items() if model == f"{size}:photo"}
+        assert photo["clean"] > psnr[size, "clean"] - 0.6
+        assert all(value > psnr["bicubic", condition] + 0.5 for condition, value in photo.items())

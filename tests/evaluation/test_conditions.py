@@ -9,8 +9,10 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from lamnet.base.errors import BadArgumentError
+from lamnet.base.progress import finish
 from lamnet.evaluation import lossy
 from lamnet.evaluation.benchmarks import find_sets
+from lamnet.evaluation.comparison import comparing
 from lamnet.evaluation.conditions import (
     UNCHANGED,
     Condition,
@@ -130,3 +132,17 @@ def test_bicubic_on_set14_gives_the_known_figures(shared: Path, text: str) -> No
             lr = LowResolution(scale, parse(text)).of(pair)
             figures.append(psnr(to_y(hr), to_y(imresize(lr, scale)), scale))
         assert np.mean(figures) == pytest.approx(expected, abs=0.03)
+
+
+def test_at_scale_one_the_spoilt_picture_itself_is_measured(tmp_path: Path, picture: np.ndarray) -> None:
+    """Bicubic leaves a picture as it is at scale 1, so that its row is what a restoring network has to beat."""
+    for folder in ("HR", "LR_bicubic/X2"):  # LR at other scales does not matter
+        (tmp_path / "Set" / folder).mkdir(parents=True)
+    arrays.write_array(tmp_path / "Set" / "HR" / "a.png", picture)
+    arrays.write_array(tmp_path / "Set" / "LR_bicubic" / "X2" / "ax2.png", imresize(picture, 0.5))
+    clean, spoilt = finish(comparing(["bicubic"], 1, tmp_path, degrade=["clean", "jpeg50"]))
+    assert clean["sets"]["Set"]["psnr_y"] == np.inf
+    expected = psnr(to_y(lossy.jpeg(picture, 50))[1:-1, 1:-1], to_y(picture)[1:-1, 1:-1])
+    assert spoilt["sets"]["Set"]["psnr_y"] == pytest.approx(expected)
+    with pytest.raises(BadArgumentError, match="degrade: expected a condition at scale 1"):
+        finish(comparing(["bicubic"], 1, tmp_path))

@@ -38,17 +38,17 @@ class Snippet:
 def pages() -> list[Path]:
     """README, RESULTS.md and the pages right in docs/ that the site's navigation names."""
     site = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]
-    named = [DOCS / name for name in _named(site["nav"]) if "/" not in name]
-    return [ROOT / "README.md", ROOT / "RESULTS.md", *(page for page in named if page.exists())]
+    listed = [DOCS / name for name in _page_names(site["nav"]) if "/" not in name]
+    return [ROOT / "README.md", ROOT / "RESULTS.md", *(page for page in listed if page.exists())]
 
 
-def _named(entries: list[Mapping[str, object]]) -> Iterator[str]:
+def _page_names(entries: list[Mapping[str, object]]) -> Iterator[str]:
     for entry in entries:
         for value in entry.values():
             if isinstance(value, str):
                 yield value
             elif isinstance(value, list):
-                yield from _named(value)
+                yield from _page_names(value)
 
 
 def snippets(page: Path) -> list[Snippet]:

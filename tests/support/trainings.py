@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,12 +27,13 @@ def ticking(seconds: float = 1.0) -> Callable[[], float]:
     return clock
 
 
-def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    draw = PatchSampler.draw
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, sampler: type[Any] = PatchSampler) -> None:
+    """Make a training end with KeyboardInterrupt where it draws the patches of a step."""
+    draw = sampler.draw
 
-    def interrupted(self: PatchSampler, at: int, part: int = 0, parts: int = 1):
+    def interrupted(self: object, at: int, part: int = 0, parts: int = 1):
         if at == step:
             raise KeyboardInterrupt
         return draw(self, at, part, parts)
 
-    monkeypatch.setattr(PatchSampler, "draw", interrupted)
+    monkeypatch.setattr(sampler, "draw", interrupted)

@@ -259,7 +259,7 @@ def test_training_goes_on_in_the_second_call_and_cools_down(tmp_path: Path, monk
     training.train(first, plain=False)
     steps = [json.loads(line)["step"] for line in (first.state / "metrics.jsonl").read_text().splitlines()]
     assert weights.read(first.state / "weights.safetensors").record["steps"] == steps[-1]
-    seen = first.said("train")["seen"]
+    seen = first.findings("train")["seen"]
     assert [one["step"] for one in seen] == [0, steps[-1]]
     assert all(one["psnr_y"] > 5 for one in seen)
     second = call(tmp_path, seconds=600, cooldown=3)
@@ -269,5 +269,5 @@ def test_training_goes_on_in_the_second_call_and_cools_down(tmp_path: Path, monk
     assert again[-1] > steps[-1]
     cooled = weights.read(second.cool / "weights.safetensors").record
     assert cooled["stable"] == again[-1]
-    assert "lr_pixels" in second.said("train")
-    assert report.text({"train": second.said("train")}, dry=True).count("cooldown")
+    assert "lr_pixels" in second.findings("train")
+    assert report.text({"train": second.findings("train")}, dry=True).count("cooldown")

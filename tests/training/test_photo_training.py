@@ -15,6 +15,7 @@ from lamnet.training import degradation, recipes
 from lamnet.training.degraded import DegradedSampler
 from lamnet.training.loop import train
 from support.sets import prepared, recipe
+from support.trainings import interrupt_at
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +24,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_recipe_for_photographs_has_a_name() -> None:
-    one = recipes.named("tiny_x2_photo")
+    one = recipes.recipe_named("tiny_x2_photo")
     assert (one.size, one.scale, one.degradation) == ("tiny", 2, "photo")
-    assert recipes.named("tiny_x2_short").degradation == "clean"
+    assert recipes.recipe_named("tiny_x2_short").degradation == "clean"
     with pytest.raises(BadArgumentError, match="degradation: expected clean or photo, got foto"):
         recipe(degradation="foto")
 
@@ -42,15 +43,8 @@ def test_a_photo_training_that_was_cut_off_ends_with_the_same_bits(
 ) -> None:
     one = recipe(degradation="photo", scale=2)
     whole = load_file(train(one, data, tmp_path / "whole"))
-    draw = DegradedSampler.draw
-
-    def interrupted(self: DegradedSampler, step: int, part: int = 0, parts: int = 1):
-        if step == 3:
-            raise KeyboardInterrupt
-        return draw(self, step, part, parts)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(DegradedSampler, "draw", interrupted)
+    with monkeypatch.context() as patched:
+        interrupt_at(patched, 3, DegradedSampler)
         with pytest.raises(KeyboardInterrupt):
             train(one, data, tmp_path / "cut")
     again = load_file(train(one, data, tmp_path / "cut"))

@@ -16,8 +16,9 @@ from lamnet.network import weights
 from lamnet.training import recipe_help
 from lamnet.training.degradation import photo
 from lamnet.training.loop import train
-from lamnet.training.recipe_files import chosen, from_record, from_toml
-from lamnet.training.recipes import KINDS, named
+from lamnet.training.recipe_files import chosen, from_record, from_toml, to_record
+from lamnet.training.recipes import KINDS, recipe_named
+from support.mutations import COUNTS, mutated
 from support.sets import prepared, recipe
 
 
@@ -45,9 +46,9 @@ def test_every_field_of_the_example_has_a_comment() -> None:
 
 
 def test_what_is_left_out_is_as_in_the_named_recipe(tmp_path: Path) -> None:
-    assert from_toml(_toml(tmp_path, "")) == named("base_x4_short")
+    assert from_toml(_toml(tmp_path, "")) == recipe_named("base_x4_short")
     text = 'based_on = "photo"\n[network]\nsize = "tiny"\nscale = 2\n[schedule]\nlr = 1\n[data]\nseed = 7'
-    assert from_toml(_toml(tmp_path, text)) == replace(named("tiny_x2_photo"), lr=1.0, seed=7)
+    assert from_toml(_toml(tmp_path, text)) == replace(recipe_named("tiny_x2_photo"), lr=1.0, seed=7)
 
 
 def test_a_network_and_a_degradation_of_ones_own(tmp_path: Path) -> None:
@@ -122,8 +123,8 @@ def test_each_mistake_is_one_line(tmp_path: Path, text: str, words: str) -> None
 
 
 def test_recipes_are_named_in_four_ways(tmp_path: Path) -> None:
-    assert chosen("tiny_x4_short") == named("tiny_x4_short")
-    assert chosen(str(_toml(tmp_path, recipe_help.example()))) == named("tiny_x4_short")
+    assert chosen("tiny_x4_short") == recipe_named("tiny_x4_short")
+    assert chosen(str(_toml(tmp_path, recipe_help.example()))) == recipe_named("tiny_x4_short")
     (tmp_path / "recipe.json").write_text(json.dumps(asdict(recipe())))
     assert chosen(str(tmp_path)) == chosen(str(tmp_path / "recipe.json")) == recipe()
     for absent in ("absent.toml", "absent.json"):
@@ -169,3 +170,26 @@ def test_an_ablation_trains_and_its_weights_say_what_it_is(tmp_path: Path) -> No
     card = (tmp_path / "run" / "card.md").read_text()
     for words in ("# own x4", "channels 32, groups 1, blocks 4", "lamnet train recipe.json --data set", "noise 1.0"):
         assert words in card
+
+
+def test_text_that_no_parser_takes_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.json"
+    for text in ("[" * 100_000, '{"lr": 1' + "0" * 400 + "}", '{"degradation": "\\n|"}', "NaN"):
+        path.write_text(text)
+        with pytest.raises(BadArgumentError, match=r"^[^\n]*recipe\.json: [^\n]*$"):
+            chosen(str(path))
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("name", ["my.toml", "recipe.json"])
+def test_damaged_recipes_are_refused_or_read(tmp_path: Path, name: str, count: int) -> None:
+    path, one = tmp_path / name, recipe_named("tiny_x2_photo")
+    whole = recipe_help.example("photo", "tiny", 2) if name == "my.toml" else json.dumps(to_record(one), indent=1)
+    refused = 0
+    for content in mutated(whole.encode(), count):
+        path.write_bytes(content)
+        try:
+            assert chosen(str(path)).steps > 0
+        except BadArgumentError as error:
+            refused += "\n" not in str(error) and len(str(error)) < 2000
+    assert count // 4 < refused < count

@@ -12,7 +12,7 @@ from lamnet.cli.values import seconds
 from lamnet.core.config import LAMNetConfig
 from lamnet.training.degradation import Degradation
 from lamnet.training.recipe_files import from_record, to_record
-from lamnet.training.recipes import named, short
+from lamnet.training.recipes import recipe_named, short
 from support.sets import recipe
 
 
@@ -26,7 +26,7 @@ def test_cosine_falls_from_the_rate_to_zero() -> None:
 
 
 def test_the_papers_schedule_halves_at_250_400_450_475_thousand() -> None:
-    one = named("base_x4")
+    one = recipe_named("base_x4")
     assert (one.batch, one.patch, one.lr, one.betas, one.ema, one.steps) == (64, 64, 1e-3, (0.9, 0.99), 0.999, 500_000)
     for step, rate in [
         (0, 1e-3),
@@ -67,18 +67,24 @@ def test_other_budgets_are_refused(text: str) -> None:
 @pytest.mark.parametrize("size", ["tiny", "base", "large"])
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_every_size_and_scale_has_a_paper_and_a_short_recipe(size: str, scale: int) -> None:
-    for one in (named(f"{size}_x{scale}"), named(f"{size}_x{scale}_short")):
+    for one in (recipe_named(f"{size}_x{scale}"), recipe_named(f"{size}_x{scale}_short")):
         assert (one.size, one.scale, one.config.scale) == (size, scale, scale)
 
 
 @pytest.mark.parametrize("name", ["tiny", "tiny_x5", "huge_x4", "tiny_x4_long", "tiny_x4_short "])
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(BadArgumentError, match="expected SIZE_xSCALE"):
-        named(name)
+        recipe_named(name)
+
+
+def test_scale_one_is_for_photographs() -> None:
+    assert recipe_named("tiny_x1_photo") == replace(recipe_named("tiny_x2_photo"), scale=1)
+    with pytest.raises(BadArgumentError, match="recipe: expected base_x1_photo at scale 1"):
+        recipe_named("base_x1_short")
 
 
 def test_a_stable_rate_stays_and_a_cool_down_falls_by_the_square_root() -> None:
-    one = replace(named("tiny_x4_stable"), warmup=3, lr=1.0)
+    one = replace(recipe_named("tiny_x4_stable"), warmup=3, lr=1.0)
     assert [one.rate(step, one.progress(step, 1e9)) for step in (0, 3, 10**9)] == [0.25, 1, 1]
     assert replace(one, budget_s=60.0).progress(5, 30.0) == 0.5
     cooling = replace(one, cooldown_squared=True).cooldown(seconds=100.0)
@@ -90,7 +96,7 @@ def test_a_stable_rate_stays_and_a_cool_down_falls_by_the_square_root() -> None:
 
 
 def test_where_a_stable_phase_rests_is_no_difference() -> None:
-    one = named("tiny_x4_stable")
+    one = recipe_named("tiny_x4_stable")
     assert replace(one, steps=10).differences(asdict(one)) == []
     assert replace(one, budget_s=10.0, lr=1.0).differences(asdict(one)) == ["lr: 1.0, 0.0015"]
 

@@ -21,6 +21,7 @@ from lamnet.training.loop import train
 from lamnet.training.pairs import PatchSampler
 from lamnet.training.recipes import Recipe
 from support.sets import photographs, prepared, recipe
+from support.trainings import interrupt_at
 
 
 def _stable(**changes: object) -> Recipe:
@@ -115,15 +116,8 @@ def test_a_cool_down_that_was_cut_off_ends_with_the_same_bits_though_the_phase_w
     train(_stable(), data, tmp_path / "stable")
     cooling, state = _stable(save_every=1).cooldown(steps=4), tmp_path / "stable" / "checkpoint.pt"
     train(cooling, data, tmp_path / "whole", state=state)
-    draw = PatchSampler.draw
-
-    def interrupted(self: PatchSampler, step: int, part: int = 0, parts: int = 1):
-        if step == 6:
-            raise KeyboardInterrupt
-        return draw(self, step, part, parts)
-
     with monkeypatch.context() as patched:
-        patched.setattr(PatchSampler, "draw", interrupted)
+        interrupt_at(patched, 6)
         with pytest.raises(KeyboardInterrupt):
             train(cooling, data, tmp_path / "cut", state=state)
     train(_stable(steps=5), data, tmp_path / "stable")

@@ -1,4 +1,4 @@
-"""Clips and a small network for the tests of videos."""
+"""A small network, pixels and clips to upscale."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,6 +18,20 @@ def upscaler() -> Upscaler:
     """A network with random weights, ready to run."""
     torch.manual_seed(0)
     return Upscaler(LAMNet(LAMNetConfig(scale=2, channels=8, groups=1, blocks=1, heads=2)), "cpu")
+
+
+@pytest.fixture(scope="module")
+def network() -> LAMNet:
+    """A network of two blocks with random weights."""
+    torch.manual_seed(0)
+    return LAMNet(LAMNetConfig(scale=2, channels=8, groups=1, blocks=2, heads=2)).eval()
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    """Slopes in three colours, (40, 50, 3)."""
+    rows, columns = np.mgrid[0:40, 0:50]
+    return np.stack([rows * 6, columns * 5, (rows + columns) * 2], -1).astype(np.uint8)
 
 
 @pytest.fixture

@@ -21,12 +21,6 @@ from lamnet.upscale.planner import Planner
 PLANE = np.random.default_rng(0).random((3, 20, 31), np.float32)
 
 
-@pytest.fixture(scope="module")
-def network() -> LAMNet:
-    torch.manual_seed(0)
-    return LAMNet(LAMNetConfig(scale=2, channels=8, groups=1, blocks=2, heads=2)).eval()
-
-
 @pytest.mark.parametrize("ensemble", [False, True])
 def test_a_plane_is_what_the_network_gives(network: LAMNet, ensemble: bool) -> None:
     x = torch.from_numpy(PLANE)[None]

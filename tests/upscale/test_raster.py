@@ -17,8 +17,8 @@ from lamnet.upscale.raster import (
     planes_at,
     planes_of,
     raster_of_array,
-    within_neighbours,
 )
+from lamnet.upscale.transparency import within_neighbours
 
 BOXES = [Box(0, 0, 60, 80), Box(0, 0, 7, 80), Box(13, 21, 30, 40), Box(59, 79, 1, 1)]
 

@@ -9,21 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from lamnet import LAMNet, LAMNetConfig, Upscaler
+from lamnet import LAMNet, Upscaler
 from lamnet.base.errors import BackendError, BadArgumentError, BadImageError
-
-
-@pytest.fixture(scope="module")
-def network() -> LAMNet:
-    torch.manual_seed(0)
-    config = LAMNetConfig(scale=2, channels=8, groups=1, blocks=2, heads=2)
-    return LAMNet(config).eval()
-
-
-@pytest.fixture
-def pixels() -> np.ndarray:
-    rows, columns = np.mgrid[0:40, 0:50]
-    return np.stack([rows * 6, columns * 5, (rows + columns) * 2], -1).astype(np.uint8)
 
 
 @pytest.mark.parametrize("shape", [(4, 4, 5), (0, 4, 3), (4,), (1, 2, 3, 4)])

@@ -124,9 +124,7 @@ def test_layer_by_layer_is_the_commands(node: Node) -> None:
 
 @pytest.mark.parametrize("uneven", [True, False])
 def test_means_matter_where_they_do_to_the_command(node: Node, uneven: bool) -> None:
-    pixels = np.tile(
-        data.astronaut()[100:125, 100:125], (8, 12, 1)
-    )  # the same everywhere, so that parts have its means
+    pixels = np.tile(data.astronaut()[100:125, 100:125], (8, 12, 1))  # parts have the same means
     if uneven:
         pixels[:, :150] = np.random.default_rng(0).integers(0, 256, (200, 150, 1))
     script = """

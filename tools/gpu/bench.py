@@ -34,7 +34,7 @@ def bench(call: Call) -> None:
 
 
 def _parts(own: list[str], device: str) -> dict[str, list[Candidate]]:
-    """What is timed, the certain first; the first of each is what the speeds are told against."""
+    """List what is timed, the certain first; speeds are relative to the first of each."""
     images = plan([*own[:1], *peers.NAMES, *own[1:], "fsa-width", "fsa-height"], device)
     compiled = [one for one in images if "compile" in one.how]
     parts = {

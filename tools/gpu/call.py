@@ -1,4 +1,4 @@
-"""What one call is told, and where its files lie."""
+"""Settings of one call, and the places of its files."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ class Call:
         """Seconds that are left."""
         return self.until - time.time()
 
-    def said(self, stage: str) -> dict[str, Any]:
-        """What a stage has found so far, in this call or an earlier one; {} for nothing."""
+    def findings(self, stage: str) -> dict[str, Any]:
+        """Return what a stage has found so far, in this call or an earlier one; {} for nothing."""
         return self._read(self.folder / "work" / f"{stage}.json") or self.results().get(stage, {})
 
     def say(self, stage: str, found: Mapping[str, Any]) -> None:
@@ -75,7 +75,7 @@ class Call:
         write_text(path, json.dumps(found, indent=1))
 
     def results(self) -> dict[str, Any]:
-        """What all stages have found, by name."""
+        """Return what all stages have found, by name."""
         return self._read(self.state / "results.json")
 
     def record(self, stage: str, found: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What the GPU's machine is fed: a pack of photographs and the weights to start from, within what a tree may weigh."""
+"""Data for the GPU's machine: a pack of photographs and the weights to start from, within what a tree may weigh."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def _ranked(prepared: PreparedSet, scale: int) -> list[int]:
 
 
 def _error(prepared: PreparedSet, place: int, scale: int) -> float:
-    """How far bicubic upscaling is from HR: the mean absolute error of luma, 8-bit levels."""
+    """Measure how far bicubic upscaling is from HR: the mean absolute error of luma, 8-bit levels."""
     hr, lr = _pixels(prepared, place, 1), _pixels(prepared, place, scale)
     return float(np.abs(to_y(hr) - to_y(imresize(lr, scale))).mean())
 

@@ -13,7 +13,7 @@ from lamnet.training.prepared import PreparedSet
 
 
 class Resident:
-    """In place of a `Loader` where the set fits into the device's memory; a step's patches are one gather of HR and one of LR."""
+    """Stand-in for a `Loader` where the set fits into the device's memory; a step's patches are one gather of HR and one of LR."""
 
     images_per_s = 0.0  # they are never waited for
 

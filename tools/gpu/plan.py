@@ -73,7 +73,7 @@ class Plan:
     def _record(self, name: str, outcome: str, since: float) -> None:
         seconds = round(time.time() - since, 1)
         print(f"== {name}: {outcome} after {seconds} s", flush=True)
-        self._call.record(name, {**self._call.said(name), "outcome": outcome, "seconds": seconds})
+        self._call.record(name, {**self._call.findings(name), "outcome": outcome, "seconds": seconds})
         report.write(self._call)
         self._call.mirror()
 
@@ -85,7 +85,7 @@ class Plan:
         return subprocess.Popen(words, stdin=subprocess.PIPE, env=_environment(call))
 
     def _ended(self, process: subprocess.Popen[bytes], until: float) -> str:
-        """How a stage ended: "done", or why not. Meanwhile what it has saved goes where results go."""
+        """Wait for a stage; return "done", or why it ended otherwise. Meanwhile what it has saved goes where results go."""
         asked = mirrored = 0.0
         while process.poll() is None:
             time.sleep(_LOOKS_S)
@@ -106,7 +106,7 @@ class Plan:
 
 
 def _environment(call: Call) -> dict[str, str]:
-    """Where a stage finds lamnet, and pure wheels of others that were carried along."""
+    """Return the environment in which a stage finds lamnet, and pure wheels of others that were carried along."""
     paths = [str(ROOT / "src"), str(ROOT / "tools"), *map(str, sorted((call.folder / "feed").glob("*.whl")))]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")])}
     if call.dry:

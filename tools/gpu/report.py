@@ -1,4 +1,4 @@
-"""What a call has found, as Markdown; written anew after each stage."""
+"""Findings of a call, as Markdown; written anew after each stage."""
 
 from __future__ import annotations
 

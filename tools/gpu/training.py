@@ -41,7 +41,7 @@ SHORTEST_S = 3.0  # of a stable phase in front of a cool-down
 
 @dataclass(frozen=True)
 class Ground:
-    """What both phases of a call have in common."""
+    """Ground that both phases of a call stand on: device, patches, workers."""
 
     call: Call
     pack: Pack
@@ -56,7 +56,7 @@ class Ground:
 
 def train(call: Call, plain: bool) -> None:
     """Go on with the stable phase, then cool down; `plain`: without graphs, compilers and Triton, since they have failed."""
-    found = call.said("ways")
+    found = call.findings("ways")
     way = ways.PLAIN if plain else found.get("way", ways.PLAIN)
     recipe = _recipe(call, found.get("batch", 2 if call.dry else ways.BATCHES[0]))
     asked = "reference" if plain and not call.dry else ways.backend(call)
@@ -91,7 +91,7 @@ def _phase(ground: Ground, recipe: Recipe, folder: Path, until: float) -> int:
     came = shipped.called(state) if state else call.start.name if call.start.exists() else "scratch"
     run_folder = RunFolder(folder, ground.origin(came))
     folder.mkdir(parents=True, exist_ok=True)
-    with locks.only(folder), interrupts.noted() as request:
+    with locks.exclusive(folder), interrupts.noted() as request:
         run = Run.open(recipe, run_folder, ground.workers, None, start, state, time.perf_counter)
         loader = Resident(ground.data, _sampler(ground.data, recipe), ground.workers.device)
         _in_form(run, ground.way, loader)

@@ -34,7 +34,7 @@ def watched_pairs(pack: Pack, scale: int, device: torch.device) -> Pairs:
 
 
 class Watcher:
-    """In place of a `Monitor`, for the loop.
+    """Stand-in for a `Monitor`, for the loop.
 
     Args:
         folder: of the run, for metrics.jsonl; lines of steps that were not saved are dropped.

@@ -64,7 +64,7 @@ def recipe_for(call: Call, batch: int) -> Recipe:
 
 def backend(call: Call) -> str | None:
     """The backend that the check has found to be needed; None for the usual one."""
-    return "reference" if not call.dry and call.said("check").get("backend") != "triton" else None
+    return "reference" if not call.dry and call.findings("check").get("backend") != "triton" else None
 
 
 def try_all(call: Call) -> None:

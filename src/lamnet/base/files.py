@@ -1,4 +1,4 @@
-"""Atomic writes of files, and locks on them."""
+"""Atomic writes of files, and errors that name them."""
 
 from __future__ import annotations
 
@@ -12,25 +12,21 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 from lamnet.base.errors import BadDataError, BadImageError, LamnetError
-
-if sys.platform != "win32":
-    import fcntl
 
 _BLOCK = 2**24  # bytes moved at a time
 
 
 def check_apart(source: Path, target: Path) -> None:
     """Check that a result is not its own source; raises BadImageError."""
-    with named(target, "cannot be written"):
+    with naming_errors(target, "cannot be written"):
         if target.exists() and source.exists() and target.samefile(source):
             raise BadImageError(f"{target}: expected another name for the result than its source's")
 
 
 @contextmanager
-def named(path: Path, what: str, error: type[LamnetError] = BadImageError) -> Generator[None]:
+def naming_errors(path: Path, what: str, error: type[LamnetError] = BadImageError) -> Generator[None]:
     """Turn an OSError within into one error that names a file.
 
     Args:
@@ -54,16 +50,16 @@ def appearing(path: Path, error: type[LamnetError] = BadImageError, durable: boo
         with tempfile.TemporaryDirectory(prefix="lamnet-") as folder:
             partial = Path(folder, path.name)
             yield partial
-            with named(path, "cannot be written", error), partial.open("rb") as made, path.open("wb") as stream:
+            with naming_errors(path, "cannot be written", error), partial.open("rb") as made, path.open("wb") as stream:
                 shutil.copyfileobj(made, stream)
         return
-    with named(path, "cannot be written", error):
+    with naming_errors(path, "cannot be written", error):
         final = path.resolve() if path.is_symlink() else path
         if final.is_dir():
             raise error(f"{path}: cannot be written: {os.strerror(errno.EISDIR)}")
     partial = partial_of(final)
     try:
-        with named(path, "cannot be written", error):
+        with naming_errors(path, "cannot be written", error):
             partial.unlink(missing_ok=True)  # it might be a link
             yield partial
             if durable:
@@ -91,12 +87,12 @@ def write_text(path: Path, text: str, error: type[LamnetError] = BadDataError, d
 
     Raises `error` where it cannot be written.
     """
-    with named(path, "cannot be written", error):
+    with naming_errors(path, "cannot be written", error):
         if (stream := _stream_at(path)) is not None:
             with open(stream, "w", encoding="utf-8", closefd=False) as file:
                 file.write(text)
             return
-    with appearing(path, error, durable) as partial, named(path, "cannot be written", error):
+    with appearing(path, error, durable) as partial, naming_errors(path, "cannot be written", error):
         partial.write_text(text, encoding="utf-8")
 
 
@@ -120,7 +116,7 @@ def read_text(path: Path, max_bytes: int = 2**28, errors: str = "strict") -> str
 
 def check_place(path: Path, error: type[LamnetError] = BadDataError) -> None:
     """Check that `write_text` will be able to write there, before the work whose result goes there; raises `error`."""
-    with named(path, "cannot be written", error):
+    with naming_errors(path, "cannot be written", error):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if path.exists() and not path.is_file():
@@ -149,35 +145,6 @@ def _sync(path: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
-
-
-@contextmanager
-def alone(path: Path) -> Generator[None]:
-    """Hold a lock on a result, after waiting for other processes and threads that hold it. Raises BadImageError.
-
-    A file system without locks makes nobody wait.
-    """
-    lock = partial_of(path, ".lock")
-    with named(path, "cannot be written"):
-        file = _open_locked(lock)
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            lock.unlink()
-        file.close()
-
-
-def _open_locked(path: Path) -> IO[bytes]:
-    while True:
-        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666), "wb")
-        if sys.platform != "win32":
-            with suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_EX)
-        with suppress(FileNotFoundError):  # whoever had it before has removed it
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                return file
-        file.close()
 
 
 def partial_of(path: Path, suffix: str = "") -> Path:

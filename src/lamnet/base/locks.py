@@ -1,4 +1,4 @@
-"""A lock on a folder: one process alone works in it, and the error of a second one names the first."""
+"""Locks: a folder in which one process alone works, the error of a second names the first; a result that others wait for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from lamnet.base.errors import BadDataError
-from lamnet.base.files import named
+from lamnet.base.files import naming_errors, partial_of
 
 if sys.platform != "win32":
     import fcntl
@@ -21,7 +21,7 @@ _LOCK = ".lock"
 
 
 @contextmanager
-def only(folder: Path) -> Generator[None]:
+def exclusive(folder: Path) -> Generator[None]:
     """Lock a folder for this process and thread alone; it is made where there is none.
 
     The system gives the lock back when its process ends, however it ends: the lock of a dead process is taken over. Where
@@ -30,11 +30,11 @@ def only(folder: Path) -> Generator[None]:
     Raises BadDataError at once, with process, machine and time, while another process or thread works there.
     """
     made = not folder.exists()
-    with named(folder, "cannot be written", BadDataError):
+    with naming_errors(folder, "cannot be written", BadDataError):
         folder.mkdir(parents=True, exist_ok=True)
     try:
-        with named(folder, "cannot be written", BadDataError):
-            file = _open_locked(folder / _LOCK)
+        with naming_errors(folder, "cannot be written", BadDataError):
+            file = _open_or_refuse(folder / _LOCK)
         try:
             yield
         finally:
@@ -47,7 +47,24 @@ def only(folder: Path) -> Generator[None]:
                 folder.rmdir()
 
 
-def _open_locked(path: Path) -> IO[bytes]:
+@contextmanager
+def in_turn(path: Path) -> Generator[None]:
+    """Hold a lock on a result, after waiting for other processes and threads that hold it. Raises BadImageError.
+
+    A file system without locks makes nobody wait.
+    """
+    lock = partial_of(path, ".lock")
+    with naming_errors(path, "cannot be written"):
+        file = _open_after_others(lock)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            lock.unlink()
+        file.close()
+
+
+def _open_or_refuse(path: Path) -> IO[bytes]:
     """Open the lock's file, lock it and write the name of this process into it."""
     while True:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -71,6 +88,18 @@ def _open_locked(path: Path) -> IO[bytes]:
         except BaseException:
             file.close()
             raise
+
+
+def _open_after_others(path: Path) -> IO[bytes]:
+    while True:
+        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666), "wb")
+        if sys.platform != "win32":
+            with suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):  # whoever had it before has removed it
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()
 
 
 def _lock(file: IO[bytes]) -> None:

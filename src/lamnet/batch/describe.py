@@ -83,7 +83,7 @@ def _about_plan(plan: Plan, passes: int, speed: float) -> str:
 
 
 def passes_of(source: Picture | Clip) -> int:
-    """How often pixels of a page's or frame's size go through the network; transparency does beside the colours."""
+    """Count how often pixels of a page's or frame's size go through the network; transparency does beside the colours."""
     if not isinstance(source, Picture):
         return source.packets
     return len(source.pages) * (1 + (source.pages[0].bands in (2, 4)) + len(source.in_grey(0).pages))

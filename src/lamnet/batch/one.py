@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lamnet.base import files
+from lamnet.base import files, locks
 from lamnet.base.errors import BadImageError
 from lamnet.base.progress import Progress, Work
 from lamnet.batch import streams
@@ -111,7 +111,7 @@ def _upscale_file(job: Job, upscalers: Upscalers, overwrite: bool) -> Work[Outco
             return Outcome(job.source, target, kept=True)
         _check_free(job.source, target, overwrite)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with files.alone(target):
+        with locks.in_turn(target):
             if keep and target.exists():  # another call was at it
                 return Outcome(job.source, target, kept=True)
             notes = yield from write(opened, job.source.name)

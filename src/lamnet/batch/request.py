@@ -12,7 +12,7 @@ from lamnet.upscale.goal import Goal
 if TYPE_CHECKING:
     from lamnet.core.shipped import Variant
     from lamnet.media.video.clip import Fields
-    from lamnet.upscale.upscaler import Precision
+    from lamnet.network.runtime import Precision
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Request:
         format: of the results of pictures, such as "jpg"; None keeps the source's where that can hold them.
         quality: of results in JPEG, WebP or AVIF, 1 to 100; None is lamnet's own, 95, and 90 for AVIF.
         damaged: take what there is of a JPEG or PNG that is not whole.
-        fields: "deinterlace" makes interlaced video progressive, "keep" refuses it.
+        fields: "deinterlace" makes interlaced video progressive, "keep" refuses it, "progressive" takes it as it is.
     """
 
     sources: tuple[str, ...]

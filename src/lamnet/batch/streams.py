@@ -34,7 +34,7 @@ def is_stream(name: str | Path) -> bool:
 
 def drain(source: Path, file: Path) -> None:
     """Read a stream to its end into a file. Raises BadImageError."""
-    with files.named(source, "cannot be read"), file.open("wb") as copy:
+    with files.naming_errors(source, "cannot be read"), file.open("wb") as copy:
         if str(source) == STANDARD:
             if sys.stdin.isatty():
                 raise BadImageError(f"{source}: expected a picture on stdin, found a terminal")
@@ -46,7 +46,7 @@ def drain(source: Path, file: Path) -> None:
 
 def pour(file: Path, target: Path) -> None:
     """Write a file into a stream. Raises BadImageError."""
-    with files.named(target, "cannot be written"), file.open("rb") as result:
+    with files.naming_errors(target, "cannot be written"), file.open("rb") as result:
         if str(target) != STANDARD:
             with target.open("wb") as stream:
                 shutil.copyfileobj(result, stream)

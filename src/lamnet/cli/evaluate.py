@@ -38,7 +38,7 @@ def evaluate(
         A folder of sets (HR and LR_bicubic/X4, LRBICX4, DIV2K_valid_HR, img_001_SRF_4_HR.png, ...), or one set; where
         there are only HR pictures, LR is made.
     scale
-        Factor of width and height.
+        Factor of width and height; 1, with --degrade, for networks that restore and do not enlarge.
     sets
         Names with commas between, such as Set5,Set14; all when left out.
     results

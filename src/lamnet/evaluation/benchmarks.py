@@ -38,14 +38,15 @@ def find_sets(data: Path, scale: int, names: Sequence[str] | None = None, smalle
     """Find the sets in a folder, or the set that it is, and check every pair.
 
     Args:
+        scale: 2 to 9, or 1 for networks that restore and do not enlarge, whose LR is HR.
         names: of the sets, in any case; all when left out.
         smallest: the smallest width and height of an HR picture that can be measured.
 
     Raises:
         BadDataError: files are missing or pictures do not fit; names all of them, over all sets.
     """
-    if scale not in range(2, 10):
-        raise BadArgumentError(f"scale: expected 2 to 9, got {scale}")
+    if scale not in range(1, 10):
+        raise BadArgumentError(f"scale: expected 1 to 9, got {scale}")
     problems: list[str] = []
     found: list[BenchmarkSet] = []
     for layout in choose(data, names):

@@ -88,6 +88,8 @@ def comparing(
         raise BadArgumentError("models: expected at least one model or folder of results, got none")
     if results and len(degrade) > 1:
         raise BadArgumentError(f"results: expected one condition that they were made under, got {', '.join(degrade)}")
+    if scale == 1 and not degrade:
+        raise BadArgumentError("degrade: expected a condition at scale 1, where LR is HR unless it is spoilt, got none")
     conditions: list[Condition | None] = [*parse_all(degrade)] or [None]
     benchmark = find_sets(data, scale, sets, protocol.smallest_at(scale))
     found = [_Found(str(folder), find_results(folder, benchmark, scale)) for folder in results]

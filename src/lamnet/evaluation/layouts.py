@@ -85,8 +85,11 @@ class Layout:
         return min(fitting)[1]
 
     def lr_folder(self, scale: int) -> Path | None:
-        """Find the folder of bicubic LR pictures for a scale; None where there are none at any scale. Raises BadDataError."""
-        if not any(re.fullmatch(_HR, key) for key, _ in self.parts):
+        """Find the folder of bicubic LR pictures for a scale; None where there are none at any scale. Raises BadDataError.
+
+        At scale 1 LR is HR, which needs no folder.
+        """
+        if scale == 1 or not any(re.fullmatch(_HR, key) for key, _ in self.parts):
             return None
         found: dict[int | None, list[Path]] = {}
         for key, place in self.parts:

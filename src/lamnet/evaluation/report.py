@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from lamnet.base import records
 from lamnet.base.errors import BadArgumentError, BadDataError
-from lamnet.base.files import check_place, named, read_text, write_text
+from lamnet.base.files import check_place, naming_errors, read_text, write_text
 from lamnet.evaluation.conditions import CLEAN
 from lamnet.evaluation.markdown import markdown_table
 
@@ -116,14 +116,14 @@ def to_markdown(evaluations: Sequence[Evaluation]) -> str:
 
 def prepare_place(path: Path) -> None:
     """Make the folders of a file and check, before the work, that `write` can write it. Raises BadArgumentError."""
-    with named(path, "cannot be written", BadArgumentError):
+    with naming_errors(path, "cannot be written", BadArgumentError):
         path.parent.mkdir(parents=True, exist_ok=True)
     check_place(path, BadArgumentError)
 
 
 def write(path: Path, text: str) -> None:
     """Write a text file atomically, and the folders above it. Raises BadArgumentError where it cannot be written."""
-    with named(path, "cannot be written", BadArgumentError):
+    with naming_errors(path, "cannot be written", BadArgumentError):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text, BadArgumentError)
 

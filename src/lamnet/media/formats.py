@@ -71,7 +71,7 @@ def format_named(path: Path) -> Format:
 
 def codec_of(path: Path) -> Codec:
     """Return the codec of an existing file by its first bytes, since names lie. Raises BadImageError where none fits."""
-    with files.named(path, "cannot be read"):
+    with files.naming_errors(path, "cannot be read"):
         if not path.is_file():
             raise BadImageError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
         with path.open("rb") as file:

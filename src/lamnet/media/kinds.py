@@ -1,4 +1,4 @@
-"""What a file is that is no picture of ours, by its first bytes, so that a refusal can say so."""
+"""Kinds of files that are no pictures of ours, by their first bytes, so that a refusal can say so."""
 
 from __future__ import annotations
 

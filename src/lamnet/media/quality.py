@@ -1,4 +1,4 @@
-"""How a picture has suffered, measured on its pixels alone: traces of JPEG, noise, a soft lens or an enlargement.
+"""Damage of a picture, measured on its pixels alone: traces of JPEG, noise, a soft lens or an enlargement.
 
 All three compare a picture with itself, so that they need no original.
 """

@@ -1,4 +1,4 @@
-"""What libraries say of files, in words that people understand."""
+"""Reasons that libraries give for refusing files, in words that people understand."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def check_not_forked(what: Path | str) -> None:
 def naming_errors(path: Path, problem: str) -> Generator[None]:
     """Turn errors of libvips and of the system into one BadImageError that names a file: "PATH: PROBLEM: reason"."""
     try:
-        with files.named(path, problem):
+        with files.naming_errors(path, problem):
             yield
     except pyvips.Error as error:
         lines = dict.fromkeys(str(error.detail or error.message).splitlines())  # each once: libraries repeat themselves

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from lamnet.base.errors import BadWeightsError
-from lamnet.base.files import named
+from lamnet.base.files import naming_errors
 
 _MAX_PICKLE = 4_000_000  # bytes of the structure around the tensors; that of a network with its optimiser has 500,000
 _MAX_STEPS = 1_000_000  # instructions in it
@@ -29,7 +29,7 @@ def read(path: Path) -> Any:
     anything but tensors, numbers and text.
     """
     try:
-        with named(path, "cannot be read", BadWeightsError):
+        with naming_errors(path, "cannot be read", BadWeightsError):
             _check(path)
             return torch.load(path, map_location="cpu", weights_only=True)
     except BadWeightsError:

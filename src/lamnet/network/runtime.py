@@ -7,7 +7,7 @@ import platform
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lamnet.base.extras import require
 from lamnet.core import library
@@ -15,11 +15,13 @@ from lamnet.core import library
 if TYPE_CHECKING:
     import torch
 
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
 # Files that the drivers of NVIDIA (in WSL too) and AMD make.
 _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", r"C:\Windows\System32\nvcuda.dll")
 
 
-def torch_device(device: str | torch.device | None, precision: str = "auto") -> torch.device | None:
+def torch_device(device: str | torch.device | None, precision: Precision = "auto") -> torch.device | None:
     """Choose the device on which PyTorch runs a network, or None where the core runs it, as on most processors.
 
     On a processor PyTorch runs what the core cannot: float16, the backends that LAMNET_BACKEND names, and everything in an
@@ -67,7 +69,7 @@ def has_torch() -> bool:
         return False
 
 
-def _on_processor(precision: str) -> torch.device | None:
+def _on_processor(precision: Precision) -> torch.device | None:
     asked = os.environ.get("LAMNET_BACKEND")
     if asked not in (None, "", "native"):
         require("torch", "torch", f"LAMNET_BACKEND: {asked}")

@@ -29,7 +29,7 @@ HEADERS = {
 
 
 def is_local(host: str) -> bool:
-    """Whether an address to listen on can be reached from this machine alone."""
+    """Tell whether an address to listen on can be reached from this machine alone."""
     if host == "localhost":
         return True
     with suppress(ValueError):

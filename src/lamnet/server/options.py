@@ -1,4 +1,4 @@
-"""What a client may choose, and what it chose: a query's words into a Request."""
+"""Options that a client may choose, and those that it chose: a query's words into a Request."""
 
 from __future__ import annotations
 
@@ -102,12 +102,12 @@ def _goal(query: Mapping[str, str]) -> Goal | None:
     return Goal(width=None if width is None else int(width), height=None if height is None else int(height))
 
 
-def _number(query: Mapping[str, str], name: str, least: float, most: float) -> float | None:
+def _number(query: Mapping[str, str], name: str, low: float, high: float) -> float | None:
     if name not in query:
         return None
     text = query[name]
     number = float(text) if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII) else math.nan
-    if not least <= number <= most or (name in ("width", "height", "quality") and not number.is_integer()):
+    if not low <= number <= high or (name in ("width", "height", "quality") and not number.is_integer()):
         kind = "a number" if name in ("scale", "strength") else "a whole number"
-        raise BadArgumentError(f"{name}: expected {kind} from {least:,g} to {most:,.0f}, got {text[:40]}")
+        raise BadArgumentError(f"{name}: expected {kind} from {low:,g} to {high:,.0f}, got {text[:40]}")
     return number

@@ -67,7 +67,7 @@ class Job:
 
     @property
     def result_name(self) -> str:
-        """What the result is called: photo_x4.jpg of photo.jpg."""
+        """Name of the result: photo_x4.jpg of photo.jpg."""
         return names.marked(names.split(self.name)[0], self.mark) + self.result.suffix
 
     def end(self, state: Literal["done", "failed"], outcome: dict[str, Any]) -> None:
@@ -143,7 +143,7 @@ class Queue:
         return job
 
     def position(self, job: Job) -> int:
-        """How many jobs have their turn before this one's, and itself; 0 for one that does not wait."""
+        """Count the jobs that have their turn before this one's, and itself; 0 for one that does not wait."""
         return self._waiting.index(job) + 1 if job in self._waiting else 0
 
     async def forget(self, job: Job) -> None:

@@ -66,7 +66,7 @@ class Routes:
         except (FullError, LamnetError, RefusedError, OSError) as error:
             await upload.drain()
             return _refusal(error, self._limits)
-        return JSONResponse(self._said(job), 201, headers={"Location": f"/api/jobs/{job.id}"})
+        return JSONResponse(self._described(job), 201, headers={"Location": f"/api/jobs/{job.id}"})
 
     async def state(self, request: Request) -> Response:
         """Say how a job is doing, as soon as it has ended, or after `wait` seconds."""
@@ -78,7 +78,7 @@ class Routes:
         with suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 await job.ended.wait()
-        return JSONResponse(self._said(self._asked(request)))
+        return JSONResponse(self._described(self._asked(request)))
 
     async def result(self, request: Request) -> Response:
         """Send a job's result, and forget the job when all of it is sent."""
@@ -124,7 +124,7 @@ class Routes:
             )
         return job
 
-    def _said(self, job: Job) -> dict[str, Any]:
+    def _described(self, job: Job) -> dict[str, Any]:
         done, left = job.progress()
         error = job.outcome.get("error")
         return {

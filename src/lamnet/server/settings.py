@@ -1,4 +1,4 @@
-"""What a server is told when it starts: where it listens, who may ask, what it runs on, and how much it takes."""
+"""Settings of a server: where it listens, who may ask, what it runs on, and how much it takes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lamnet.upscale.upscaler import Precision
+    from lamnet.network.runtime import Precision
 
 
 @dataclass(frozen=True)
 class Engine:
-    """What every picture's request has in common.
+    """Options that every picture's request has in common.
 
     Attributes:
         device, precision, memory, max_pixels: as Upscaler takes them.
@@ -25,7 +25,7 @@ class Engine:
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a server takes, and for how long it waits.
+    """Bounds of what a server takes, and of how long it waits.
 
     Attributes:
         upload: bytes of one file.

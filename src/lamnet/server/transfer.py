@@ -20,7 +20,7 @@ _BLOCK = 2**18  # bytes written and read at a time
 
 
 class RefusedError(Exception):
-    """What a client asks is refused; the arguments are the status and the reason in one line."""
+    """Refusal of what a client asks; the arguments are the status and the reason in one line."""
 
 
 def check_room(folder: Path, size: int, limits: Limits) -> None:

@@ -62,7 +62,7 @@ def events_of(task: Mapping[str, Any], engine: Engine) -> Generator[dict[str, An
         outcome = Outcome(job.source, target, notes=notes, choice=opened.choice)
     except Exception as error:
         outcome = failed(job.source, target, error)
-    yield {"outcome": _said(outcome, job.source.parent)}
+    yield {"outcome": _for_clients(outcome, job.source.parent)}
 
 
 def _written(opened: one.Opened) -> Generator[dict[str, Any], None, tuple[str, ...]]:
@@ -86,7 +86,7 @@ def _estimate(opened: one.Opened, ready: Ready) -> float | None:
     return describe.seconds_of(plan, passes, ready.speeds[planner])
 
 
-def _said(outcome: Outcome, folder: Path) -> dict[str, Any]:
+def _for_clients(outcome: Outcome, folder: Path) -> dict[str, Any]:
     """An outcome as clients may see it: no folder of this machine is in it."""
     return {
         "file": Path(outcome.target).name,

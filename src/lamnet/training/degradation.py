@@ -93,36 +93,36 @@ def clean() -> Degradation:
 
 
 def photo() -> Degradation:
-    """Return weak degradations of photographs from cameras and the web; a quarter get no blur, noise or compression.
+    """Return weak degradations of photographs from cameras and the web; about one in ten gets no noise or compression.
 
     Of the patches with neither noise nor compression about two fifths are blurred: where blurred ones are rare, a small
     network takes all of these patches for sharp.
     """
     return Degradation(
-        clean=0.15,
+        clean=0.05,
         drawn=0.1,
-        blur=0.55,
-        blur_deviation=(0.2, 0.9),
+        blur=0.45,
+        blur_deviation=(0.25, 0.85),
         anisotropic=0.25,
         other_filters=0.35,
         in_parts=0.15,
-        noise=0.35,
+        noise=0.3,
         grey=0.3,
         poisson=0.3,
-        compression=0.75,
-        quality=(35, 95),
+        compression=0.85,
+        quality=(32, 95),
         webp=0.12,
         full_chroma=0.3,
-        twice=0.15,
+        twice=0.1,
     )
 
 
-def named(name: str) -> Degradation:
+def degradation_named(name: str) -> Degradation:
     """Return the degradation of a name, "clean" or "photo". Raises BadArgumentError for any other."""
     for function in (clean, photo):
         if function.__name__ == name:
             return function()
-    raise BadArgumentError(f"degradation: expected clean or photo, got {name}")
+    raise BadArgumentError(f"degradation: expected clean or photo, got {' '.join(name.split())[:40]}")
 
 
 def degrade(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lamnet.base import records
 from lamnet.base.errors import BadDataError
-from lamnet.base.files import named, read_text, write_text
+from lamnet.base.files import naming_errors, read_text, write_text
 from lamnet.training.given import Given
 from lamnet.training.prepared import BICUBIC, INDEX, Photo, PreparedSet, hash_of, is_possible
 
@@ -49,12 +49,12 @@ class Journal:
         self.photos = _whole(folder, self._scales, _earlier_photos(path, settings, sources))
         lines = "".join(json.dumps(entry) + "\n" for entry in [settings, *map(asdict, self.photos)])
         write_text(path, lines, durable=True)
-        with named(folder / INDEX, "cannot be replaced", BadDataError):
+        with naming_errors(folder / INDEX, "cannot be replaced", BadDataError):
             (folder / INDEX).unlink(missing_ok=True)  # a finished set that has lost pixels
         written = PreparedSet(folder, tuple(scales), self.usable, ())
         self._pending: list[str] = []
         self._synced_at = time.monotonic()
-        with named(path, "cannot be written", BadDataError):
+        with naming_errors(path, "cannot be written", BadDataError):
             self._lines = path.open("a")
         self._files = {
             scale: _PixelFile(written.file(scale), int(written.offsets(scale)[-1])) for scale in (1, *scales)
@@ -109,7 +109,7 @@ class Journal:
         self._sync()
         self._close()
         write_text(self._folder / INDEX, json.dumps(index, indent=1), durable=True)
-        with named(self._folder / JOURNAL, "cannot be removed", BadDataError):
+        with naming_errors(self._folder / JOURNAL, "cannot be removed", BadDataError):
             (self._folder / JOURNAL).unlink()
 
     def _sync(self) -> None:
@@ -118,7 +118,7 @@ class Journal:
             return
         for file in self._files.values():
             file.sync()
-        with named(self._folder / JOURNAL, "cannot be written", BadDataError):
+        with naming_errors(self._folder / JOURNAL, "cannot be written", BadDataError):
             self._lines.write("".join(self._pending))
             self._lines.flush()
             os.fsync(self._lines.fileno())
@@ -136,17 +136,17 @@ class _PixelFile:
 
     def __init__(self, path: Path, length: int) -> None:
         self._path = path
-        with named(path, "cannot be written", BadDataError):
+        with naming_errors(path, "cannot be written", BadDataError):
             self._file = path.open("ab", buffering=0)
             self._file.truncate(length)
 
     def append(self, part: memoryview) -> None:
-        with named(self._path, "cannot be written", BadDataError):
+        with naming_errors(self._path, "cannot be written", BadDataError):
             while part:
                 part = part[self._file.write(part) :]
 
     def sync(self) -> None:
-        with named(self._path, "cannot be written", BadDataError):
+        with naming_errors(self._path, "cannot be written", BadDataError):
             os.fsync(self._file.fileno())
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from lamnet.training.folder import RunFolder
 from lamnet.training.learner import DivergedError, Learner
 from lamnet.training.loader import Loader
 from lamnet.training.pairs import PatchSampler
-from lamnet.training.prepared import BICUBIC, PreparedSet
+from lamnet.training.prepared import PreparedSet
 from lamnet.training.recipes import Recipe
 
 if TYPE_CHECKING:  # they need a terminal and pictures, which the loop does not
@@ -26,7 +26,6 @@ if TYPE_CHECKING:  # they need a terminal and pictures, which the loop does not
     from lamnet.training.monitor import Monitor
 
 _FEW_PHOTOS = 20
-_NAMED = 5  # photographs in a line
 _SAVED_AFTER_S = 60  # at the latest, however many steps that are
 
 
@@ -77,7 +76,7 @@ def train(
         validation.check(valid, recipe.scale)
     source = state or start
     origin = {"photographs": prepared.fingerprint, "start": shipped.called(source) if source else "scratch"}
-    with join(recipe.batch // recipe.accumulate) as workers, locks.only(out) if workers.first else nullcontext():
+    with join(recipe.batch // recipe.accumulate) as workers, locks.exclusive(out) if workers.first else nullcontext():
         run = Run.open(recipe, RunFolder(out, origin), workers, valid, start, state, clock)
         loader = Loader(sampler, workers.rank, workers.world, workers.device)
         # Workers that torchrun stops end each in another step.
@@ -206,9 +205,8 @@ class Run:
     def _mean_loss(self) -> float:
         """The mean absolute error of a step since the last line, over all workers."""
         step, log_every = self.learner.step, self.learner.recipe.log_every
-        steps_summed = min(
-            step % log_every or log_every, step - self.learner.begin
-        )  # since the last line, across restarts
+        # The loss is summed since the last line, also across restarts.
+        steps_summed = min(step % log_every or log_every, step - self.learner.begin)
         mean = self.workers.mean(self.learner.loss).item() / steps_summed
         self.learner.loss.zero_()
         return mean
@@ -236,7 +234,7 @@ def _sampler(data: PreparedSet, recipe: Recipe) -> PatchSampler | DegradedSample
 
 
 def _greet(run: Run, data: PreparedSet, monitor: Monitor) -> None:
-    """Say where the training continues, or that its set is small; and which photographs it never uses."""
+    """Say where the training continues, or that its set is small; and what of the set it never uses."""
     learner = run.learner
     if learner.step > learner.begin:
         monitor.say(f"{run.folder.checkpoint}: continues from step {learner.step}")
@@ -244,12 +242,5 @@ def _greet(run: Run, data: PreparedSet, monitor: Monitor) -> None:
         monitor.say(f"{run.folder.origin['start']}: cools down from step {learner.step}")
     elif len(data.photos) < _FEW_PHOTOS:
         monitor.say(f"{data.folder}: {len(data.photos)} photographs; a network for other pictures needs hundreds")
-    if data.lr != BICUBIC and not learner.recipe.reads_lr:
-        monitor.say(f"{data.folder}: its LR ({data.lr}) is not used, the recipe draws LR from HR")
-    side = learner.recipe.patch * learner.recipe.scale
-    if small := [photo.name for photo in data.photos if min(photo.height, photo.width) < side]:
-        more = f" and {len(small) - _NAMED} more" if len(small) > _NAMED else ""
-        monitor.say(
-            f"{data.folder}: {len(small)} of {len(data.photos)} photographs are smaller than a patch of {side}x{side} "
-            f"pixels and never drawn: {', '.join(small[:_NAMED])}{more}"
-        )
+    for line in data.unused(learner.recipe.patch * learner.recipe.scale, learner.recipe.reads_lr):
+        monitor.say(line)

@@ -47,7 +47,7 @@ class PatchSampler:
         return lr, hr
 
     def places(self, step: int) -> list[tuple[int, int, int, int]]:
-        """Where a step's patches lie: photograph, top and left of LR, and which symmetry of the square, see `_turned`."""
+        """Draw the places of a step's patches: photograph, top and left of LR, and which symmetry of the square, see `_turned`."""
         rng = np.random.default_rng((self.seed, step))
         chosen = rng.integers(self._ends[-1], size=self.batch)
         turns = rng.integers(8, size=self.batch)

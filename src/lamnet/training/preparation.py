@@ -7,7 +7,6 @@ sizes, and appears last: a folder that has it is whole.
 from __future__ import annotations
 
 import csv
-import hashlib
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +29,7 @@ from lamnet.media.levels import levels
 from lamnet.media.picture import read
 from lamnet.training.given import MAX_SHIFT, MIN_LIKENESS, NOTED_SHIFT, Given, fit
 from lamnet.training.journal import Journal
-from lamnet.training.prepared import BICUBIC, INDEX, Photo, PreparedSet
+from lamnet.training.prepared import BICUBIC, INDEX, Photo, PreparedSet, hash_of
 
 SMALLEST_SIDE = 48
 _AT_ONCE = 32  # photographs that are converted before the first of them is written
@@ -75,7 +74,7 @@ def preparing(
     if not sources:
         raise BadDataError(f"{hr_dir}: expected photographs, found no picture in it or below")
     licences = _licences(hr_dir / "manifest.csv")
-    with locks.only(out), Journal(out, wanted, sources, given) as journal, ThreadPoolExecutor(2) as pool:
+    with locks.exclusive(out), Journal(out, wanted, sources, given) as journal, ThreadPoolExecutor(2) as pool:
         remaining = sources[len(journal.photos) :]
         yield Progress("preparing", len(journal.photos) / len(sources))
         for photo, pixels in _in_order(pool, hr_dir, remaining, wanted, given):
@@ -197,10 +196,8 @@ def _size(pixels: NDArray[np.uint8]) -> str:
 def _whole(source: Photo, pixels: dict[int, NDArray[np.uint8]]) -> _Converted:
     """Complete the entry of a photograph by the size and the hash of its pixels."""
     height, width = pixels[1].shape[:2]
-    hashed = hashlib.sha256()
-    for _, part in sorted(pixels.items()):
-        hashed.update(np.ascontiguousarray(part).data)
-    return replace(source, height=height, width=width, pixels=hashed.hexdigest()[:16]), pixels
+    hashed = hash_of(np.ascontiguousarray(part).data for _, part in sorted(pixels.items()))
+    return replace(source, height=height, width=width, pixels=hashed or ""), pixels
 
 
 def _rgb8(path: Path) -> NDArray[np.uint8]:

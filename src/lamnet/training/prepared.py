@@ -20,6 +20,7 @@ from lamnet.base.files import read_text
 INDEX = "index.json"
 _LONGEST_SIDE = 2**24
 _BLOCK = 2**24  # bytes read at a time
+_NAMED = 5  # photographs in a line
 BICUBIC = "bicubic (MATLAB's imresize, mirrored borders)"  # the origin of LR that is made from HR
 
 
@@ -117,6 +118,17 @@ class PreparedSet:
         hashes = [[photo.pixels] if photo.pixels else [] for photo in self.photos]
         listed = json.dumps([[*fact, *pixels] for fact, pixels in zip(facts, hashes, strict=True)])
         return f"{len(self.photos)} ({hashlib.sha256(listed.encode()).hexdigest()[:12]})"
+
+    def unused(self, side: int, reads_lr: bool) -> Iterator[str]:
+        """Yield a line for each part of the set that a training leaves unused: given LR, photographs below a patch's `side`."""
+        if self.lr != BICUBIC and not reads_lr:
+            yield f"{self.folder}: its LR ({self.lr}) is not used, the recipe draws LR from HR"
+        if small := [photo.name for photo in self.photos if min(photo.height, photo.width) < side]:
+            more = f" and {len(small) - _NAMED} more" if len(small) > _NAMED else ""
+            yield (
+                f"{self.folder}: {len(small)} of {len(self.photos)} photographs are smaller than a patch of {side}x{side} "
+                f"pixels and never drawn: {', '.join(small[:_NAMED])}{more}"
+            )
 
     def file(self, scale: int) -> Path:
         """Name the pixel file at a scale; scale 1 is HR."""

@@ -1,4 +1,4 @@
-"""How a network is trained: one frozen dataclass, and named functions that return it."""
+"""Recipes of trainings: one frozen dataclass, and named functions that return it."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ class Recipe:
     def __post_init__(self) -> None:
         endless = self.schedule == "stable"
         at_least = {"steps": 0 if endless else 1, "seed": 0, "warmup": 0, "clip": 0, "weight_decay": 0}
-        for name, least in {**dict.fromkeys(_COUNTS, 1), **at_least}.items():
-            if not getattr(self, name) >= least:
-                raise BadArgumentError(f"{name}: expected at least {least}, got {getattr(self, name)}")
+        for name, minimum in {**dict.fromkeys(_COUNTS, 1), **at_least}.items():
+            if not getattr(self, name) >= minimum:
+                raise BadArgumentError(f"{name}: expected at least {minimum}, got {getattr(self, name)}")
         for name, within, what in (
             ("lr", 0 < self.lr < math.inf, "a number above 0"),
             ("ema", 0 <= self.ema < 1, "a number from 0 to below 1"),
@@ -106,7 +106,7 @@ class Recipe:
                 raise BadArgumentError(f"{name}: expected {what}, got {getattr(self, name)}")
         if self.batch % self.accumulate:
             raise BadArgumentError(f"accumulate: expected a divisor of the batch {self.batch}, got {self.accumulate}")
-        degradation.named(self.degradation)
+        degradation.degradation_named(self.degradation)
 
     @property
     def config(self) -> LAMNetConfig:
@@ -115,17 +115,17 @@ class Recipe:
 
     @property
     def ranges(self) -> Degradation:
-        """How LR is made."""
-        return self.own_degradation or degradation.named(self.degradation)
+        """Degradation that LR is made by."""
+        return self.own_degradation or degradation.degradation_named(self.degradation)
 
     @property
     def reads_lr(self) -> bool:
-        """Whether LR is the set's, not drawn from its HR."""
+        """True where LR is the set's, not drawn from its HR."""
         return self.degradation == "clean" and self.own_degradation is None
 
     @property
     def decays(self) -> tuple[float, ...]:
-        """Of all moving averages, `ema` first."""
+        """Decays of all moving averages, `ema` first."""
         return (self.ema, *self.longer_ema)
 
     def cooldown(self, seconds: float = 0.0, steps: int = 1) -> Recipe:
@@ -140,7 +140,7 @@ class Recipe:
         )
 
     def progress(self, step: int, elapsed_s: float) -> float:
-        """How much of the training lies behind, 0..1, after `step` steps and `elapsed_s` seconds; 0 without an end."""
+        """Compute the share of the training that lies behind, 0..1, after `step` steps and `elapsed_s` seconds; 0 without an end."""
         if self.budget_s:
             return min(1.0, elapsed_s / self.budget_s)
         return min(1.0, step / self.steps) if self.steps else 0.0
@@ -161,7 +161,7 @@ class Recipe:
         return min(decay, (1 + step) / (10 + step))
 
     def differences(self, other: Mapping[str, Any]) -> list[str]:
-        """Where a recorded recipe differs, as "name: here, there". Where a stable phase rests makes no difference."""
+        """List how a recorded recipe differs, as "name: here, there". The place where a stable phase rests makes no difference."""
         mine = json.loads(json.dumps(asdict(self)))
         theirs = {**json.loads(json.dumps(_DEFAULTS)), **json.loads(json.dumps(dict(other)))}
         rests = {"steps", "budget_s"} if self.schedule == "stable" else set[str]()
@@ -175,7 +175,7 @@ _DEFAULTS = {field.name: field.default for field in fields(Recipe) if field.defa
 
 
 def paper(size: str, scale: int) -> Recipe:
-    """As the paper trains LAMNet (section 4): 64x64 patches, batch 64, Adam 1e-3, halved four times in 500 k steps."""
+    """Return the recipe by which the paper trains LAMNet (section 4): 64x64 patches, batch 64, Adam 1e-3, halved four times in 500 k steps."""
     return Recipe(size, scale, patch=64, batch=64, lr=1e-3, steps=500_000, schedule="steps")
 
 
@@ -200,7 +200,10 @@ def short(size: str, scale: int) -> Recipe:
 
 
 def photo(size: str, scale: int) -> Recipe:
-    """For photographs as people have them, degraded on the fly: `short` from weights that know clean pictures."""
+    """Return the recipe for photographs as people have them, degraded on the fly: `short` from weights that know clean pictures.
+
+    At scale 1 the network restores and does not enlarge.
+    """
     return replace(short(size, scale), patch=48, batch=8, lr=1.5e-3, degradation="photo")
 
 
@@ -226,14 +229,18 @@ def stable(size: str, scale: int) -> Recipe:
 KINDS = {"paper": paper, "short": short, "photo": photo, "stable": stable}
 
 
-def named(name: str) -> Recipe:
-    """The recipe of a name: SIZE_xSCALE is the paper's, with _short for a small budget, _photo for photographs, _stable
-    for a phase that always goes on.
+def recipe_named(name: str) -> Recipe:
+    """Return the recipe of a name: SIZE_xSCALE is the paper's, with _short for a small budget, _photo for photographs, _stable
+    for a phase that always goes on. Scale 1 is only for photographs.
 
     Raises BadArgumentError for any other name.
     """
     kinds = [kind for kind in KINDS if kind != "paper"]
-    found = re.fullmatch(rf"({'|'.join(SIZES)})_x([234])(?:_({'|'.join(kinds)}))?", name)
+    found = re.fullmatch(rf"({'|'.join(SIZES)})_x([1-4])(?:_({'|'.join(kinds)}))?", name)
+    if found is not None and found[2] == "1" and found[3] != "photo":
+        raise BadArgumentError(
+            f"recipe: expected {found[1]}_x1_photo at scale 1, where only degraded pictures differ from HR, got {name}"
+        )
     if found is None:
         raise BadArgumentError(
             f"recipe: expected SIZE_xSCALE, {', '.join(f'SIZE_xSCALE_{kind}' for kind in kinds)} with a SIZE of "

@@ -15,7 +15,8 @@ from lamnet.base.errors import BadImageError
 from lamnet.base.heap import trim
 from lamnet.media import convert, vips
 from lamnet.upscale.plan import Box, Plan
-from lamnet.upscale.raster import Raster, beyond_at, has_alpha, join, planes_at, planes_of, put_back, within_neighbours
+from lamnet.upscale.raster import Raster, beyond_at, has_alpha, join, planes_at, planes_of, put_back
+from lamnet.upscale.transparency import within_neighbours
 
 if TYPE_CHECKING:  # an engine of another kind would not need PyTorch
     from lamnet.upscale.engines import AnyEngine

@@ -22,9 +22,9 @@ from lamnet.network import devices
 from lamnet.network.checks import what_changed
 from lamnet.network.ensemble import self_ensemble
 from lamnet.network.model import LAMNet
+from lamnet.network.runtime import Precision
 from lamnet.ops.backend import backend_for
 from lamnet.ops.block_weights import LANES
-from lamnet.upscale.engines import Precision
 from lamnet.upscale.exact import Exact, differ_visibly
 from lamnet.upscale.layers import TorchLayers
 from lamnet.upscale.memory import free_on_processor

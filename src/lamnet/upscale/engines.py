@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     import torch
 
     from lamnet.network.model import LAMNet
+    from lamnet.network.runtime import Precision
     from lamnet.upscale.engine import Engine
 
     AnyEngine: TypeAlias = Engine | CoreEngine
-
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 def engine_for(

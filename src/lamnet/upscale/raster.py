@@ -16,12 +16,9 @@ from lamnet.media.levels import Levels, levels_of
 from lamnet.media.levels import levels as levels_of_page
 from lamnet.media.picture import Picture, dtype_of
 from lamnet.upscale.plan import Box
+from lamnet.upscale.transparency import REACH, Pixels, with_colours_spread
 
-REACH = 20  # pixels from a transparent one within which colours of visible ones are looked for
 _AT_ONCE = 2**20  # pixels read at a time to find a colour
-_NO_ALPHA = np.float32(1e-6)  # a mean of alpha up to here counts as none
-
-Pixels = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -162,8 +159,8 @@ def planes_at(raster: Raster, box: Box) -> list[Pixels]:
     colour, alpha = _split(raster, outer)
     np.clip(colour, 0, 1, out=colour)
     if raster.levels.no_data:
-        colour = _extended(colour, (~raster.levels.holes(raster.read(outer))[None]).astype(np.float32))
-    planes = [colour] if alpha is None else [_extended(colour, alpha), alpha]
+        colour = with_colours_spread(colour, (~raster.levels.holes(raster.read(outer))[None]).astype(np.float32))
+    planes = [colour] if alpha is None else [with_colours_spread(colour, alpha), alpha]
     return [_with_edge(plane[:, *inner.within(outer)], inner, box) for plane in planes]
 
 
@@ -204,25 +201,14 @@ def put_back(pixels: NDArray[Any], raster: Raster, box: Box, scale: int) -> NDAr
     return np.where(holes[..., None], source, pixels)
 
 
-def within_neighbours(out: Pixels, alpha: Pixels, scale: int) -> Pixels:
-    """Hold an upscaled alpha (3, sH, sW) within the range of each pixel of `alpha` (1, H, W) and its eight neighbours.
-
-    What is opaque or empty all around stays exactly so.
-    """
-    low, high = (bound.repeat(scale, 1).repeat(scale, 2) for bound in (-_local_maximum(-alpha), _local_maximum(alpha)))
-    return np.minimum(np.maximum(out, low), high)
-
-
 def _split(raster: Raster, box: Box) -> tuple[Pixels, Pixels | None]:
     """Read the colours (1 or 3, H, W), black at 0 and white at 1, and the alpha (1, H, W)."""
     levels, colours = raster.levels, 1 if raster.bands < 3 else 3
     planes = np.ascontiguousarray(np.moveaxis(raster.read(box), 2, 0).astype(np.float32))
     if levels.no_data:
         planes[:, levels.holes(raster.read(box))] = np.float32(levels.black)
-    colour, alpha = (
-        planes[: 1 if raster.grey else 3],
-        planes[colours:],
-    )  # scaled in place: PyTorch's convolutions round by strides
+    # Scaled in place, so that the planes keep their strides: PyTorch's convolutions round by them.
+    colour, alpha = planes[: 1 if raster.grey else 3], planes[colours:]
     colour -= np.float32(levels.black)
     colour /= np.float32(levels.white - levels.black)
     alpha /= np.float32(levels.opaque)
@@ -242,39 +228,3 @@ def _is_grey(pixels: NDArray[Any]) -> bool:
     """Tell whether the first three bands of (H, W, 3 or 4) are equal."""
     first = pixels[..., 0]
     return bool((first == pixels[..., 1]).all() and (first == pixels[..., 2]).all())
-
-
-def _extended(colour: Pixels, alpha: Pixels) -> Pixels:
-    """Spread the colours of visible pixels into fully transparent ones, whose own nobody was meant to see."""
-    hidden = alpha <= 0
-    if not hidden.any():
-        return colour
-    filled = colour
-    for reach in (REACH, 2):  # the nearest last, so that it wins
-        near = _box_mean(alpha, reach)
-        spread = _box_mean(colour * alpha, reach) / np.maximum(near, _NO_ALPHA)
-        filled = np.where(hidden & (near > _NO_ALPHA), spread, filled)
-    return filled
-
-
-def _box_mean(x: Pixels, reach: int) -> Pixels:
-    """Mean of the square of `reach` pixels around each one of (C, H, W), with zeros beyond the edges."""
-    for axis in (1, 2):
-        x = _moving_sum(x, reach, axis) / np.float32(2 * reach + 1)
-    return x
-
-
-def _moving_sum(x: Pixels, reach: int, axis: int) -> Pixels:
-    """Sum of the pixels from -reach to +reach along an axis, added in this order."""
-    x = np.moveaxis(x, axis, 0)
-    total, length = np.zeros_like(x), len(x)
-    for offset in range(max(-reach, 1 - length), min(reach, length - 1) + 1):
-        total[max(0, -offset) : length - max(0, offset)] += x[max(0, offset) : length - max(0, -offset)]
-    return np.moveaxis(total, 0, axis)
-
-
-def _local_maximum(x: Pixels) -> Pixels:
-    """Maximum of each pixel of (C, H, W) and its eight neighbours."""
-    x = np.pad(x, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
-    x = np.maximum(np.maximum(x[:, :-2], x[:, 1:-1]), x[:, 2:])
-    return np.maximum(np.maximum(x[:, :, :-2], x[:, :, 1:-1]), x[:, :, 2:])

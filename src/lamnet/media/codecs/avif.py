@@ -1,6 +1,6 @@
 """AVIF. libvips does not see to colours by number, colours times alpha, frames, EXIF that libexif does not know.
 
-libvips 8.19 reads and writes colours by number: then `numbered_colours` can go (tests/media/test_libraries.py).
+libvips 8.19 reads and writes colours by number: then `numbered_colours` can go (tests/libraries).
 """
 
 from __future__ import annotations

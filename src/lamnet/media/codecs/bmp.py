@@ -1,6 +1,6 @@
 """BMP files where Pillow gives less than they hold: run lengths that leave rows out, 16 bits, alpha in unused bytes, profiles.
 
-Seen in Pillow 13.0 (tests/media/test_libraries.py).
+Seen in Pillow 13.0 (tests/libraries).
 """
 
 from __future__ import annotations

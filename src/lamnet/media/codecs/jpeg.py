@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import mmap
 import re
-import struct
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,23 @@ from lamnet.base.files import insert
 from lamnet.media import iptc, metadata, vips, xmp
 from lamnet.media.blobs import with_blobs, xmp_of
 from lamnet.media.codecs import mpf
+from lamnet.media.codecs.jpeg_segments import (
+    APP1,
+    APP2,
+    COMMENT,
+    END,
+    EXIF,
+    LIMIT,
+    MPF,
+    TABLES,
+    XMP,
+    behind_header,
+    is_attached,
+    is_carried,
+    quality_of,
+    segment,
+    segments_of,
+)
 from lamnet.media.contract import Extras, Format
 from lamnet.media.picture import Picture
 
@@ -33,18 +49,10 @@ FORMAT = Format(
     salvageable=True,
 )
 
-_SEGMENT_LIMIT = 65_533  # bytes
 _PADDING = 64  # bytes behind a picture that are nothing
 _MOST_SEGMENTS = 10_000  # that a result keeps
-_EXIF, _XMP, _MPF = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"MPF\0"
-EXIF_LIMIT = _SEGMENT_LIMIT - len(_EXIF)
-_XMP_LIMIT = _SEGMENT_LIMIT - len(_XMP)
-_END, _SCAN, _TABLES, _APP0, _APP1, _APP2, _COMMENT = 0xD9, 0xDA, 0xDB, 0xE0, 0xE1, 0xE2, 0xFE
-_WITHOUT_SEGMENT = (0x01, *range(0xD0, 0xD9))  # markers
-_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # that ends a scan's data
-_OF_THE_CODING = (_APP0, 0xE8, 0xEB, 0xEC, 0xED, 0xEE)  # JFIF, SPIFF, JPEG XT and seals, Ducky, Photoshop, Adobe
-_CARRIED_ELSEWHERE = (_EXIF, _XMP, b"ICC_PROFILE\0", _MPF)
-_STEPS = 3688  # sum of the steps for luma at quality 50: ITU-T T.81, table K.1
+EXIF_LIMIT = LIMIT - len(EXIF)
+_XMP_LIMIT = LIMIT - len(XMP)
 _LARGEST_TURNED = 100_000_000  # pixels
 _BLOCK = 2**24  # bytes copied at a time
 
@@ -76,15 +84,15 @@ def extras(path: Path) -> JpegExtras:
     index, carried, quality = None, 0, None
     with _mapped(path) as data:
         picture_end = file_end = len(data)
-        for kind, start, stop in _segments(data):
+        for kind, start, stop in segments_of(data):
             contents = data[start:stop]
-            if kind == _END:
+            if kind == END:
                 picture_end = stop
-            elif kind == _APP2 and contents.startswith(_MPF):
-                index = mpf.Index.read(contents[len(_MPF) :], start + len(_MPF))
-            elif kind == _TABLES:
-                quality = quality or _quality(contents)
-            elif _is_carried(kind, contents):
+            elif kind == APP2 and contents.startswith(MPF):
+                index = mpf.Index.read(contents[len(MPF) :], start + len(MPF))
+            elif kind == TABLES:
+                quality = quality or quality_of(contents)
+            elif is_carried(kind, contents):
                 carried += 1
                 if carried <= _MOST_SEGMENTS:
                     segments.append((kind, contents))
@@ -98,7 +106,7 @@ def extras(path: Path) -> JpegExtras:
         quality=quality,
         notes=notes,
         own=own,
-        comments=tuple(contents for kind, contents in segments if kind == _COMMENT),
+        comments=tuple(contents for kind, contents in segments if kind == COMMENT),
         segments=tuple(segments),
         index=index,
         trailer=(picture_end, file_end),
@@ -112,7 +120,7 @@ def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: 
     """
     image, source = results[0], picture.pages[0]
     exif = metadata.corrected_exif(source, (image.width, image.height), EXIF_LIMIT)
-    comments = tuple((_COMMENT, text[:_SEGMENT_LIMIT]) for text in picture.extras.comments)
+    comments = tuple((COMMENT, text[:LIMIT]) for text in picture.extras.comments)
     own = picture.extras if isinstance(picture.extras, JpegExtras) else JpegExtras(segments=comments)
     with _trailer_of(picture, own) as trailer:
         if trailer.lengths and (packet := xmp_of(image)):
@@ -195,15 +203,15 @@ def _trailer_of(picture: Picture, own: JpegExtras) -> Generator[_Trailer]:
 def _insert_segments(path: Path, exif: bytes | None, own: JpegExtras, trailer: _Trailer) -> None:
     """Put EXIF, segments and an index true for the result into a file that has none of them."""
     with path.open("rb") as file:
-        at = _behind_header(file.read(6))
+        at = behind_header(file.read(6))
         length = file.seek(0, 2)
-    segments = [_segment(_APP1, _EXIF + exif)] if exif else []
-    segments += [_segment(kind, contents) for kind, contents in own.segments]
+    segments = [segment(APP1, EXIF + exif)] if exif else []
+    segments += [segment(kind, contents) for kind, contents in own.segments]
     if own.index:
-        base = at + sum(map(len, segments)) + len(_segment(_APP2, _MPF))
+        base = at + sum(map(len, segments)) + len(segment(APP2, MPF))
         end = length + base - at + len(own.index.block)
         places = [(end + trailer.moved(start), end + trailer.moved(stop)) for start, stop in own.index.places]
-        segments.append(_segment(_APP2, _MPF + own.index.rewritten(base, end, places)))
+        segments.append(segment(APP2, MPF + own.index.rewritten(base, end, places)))
     insert(path, at, b"".join(segments))
 
 
@@ -220,56 +228,9 @@ def _turned(data: bytes, orientation: int) -> bytes:
         made: bytes = image.autorot().jpegsave_buffer(Q=95, subsample_mode="off", keep="none")
     except pyvips.Error:
         return data
-    own = [(kind, data[a:b]) for kind, a, b in _segments(data) if _APP0 <= kind < 0xF0 and kind not in _OF_THE_CODING]
-    at = _behind_header(made)
-    return made[:at] + b"".join(_segment(kind, contents) for kind, contents in own) + made[at:]
-
-
-def _segments(data: Any) -> Generator[tuple[int, int, int]]:
-    """Yield (marker, start, end) of each segment's contents, to the end of the picture."""
-    at = 2
-    while data[at : at + 1] == b"\xff" and at + 1 < len(data):
-        kind = data[at + 1]
-        at += 1 if kind == 0xFF else 2
-        if kind == _END:
-            yield kind, at, at
-            return
-        if kind == 0xFF or kind in _WITHOUT_SEGMENT:
-            continue
-        end = at + int.from_bytes(data[at : at + 2], "big")
-        yield kind, at + 2, end
-        at = max(end, at + 2)
-        if kind == _SCAN:
-            found = _MARKER.search(data, at)
-            at = found.start() if found else len(data)
-
-
-def _quality(tables: bytes) -> int | None:
-    """Return the quality that the steps for luma stand for, as libjpeg makes them; of other encoders one that is like it."""
-    at = 0
-    while at < len(tables):
-        size, number = 1 + (tables[at] >> 4), tables[at] & 15
-        steps = tables[at + 1 : at + 1 + 64 * size]
-        if number == 0 and len(steps) == 64 * size:
-            scale = 100 * sum(steps if size == 1 else struct.unpack(">64H", steps)) / _STEPS
-            return min(100, max(1, round(100 - scale / 2 if scale <= 100 else 5000 / scale)))
-        at += 1 + 64 * size
-    return None
-
-
-def _is_carried(kind: int, contents: bytes) -> bool:
-    if kind == _COMMENT:
-        return True
-    application = _APP0 <= kind < 0xF0 and kind not in _OF_THE_CODING
-    return application and not contents.startswith(_CARRIED_ELSEWHERE)
-
-
-def _behind_header(start: bytes) -> int:
-    return 4 + int.from_bytes(start[4:6], "big") if start[3] == _APP0 else 2
-
-
-def _segment(kind: int, data: bytes) -> bytes:
-    return bytes([0xFF, kind]) + struct.pack(">H", len(data) + 2) + data
+    own = [(kind, data[a:b]) for kind, a, b in segments_of(data) if is_attached(kind)]
+    at = behind_header(made)
+    return made[:at] + b"".join(segment(kind, contents) for kind, contents in own) + made[at:]
 
 
 @contextmanager

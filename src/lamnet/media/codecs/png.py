@@ -1,7 +1,7 @@
 """PNG. libvips does not see to texts as they were, XMP where readers look for it, colours by number, frames, late EXIF.
 
 libvips 8.19 reads and writes cICP and reads EXIF among zipped texts: then `colours_chunk` and half of `_raw_exif` can go
-(tests/media/test_libraries.py).
+(tests/libraries).
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def _from_icclab(colour: Any) -> pyvips.Image:
 
 
 def _from_lab(colour: Any, lightest: int, chroma: list[Any]) -> pyvips.Image:
-    """Through the ICC's Lab, with the white of D50."""
+    """Convert through the ICC's Lab, with the white of D50."""
     unit = _unit(colour)
     lab = (colour[0] * (100 / lightest)).bandjoin([band / unit for band in chroma]).copy(interpretation="lab")
     return lab.icc_export(output_profile="srgb", depth=8 * depth_of(colour).size)

@@ -48,10 +48,8 @@ _COLOURS = {_RGB: 3, 5: 4, 6: 3, 8: 3, 9: 3}  # bands that are colours, by photo
 _OF_THE_PAGE = frozenset({_SUBFILE, _PHOTOMETRIC, _ORIENTATION, tiff_pages.SAMPLES, tiff_pages.EXTRA})
 _NO_UNIT = 1
 _BIG_FROM = 2**31  # bytes of pixels from which on offsets have 64 bits
-_MANY, _IN_MEMORY = (
-    16,
-    2**28,
-)  # pages from which on each is read as a file of its own; the largest file for that, in bytes
+_MANY = 16  # pages from which on each is read as a file of its own
+_IN_MEMORY = 2**28  # bytes of the largest file for that
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""What libraries still cannot do, so that we do it: a test that fails here after an upgrade names code to delete.
+"""What libvips 8.18 still cannot do, so that we do it: a test that fails here after an upgrade names code to delete.
 
-Seen in libvips 8.18 and Pillow 13.0. Versions are those that are known to end a work-around; "none known" otherwise.
+Each names the version that is known to end its work-around, "none known" otherwise, and the code.
 """
 
 from __future__ import annotations
@@ -149,9 +149,9 @@ def test_libvips_still_lengthens_short_delays(tmp_path: Path) -> None:
     assert opened(tmp_path / "b.webp", n=-1).get("delay") == [100, 100, 20]
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif"])
 def test_libvips_still_loses_exif_that_it_does_not_know(tmp_path: Path, suffix: str) -> None:
-    """None known. metadata.py: `corrected_exif`, exif.py."""
+    """None known. metadata.py: `corrected_exif`, exif.py; codecs/avif.py: `_with_room_for`."""
     picture().save(tmp_path / "a.jpg", exif=EXIF)
     opened(tmp_path / "a.jpg").write_to_file(str(tmp_path / f"b{suffix}"))
     found = Image.open(tmp_path / f"b{suffix}").getexif()
@@ -160,7 +160,7 @@ def test_libvips_still_loses_exif_that_it_does_not_know(tmp_path: Path, suffix: 
 
 
 def test_libvips_still_loses_comments_and_films_of_a_jpeg(tmp_path: Path) -> None:
-    """None known. codecs/jpeg.py: `extras`, `_insert_segments`, `_Trailer`."""
+    """None known. codecs/jpeg.py (`extras`, `_insert_segments`, `_Trailer`), jpeg_segments.py."""
     picture().save(tmp_path / "a.jpg", comment="kept")
     (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes() + b"a film")
     opened(tmp_path / "a.jpg").jpegsave(str(tmp_path / "b.jpg"))
@@ -179,46 +179,58 @@ def test_libvips_still_takes_a_cut_gif_for_a_whole_one(tmp_path: Path) -> None:
     assert (cut.get_n_pages(), cut.numpy().shape[0]) == (2, 128)  # the second is not whole
 
 
-@pytest.mark.parametrize("name", ["bmpload", "jp2kload", "ppmload"])
-def test_the_binary_libvips_still_lacks(name: str) -> None:
-    """None known. codecs/pillow.py."""
-    assert not pyvips.type_find("VipsOperation", name)
+def test_libvips_still_shows_black_where_no_frame_of_a_gif_is(tmp_path: Path) -> None:
+    """None known. codecs/gif.py: `_with_transparency`."""
+    palette, frame = bytes([255, 0, 0, 0, 0, 255]), struct.pack("<BHHHHB", 0x2C, 2, 1, 1, 1, 0)
+    data = b"GIF89a" + struct.pack("<HHBBB", 8, 6, 0xF0, 0, 0) + palette + frame + b"\x02\x02\x44\x01\x00;"
+    (tmp_path / "a.gif").write_bytes(data)
+    pixels = opened(tmp_path / "a.gif").numpy()
+    assert pixels.shape == (6, 8, 3)
+    assert (pixels[0, 0] == 0).all()
 
 
-def bmp(depth: int, coding: int, pixels: bytes, palette: bytes = b"") -> Image.Image:
-    header = struct.pack("<IiiHHIIiiII", 40, 4, 4, 1, depth, coding, len(pixels), 0, 0, 0, 0) + palette
-    start = 14 + len(header)
-    return Image.open(io.BytesIO(b"BM" + struct.pack("<IHHI", start + len(pixels), 0, 0, start) + header + pixels))
+def test_libvips_still_marks_no_webp_as_transparent_whose_frames_are_opaque_parts(tmp_path: Path) -> None:
+    """None known; it is libwebp's. codecs/webp.py: `_set_flag` in `save`."""
+    frames = np.zeros((60, 30, 4), np.uint8)
+    for number in range(3):
+        frames[20 * number + 4 : 20 * number + 14, 2 + 6 * number : 12 + 6 * number] = 255, 0, 0, 255
+    image: Any = pyvips.Image.new_from_array(frames).copy(interpretation="srgb")
+    image.set_type(pyvips.GValue.gint_type, "page-height", 20)
+    image.webpsave(str(tmp_path / "a.webp"))
+    data = (tmp_path / "a.webp").read_bytes()
+    assert data[12:16] == b"VP8X"
+    assert not data[20] & 0x10
 
 
-def test_pillow_still_refuses_run_lengths_that_end_early() -> None:
-    """None known. codecs/bmp.py: `_run_lengths`."""
-    image = bmp(8, 1, b"\x04\x01\0\0\0\1", palette=bytes(1024))
-    with pytest.raises(ValueError, match="not enough image data"):
-        image.load()
+def test_libvips_still_leaves_out_xmp_that_is_longer_than_a_segment(tmp_path: Path) -> None:
+    """None known. codecs/jpeg.py: the refusal in `save`."""
+    picture().save(tmp_path / "a.webp", xmp=b"x" * 70_000)
+    opened(tmp_path / "a.webp").jpegsave(str(tmp_path / "a.jpg"))
+    assert b"xxxx" not in (tmp_path / "a.jpg").read_bytes()
 
 
-def test_pillow_still_cuts_5_bits_off() -> None:
-    """None known. codecs/bmp.py: `_rounded`."""
-    image = bmp(16, 0, struct.pack("<16H", *[2 << 10] * 16))
-    assert image.getpixel((0, 0)) == (16, 0, 0)  # of 16.45; and 3 of 31 are 24.68
-    assert bmp(16, 0, struct.pack("<16H", *[3 << 10] * 16)).getpixel((0, 0)) == (24, 0, 0)
+def test_libvips_still_takes_a_resolution_without_a_unit_for_one_in_millimetres(tmp_path: Path) -> None:
+    """None known. codecs/tiff.py: `load`."""
+    tifffile.imwrite(tmp_path / "a.tif", gradient(3), resolution=(3, 7), resolutionunit=1)
+    assert (opened(tmp_path / "a.tif").xres, opened(tmp_path / "a.tif").yres) == (3, 7)
 
 
-def test_pillow_still_drops_the_fourth_byte() -> None:
-    """None known. codecs/bmp.py: `decoded`."""
-    assert bmp(32, 0, bytes(range(64))).mode == "RGB"
+def test_pyvips_still_fails_at_a_keyword_of_other_letters(tmp_path: Path) -> None:
+    """None known. metadata.py: `_fields_of`."""
+    png_with(tmp_path / "a.png", (b"tEXt", "Größe\0klein".encode("latin-1")))
+    with pytest.raises(UnicodeDecodeError):
+        opened(tmp_path / "a.png").get_fields()
 
 
-def test_pillow_still_reads_no_profile_of_a_bmp() -> None:
-    """None known. codecs/bmp.py: `profile_of`."""
-    header = bytearray(struct.pack("<IiiHHIIiiII", 124, 1, 1, 1, 24, 0, 4, 0, 0, 0, 0).ljust(124, b"\0"))
-    header[56:60], header[112:120] = b"DEBM", struct.pack("<II", 128, 4)
-    image = Image.open(io.BytesIO(b"BM" + struct.pack("<IHHI", 146, 0, 0, 138) + header + bytes(4) + b"icc!"))
-    assert "icc_profile" not in image.info
+def test_libvips_still_counts_no_more_than_10_000_pages() -> None:
+    """None known. media/opening.py: `_pages`."""
+    image = pyvips.Image.black(1, 1).copy()
+    image.set_type(pyvips.GValue.gint_type, "n-pages", 10_001)
+    assert image.get_n_pages() == 1
 
 
-def test_pillow_still_gives_8_bits_of_a_ppm_of_16() -> None:
-    """None known. codecs/pillow.py: `_deep_colours`."""
-    image = Image.open(io.BytesIO(b"P6 1 1 65535\n" + bytes(6)))
-    assert np.asarray(image).dtype == np.uint8
+def test_libvips_still_puts_12_bits_above_zeros(tmp_path: Path) -> None:
+    """None known. media/opening.py: `_stretched`."""
+    white = pyvips.Image.new_from_array(np.full((32, 32, 3), 65535, np.uint16), interpretation="rgb16")
+    white.heifsave(str(tmp_path / "a.avif"), compression="av1", bitdepth=12, lossless=True)
+    assert opened(tmp_path / "a.avif").max() == 65520
