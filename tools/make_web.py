@@ -49,6 +49,7 @@ FIRST = [
 ]
 FIRST += ["manifest.webmanifest"]  # and sw.js
 NOT_HERE = ("engine.js", "whole.js")  # of lamnet app
+SIZES = ("tiny", "base")  # of the networks that enlarge
 FIRST_KB, ALL_MB = 100, 3  # before a picture is chosen; with the weights of tiny
 
 
@@ -77,7 +78,7 @@ def make(target: Path) -> None:
             shutil.copy(path, target)
     for name, (processor, options) in BUILDS.items():
         compile_core(target / f"{name}.wasm", processor, options)
-    networks = [write_weights(one, target) for one in shipped.shipped() if one.size in ("tiny", "base")]
+    networks = [write_weights(one, target) for one in shipped.shipped() if one.size in SIZES and one.scale > 1]
     (target / "networks.json").write_text(json.dumps(networks))
     shutil.copy(ROOT / "LICENSE", target / "LICENSE.txt")
     (target / "WEIGHTS.txt").write_text(terms())

@@ -32,7 +32,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if importlib.util.find_spec("ziglang") is None:
         pytest.skip("the wheel ziglang, which builds the module, is not installed")
     target = tmp_path_factory.mktemp("page") / "web"
-    subprocess.run([sys.executable, ROOT / "tools/make_web.py", target], check=True, capture_output=True)
+    done = subprocess.run([sys.executable, ROOT / "tools/make_web.py", target], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr  # or each test that follows fails without a word of why
     return target
 
 

@@ -176,6 +176,7 @@ function show() {
   const scale = seen ? 1 : Number(optionsNow().scale), { width, height } = seen ?? before ?? {};
   view.show(width ? { key: current, before, result: seen, width: width * scale, height: height * scale } : null);
   $("compare").hidden = !before || !seen;
+  $("zooms").hidden = !width;
   $("unseen").hidden = Boolean(width) || before === undefined;
 }
 
