@@ -124,3 +124,25 @@ def test_a_broken_header_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(data)
     with pytest.raises(BadImageError, match=re.escape("a.png: expected a picture, found the header of a PNG")):
         opening.open_picture(tmp_path / "a.png")
+
+
+def test_what_photoshop_leaves_in_a_jpeg_is_said_to_be_lost(upscaler: Upscaler, tmp_path: Path) -> None:
+    def resource(number: int, data: bytes) -> bytes:
+        return (
+            b"8BIM" + number.to_bytes(2, "big") + bytes(2) + len(data).to_bytes(4, "big") + data + bytes(len(data) % 2)
+        )
+
+    Image.new("RGB", (9, 7)).save(tmp_path / "a.jpg")
+    record = b"\x1c\x02\x50\x00\x03Ann"  # a byline
+    for resources, said in (
+        ([resource(0x0404, record), resource(0x03ED, bytes(16)), resource(0x040C, bytes(28))], ()),
+        ([resource(0x0404, record), resource(0x07D0, bytes(26)), resource(0x0408, bytes(16))], ("paths, guides",)),
+        ([resource(0x1234, b"x")], ("resource 4660",)),
+    ):
+        data = b"Photoshop 3.0\0" + b"".join(resources)
+        segment = b"\xff\xed" + (len(data) + 2).to_bytes(2, "big") + data
+        whole = (tmp_path / "a.jpg").read_bytes()
+        (tmp_path / "b.jpg").write_bytes(whole[:2] + segment + whole[2:])
+        notes = upscaler.file(tmp_path / "b.jpg", tmp_path / "c.jpg")
+        assert notes == tuple(f"without {what} of Photoshop's" for what in said)
+        assert (record in (tmp_path / "c.jpg").read_bytes()) == (record in data)

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,11 +36,12 @@ FORMAT = Format(
 
 _SEGMENT_LIMIT = 65_533  # bytes
 _PADDING = 64  # bytes behind a picture that are nothing
+_MOST_NAMED = 8  # of Photoshop's resources
 _MOST_SEGMENTS = 10_000  # that a result keeps
 _EXIF, _XMP, _MPF = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"MPF\0"
 EXIF_LIMIT = _SEGMENT_LIMIT - len(_EXIF)
 _XMP_LIMIT = _SEGMENT_LIMIT - len(_XMP)
-_END, _SCAN, _TABLES, _APP0, _APP1, _APP2, _COMMENT = 0xD9, 0xDA, 0xDB, 0xE0, 0xE1, 0xE2, 0xFE
+_END, _SCAN, _TABLES, _APP0, _APP1, _APP2, _APP13, _COMMENT = 0xD9, 0xDA, 0xDB, 0xE0, 0xE1, 0xE2, 0xED, 0xFE
 _WITHOUT_SEGMENT = (0x01, *range(0xD0, 0xD9))  # markers
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # that ends a scan's data
 _OF_THE_CODING = (_APP0, 0xE8, 0xEB, 0xEC, 0xED, 0xEE)  # JFIF, SPIFF, JPEG XT and seals, Ducky, Photoshop, Adobe
@@ -74,6 +76,7 @@ def extras(path: Path) -> JpegExtras:
     """Learn the quality and the attachments: segments, further pictures, a film. Raises OSError."""
     segments: list[tuple[int, bytes]] = []
     index, carried, quality = None, 0, None
+    lost: dict[str, None] = {}
     with _mapped(path) as data:
         picture_end = file_end = len(data)
         for kind, start, stop in _segments(data):
@@ -84,6 +87,8 @@ def extras(path: Path) -> JpegExtras:
                 index = mpf.Index.read(contents[len(_MPF) :], start + len(_MPF))
             elif kind == _TABLES:
                 quality = quality or _quality(contents)
+            elif kind == _APP13:
+                lost |= dict.fromkeys(iptc.other_resources(contents))
             elif _is_carried(kind, contents):
                 carried += 1
                 if carried <= _MOST_SEGMENTS:
@@ -91,6 +96,9 @@ def extras(path: Path) -> JpegExtras:
     if index and not all(picture_end <= start < stop <= file_end for start, stop in index.places):
         index = None
     notes = (f"without the segments behind the first {_MOST_SEGMENTS:,}",) if carried > _MOST_SEGMENTS else ()
+    if lost:
+        shown = [*islice(lost, _MOST_NAMED), *(["others"] if len(lost) > _MOST_NAMED else [])]
+        notes += (f"without {', '.join(shown)} of Photoshop's",)
     follows = file_end - picture_end > _PADDING
     own = "what follows the picture in its file, such as a film or a gain map" if follows else None
     return JpegExtras(
