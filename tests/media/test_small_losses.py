@@ -117,6 +117,20 @@ def test_what_another_format_does_not_hold_is_said(tmp_path: Path) -> None:
     assert saving.losses(jpeg, Path("b.gif")) == (film, "without EXIF, which .gif does not hold")
 
 
+def test_iptc_xmp_and_makers_segments_are_said_where_they_are_lost(tmp_path: Path) -> None:
+    Image.fromarray(gradient(3)).save(tmp_path / "a.jpg", xmp=b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>")
+    whole, record = (tmp_path / "a.jpg").read_bytes(), b"\x1c\x02\x50\x00\x03Ann\0"
+    iptc = b"Photoshop 3.0\08BIM\x04\x04\0\0\0\0\0\x08" + record
+    segments = b"\xff\xed" + struct.pack(">H", len(iptc) + 2) + iptc + b"\xff\xe5\0\x05own"
+    (tmp_path / "a.jpg").write_bytes(whole[:2] + segments + whole[2:])
+    jpeg, own = opening.open_picture(tmp_path / "a.jpg"), "without makers' segments of its JPEG"
+    assert saving.losses(jpeg, Path("b.jpg")) == ()
+    assert saving.losses(jpeg, Path("b.tif")) == (own,)
+    for suffix in (".png", ".webp", ".avif"):
+        assert saving.losses(jpeg, Path(f"b{suffix}")) == (own, f"without IPTC, which {suffix} does not hold")
+    assert saving.losses(jpeg, Path("b.gif")) == (own, "without XMP, IPTC, which .gif does not hold")
+
+
 def test_a_broken_header_says_so(tmp_path: Path) -> None:
     png_with(tmp_path / "a.png")
     data = bytearray((tmp_path / "a.png").read_bytes())

@@ -30,6 +30,7 @@ FORMAT = Format(
     {"Q": 95, "subsample_mode": "off"},
     side=65_500,
     alpha=False,
+    iptc=True,
     comments=True,
     salvageable=True,
 )
@@ -100,12 +101,13 @@ def extras(path: Path) -> JpegExtras:
         shown = [*islice(lost, _MOST_NAMED), *(["others"] if len(lost) > _MOST_NAMED else [])]
         notes += (f"without {', '.join(shown)} of Photoshop's",)
     follows = file_end - picture_end > _PADDING
-    own = "what follows the picture in its file, such as a film or a gain map" if follows else None
+    own = ["what follows the picture in its file, such as a film or a gain map"] if follows else []
+    own += ["makers' segments of its JPEG"] if any(kind != _COMMENT for kind, _ in segments) else []
     return JpegExtras(
         lossy="JPEG",
         quality=quality,
         notes=notes,
-        own=own,
+        own=" and ".join(own) or None,
         comments=tuple(contents for kind, contents in segments if kind == _COMMENT),
         segments=tuple(segments),
         index=index,
