@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -142,3 +143,18 @@ def test_what_there_is_none_of(upscale: Command, png: Path, arguments: list[str]
     done = upscale(png, *arguments)
     assert (done.code, len(done.err)) == (1, 1)
     assert f"{arguments[0][2:]}: expected" in done.err[0]
+
+
+@pytest.mark.parametrize(("closed", "rest"), [(">&-", ""), (">&- 2>&-", ""), (">/dev/full", "no more lines")])
+def test_a_stdout_that_takes_nothing_ends_no_batch(
+    png: Path, model: Path, tmp_path: Path, closed: str, rest: str
+) -> None:
+    (tmp_path / "b.png").write_bytes(png.read_bytes())
+    code = "from lamnet.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "upscale", png, "b.png", "--model", model, "--device", "cpu", "-o", "out"]
+    line = f"{shlex.join(map(str, command))} {closed}"
+    done = subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert rest in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(list((tmp_path / "out").iterdir())) == 2

@@ -101,6 +101,14 @@ def test_one_point_is_a_figure() -> None:
     assert_readable(figure)
 
 
+def test_a_row_without_a_time_is_refused(tmp_path: Path) -> None:
+    spoilt = times()
+    del spoilt["rows"][0]["median_s"]
+    (tmp_path / "times.json").write_text(json.dumps(spoilt))
+    with pytest.raises(BadDataError, match="row 1: expected median_s, found none"):
+        read_times(tmp_path / "times.json")
+
+
 @pytest.mark.parametrize("count", COUNTS)
 def test_damaged_times_are_refused_or_joined(tmp_path: Path, count: int) -> None:
     path, quality, refused = tmp_path / "times.json", tmp_path / "tiny.json", 0

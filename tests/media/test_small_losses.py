@@ -117,6 +117,20 @@ def test_what_another_format_does_not_hold_is_said(tmp_path: Path) -> None:
     assert saving.losses(jpeg, Path("b.gif")) == (film, "without EXIF, which .gif does not hold")
 
 
+def test_iptc_xmp_and_makers_segments_are_said_where_they_are_lost(tmp_path: Path) -> None:
+    Image.fromarray(gradient(3)).save(tmp_path / "a.jpg", xmp=b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>")
+    whole, record = (tmp_path / "a.jpg").read_bytes(), b"\x1c\x02\x50\x00\x03Ann\0"
+    iptc = b"Photoshop 3.0\08BIM\x04\x04\0\0\0\0\0\x08" + record
+    segments = b"\xff\xed" + struct.pack(">H", len(iptc) + 2) + iptc + b"\xff\xe5\0\x05own"
+    (tmp_path / "a.jpg").write_bytes(whole[:2] + segments + whole[2:])
+    jpeg, own = opening.open_picture(tmp_path / "a.jpg"), "without makers' segments of its JPEG"
+    assert saving.losses(jpeg, Path("b.jpg")) == ()
+    assert saving.losses(jpeg, Path("b.tif")) == (own,)
+    for suffix in (".png", ".webp", ".avif"):
+        assert saving.losses(jpeg, Path(f"b{suffix}")) == (own, f"without IPTC, which {suffix} does not hold")
+    assert saving.losses(jpeg, Path("b.gif")) == (own, "without XMP, IPTC, which .gif does not hold")
+
+
 def test_a_broken_header_says_so(tmp_path: Path) -> None:
     png_with(tmp_path / "a.png")
     data = bytearray((tmp_path / "a.png").read_bytes())
@@ -124,3 +138,25 @@ def test_a_broken_header_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(data)
     with pytest.raises(BadImageError, match=re.escape("a.png: expected a picture, found the header of a PNG")):
         opening.open_picture(tmp_path / "a.png")
+
+
+def test_what_photoshop_leaves_in_a_jpeg_is_said_to_be_lost(upscaler: Upscaler, tmp_path: Path) -> None:
+    def resource(number: int, data: bytes) -> bytes:
+        return (
+            b"8BIM" + number.to_bytes(2, "big") + bytes(2) + len(data).to_bytes(4, "big") + data + bytes(len(data) % 2)
+        )
+
+    Image.new("RGB", (9, 7)).save(tmp_path / "a.jpg")
+    record = b"\x1c\x02\x50\x00\x03Ann"  # a byline
+    for resources, said in (
+        ([resource(0x0404, record), resource(0x03ED, bytes(16)), resource(0x040C, bytes(28))], ()),
+        ([resource(0x0404, record), resource(0x07D0, bytes(26)), resource(0x0408, bytes(16))], ("paths, guides",)),
+        ([resource(0x1234, b"x")], ("resource 4660",)),
+    ):
+        data = b"Photoshop 3.0\0" + b"".join(resources)
+        segment = b"\xff\xed" + (len(data) + 2).to_bytes(2, "big") + data
+        whole = (tmp_path / "a.jpg").read_bytes()
+        (tmp_path / "b.jpg").write_bytes(whole[:2] + segment + whole[2:])
+        notes = upscaler.file(tmp_path / "b.jpg", tmp_path / "c.jpg")
+        assert notes == tuple(f"without {what} of Photoshop's" for what in said)
+        assert (record in (tmp_path / "c.jpg").read_bytes()) == (record in data)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize, prune
 from torch.nn.utils import weight_norm as old_weight_norm
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lamnet.core.config import LAMNetConfig
 from lamnet.core.window import Window
@@ -57,7 +60,10 @@ def test_what_is_changed_is_what_runs(network: LAMNet, change: str) -> None:
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(DGFN, "forward"), (FocalAttention, "forward"), (nn.Linear, "forward"), (LAM, "branches"), (F, "gelu")],
+    [
+        *((DGFN, "forward"), (FocalAttention, "forward"), (nn.Linear, "forward"), (LAM, "branches"), (F, "gelu")),
+        *((DGFN, "__call__"), (LAM, "__call__"), (nn.LayerNorm, "__call__"), (nn.Conv2d, "_conv_forward")),
+    ],
 )
 def test_functions_that_somebody_replaced(
     network: LAMNet, monkeypatch: pytest.MonkeyPatch, owner: type, name: str
@@ -86,6 +92,48 @@ def test_hooks_of_all_modules_are_called(network: LAMNet) -> None:
     finally:
         handle.remove()
     assert {LAM, DGFN, FocalAttention, nn.Linear, nn.Conv2d, nn.LayerNorm} <= set(seen)
+
+
+class _Halved(TorchFunctionMode):
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        out = func(*args, **(kwargs or {}))
+        return out / 2 if func is F.gelu else out
+
+
+class _Noting(Tensor):
+    seen: ClassVar[set[object]] = set()
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        cls.seen.add(func)
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+
+def test_what_watches_functions_sees_those_of_plain_pytorch(network: LAMNet) -> None:
+    x = torch.rand(1, 3, 9, 8)
+    with torch.no_grad():
+        before = network(x)
+        with _Halved():
+            after = network(x)
+            with use_backend("reference"):
+                expected = network(x)
+        network(x.as_subclass(_Noting))
+    assert (after - before).abs().max() > 1e-3 * before.abs().max()
+    assert (after - expected).abs().max() < 1e-5 * expected.abs().max()
+    assert F.gelu in _Noting.seen
+
+
+def test_a_default_device_keeps_the_kernels(network: LAMNet) -> None:
+    x, seen = torch.rand(1, 3, 9, 8), set[str]()
+
+    class Named(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+            seen.add(str(func))
+            return func(*args, **(kwargs or {}))
+
+    with torch.no_grad(), torch.device("cpu"), Named():
+        network(x)
+    assert "lamnet.block.default" in seen
 
 
 def test_gradients_reach_what_was_added(network: LAMNet) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from lamnet.base.errors import BadArgumentError
+from lamnet.base.errors import BadArgumentError, BadWeightsError
 from lamnet.core.config import LAMNetConfig
 from lamnet.network.export import export
 from lamnet.network.model import LAMNet
+from support.changes import CHANGES
 from support.exports import lively
 
 SIZES = ((1, 3, 24, 40), (2, 3, 7, 33))
@@ -56,6 +57,29 @@ def test_the_callers_network_stays_as_it_is(name: str, tmp_path: Path, monkeypat
     for name, tensor in network.state_dict().items():
         assert tensor.dtype == torch.bfloat16
         assert torch.equal(tensor, before[name])
+
+
+@pytest.mark.parametrize("name", ["n_x2.param", "n.onnx"])
+@pytest.mark.parametrize("change", [*CHANGES, "numbers", "meta"])
+def test_a_changed_network_is_not_written_as_if_it_were_unchanged(name: str, change: str, tmp_path: Path) -> None:
+    if name == "n.onnx":
+        pytest.importorskip("onnx", reason="onnx is not installed; pip install -e '.[onnx]'")
+    changed = LAMNet(LAMNetConfig(2, channels=32, groups=1, blocks=2, heads=2))
+    if change == "numbers":
+        changed.head.weight.data[0] = float("nan")
+    elif change == "meta":
+        changed = changed.to("meta")
+    else:
+        CHANGES[change](changed)
+    with pytest.raises(BadWeightsError, match="found"):
+        export(changed, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_compiled_network_is_the_network(network: LAMNet, tmp_path: Path) -> None:
+    export(torch.compile(network), tmp_path / "a_x2.param")  # type: ignore[arg-type]
+    export(network, tmp_path / "b_x2.param")
+    assert (tmp_path / "a_x2.bin").read_bytes() == (tmp_path / "b_x2.bin").read_bytes()
 
 
 def without_tracing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,7 +174,13 @@ def test_an_ablation_trains_and_its_weights_say_what_it_is(tmp_path: Path) -> No
 
 def test_text_that_no_parser_takes_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "recipe.json"
-    for text in ("[" * 100_000, '{"lr": 1' + "0" * 400 + "}", '{"degradation": "\\n|"}', "NaN"):
+    for text in (
+        '{"network": {"channels": 1' + "0" * 400 + "}}",
+        "[" * 100_000,
+        '{"lr": 1' + "0" * 400 + "}",
+        '{"degradation": "\\n|"}',
+        "NaN",
+    ):
         path.write_text(text)
         with pytest.raises(BadArgumentError, match=r"^[^\n]*recipe\.json: [^\n]*$"):
             chosen(str(path))

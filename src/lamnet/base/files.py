@@ -131,7 +131,7 @@ def check_place(path: Path, error: type[LamnetError] = BadDataError) -> None:
 def _stream_at(path: Path) -> int | None:
     """Return the file descriptor of stdout or stderr where a path such as /dev/stdout stands for it."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # closed, or none of the system's
+        with suppress(AttributeError, OSError, ValueError):  # closed, which Python has as None, or none of the system's
             if os.path.samestat(path.stat(), os.fstat(stream.fileno())):
                 stream.flush()
                 return stream.fileno()

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TextIO
 
 from lamnet.base import files
 from lamnet.base.errors import BadImageError
@@ -36,6 +36,7 @@ def drain(source: Path, file: Path) -> None:
     """Read a stream to its end into a file. Raises BadImageError."""
     with files.naming_errors(source, "cannot be read"), file.open("wb") as copy:
         if str(source) == STANDARD:
+            _check_open(sys.stdin, source)
             if sys.stdin.isatty():
                 raise BadImageError(f"{source}: expected a picture on stdin, found a terminal")
             shutil.copyfileobj(sys.stdin.buffer, copy)
@@ -51,9 +52,16 @@ def pour(file: Path, target: Path) -> None:
             with target.open("wb") as stream:
                 shutil.copyfileobj(result, stream)
             return
+        _check_open(sys.stdout, target)
         if sys.stdout.isatty():
             raise BadImageError(f"{target}: expected a file or a pipe as stdout, found a terminal")
         _copy_to_stdout(result)
+
+
+def _check_open(stream: TextIO | None, name: Path) -> None:
+    """Raise BadImageError where the caller has closed stdin or stdout (`>&-`)."""
+    if stream is None:
+        raise BadImageError(f"{name}: expected it to be open, found it closed")
 
 
 def _copy_to_stdout(result: IO[bytes]) -> None:

@@ -7,7 +7,7 @@ import sys
 import unicodedata
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar, cast
 
 from lamnet.base import interrupts
 from lamnet.base.progress import Progress, Result, Work
@@ -92,12 +92,19 @@ def note(line: object) -> None:
 
 
 def _print(line: object, stream: TextIO) -> None:
-    """Print one line; when its reader ends early (`lamnet upscale a b c | head -1`), lines are lost and work continues."""
+    """Print one line; when its reader ends early (`lamnet upscale a b c | head -1`), lines are lost and work continues.
+
+    So they are where the caller has closed the stream (`>&-`), which Python has as None.
+    """
+    if cast("TextIO | None", stream) is None:
+        return
     try:
         print(one_line(line), file=stream, flush=True)
-    except BrokenPipeError:  # what is left in the buffer would raise again when Python ends
+    except OSError as error:  # what is left in the buffer would raise again when Python ends
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), stream.fileno())
+        if not isinstance(error, BrokenPipeError) and stream is not sys.stderr:
+            complain(f"stdout: cannot be written: {error.strerror}; no more lines are printed")
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -117,6 +124,6 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def one_line(text: object) -> str:
     """Make one printable line, whatever bytes a file's name has and whatever letters stdout can encode."""
-    encoding = sys.stdout.encoding or "utf-8"
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     known = str(text).encode(encoding, errors="backslashreplace").decode(encoding)
     return "".join(ascii(one)[1:-1] if unicodedata.category(one) in ("Cc", "Zl", "Zp") else one for one in known)

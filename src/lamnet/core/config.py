@@ -10,6 +10,7 @@ from lamnet.core.window import PAPER_WINDOW, Window
 
 EDGE = 6  # LR pixels that repeat a picture's edge on each side, where the network would see black
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
+_LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class LAMNetConfig:
         for name in ("scale", "channels", "groups", "blocks", "heads"):
             if type(getattr(self, name)) is not int:
                 raise BadArgumentError(f"{name}: expected a whole number, got {getattr(self, name)!r}")
+            if getattr(self, name) > _LARGEST:
+                raise BadArgumentError(f"{name}: expected at most {_LARGEST}, got more")
         if self.scale < 1:
             raise BadArgumentError(f"scale: expected at least 1, got {self.scale}")
         if min(self.channels, self.groups, self.blocks, self.heads) < 1 or self.channels % (2 * self.heads):

@@ -198,7 +198,9 @@ def _check_row(row: Mapping[str, Any], what: str) -> None:
     for key in ("model", "precision", "task"):
         records.text(candidate.get(key), f"{what}, {key}")
     for key in ("median_s", "multiply_adds"):
-        if row.get(key) is not None and not records.number(row[key], f"{what}, {key}") > 0:
+        if key not in row:
+            raise ValueError(f"{what}: expected {key}, found none")
+        if row[key] is not None and not records.number(row[key], f"{what}, {key}") > 0:
             raise ValueError(f"{what}, {key}: expected a number above 0, found {records.short(row[key])}")
     if candidate["task"] == "image" and row.get("median_s") is not None and row.get("multiply_adds") is None:
         raise ValueError(f"{what}, multiply_adds: expected a number, found none")

@@ -26,6 +26,7 @@ class Format:
         numbered_colours: whether it states colours by number (ITU-T H.273).
         substitute: whether a result becomes one where its source's format cannot hold it.
         palette: whether it holds few colours only, so that no result is put into it unasked.
+        iptc: whether it holds IPTC records.
         comments: whether it holds texts without a keyword, or with that of a comment.
         salvageable: whether libvips reads what is there of a damaged file.
     """
@@ -44,6 +45,7 @@ class Format:
     numbered_colours: bool = False
     substitute: bool = False
     palette: bool = False
+    iptc: bool = False
     comments: bool = False
     salvageable: bool = False
 

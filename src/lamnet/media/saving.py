@@ -15,7 +15,7 @@ from lamnet.media.contract import Format
 from lamnet.media.convert import in_depth_of
 from lamnet.media.picture import Picture
 
-_IN_NO_PALETTE = (("exif-data", "EXIF"), ("iptc-data", "IPTC"))
+_IN_NO_PALETTE = (("exif-data", "EXIF"), ("xmp-data", "XMP"))
 _BITS = {"uint8": "8 bits", "uint16": "16 bits", "float32": "floats"}
 
 
@@ -55,7 +55,10 @@ def losses(picture: Picture, target: Path) -> tuple[str, ...]:
         found.append(f"without {picture.extras.own}")
     if picture.extras.comments and not format.comments:
         found.append(f"without its comment, which {target.suffix} does not hold")
-    if format.palette and (lost := [words for name, words in _IN_NO_PALETTE if picture.pages[0].get_typeof(name)]):
+    lost = [words for name, words in _IN_NO_PALETTE if format.palette and picture.pages[0].get_typeof(name)]
+    if not format.iptc and picture.pages[0].get_typeof("iptc-data"):
+        lost.append("IPTC")
+    if lost:
         found.append(f"without {', '.join(lost)}, which {target.suffix} does not hold")
     if picture.quality and "Q" not in format.options:
         found.append(f"quality {picture.quality} means nothing in {target.suffix}")

@@ -45,10 +45,7 @@ def check_sizes(path: Path, state: Mapping[str, Tensor]) -> None:
 
 def check_remakable(path: Path, network: nn.Module) -> LAMNet:
     """Refuse a network that `load` cannot make again from its file; return the LAMNet inside torch.compile or DDP."""
-    while isinstance(inner := getattr(network, "_orig_mod", getattr(network, "module", None)), nn.Module):
-        network = inner
-    if not isinstance(network, LAMNet):
-        raise BadWeightsError(f"{path}: expected a LAMNet to save, got {type(network).__name__}")
+    network = _unwrapped(path, network)
     if what := _difference(network):
         raise BadWeightsError(
             f"{path}: expected a network as its configuration makes it, since load makes no other, found {what}; "
@@ -56,6 +53,29 @@ def check_remakable(path: Path, network: nn.Module) -> LAMNet:
         )
     if what := parts.hooked(network):
         warnings.warn(f"{path}: saved without hooks: {what}", stacklevel=3)
+    return network
+
+
+def check_unchanged(path: Path, network: nn.Module) -> LAMNet:
+    """Refuse a network that is more than its configuration and weights, hooks too; return the LAMNet as above."""
+    network = _unwrapped(path, network)
+    if what := what_changed(network):
+        raise BadWeightsError(
+            f"{path}: expected a network as its configuration makes it, by which {path.suffix} is written, found {what}; "
+            "a .pt2 file holds it"
+        )
+    return network
+
+
+def _unwrapped(path: Path, network: nn.Module) -> LAMNet:
+    while isinstance(inner := getattr(network, "_orig_mod", getattr(network, "module", None)), nn.Module):
+        network = inner
+    if not isinstance(network, LAMNet):
+        raise BadWeightsError(f"{path}: expected a LAMNet to save, got {type(network).__name__}")
+    if any(tensor.is_meta for tensor in network.parameters()):
+        raise BadWeightsError(
+            f"{path}: expected a network with numbers, found tensors on the meta device, which have none"
+        )
     return network
 
 

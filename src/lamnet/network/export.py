@@ -20,7 +20,8 @@ def export(
 ) -> None:
     """Write a network for images of any size: RGB in [0, 1] in, RGB out, not clamped, float32.
 
-    ONNX and .pt2 take batches, (B, 3, H, W); ncnn one image at a time. The network stays as it is.
+    ONNX and .pt2 take batches, (B, 3, H, W); ncnn one image at a time. The network stays as it is. ONNX and ncnn are written
+    by its configuration and weights, so a network with a changed part or a hook is refused; .pt2 holds it.
 
     Args:
         network: the network, or its weights, which need PyTorch for .pt2 only.
@@ -30,6 +31,7 @@ def export(
 
     Raises:
         BadArgumentError: the path has another ending, does not go with `half` or the scale, or cannot be written.
+        BadWeightsError: the network is changed, or its weights are not finite or not there (meta).
         MissingExtraError: onnx is not installed, or PyTorch for .pt2.
     """
     if path.suffix not in (".onnx", ".param", ".pt2"):
@@ -45,7 +47,12 @@ def export(
     if isinstance(network, WeightsFile):
         state = network.state
     else:
-        state = {name: tensor.detach().cpu().float().numpy() for name, tensor in network.state_dict().items()}
+        from lamnet.network.checks import check_finite, check_unchanged
+
+        network = check_unchanged(path, network)
+        tensors = network.state_dict()
+        check_finite(path, tensors)
+        state = {name: tensor.detach().cpu().float().numpy() for name, tensor in tensors.items()}
     if path.suffix == ".onnx":
         onnx.write(path, network.config, state, half, facts)
     else:

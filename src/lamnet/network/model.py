@@ -110,7 +110,7 @@ class LAMNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Upscale (B, 3, H, W) in [0, 1], float32 or in autocast's dtype, to (B, 3, scale*H, scale*W), not clamped.
 
-        Raises BadArgumentError for another shape.
+        Raises BadArgumentError for another shape or whole numbers.
         """
         return self.forward_with_means(x)[0]
 
@@ -118,6 +118,8 @@ class LAMNet(nn.Module):
         """Return the output and the exchange means used, (B, G*N, 2, D) float32: `means` where given, else x's own."""
         if x.dim() != 4 or x.shape[1] != 3 or 0 in x.shape[2:]:
             raise BadArgumentError(f"x: expected (B, 3, H, W), got {tuple(x.shape)}")
+        if not x.dtype.is_floating_point:
+            raise BadArgumentError(f"x: expected numbers in [0, 1], got {x.dtype}")
         shallow = deep = self.shallow(x)
         used: list[Tensor] = []
         for group in self.groups:
@@ -161,6 +163,9 @@ def _definition() -> tuple[Any, ...]:
         ),
         *(torch.sigmoid, torch.tanh, torch.addcmul, nn.Module.__call__, Block.forward, LAM.forward, LAM.branches),
         *(FocalAttention.forward, DGFN.forward, nn.Linear.forward, nn.LayerNorm.forward, nn.Conv2d.forward),
+        *(FocalAttention.__call__, DGFN.__call__, nn.Linear.__call__, nn.LayerNorm.__call__, nn.Conv2d.__call__),
+        *(LAM.__call__, getattr(nn.Module, "_call_impl"), getattr(nn.Conv2d, "_conv_forward")),  # noqa: B009
+        *(torch.cat, torch.einsum),
     )
 
 

@@ -25,6 +25,7 @@ _ORDINARY = (1, 1), (1, 1), "zeros"
 # The classes that PyTorch and its tracing give a parameter; another class may keep its numbers elsewhere.
 _TENSORS = {nn.Parameter, Tensor}
 _TRACED = "torch._subclasses"
+_PLAIN = (bool, int, float, str, tuple, Window, type(None))
 _warned: list[str] = []
 
 
@@ -212,7 +213,20 @@ def _other_part(part: nn.Module, ours: nn.Module, sizes: bool) -> str | None:
     for kind in ("_parameters", "_buffers"):
         if differing := _first_differing(vars(part)[kind], vars(ours)[kind], sizes):
             return f"another {differing}"
-    return part.extra_repr() if sizes and part.extra_repr() != ours.extra_repr() else None
+    if sizes and part.extra_repr() != ours.extra_repr():
+        return part.extra_repr()
+    if sizes and (option := _other_option(part, ours)):
+        return f"another {option}"
+    return None
+
+
+def _other_option(part: nn.Module, ours: nn.Module) -> str | None:
+    """Return the first public attribute whose value, a number or another plain thing, differs."""
+    found = vars(part)
+    for name, value in vars(ours).items():
+        if not name.startswith("_") and name != "training" and isinstance(value, _PLAIN) and found.get(name) != value:
+            return name
+    return None
 
 
 def _first_differing(found: Mapping[str, Tensor | None], ours: Mapping[str, Tensor | None], sizes: bool) -> str | None:

@@ -18,12 +18,12 @@ from lamnet.ops.block_weights import LANES, BlockWeights, in_dtype, weights_for
 from lamnet.ops.flops import register_when_counting
 from lamnet.ops.fsa import HEIGHT, WIDTH
 from lamnet.ops.native import check, empty_like
-from lamnet.ops.operator import check_first_derivative, is_transformed, operator, refuse_second_derivative
+from lamnet.ops.operator import check_first_derivative, is_transformed, is_watched, operator, refuse_second_derivative
 
 
 def fits(x: Tensor) -> bool:
     """Tell whether `fused_block` and `fused_branches` take x (B, H, W, C)."""
-    return is_native(x) and x.shape[3] % (2 * LANES) == 0 and not is_transformed()
+    return is_native(x) and x.shape[3] % (2 * LANES) == 0 and not (is_transformed() or is_watched(x))
 
 
 def fused_block(

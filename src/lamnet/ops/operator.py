@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 import torch
+import torch.overrides
 from torch.autograd import forward_ad
+from torch.utils._device import DeviceContext
 
 from lamnet.base.errors import BadArgumentError
 
+_overrides: Any = torch.overrides  # partly without types
 _functorch: Any = getattr(torch._C, "_functorch")  # noqa: B009  # pyright: ignore[reportPrivateUsage] (no public name)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -37,6 +40,22 @@ def is_transformed() -> bool:
 
 
 is_transformed._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as in backend_for
+
+
+def is_watched(x: torch.Tensor) -> bool:
+    """Tell whether a `__torch_function__`, of x's class or a mode, is to see the functions of plain PyTorch that are called."""
+    return _overrides.has_torch_function_unary(x) and (
+        not _are_devices() or cast("Any", type(x)).__torch_function__ != _plain_function
+    )
+
+
+def _are_devices() -> bool:
+    """Tell whether all modes that are active, if any, only choose a device, as `with torch.device(...)` does."""
+    return all(isinstance(mode, DeviceContext) for mode in _overrides._get_current_function_mode_stack())
+
+
+_plain_function: Any = cast("Any", torch.Tensor).__torch_function__
+_are_devices._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as in backend_for
 
 
 def check_first_derivative(name: str, *grads: torch.Tensor | None) -> None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +22,7 @@ from lamnet.media.codecs import mpf
 from lamnet.media.codecs.jpeg_segments import (
     APP1,
     APP2,
+    APP13,
     COMMENT,
     END,
     EXIF,
@@ -45,11 +47,13 @@ FORMAT = Format(
     {"Q": 95, "subsample_mode": "off"},
     side=65_500,
     alpha=False,
+    iptc=True,
     comments=True,
     salvageable=True,
 )
 
 _PADDING = 64  # bytes behind a picture that are nothing
+_MOST_NAMED = 8  # of Photoshop's resources
 _MOST_SEGMENTS = 10_000  # that a result keeps
 EXIF_LIMIT = LIMIT - len(EXIF)
 _XMP_LIMIT = LIMIT - len(XMP)
@@ -82,6 +86,7 @@ def extras(path: Path) -> JpegExtras:
     """Learn the quality and the attachments: segments, further pictures, a film. Raises OSError."""
     segments: list[tuple[int, bytes]] = []
     index, carried, quality = None, 0, None
+    lost: dict[str, None] = {}
     with _mapped(path) as data:
         picture_end = file_end = len(data)
         for kind, start, stop in segments_of(data):
@@ -92,6 +97,8 @@ def extras(path: Path) -> JpegExtras:
                 index = mpf.Index.read(contents[len(MPF) :], start + len(MPF))
             elif kind == TABLES:
                 quality = quality or quality_of(contents)
+            elif kind == APP13:
+                lost |= dict.fromkeys(iptc.other_resources(contents))
             elif is_carried(kind, contents):
                 carried += 1
                 if carried <= _MOST_SEGMENTS:
@@ -99,13 +106,17 @@ def extras(path: Path) -> JpegExtras:
     if index and not all(picture_end <= start < stop <= file_end for start, stop in index.places):
         index = None
     notes = (f"without the segments behind the first {_MOST_SEGMENTS:,}",) if carried > _MOST_SEGMENTS else ()
+    if lost:
+        shown = [*islice(lost, _MOST_NAMED), *(["others"] if len(lost) > _MOST_NAMED else [])]
+        notes += (f"without {', '.join(shown)} of Photoshop's",)
     follows = file_end - picture_end > _PADDING
-    own = "what follows the picture in its file, such as a film or a gain map" if follows else None
+    own = ["what follows the picture in its file, such as a film or a gain map"] if follows else []
+    own += ["makers' segments of its JPEG"] if any(kind != COMMENT for kind, _ in segments) else []
     return JpegExtras(
         lossy="JPEG",
         quality=quality,
         notes=notes,
-        own=own,
+        own=" and ".join(own) or None,
         comments=tuple(contents for kind, contents in segments if kind == COMMENT),
         segments=tuple(segments),
         index=index,

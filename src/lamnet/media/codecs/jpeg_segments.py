@@ -8,7 +8,8 @@ from collections.abc import Generator
 from typing import Any
 
 LIMIT = 65_533  # bytes of contents
-END, _SCAN, TABLES, _APP0, APP1, APP2, COMMENT = 0xD9, 0xDA, 0xDB, 0xE0, 0xE1, 0xE2, 0xFE  # markers
+END, _SCAN, TABLES, COMMENT = 0xD9, 0xDA, 0xDB, 0xFE  # markers
+_APP0, APP1, APP2, APP13 = 0xE0, 0xE1, 0xE2, 0xED
 EXIF, XMP, MPF = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"MPF\0"  # what contents open with
 _WITHOUT_CONTENTS = (0x01, *range(0xD0, 0xD9))
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # that ends a scan's data

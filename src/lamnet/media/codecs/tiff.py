@@ -37,6 +37,7 @@ FORMAT = Format(
     extra_bands=True,
     dtypes=("uint8", "uint16", "float32"),
     substitute=True,
+    iptc=True,
 )
 
 _SUBFILE = 254
