@@ -16,9 +16,11 @@ from pathlib import Path
 
 from lamnet.core import parameters, shipped, weights
 from lamnet.core.shipped import Shipped
+from lamnet.server.terms import terms
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "web"
+PAGE = ROOT / "src/lamnet/server/page"  # that of lamnet app, whose engine asks a server
+WEB = ROOT / "web"  # the engine that works in the browser, and what it needs
 KERNELS = ROOT / "src/lamnet/ops/csrc"
 SOURCES = ["network", "ends", "branches", "focal", "attention", "exchange", "feed_forward", "gemm", "arena", "threads"]
 LAYERS = ["page_shallow", "page_block_means", "page_block", "page_end_group", "page_reconstruct"]
@@ -32,8 +34,21 @@ BUILDS = {  # one worker, and several over one memory; which takes the most that
         ["--shared-memory", "--import-memory", "--max-memory=4294901760", "--export=__stack_pointer", "--export-table"],
     ),
 }
-ASSETS = ("*.html", "*.css", "*.js", "*.svg", "*.webmanifest")
-FIRST = ["index.html", "style.css", "app.js", "view.js", "result.js", "icon.svg", "manifest.webmanifest"]  # and sw.js
+ASSETS = ("*.js", "*.webmanifest")
+FIRST = [
+    "index.html",
+    "style.css",
+    "app.js",
+    "engine.js",
+    "files.js",
+    "held.js",
+    "result.js",
+    "view.js",
+    "words.js",
+    "icon.svg",
+]
+FIRST += ["manifest.webmanifest"]  # and sw.js
+NOT_HERE = ("engine.js", "whole.js")  # of lamnet app
 FIRST_KB, ALL_MB = 100, 3  # before a picture is chosen; with the weights of tiny
 
 
@@ -56,9 +71,9 @@ def main() -> None:
 
 def make(target: Path) -> None:
     """Put page, module, weights and licences into a folder that does not exist."""
-    target.mkdir()
+    shutil.copytree(PAGE, target, ignore=shutil.ignore_patterns(*NOT_HERE))
     for pattern in ASSETS:
-        for path in PAGE.glob(pattern):
+        for path in WEB.glob(pattern):
             shutil.copy(path, target)
     for name, (processor, options) in BUILDS.items():
         compile_core(target / f"{name}.wasm", processor, options)
@@ -84,7 +99,7 @@ def finish_service_worker(target: Path) -> None:
 def compile_core(path: Path, processor: str, options: list[str]) -> None:
     """Build the kernels that a network runs on, without their backwards."""
     command = [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi-musl", f"-mcpu={processor}"]
-    command += [*FLAGS, "-mexec-model=reactor", f"-I{PAGE / 'wasm'}", f"-I{KERNELS}", "-s", "-o", str(path)]
+    command += [*FLAGS, "-mexec-model=reactor", f"-I{WEB / 'wasm'}", f"-I{KERNELS}", "-s", "-o", str(path)]
     command += [
         "-Wl,-z,stack-size=1048576",
         "-ffunction-sections",
@@ -92,7 +107,7 @@ def compile_core(path: Path, processor: str, options: list[str]) -> None:
         *(f"-Wl,--export={name}" for name in ENTRIES),
     ]
     command += [*(f"-Wl,{option}" for option in options), *(str(KERNELS / f"{name}.c") for name in SOURCES)]
-    subprocess.run([*command, str(PAGE / "wasm/page.c")], check=True)
+    subprocess.run([*command, str(WEB / "wasm/page.c")], check=True)
 
 
 def write_weights(one: Shipped, target: Path) -> dict[str, object]:
@@ -104,13 +119,6 @@ def write_weights(one: Shipped, target: Path) -> dict[str, object]:
     (target / name).write_bytes(numbers)
     entry = {"size": one.size, "variant": one.variant, "file": name, "sha256": hashlib.sha256(numbers).hexdigest()}
     return entry | asdict(contents.config) | {"hidden": contents.config.hidden}
-
-
-def terms() -> str:
-    """Name the licence and the training data of the weights."""
-    cards = [one.path.with_suffix(".md").read_text() for one in shipped.shipped() if one.size in ("tiny", "base")]
-    summary = "\n".join(f"{name}: {text}" for name, text in shipped.TERMS.items())
-    return "\n\n".join([f"The weights of this page\n\n{summary}", *cards])
 
 
 def sizes(folder: Path) -> tuple[int, int]:

@@ -4,6 +4,7 @@ import { alone, shared } from "./core.js";
 import { decide, isKnown } from "./choice.js";
 import { decode } from "./decode.js";
 import { enlarge } from "./enlarge.js";
+import { heldWorker } from "./held.js";
 import { measure } from "./quality.js";
 import { mixed, select } from "./networks.js";
 
@@ -60,7 +61,7 @@ async function instance(onTask) {
 }
 
 const startHelper = (message) => new Promise((resolve, reject) => {
-  const helper = new Worker(new URL("helper.js", import.meta.url), { type: "module" });
+  const helper = heldWorker("helper.js");
   helper.onmessage = resolve;
   helper.onerror = () => reject(new Error("helpers cannot be started"));
   helper.postMessage(message);

@@ -48,6 +48,11 @@ NOT_RUN = {
     "s3://": "it needs a bucket; tests/batch/test_buckets.py has one in memory",
     "002.pth": "another network's published file; tests/integrations and tests/evaluation load such networks",
     "swinir": "as above",
+    "make web": "it installs the compiler; tests/web makes the page and runs all of it, web/time.mjs too",
+    "http.server": "it serves until it is ended; tests/web serves the page with it",
+    "lamnet app": "it serves until it is ended; tests/cli/test_app.py and tests/server run it",
+    "sys.argv[1:]": "a program with arguments; tests/server/test_documentation.py runs it",
+    "make gpu": "it takes minutes; tests/tools/test_gpu_calls.py goes through it in small",
 }
 
 # What runs where a package is installed that the test extra leaves out.
@@ -55,7 +60,7 @@ NEEDS = {"--engine ray": "ray", "lamnet_spandrel": "spandrel"}
 
 SLOW = {"RESULTS.md", "evaluation.md", "speed.md", "training.md", "recipes.md", "reproducing.md", "figures.md"}
 # What needs photographs that hold a patch of training, or a crop of a figure.
-LARGE, ON_LARGE = (264, 264), {"training.md", "recipes.md", "reproducing.md", "figures.md"}
+LARGE, ON_LARGE = (264, 264), {"training.md", "recipes.md", "reproducing.md", "figures.md", "gpu.md"}
 
 
 def _marked(page: Path) -> Any:
@@ -88,7 +93,7 @@ def test_commands_in_sentences_and_those_that_do_not_run_are_understood() -> Non
 
 def test_a_language_is_one_that_is_run_or_read() -> None:
     languages = {snippet.language for page in pages() for snippet in snippets(page)}
-    assert languages <= {"sh", "toml", "python", "bibtex"}
+    assert languages <= {"sh", "toml", "python", "bibtex", "http"}
 
 
 def test_what_stands_for_something_or_does_not_run_is_shown_somewhere() -> None:

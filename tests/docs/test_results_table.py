@@ -53,7 +53,7 @@ def test_the_figures_of_the_docs_are_there_and_small() -> None:
     assert all((ROOT / "docs" / name).stat().st_size < 300_000 for name in named)
 
 
-@pytest.mark.parametrize("one", shipped.shipped(), ids=str)
+@pytest.mark.parametrize("one", [one for one in shipped.shipped() if one.scale > 1], ids=str)
 def test_the_runs_of_the_log_end_in_the_weights_that_ship(script: dict[str, Any], one: shipped.Shipped) -> None:
     """Else a weight ships whose pixels nobody has counted."""
     seen = script["training_seen"].seen(script["training_seen"].shipped(one.size, one.scale, one.variant))

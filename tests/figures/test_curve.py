@@ -9,6 +9,7 @@ import pytest
 from lamnet.base.errors import BadArgumentError, BadDataError
 from lamnet.figures.curve import create, draw, read
 from support.figures import assert_readable
+from support.mutations import COUNTS, mutated
 
 
 def training(folder: Path, steps: int = 5) -> Path:
@@ -72,7 +73,14 @@ def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "found"),
-    [("", "found none yet"), ("[1]\n", "TypeError"), (json.dumps({"step": 1}) + "\n", "KeyError"), ("{\n", "Decode")],
+    [
+        ("", "found none yet"),
+        ("[1]\n", "line 1: expected an object, found a list"),
+        (json.dumps({"step": 1}) + "\n", "line 1, elapsed_s: expected a number, found None"),
+        ('{"step": 1, "elapsed_s": 2, "loss": "low"}\n', "line 1, loss: expected a number, found 'low'"),
+        ("{\n", "Expecting property name"),
+        ("[" * 100_000 + "\n", "nested too deep"),
+    ],
 )
 def test_other_files_are_refused(tmp_path: Path, content: str, found: str) -> None:
     (tmp_path / "metrics.jsonl").write_text(content)
@@ -80,3 +88,17 @@ def test_other_files_are_refused(tmp_path: Path, content: str, found: str) -> No
         read(tmp_path)
     with pytest.raises(BadDataError, match=re.escape("no metrics.jsonl in it")):
         read(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_damaged_metrics_are_refused_or_numbers(tmp_path: Path, count: int) -> None:
+    path, refused = training(tmp_path / "a") / "metrics.jsonl", 0
+    for content in mutated(path.read_bytes(), count):
+        path.write_bytes(content)
+        try:
+            lines = read(tmp_path / "a")
+        except BadDataError as error:
+            refused += "\n" not in str(error) and len(str(error)) < 1000
+            continue
+        assert all(abs(number) <= 1e300 for line in lines for number in line.values())
+    assert count // 4 < refused < count

@@ -8,8 +8,9 @@ import pytest
 
 from lamnet.base.errors import BadArgumentError, BadDataError
 from lamnet.evaluation import report
-from lamnet.figures.performance import create, draw, gather
+from lamnet.figures.performance import create, draw, gather, read_times
 from support.figures import assert_readable
+from support.mutations import COUNTS, mutated
 
 SPEED = {"tiny": (0.07, 9), "base": (0.5, 48.9), "swinir-light": (6.0, 63.6), "span": (0.26, 28)}
 QUALITY = {"tiny": 31.0, "base": 32.3, "swinir-light": 32.44, "span": 32.2}
@@ -98,3 +99,22 @@ def test_a_model_without_a_time_is_left_out_and_named() -> None:
 def test_one_point_is_a_figure() -> None:
     figure = draw(gather({"tiny": evaluation("tiny", 31.0)}, times(), "Set5", "float32"))
     assert_readable(figure)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_damaged_times_are_refused_or_joined(tmp_path: Path, count: int) -> None:
+    path, quality, refused = tmp_path / "times.json", tmp_path / "tiny.json", 0
+    quality.write_text(report.to_json([evaluation("tiny", 31.0)]))
+    for content in mutated(json.dumps(times()).encode(), count):
+        path.write_bytes(content)
+        try:
+            found = read_times(path)
+        except BadDataError as error:
+            refused += "\n" not in str(error) and len(str(error)) < 1000
+            continue
+        try:
+            joined = gather({"tiny": evaluation("tiny", 31.0)}, found, "Set5", "float32")
+        except BadDataError:
+            continue
+        assert all(point.seconds > 0 < point.multiply_adds for point in joined.points)
+    assert count // 4 < refused < count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 import random
@@ -63,9 +64,9 @@ def _mutated(text: str, chance: random.Random) -> str:
     config = json.loads(text)
     for _ in range(chance.randrange(1, 4)):
         inner = chance.choice([config, config, config["window"]]) if isinstance(config.get("window"), dict) else config
-        inner[chance.choice([*inner, "new"])] = chance.choice(VALUES)
+        inner[chance.choice([*inner, "new"])] = copy.deepcopy(chance.choice(VALUES))
         if isinstance(starts := inner.get("starts"), list) and chance.random() < 0.5:
-            starts.insert(0, chance.choice(VALUES))
+            starts.insert(0, copy.deepcopy(chance.choice(VALUES)))
     return json.dumps(config)
 
 

@@ -143,3 +143,9 @@ def test_jobs_are_not_listed_and_not_guessed(server: Running, tmp_path: Path) ->
     assert server.ask("GET", "/api/jobs").status == 405
     assert server.ask("GET", f"/api/jobs/{id[:-1]}").status == 404
     assert server.ask("DELETE", f"/api/jobs/{id}").status == 204
+
+
+def test_the_terms_of_the_weights_are_there(server: Running) -> None:
+    answer = server.ask("GET", "/WEIGHTS.txt")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert b"research only" in answer.body

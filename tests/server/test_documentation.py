@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from lamnet.batch import local
 from lamnet.batch.request import Request
@@ -33,6 +36,23 @@ def test_the_client_of_ten_lines(server: Running, tmp_path: Path) -> None:
     failed = subprocess.run([*call, "text.png"], cwd=tmp_path, check=False, capture_output=True, text=True)
     assert failed.returncode == 1
     assert failed.stderr.startswith("text.png: expected a picture")
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_way_with_curl(server: Running, tmp_path: Path) -> None:
+    sent, result = re.findall(r"`(curl [^`]+)`", TEXT)
+    waiting = re.findall(r"`/api/jobs/ID(\?wait=\d+)`", TEXT)[0]
+    picture(tmp_path, name="photo.jpg")
+
+    def run(command: str) -> bytes:
+        here = command.replace("127.0.0.1:8765", f"127.0.0.1:{server.port}")
+        return subprocess.run(["sh", "-c", here], cwd=tmp_path, check=True, capture_output=True).stdout
+
+    id = json.loads(run(sent))["id"]
+    assert server.ask("GET", f"/api/jobs/{id}{waiting}").json["state"] == "done"
+    run(result.replace("ID", id))
+    with Image.open(tmp_path / "photo_x2.jpg") as made:
+        assert made.size == (40, 32)
 
 
 def test_all_is_described(server: Running, tmp_path: Path) -> None:

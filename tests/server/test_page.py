@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from lamnet.server.settings import Settings
 from support.server import ENDLESS, FAULTY, Running, Start, picture
@@ -21,12 +24,15 @@ pytestmark = [
 TOKEN = "a-token-of-23-letters-x"
 
 
+Page = Any  # of playwright
+
+
 @pytest.fixture
-def page() -> Iterator[Any]:
+def page() -> Iterator[Page]:
     with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
         opened = browser.new_page()
-        opened.set_default_timeout(120_000)
+        opened.set_default_timeout(600_000)
         opened.complaints = []
         opened.on("console", lambda message: opened.complaints.append(message.text))
         opened.on("pageerror", lambda error: opened.complaints.append(str(error)))
@@ -34,35 +40,78 @@ def page() -> Iterator[Any]:
         browser.close()
 
 
-def test_files_in_and_results_out(start: Start, page: Any, tmp_path: Path) -> None:
+def opened(page: Page, server: Running, token: str = "") -> None:
+    page.goto(f"http://127.0.0.1:{server.port}/{token}")
+    page.locator("#format option").first.wait_for(state="attached")
+
+
+def button(page: Page, name: str) -> Any:
+    """A file's in the list; its name says how it is doing."""
+    return page.get_by_role("list", name="Pictures").get_by_role("button", name=name)
+
+
+def saved(page: Page) -> tuple[str, bytes]:
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save", exact=True).click()
+    return download.value.suggested_filename, Path(download.value.path()).read_bytes()
+
+
+def test_files_in_and_results_out(start: Start, page: Page, tmp_path: Path) -> None:
     server: Running = start(Settings(port=0, token=TOKEN), FAULTY)
-    page.goto(f"http://127.0.0.1:{server.port}/#{TOKEN}")
-    page.wait_for_function("document.querySelectorAll('#scale option').length > 0")
+    opened(page, server, f"#{TOKEN}")
     assert TOKEN not in page.url
-    page.select_option("#model", "tiny")
-    page.select_option("#scale", "2")
     good, bad = picture(tmp_path), tmp_path / "text.png"
     bad.write_text("no picture")
     endless = picture(tmp_path, ENDLESS, 9, "endless.png")
     page.set_input_files("#files", [endless, good, bad])
-    page.wait_for_selector("text=waits, 1 before it")
-    page.get_by_role("button", name="Cancel endless.png").click()
-    with page.expect_download() as download:
-        page.get_by_role("link", name="Save photo_x2.png").click()
-    page.wait_for_selector(".job.failed")
-    assert page.locator(".job.failed .what").inner_text().startswith("text.png: expected a picture")
-    assert page.get_by_role("status").inner_text() == "1 done, 1 failed, 1 cancelled"
+    button(page, "text.png, being enlarged").click()
+    page.locator("#progress-text", has_text="waits, 1 before it").wait_for()
+    button(page, "endless.png, being enlarged").click()
+    page.locator("#progress-text", has_text="left").wait_for()
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    button(page, "endless.png, cancelled").wait_for()
+    button(page, "text.png, failed").click()
+    assert page.locator("#facts").inner_text().startswith("text.png: expected a picture")
+    button(page, "photo.png, done").click()
+    page.locator("#facts", has_text="photo_x2.png").wait_for()
     server.headers["Authorization"] = f"Bearer {TOKEN}"
-    assert download.value.suggested_filename == "photo_x2.png"
-    assert Path(download.value.path()).read_bytes() == server.upscaled(good)[1]
+    assert saved(page) == ("photo_x2.png", server.upscaled(good)[1])
+    server.until(lambda: not server.files())
     assert page.complaints == []
 
 
-def test_a_page_that_is_left_leaves_nothing(start: Start, page: Any, tmp_path: Path) -> None:
+def test_depth_that_no_browser_has_and_what_it_cannot_show(start: Start, page: Page, tmp_path: Path) -> None:
+    server, deep = start(Settings(port=0)), tmp_path / "deep.png"
+    values = np.arange(20 * 24, dtype=np.uint16).reshape(20, 24) * 130
+    Image.fromarray(values).save(deep)
+    opened(page, server)
+    page.set_input_files("#files", deep)
+    page.locator("#save:enabled").wait_for()
+    name, made = saved(page)
+    assert (name, made) == ("deep_x2.png", server.upscaled(deep, "deep.png")[1])
+    assert np.asarray(Image.open(io.BytesIO(made))).dtype == np.uint16
+    page.select_option("#format", "tif")
+    page.get_by_role("button", name="Enlarge again").click()
+    page.locator("#facts", has_text="deep_x2.tif").wait_for()
+    assert page.locator("#compare").is_hidden()
+    page.locator("input[name=scale][value='1']").check(force=True)
+    page.select_option("#format", "")
+    page.get_by_role("button", name="Enlarge again").click()
+    page.locator("#facts", has_text="24 × 20 → 24 × 20").wait_for()  # noqa: RUF001
+    assert saved(page)[1] == server.upscaled(deep, "deep.png", scale="1")[1]
+    assert page.complaints == []
+
+
+def test_a_page_that_is_left_leaves_nothing(start: Start, page: Page, tmp_path: Path) -> None:
     server = start(Settings(port=0), FAULTY)
-    page.goto(f"http://127.0.0.1:{server.port}/")
-    page.wait_for_function("document.querySelectorAll('#scale option').length > 0")
+    opened(page, server)
     page.set_input_files("#files", [picture(tmp_path, ENDLESS)])
-    page.wait_for_selector("text=/at work, .* left/")
+    page.locator("#progress-text", has_text="left").wait_for()
     page.goto("about:blank")
     server.until(lambda: not server.files())
+
+
+def test_a_page_without_the_token_says_so(start: Start, page: Page) -> None:
+    server = start(Settings(port=0, token=TOKEN))
+    page.goto(f"http://127.0.0.1:{server.port}/")
+    page.get_by_role("alert").filter(has_text="token").wait_for()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import socket
 import struct
 import sys
@@ -27,6 +29,12 @@ class Full:
     def __exit__(self, *error): self.file.close()
     def write(self, data): raise OSError(errno.ENOSPC, "No space left on device")
 Path.open = lambda self, mode="r", *more, **named: (Full if mode == "xb" else lambda file: file)(real(self, mode, *more, **named))
+"""
+LITTLE_ROOM = """
+from types import SimpleNamespace
+from lamnet.server import transfer
+room = lambda folder: 10**9 + 600_000 - sum(path.stat().st_size for path in folder.rglob("*"))
+transfer.shutil = SimpleNamespace(disk_usage=lambda folder: SimpleNamespace(free=room(folder)))
 """
 SMALL_FILES = """
 import resource, signal
@@ -169,6 +177,19 @@ def test_a_disk_that_gets_full_meanwhile_is_said(start: Start, tmp_path: Path) -
         507,
         "the server's disk cannot be written: No space left on device",
     )
+    assert not server.files()
+
+
+def test_an_upload_of_unknown_size_leaves_the_disk_its_room(start: Start) -> None:
+    server = start(Settings(port=0, limits=Limits(free=10**9)), patch=LITTLE_ROOM)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.request("POST", "/api/jobs?name=a.png", (bytes(100_000) for _ in range(20)), encode_chunked=True)
+    answer = connection.getresponse()
+    assert (answer.status, json.loads(answer.read())["error"]) == (
+        507,
+        "expected room on the server's disk, which is full",
+    )
+    connection.close()
     assert not server.files()
 
 

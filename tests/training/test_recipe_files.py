@@ -16,8 +16,9 @@ from lamnet.network import weights
 from lamnet.training import recipe_help
 from lamnet.training.degradation import photo
 from lamnet.training.loop import train
-from lamnet.training.recipe_files import chosen, from_record, from_toml
+from lamnet.training.recipe_files import chosen, from_record, from_toml, to_record
 from lamnet.training.recipes import KINDS, recipe_named
+from support.mutations import COUNTS, mutated
 from support.sets import prepared, recipe
 
 
@@ -169,3 +170,26 @@ def test_an_ablation_trains_and_its_weights_say_what_it_is(tmp_path: Path) -> No
     card = (tmp_path / "run" / "card.md").read_text()
     for words in ("# own x4", "channels 32, groups 1, blocks 4", "lamnet train recipe.json --data set", "noise 1.0"):
         assert words in card
+
+
+def test_text_that_no_parser_takes_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.json"
+    for text in ("[" * 100_000, '{"lr": 1' + "0" * 400 + "}", '{"degradation": "\\n|"}', "NaN"):
+        path.write_text(text)
+        with pytest.raises(BadArgumentError, match=r"^[^\n]*recipe\.json: [^\n]*$"):
+            chosen(str(path))
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("name", ["my.toml", "recipe.json"])
+def test_damaged_recipes_are_refused_or_read(tmp_path: Path, name: str, count: int) -> None:
+    path, one = tmp_path / name, recipe_named("tiny_x2_photo")
+    whole = recipe_help.example("photo", "tiny", 2) if name == "my.toml" else json.dumps(to_record(one), indent=1)
+    refused = 0
+    for content in mutated(whole.encode(), count):
+        path.write_bytes(content)
+        try:
+            assert chosen(str(path)).steps > 0
+        except BadArgumentError as error:
+            refused += "\n" not in str(error) and len(str(error)) < 2000
+    assert count // 4 < refused < count

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lamnet import LAMNet, Upscaler
 from lamnet.base.errors import BadImageError
@@ -86,6 +87,13 @@ def test_a_single_pixel_is_a_picture(network: LAMNet, tmp_path: Path, bands: int
     Upscaler(network, "cpu").file(tmp_path / "a.png", tmp_path / "b.png")
     assert arrays.read_array(tmp_path / "b.png").shape == (2, 2, bands)
     assert Upscaler(network, "cpu", goal=Goal(1))(np.full((1, 1, bands), 99, np.uint8)).shape == (1, 1, bands)
+
+
+def test_a_file_gives_back_what_its_result_does_not_hold(network: LAMNet, pixels: np.ndarray, tmp_path: Path) -> None:
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", comment=b"a comment")
+    upscaler = Upscaler(network, "cpu")
+    assert upscaler.file(tmp_path / "a.jpg", tmp_path / "b.jpg") == ()
+    assert upscaler.file(tmp_path / "a.jpg", tmp_path / "b.webp") == ("without its comment, which .webp does not hold",)
 
 
 def test_a_truncated_file_leaves_nothing_behind(network: LAMNet, pixels: np.ndarray, tmp_path: Path) -> None:

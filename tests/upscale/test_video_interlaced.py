@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from lamnet.base.progress import finish
 from lamnet.upscale import video
 
 av = pytest.importorskip("av", reason='needs PyAV: pip install "lamnet-sr[video]"')
-from lamnet.media.video.fields import DEINTERLACED, SINGLE_FIELDS  # noqa: E402
+from lamnet.media.video.fields import AS_IT_IS, COMBED, DEINTERLACED, SINGLE_FIELDS  # noqa: E402
 from support.clips import NEAREST, since_start  # noqa: E402
-from support.sources import BOTTOM, TOP, frames_of, moment, woven, write  # noqa: E402
+from support.sources import BOTTOM, HEIGHT, TOP, WIDTH, frames_of, moment, woven, write  # noqa: E402
 
 COUNT = 12
 FINE = {"crf": "8"}
@@ -139,3 +140,65 @@ def test_fields_that_are_to_be_kept_are_refused_before_the_work(tmp_path: Path) 
         video.open_clip(source, fields="keep")
     progressive = write(tmp_path / "b.mp4", "libx264", [moment(number) for number in range(4)])
     assert not video.open_clip(progressive, fields="keep").interlaced
+
+
+UNMARKED = [
+    ("a.mp4", "libx264", "yuv420p", FINE),
+    ("a.mkv", "libx265", "yuv420p", {"crf": "6", "x265-params": "log-level=none"}),
+    ("a.mov", "mjpeg", "yuvj422p", {"qmax": "2"}),
+    ("b.mkv", "libx264rgb", "rgb24", {"qp": "4"}),
+    ("c.mkv", "ffv1", "yuv422p10le", {}),
+]
+
+
+@pytest.mark.parametrize("order", [TOP, BOTTOM])
+@pytest.mark.parametrize(("name", "encoder", "pixels", "options"), UNMARKED)
+def test_what_nothing_marks_is_known_by_its_combs(
+    tmp_path: Path, name: str, encoder: str, pixels: str, options: dict[str, str], order: str
+) -> None:
+    source = write(tmp_path / name, encoder, woven(COUNT, order), pixels, options=options)
+    assert not is_interlaced(source)
+    target = tmp_path / f"big{source.suffix}"
+    assert enlarge(source, target) == (COMBED,)
+    assert max(error_of(target)) < 4 < min(error_of(target, first=1))
+    assert since_start(target) == since_start(source)
+    with pytest.raises(BadImageError, match="--fields keep"):
+        video.open_clip(source, fields="keep")
+
+
+def _scrolling(number: int) -> np.ndarray:
+    lines = np.full((HEIGHT, WIDTH, 3), 20, np.uint8)
+    lines[::12, 8:-8] = lines[1::12, 8:-8] = lines[4::12, 20:40] = 230
+    return np.roll(lines, -number, 0)
+
+
+def _panning(number: int) -> np.ndarray:
+    picture = np.random.default_rng(0).integers(0, 256, (3 * HEIGHT, 3 * WIDTH, 1)).astype(np.uint8).repeat(3, 2)
+    return picture[number : number + HEIGHT, 2 * number : 2 * number + WIDTH]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        lambda number: moment(2 * number),
+        lambda number: moment(0),
+        lambda number: (moment(0) * (number / 24)).astype(np.uint8),
+        lambda number: np.random.default_rng(number).integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8),
+        _scrolling,
+        _panning,
+    ],
+    ids=["moving", "still", "fading in", "noise", "scrolling text", "panning"],
+)
+def test_progressive_clips_have_no_combs(tmp_path: Path, frame: Callable[[int], np.ndarray]) -> None:
+    source = write(tmp_path / "a.mkv", "ffv1", [frame(number) for number in range(24)], "yuv444p")
+    assert not video.open_clip(source).interlaced
+
+
+@pytest.mark.parametrize("marked", [TOP, "prog"])
+def test_frames_are_taken_as_they_are_where_that_is_asked(tmp_path: Path, marked: str) -> None:
+    source = write(tmp_path / "a.mkv", "ffv1", woven(COUNT, TOP), "yuv444p", marked)
+    steps = video.steps(NEAREST, video.open_clip(source, fields="progressive"), tmp_path / "big.mkv")
+    assert finish(steps) == ((AS_IT_IS,) if marked == TOP else ())
+    for small, big in zip(frames_of(source), frames_of(tmp_path / "big.mkv"), strict=True):
+        assert np.abs(small.repeat(2, 0).repeat(2, 1) - big).max() <= 1
+    assert not is_interlaced(tmp_path / "big.mkv")

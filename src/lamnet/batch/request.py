@@ -33,7 +33,7 @@ class Request:
         format: of the results of pictures, such as "jpg"; None keeps the source's where that can hold them.
         quality: of results in JPEG, WebP or AVIF, 1 to 100; None is lamnet's own, 95, and 90 for AVIF.
         damaged: take what there is of a JPEG or PNG that is not whole.
-        fields: "deinterlace" makes interlaced video progressive, "keep" refuses it.
+        fields: "deinterlace" makes interlaced video progressive, "keep" refuses it, "progressive" takes it as it is.
     """
 
     sources: tuple[str, ...]

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from lamnet.cli import terminal
 
-app = App(name="figures", help="Draw the figures of a paper: PNG or PDF.")
+app = App(name="figures", help="Draw the figures of a paper: PNG or PDF.", help_format="markdown")
 
 Corners = tuple[int, int, int, int]
 Out = Annotated[Path, Parameter(alias="-o")]

@@ -8,7 +8,7 @@ import sys
 
 from cyclopts import App, CycloptsError, Parameter
 
-from lamnet import __version__
+import lamnet
 from lamnet.base import interrupts
 from lamnet.base.errors import LamnetError
 from lamnet.cli import evaluate, figures, machine, terminal, training, upscale
@@ -17,24 +17,25 @@ from lamnet.cli.app import app as serve
 app = App(
     name="lamnet",
     help="Lightweight image super-resolution with LAMNet.",
-    version=__version__,
+    version=lambda: lamnet.__version__,  # reading it imports much
+    help_format="plaintext",  # of this list alone: what reads Markdown takes long to import
     default_parameter=Parameter(negative=()),
     suppress_keyboard_interrupt=False,
 )
+for group in (training.train_app, figures.app):
+    app.command(group)
 for verb in (
     upscale.upscale,
     evaluate.evaluate,
     training.prepare,
-    training.train_app,
     machine.models,
     machine.info,
     machine.bench,
     machine.export,
     machine.demo,
     serve,
-    figures.app,
 ):
-    app.command(verb)
+    app.command(verb, help_format="markdown")
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from lamnet.base import interrupts
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 Event = TypeVar("Event")
 
 
-def progress_bar() -> RichProgress:
-    """Make bars on stderr that vanish when done; they are hidden where stderr is no terminal."""
+def progress_bar() -> AbstractContextManager[RichProgress | None]:
+    """Make bars on stderr that vanish when done; none where stderr is no terminal, as rich takes long to import."""
+    if not sys.stderr.isatty():
+        return nullcontext()
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    return Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal)
+    return Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
 
 
 def shown(work: Work[Result]) -> Result:
@@ -46,7 +47,7 @@ def without_progress(events: Iterable[Progress | Event]) -> Generator[Iterator[E
     """Show the progress of some work in bars on stderr, and yield its other events."""
     bars: dict[str, TaskID] = {}
 
-    def others(display: RichProgress) -> Iterator[Event]:
+    def others(display: RichProgress | None) -> Iterator[Event]:
         for event in events:
             if isinstance(event, Progress):
                 show(display, bars, event)
@@ -57,12 +58,15 @@ def without_progress(events: Iterable[Progress | Event]) -> Generator[Iterator[E
         yield others(display)
 
 
-def show(display: RichProgress, bars: dict[str, TaskID], event: Progress) -> None:
+def show(display: RichProgress | None, bars: dict[str, TaskID], event: Progress) -> None:
     """Update the bar of an event's task: it is made when the task is new and removed when the task is over.
 
     Args:
+        display: None where nothing is shown.
         bars: the tasks that have a bar now; updated.
     """
+    if display is None:
+        return
     if event.done >= 1:
         if event.task in bars:
             display.remove_task(bars.pop(event.task))

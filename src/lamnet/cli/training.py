@@ -51,7 +51,7 @@ def prepare(
     terminal.say(f"{out}: {len(prepared.photos)} photographs, {len(prepared.skipped)} skipped")
 
 
-train_app = App(name="train")
+train_app = App(name="train", help_format="markdown")
 
 
 @train_app.default

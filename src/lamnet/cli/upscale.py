@@ -54,7 +54,7 @@ def upscale(
     format: str | None = None,
     quality: int | None = None,
     damaged: bool = False,
-    fields: Literal["deinterlace", "keep"] = "deinterlace",
+    fields: Literal["deinterlace", "keep", "progressive"] = "deinterlace",
     json: bool = False,
 ) -> None:
     """Upscale pictures and videos: photo.jpg becomes photo_x4.jpg beside it.
@@ -112,8 +112,8 @@ def upscale(
     damaged
         Take what there is of a JPEG or PNG that is cut or spoilt, and say so; without it such a file is refused.
     fields
-        deinterlace: interlaced video becomes progressive, a frame for every two fields, and a line says so. keep: refuse
-        it, since enlarged frames cannot hold fields.
+        deinterlace: interlaced video, by its marks or its combs, becomes progressive, a frame for every two fields, and a
+        line says so. keep: refuse it, since enlarged frames cannot hold fields. progressive: enlarge frames as they are.
     json
         Print a JSON object a line for each picture instead of its result's name.
     """

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from lamnet.base import records
 from lamnet.base.errors import BadArgumentError, BadDataError
+from lamnet.base.files import read_text
 from lamnet.figures import layout
 from lamnet.figures.labels import split_label
 
@@ -57,18 +58,23 @@ def read(run: Path) -> Lines:
     """
     path = run / "metrics.jsonl"
     try:
-        text = path.read_text()
+        text = read_text(path)
         whole = text[: text.rfind("\n") + 1]
-        lines: Lines = [json.loads(line) for line in whole.splitlines()]
-        for line in lines:
-            _ = line["step"], line["elapsed_s"]
+        lines = [_line(line, f"line {number}") for number, line in enumerate(whole.splitlines(), 1)]
     except OSError as error:
         raise BadDataError(f"{run}: expected the folder of a training, found no metrics.jsonl in it") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadDataError(f"{path}: expected lines of metrics as training writes them, found {error!r}") from error
+    except ValueError as error:
+        raise BadDataError(f"{path}: expected lines of metrics as training writes them, found {error}") from error
     if not lines:
         raise BadDataError(f"{path}: expected lines of metrics, found none yet")
     return lines
+
+
+def _line(text: str, what: str) -> dict[str, float]:
+    """Read the numbers of a line that are drawn. Raises ValueError."""
+    found = records.mapping(records.parsed(text), what)
+    names = ["step", "elapsed_s", *(plot.metric for plot in _PLOTS if plot.metric in found)]
+    return {name: records.number(found.get(name), f"{what}, {name}") for name in names}
 
 
 def draw(curves: Mapping[str, Lines], against: Against = "step") -> Figure:

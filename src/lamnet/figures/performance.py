@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lamnet.base import records
 from lamnet.base.errors import BadArgumentError, BadDataError
+from lamnet.base.files import read_text
 from lamnet.core.config import SIZES
 from lamnet.evaluation import report
 from lamnet.figures import layout
@@ -58,7 +59,7 @@ def create(quality: Sequence[str], speed: Path, set_name: str, precision: str, o
         set_name: a benchmark set that all the evaluations have.
     """
     layout.check_target(out)
-    performance = gather(_evaluations(quality), _read_speed(speed), set_name, precision)
+    performance = gather(_evaluations(quality), read_times(speed), set_name, precision)
     layout.save(draw(performance), out)
     return performance
 
@@ -173,12 +174,31 @@ def _evaluations(quality: Sequence[str]) -> dict[str, Mapping[str, Any]]:
     return found
 
 
-def _read_speed(path: Path) -> dict[str, Any]:
+def read_times(path: Path) -> dict[str, Any]:
+    """Read a benchmark's figures. Raises BadDataError, which names the first that does not fit."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        _ = [content["setting"][key] for key in ("scale", "output_size", "device")]
-        for row in content["rows"]:
-            _ = row["median_s"], row["multiply_adds"], [row["candidate"][key] for key in ("model", "precision", "task")]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadDataError(f"{path}: expected times as bench --json writes them, found {error!r}") from error
-    return content
+        content = records.mapping(records.parsed(read_text(path)), "times")
+        setting = records.mapping(content.get("setting"), "setting")
+        records.whole(setting.get("scale"), "setting, scale", 1, 1000)
+        sides = records.items(setting.get("output_size"), "setting, output_size")
+        if len([records.whole(side, "setting, output_size", 1) for side in sides]) != 2:
+            raise ValueError(f"setting, output_size: expected two numbers, found {len(sides)}")
+        records.text(setting.get("device"), "setting, device")
+        for number, row in enumerate(records.items(content.get("rows"), "rows"), 1):
+            _check_row(records.mapping(row, f"row {number}"), f"row {number}")
+    except OSError as error:
+        raise BadDataError(f"{path}: expected times as bench --json writes them, found {error.strerror}") from error
+    except ValueError as error:
+        raise BadDataError(f"{path}: expected times as bench --json writes them, found {error}") from error
+    return dict(content)
+
+
+def _check_row(row: Mapping[str, Any], what: str) -> None:
+    candidate = records.mapping(row.get("candidate"), f"{what}, candidate")
+    for key in ("model", "precision", "task"):
+        records.text(candidate.get(key), f"{what}, {key}")
+    for key in ("median_s", "multiply_adds"):
+        if row.get(key) is not None and not records.number(row[key], f"{what}, {key}") > 0:
+            raise ValueError(f"{what}, {key}: expected a number above 0, found {records.short(row[key])}")
+    if candidate["task"] == "image" and row.get("median_s") is not None and row.get("multiply_adds") is None:
+        raise ValueError(f"{what}, multiply_adds: expected a number, found none")

@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lamnet.base import records
 from lamnet.base.errors import BadDataError, BadWeightsError
 from lamnet.base.extras import require
-from lamnet.base.files import write_text
+from lamnet.base.files import read_text, write_text
 from lamnet.core import shipped
 from lamnet.core.config import SIZES, LAMNetConfig
 from lamnet.network import weights
@@ -99,7 +100,7 @@ def from_pretrained(repository: str | Path, revision: str | None = None, token: 
     network = weights.load(folder / _WEIGHTS)
     if (stated := folder / _CONFIG).is_file():
         try:
-            agrees = json.loads(stated.read_text(encoding="utf-8")) == _configuration(network.config)
+            agrees = records.parsed(read_text(stated)) == _configuration(network.config)
         except (OSError, ValueError) as error:
             raise BadWeightsError(f"{stated}: expected a configuration as JSON, found {error}") from error
         if not agrees:

@@ -12,7 +12,6 @@ Our files and published checkpoints load alike. Our files have the window in the
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -26,7 +25,7 @@ from torch import Tensor
 
 from lamnet.base.errors import BadWeightsError
 from lamnet.base.extras import require
-from lamnet.core import parameters
+from lamnet.core import header, parameters
 from lamnet.core.config import SIZES, LAMNetConfig
 from lamnet.core.window import PAPER_WINDOW, Window
 from lamnet.network.model import LAMNet
@@ -77,11 +76,13 @@ def _is_ours(support: Any) -> bool:
 def _window_in_header(path: str | Path) -> Window | None:
     if os.fspath(path)[-12:].lower() != ".safetensors":
         return None
-    header = cast("dict[str, str]", safetensors.safe_open(path, framework="pt").metadata() or {})
-    if "config" not in header:
+    metadata = cast("dict[str, str]", safetensors.safe_open(path, framework="pt").metadata() or {})
+    if "config" not in metadata:
         return None
-    fields = json.loads(header["config"])["window"]
-    return Window(tuple(fields["starts"]), tuple(fields["lengths"]))
+    try:
+        return header.read(metadata)[0].window
+    except ValueError as error:
+        raise BadWeightsError(f"{path}: expected a LAMNet's configuration in its header, found {error}") from error
 
 
 def _architecture(spandrel: Any) -> Any:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -19,13 +19,14 @@ from lamnet.server.process import PROGRAM, Worker
 from lamnet.server.queue import Queue
 from lamnet.server.routes import Routes
 from lamnet.server.settings import Settings
+from lamnet.server.terms import terms
 
-_PAGE = {  # path -> file, type
-    "/": ("index.html", "text/html"),
-    "/app.js": ("app.js", "text/javascript"),
-    "/style.css": ("style.css", "text/css"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-}
+_TYPES = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+}  # of the page's files
 _log = logging.getLogger(__name__)
 
 
@@ -51,16 +52,22 @@ def application(settings: Settings, folder: Path, program: Sequence[str] = PROGR
         Route("/api/jobs/{id}", routes.state, methods=["GET"]),
         Route("/api/jobs/{id}", routes.forget, methods=["DELETE"]),
         Route("/api/jobs/{id}/result", routes.result, methods=["GET"]),
-        *(Route(path, _static(*file)) for path, file in _PAGE.items()),
+        *_page(),
     ]
     app = Starlette(routes=paths, lifespan=lifespan, exception_handlers={HTTPException: _refused, Exception: _failed})
     app.router.redirect_slashes = False
     return Guard(app, Access.at(settings.host, settings.names, settings.token))
 
 
-def _static(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
-    content = (files("lamnet.server") / "page" / name).read_bytes()
+def _page() -> Iterator[Route]:
+    """The page's files, "/" for index.html, and the terms of the weights."""
+    for file in sorted((files("lamnet.server") / "page").iterdir(), key=lambda one: one.name):
+        path = "/" if file.name == "index.html" else f"/{file.name}"
+        yield Route(path, _static(file.read_bytes(), _TYPES[PurePosixPath(file.name).suffix]))
+    yield Route("/WEIGHTS.txt", _static(terms().encode(), "text/plain"))
 
+
+def _static(content: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         return Response(content, media_type=kind)
 

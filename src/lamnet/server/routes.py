@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import tempfile
 from contextlib import suppress
@@ -87,7 +88,7 @@ class Routes:
         headers = {
             "Content-Length": str(job.result.stat().st_size),
             "Content-Type": _TYPES.get(job.result.suffix.lower(), "application/octet-stream"),
-            "Content-Disposition": f"attachment; filename*=utf-8''{quote(job.result_name, safe='')}",
+            "Content-Disposition": _attached(job.result_name),
         }
         if request.method == "HEAD":
             return Response(headers=headers)
@@ -139,6 +140,12 @@ class Routes:
             "notes": job.outcome.get("notes", []),
             "weights": job.outcome.get("weights"),
         }
+
+
+def _attached(name: str) -> str:
+    """The header that names a file, for programs that know ASCII alone too, as curl is one."""
+    plain = re.sub(r"[^\w. -]", "_", name, flags=re.ASCII)
+    return f"attachment; filename=\"{plain}\"; filename*=utf-8''{quote(name, safe='')}"
 
 
 def _refusal(error: Exception, limits: Limits) -> Response:

@@ -42,7 +42,7 @@ class Upload:
     async def into(self, path: Path) -> None:
         """Write it into a new file.
 
-        Raises RefusedError where it is empty, too large or too slow, OSError where the disk is full, and ClientDisconnect.
+        Raises RefusedError where it is empty, too large or too slow or the disk has no room any more, OSError where the disk is full, and ClientDisconnect.
         """
         size, start = 0, time.monotonic()
         pending = bytearray()
@@ -52,6 +52,7 @@ class Upload:
                 self._check(size, time.monotonic() - start)
                 pending += chunk
                 if len(pending) >= _BLOCK:
+                    check_room(path.parent, len(pending), self._limits)  # which others take too, meanwhile
                     await asyncio.to_thread(file.write, bytes(pending))
                     pending.clear()
             await asyncio.to_thread(file.write, bytes(pending))

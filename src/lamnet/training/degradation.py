@@ -122,7 +122,7 @@ def degradation_named(name: str) -> Degradation:
     for function in (clean, photo):
         if function.__name__ == name:
             return function()
-    raise BadArgumentError(f"degradation: expected clean or photo, got {name}")
+    raise BadArgumentError(f"degradation: expected clean or photo, got {' '.join(name.split())[:40]}")
 
 
 def degrade(

@@ -6,14 +6,15 @@ A TOML file has the tables network, data, degradation and schedule; `recipe_help
 from __future__ import annotations
 
 import difflib
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
+from lamnet.base import records
 from lamnet.base.errors import BadArgumentError, LamnetError
+from lamnet.base.files import read_text
 from lamnet.core.config import SIZES, LAMNetConfig
 from lamnet.core.window import Window
 from lamnet.training import degradation
@@ -104,7 +105,7 @@ def from_record(record: object, where: str) -> Recipe:
 
 def _from_json(path: Path) -> Recipe:
     try:
-        return from_record(json.loads(path.read_text(encoding="utf-8")), str(path))
+        return from_record(records.parsed(read_text(path)), str(path))
     except (OSError, ValueError) as error:
         if isinstance(error, BadArgumentError):
             raise
@@ -113,7 +114,7 @@ def _from_json(path: Path) -> Recipe:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path))
     except OSError as error:
         raise BadArgumentError(f"{path}: expected a recipe, found {error.strerror}") from error
     except (ValueError, RecursionError) as error:
@@ -181,7 +182,7 @@ def _as(value: Any, hint: Any) -> Any:
             if kinds[-1] is ... or len(parts) == len(kinds):
                 return tuple(_as(part, kinds[0]) for part in parts)
     elif hint is float:
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if isinstance(value, float) or (type(value) is int and abs(value) <= 1e300):
             return float(value)
     elif isinstance(value, hint) and isinstance(value, bool) == (hint is bool):
         return value

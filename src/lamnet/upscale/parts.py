@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from lamnet.base import files
+from lamnet.base import files, records
 from lamnet.base.errors import BadImageError
 from lamnet.upscale.plan import Plan
 
@@ -33,14 +33,13 @@ class Parts:
     def recorded_plan(self) -> Plan | None:
         """Read the plan of parts that can be used; None where a run has to start anew."""
         try:
-            record: object = json.loads(self._record.read_text(encoding="utf-8"))
+            known = dict(records.mapping(records.parsed(files.read_text(self._record)), RECORD))
+            plan = records.record(Plan, known.pop("plan", None), "plan")  # which earlier versions did not record
         except (FileNotFoundError, ValueError):
             return None
-        if not isinstance(record, dict):
-            return None
-        known = dict(cast("dict[str, Any]", record))
-        plan = _plan_of(known.pop("plan", None))  # which earlier versions did not record
-        return plan if known == self._origin else None
+        counts = (plan.height, plan.width, plan.tile if plan.tile is not None else 1)
+        usable = min(counts) > 0 and plan.overlap >= 0 and plan.memory >= 0
+        return plan if usable and known == self._origin else None
 
     def begin(self, plan: Plan) -> None:
         """Start anew with this plan. Raises BadImageError where the folder has other files in it."""
@@ -66,16 +65,3 @@ class Parts:
         for pattern in _FILES:
             for path in self.folder.glob(pattern):
                 path.unlink()
-
-
-def _plan_of(recorded: object) -> Plan | None:
-    """Read a plan that `asdict` wrote; None where the record is no plan."""
-    if not isinstance(recorded, dict):
-        return None
-    numbers = cast("dict[str, Any]", recorded)
-    if set(numbers) != {field.name for field in fields(Plan)}:
-        return None
-    plan = Plan(**numbers)
-    counts = (plan.height, plan.width, plan.overlap, plan.memory)
-    sound = type(plan.exact) is bool and all(type(one) is int for one in counts)
-    return plan if sound and (plan.tile is None or type(plan.tile) is int) else None

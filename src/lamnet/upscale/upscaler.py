@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lamnet.base import files, locks
 from lamnet.base.errors import BadArgumentError
+from lamnet.base.progress import finish
 from lamnet.core.weights import WeightsFile
 from lamnet.media import opening
 from lamnet.media.picture import Picture
@@ -141,12 +142,14 @@ class Upscaler:
         out = bands.in_memory(planner.engine, planner.plan_for(raster), raster, (size[0], size[1]), scratch)
         return out[..., 0] if array.ndim == 2 else out
 
-    def file(self, source: Path | str, target: Path | str) -> None:
+    def file(self, source: Path | str, target: Path | str) -> tuple[str, ...]:
         """Upscale a picture or video file into another, whose name says the format; it appears whole or not at all.
 
         Depth, profile, alpha, EXIF, XMP, resolution, pages and timing are kept; of videos everything but the pictures. An
-        interrupted video continues where it was. Raises BadImageError when the source is no whole picture or video, or the
-        target cannot be written or cannot hold the result.
+        interrupted video continues where it was.
+
+        Returns what the result does not carry over from its source, or what was done to it besides, a line each. Raises
+        BadImageError when the source is no whole picture or video, or the target cannot be written or cannot hold the result.
         """
         source, target = Path(source), Path(target)
         files.check_apart(source, target)
@@ -155,8 +158,7 @@ class Upscaler:
         else:
             opened = opening.open_picture(source, self.max_pixels)
         with locks.in_turn(target):
-            for _ in self.steps(opened, target):
-                pass
+            return finish(self.steps(opened, target))
 
     def steps(
         self, opened: Picture | Clip, target: Path, choice: Choice | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +38,9 @@ BYTES_PER_PIXEL = 80  # of a result beside the network: frames on their way, and
 
 def open_clip(path: Path, max_pixels: int = opening.MAX_PIXELS, fields: Fields = "deinterlace") -> Clip:
     """Read what has to be known of a video file to upscale it.
+
+    Args:
+        fields: what becomes of interlaced frames, marked as such or by their combs; "progressive" takes all as they are.
 
     Raises:
         BadImageError: it is no whole video, its frames have more pixels than `max_pixels`, or they are interlaced and
@@ -116,7 +118,7 @@ def steps(planner: Planner, clip: Clip, target: Path, part: int = PART) -> Notes
         colours = Colours(clip, encoding.pixels, encoding.width, encoding.height)
         frames = iter(whole)
         plan = parts.recorded_plan()
-        if plan is None:
+        if plan is None or (plan.height, plan.width) != (clip.height, clip.width):
             frames, first = _peeked(clip, frames)
             plan = planner.plan_for(_raster(colours, first), _held(encoding))
             parts.begin(plan)
@@ -126,7 +128,7 @@ def steps(planner: Planner, clip: Clip, target: Path, part: int = PART) -> Notes
         for first in frames:
             finished.append(parts.path(len(finished)))
             some = islice(chain([first], frames), part)
-            if mux.times_of(finished[-1]).exists():
+            if mux.is_whole(finished[-1]):
                 done += sum(1 for _ in some)
                 yield min(1.0, done / clip.packets)
             else:
@@ -178,6 +180,8 @@ def _held(encoding: Encoding) -> int:
 
 def _origin(planner: Planner, clip: Clip, encoding: Encoding, part: int) -> dict[str, Any]:
     """All that parts follow from besides the plan."""
+    from importlib.metadata import version
+
     import av
 
     status = clip.path.stat()

@@ -85,7 +85,7 @@ def _network_call(
 
 def instructions(precision: str, threads: int) -> Timed:
     """Multiply-adds by the processor's own instruction, in registers, on so many threads."""
-    dtype, rounds = native.DTYPES[getattr(torch, precision)], 500_000
+    dtype, rounds = native.DTYPES[getattr(torch, precision)], 10_000_000  # 30 ms: beside it a thread starts at once
     sums = np.zeros((threads, 64), np.float32)
 
     def one(thread: int) -> int:

@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any, NamedTuple, cast
 
+from lamnet.base import records
+
 _NUMBER = r"([0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)"
 _ORIGIN = re.compile(rf"^([xy])origin={_NUMBER}$", re.MULTILINE)  # ImageJ's, in pixels
 _SCANNED = re.compile(rf"\b(MPP\s*=\s*){_NUMBER}")  # micrometres a pixel
@@ -65,7 +67,7 @@ def _shape_in(text: str) -> dict[str, Any] | None:
     if not text.startswith("{") or '"shape"' not in text:
         return None
     try:
-        found: object = json.loads(text)
+        found: object = records.parsed(text)
     except ValueError:
         return None
     return cast("dict[str, Any]", found) if isinstance(found, dict) and "shape" in found else None

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from lamnet.base.errors import BadImageError, LamnetError
 from lamnet.media.video.light import Light
 
-Fields = Literal["deinterlace", "keep"]
+Fields = Literal["deinterlace", "keep", "progressive"]
 Clock = Literal["pts", "dts", "rate"]
 MATRICES = {1: "bt709", 4: "fcc", 5: "bt470", 6: "smpte170m", 7: "smpte240m", 9: "bt2020"}  # numbers of ITU-T H.273
 BT709, SMPTE170M, BT2020 = 1, 6, 9
@@ -42,7 +42,8 @@ class Clip:
         display: rotation and flips, the nine numbers of the display matrix.
         light: static HDR metadata.
         interlaced: its first frame holds two fields, or is one.
-        order: "tff" or "bff" where the container alone says which field is shown first.
+        combed: its pixels alone show that.
+        order: "tff" or "bff" where the container or the pixels alone say which field is shown first.
         fields: what becomes of interlaced frames.
     """
 
@@ -67,6 +68,7 @@ class Clip:
     light: Light
     dolby: bool
     interlaced: bool
+    combed: bool
     order: str | None
     fields: Fields
 

@@ -12,7 +12,9 @@ from av.video.frame import VideoFrame
 from lamnet.media.video.clip import FIELD_BY_FIELD, Clip, check_fields, video_errors
 
 DEINTERLACED = "was interlaced and is deinterlaced (bwdif), a frame for every two fields"
+COMBED = "was interlaced, though not marked so, and is deinterlaced (bwdif); --fields progressive leaves it as it is"
 SINGLE_FIELDS = "was interlaced, in pictures of one field each; they are enlarged as they are"
+AS_IT_IS = "is marked as interlaced and enlarged as if progressive, as --fields progressive says"
 
 
 class WholeFrames:
@@ -31,6 +33,10 @@ class WholeFrames:
         """One line about what was done so far; None for progressive frames."""
         if not self._interlaced:
             return None
+        if self._clip.fields == "progressive":
+            return AS_IT_IS
+        if self._clip.combed:
+            return COMBED
         return SINGLE_FIELDS if self._clip.codec in FIELD_BY_FIELD else DEINTERLACED
 
     def __iter__(self) -> Iterator[VideoFrame]:
@@ -38,10 +44,15 @@ class WholeFrames:
             if frame.interlaced_frame or self._clip.order:
                 self._interlaced = True
                 check_fields(self._clip)
-                if self._clip.codec not in FIELD_BY_FIELD:
+                if self._is_woven:
                     yield from self._deinterlaced(frame)
                     return
             yield frame
+
+    @property
+    def _is_woven(self) -> bool:
+        """Tell whether interlaced frames are to be deinterlaced: they hold two fields, and are not taken as they are."""
+        return self._clip.fields != "progressive" and (self._clip.combed or self._clip.codec not in FIELD_BY_FIELD)
 
     def _deinterlaced(self, first: VideoFrame) -> Iterator[VideoFrame]:
         """Deinterlace from the first interlaced frame on; progressive ones among them pass as they are."""

@@ -15,13 +15,15 @@ from typing import Any
 import av
 from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer, OutputContainer
+from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from lamnet.base import files
+from lamnet.base import files, records
 from lamnet.base.errors import BadImageError
+from lamnet.base.files import read_text
 from lamnet.media.video import containers
 from lamnet.media.video.clip import Clip, video_errors
 from lamnet.media.video.encoding import BY_RATE, OF_THE_SOURCE, Encoding
@@ -69,6 +71,25 @@ def times_of(part: Path) -> Path:
     It is there once the part is whole.
     """
     return part.with_suffix(".json")
+
+
+def is_whole(part: Path) -> bool:
+    """Tell whether a part is there with the times of all its frames; a damaged one is not, and is encoded anew."""
+    try:
+        times = _times_in(part)
+        with av.open(part) as container:
+            return sum(1 for _ in _whole(container.demux())) == len(times)
+    except (FFmpegError, OSError, ValueError):
+        return False
+
+
+def _times_in(part: Path) -> list[tuple[int, int]]:
+    """Read a part's times. Raises OSError, ValueError."""
+    times = list[tuple[int, int]]()
+    for pair in records.items(records.parsed(read_text(times_of(part))), "times"):
+        start, duration = records.items(pair, "times")
+        times.append((records.whole(start, "start"), records.whole(duration, "duration")))
+    return times
 
 
 def check(clip: Clip, encoding: Encoding, target: Path) -> None:
@@ -190,7 +211,7 @@ def _with_start_codes(part: InputContainer) -> Iterator[Packet[Stream]]:
 def _packets(clip: Clip, parts: Sequence[Path], start_codes: bool) -> Iterator[Packet[Stream]]:
     """Yield the packets of parts at the clip's times."""
     for part in parts:
-        times: list[tuple[int, int]] = json.loads(times_of(part).read_text())
+        times = _times_in(part)
         with av.open(part) as container:
             packets = _with_start_codes(container) if start_codes else _whole(container.demux())
             for packet, (time, duration) in zip(packets, times, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -27,6 +28,7 @@ from lamnet.media.video.clip import (
     video_errors,
     without_range,
 )
+from lamnet.media.video.combs import order_by_combs
 from lamnet.media.video.light import light_of
 
 ORDERS = {2: "tff", 3: "bff", 4: "bff", 5: "tff"}  # FFmpeg's AVFieldOrder: the field that is shown first
@@ -40,7 +42,7 @@ _KNOW_NO_FIELDS = frozenset(
 
 
 def probe(path: Path, max_pixels: int, fields: Fields = "deinterlace") -> Clip:
-    """Read a video file's header, the times of all its packets, and its first frame.
+    """Read a video file's header, the times of all its packets, and its first frames.
 
     Raises BadImageError when it is missing, cut off, or no video, or its frames claim more pixels, or are interlaced where
     fields are to be kept.
@@ -61,7 +63,8 @@ def probe(path: Path, max_pixels: int, fields: Fields = "deinterlace") -> Clip:
 
 def _described(path: Path, container: InputContainer, packets: int, times: list[int], fields: Fields) -> Clip:
     stream = _picture_stream(path, container)
-    first = next(container.decode(stream), None)
+    frames = container.decode(stream)
+    first = next(frames, None)
     if first is None or stream.time_base is None:
         raise BadImageError(f"{path}: expected a video, found no frame")
     if stream.metadata.get("alpha_mode") == "1":
@@ -72,6 +75,9 @@ def _described(path: Path, container: InputContainer, packets: int, times: list[
     codec, pixels = context.codec.canonical_name, without_range(first.format.name)
     display = side_data(first, Type.DISPLAYMATRIX)
     order = ORDERS.get(context.field_order) if codec in _KNOW_NO_FIELDS and not first.interlaced_frame else None
+    light = light_of(side_data(first, Type.MASTERING_DISPLAY_METADATA), side_data(first, Type.CONTENT_LIGHT_LEVEL))
+    marked = first.interlaced_frame or order is not None
+    by_combs = None if marked or fields == "progressive" else order_by_combs(chain([first], frames))
     return Clip(
         path=path,
         stream=stream.index,
@@ -91,10 +97,11 @@ def _described(path: Path, container: InputContainer, packets: int, times: list[
         transfer=context.color_trc,
         matrix=_matrix(context.colorspace, first),
         display=struct.unpack("=9i", display[:36]) if display else None,
-        light=light_of(side_data(first, Type.MASTERING_DISPLAY_METADATA), side_data(first, Type.CONTENT_LIGHT_LEVEL)),
+        light=light,
         dolby=side_data(first, Type.DOVI_RPU_BUFFER) is not None,
-        interlaced=first.interlaced_frame or order is not None,
-        order=order,
+        interlaced=marked or by_combs is not None,
+        combed=by_combs is not None,
+        order=order or by_combs,
         fields=fields,
     )
 

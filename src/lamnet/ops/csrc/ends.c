@@ -53,7 +53,7 @@ static scratch_of take_scratch(arena *a, const convolution *c) {
 /* n pixels without the mean. */
 static void load_pixels(float *to, const void *from, int64_t first, int64_t n, int64_t dtype) {
     for (int64_t i = 0; i < 3 * n; i++) {
-        float x = dtype == UINT8 ? (float)((const uint8_t *)from)[3 * first + i] / 255.0f : ((const float *)from)[3 * first + i];
+        float x = dtype == BYTES ? (float)((const uint8_t *)from)[3 * first + i] / 255.0f : ((const float *)from)[3 * first + i];
         to[i] = x - mean[i % 3];
     }
 }

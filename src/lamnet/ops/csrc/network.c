@@ -332,7 +332,7 @@ static void end(picture p) {
     if (p.crew.own) end_team(p.crew.own);
 }
 
-static int is_pixel_dtype(int64_t dtype) { return dtype == FLOAT32 || dtype == UINT8; }
+static int is_pixel_dtype(int64_t dtype) { return dtype == FLOAT32 || dtype == BYTES; }
 
 int lamnet_network_run(const network *n, const network_run *a) {
     if (a->threads < 1 || a->height < 1 || a->width < 1 || !is_pixel_dtype(a->pixels_dtype) || !is_pixel_dtype(a->out_dtype))

@@ -6,7 +6,7 @@
 #pragma once
 #include "arguments.h"
 
-enum { UINT8 = 3 }; /* a dtype of pixels, beside FLOAT32 */
+enum { BYTES = 3 }; /* a dtype of pixels, beside FLOAT32; UINT8 is a name of Windows */
 
 enum lamnet_code {
     LAMNET_DONE,

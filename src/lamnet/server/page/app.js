@@ -1,266 +1,279 @@
-// The page of `lamnet app`: files in, progress, results out, through the HTTP interface that docs/http.md describes.
+// The page: pictures come in, go to the engine, and their results are shown and saved.
+//
+// engine.js is what the page's host put beside it: that of `lamnet app`, which asks its server, or that of web/, which works
+// in this browser. Both have `words`, `hints`, `depends` (the settings that a result depends on), `ready`, `enlarge`, `save`.
 
-const AT_ONCE = 3; // files that this page has at the server, so that others get their turn
+import * as engine from "./engine.js";
+import { listenForFiles } from "./files.js";
+import { View } from "./view.js";
+import { duration, size } from "./words.js";
+
 const $ = (id) => document.getElementById(id);
-const token = takeToken();
-const items = [];
-let choices = null;
+const COMPARED = 50;
+const HINTS = {
+  auto: "Clean or photo, by the file and its pixels.",
+  clean: "It lost nothing but its size.",
+  photo: "JPEG, noise or a soft lens have been at it.",
+  mix: "From clean, 0 %, to photo, 100 %.",
+  fast: "The network tiny.",
+  ...engine.hints,
+};
+const STATES = { waiting: "waiting", running: "being enlarged", done: "done", failed: "failed", stopped: "cancelled" };
 
-/** The token comes behind the # of the address, which is cleaned of it, and outlives a reload of this tab alone. */
-function takeToken() {
-  const given = location.hash.slice(1);
-  if (given) {
-    sessionStorage.setItem("token", given);
-    history.replaceState(null, "", location.pathname);
-  }
-  return given || sessionStorage.getItem("token");
-}
+const pictures = [];
+let current = null, choices = null, isSaving = false;
+const view = new View($("canvas"), $("line"), onZoom);
 
-function headers() {
-  return token ? { Authorization: `Bearer ${token}` } : {};
-}
-
-async function ask(path, options = {}) {
-  const answer = await fetch(path, { headers: headers(), ...options });
-  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? `the server answered ${answer.status}`);
-  return answer;
-}
-
-// Choices
-
-function fillChoices() {
-  for (const size of Object.keys(choices.models)) $("model").add(new Option(size, size));
-  for (const format of choices.writes) $("format").add(new Option(format.toUpperCase(), format));
-  $("files").accept = choices.reads.join(",");
-  fillScales();
-}
-
-/** What can be chosen follows from the network; x1 restores and takes weights for photographs. */
-function fillScales() {
-  const before = $("scale").value;
-  const models = Object.entries(choices.models).filter(([size]) => !$("model").value || size === $("model").value);
-  const clean = new Set(models.flatMap(([, one]) => one.clean));
-  const photo = models.flatMap(([, one]) => one.photo);
-  const scales = [...clean].sort((a, b) => b - a);
-  $("scale").replaceChildren(...scales.map((one) => new Option(`${one} times`, one)));
-  if (photo.length) $("scale").add(new Option("not, only restore", 1));
-  if ([...$("scale").options].some((one) => one.value === before)) $("scale").value = before;
-  for (const option of $("weights").options) option.disabled = !photo.length && ["photo", "mix"].includes(option.value);
-  if ($("weights").selectedOptions[0]?.disabled) $("weights").value = "auto";
-  $("mix").hidden = $("weights").value !== "mix";
-}
-
-function chosen(name) {
-  const query = new URLSearchParams({ name, scale: $("scale").value });
-  if ($("model").value) query.set("model", $("model").value);
-  if ($("format").value) query.set("format", $("format").value);
-  if ($("weights").value === "mix") query.set("strength", $("strength").value);
-  else if ($("weights").value !== "auto") query.set("weights", $("weights").value);
-  return query;
-}
-
-// Files
+// Pictures come in.
 
 function add(files) {
-  for (const file of files) {
-    const item = { file, query: chosen(file.name), state: "here", id: null, stop: new AbortController(), view: null };
-    item.view = rowOf(item);
-    items.push(item);
-    $("jobs").append(item.view.row);
-    show(item, "waits");
-    if (file.size > choices.limits.bytes) {
-      end(item, "failed", `expected a file of at most ${inWords(choices.limits.bytes)}, got ${inWords(file.size)}`);
-    }
-  }
-  tell();
+  if (!files.length) return tell("There is no picture in this.");
+  const added = files.map((file) => ({ file, name: file.name || "picture.png", state: "waiting", facts: [] }));
+  for (const picture of added) picture.button = buttonOf(picture);
+  pictures.push(...added);
+  if (!current) choose(added[0]);
   next();
 }
+
+/** Shows a picture. The others' pixels are let go: a page may hold hundreds. */
+async function choose(picture) {
+  const before = current;
+  current = picture;
+  show();
+  refresh();
+  if (before && before !== picture) release(before);
+  picture.before ??= await createImageBitmap(picture.file).catch(() => null);
+  await picture.result?.load();
+  if (current !== picture) return release(picture);
+  show();
+  refresh();
+}
+
+function release(picture) {
+  picture.before?.close();
+  picture.before = undefined;
+  picture.result?.unload();
+}
+
+function clear() {
+  cancel(pictures);
+  current = null;
+  show();
+  for (const picture of pictures.splice(0)) {
+    release(picture);
+    URL.revokeObjectURL(picture.address);
+  }
+  refresh();
+  $("files").focus();
+}
+
+// Work.
+
+function optionsNow() {
+  const data = new FormData($("options"));
+  return {
+    scale: Number(data.get("scale")), weights: data.get("weights"), strength: Number($("strength").value) / 100,
+    best: data.get("network") === "best", format: $("format").value,
+  };
+}
+
+const isActive = ({ state }) => state === "waiting" || state === "running";
+const runs = ({ state }) => state === "running";
 
 function next() {
-  const active = items.filter((one) => one.state === "there").length;
-  for (const item of items.filter((one) => one.state === "here").slice(0, Math.max(0, AT_ONCE - active))) {
-    item.state = "there";
-    work(item).catch((error) => {
-      if (item.state === "there") end(item, "failed", error.message);
-    });
-  }
+  const free = choices.atOnce - pictures.filter(runs).length;
+  for (const picture of pictures.filter(({ state }) => state === "waiting").slice(0, Math.max(0, free))) start(picture);
+  refresh();
 }
 
-async function work(item) {
-  let job = await uploaded(item);
-  item.id = job.id;
-  while (job.state === "waiting" || job.state === "running") {
-    if (item.state !== "there") return forget(item);
-    if (job.state === "waiting") show(item, job.position > 1 ? `waits, ${job.position - 1} before it` : "waits");
-    else show(item, job.seconds_left === null ? "at work" : `at work, ${timeLeft(job.seconds_left)} left`, job.progress);
-    await new Promise((wake) => setTimeout(wake, job.state === "running" ? 500 : 1000));
-    job = await (await ask(`api/jobs/${item.id}`, { signal: item.stop.signal })).json();
-  }
-  if (job.state === "failed") throw new Error(job.error);
-  show(item, `fetches ${inWords(job.bytes)}`);
-  const result = await (await ask(`api/jobs/${item.id}/result`, { signal: item.stop.signal })).blob();
-  item.id = null;
-  item.view.save.href = URL.createObjectURL(result);
-  item.view.save.download = job.result;
-  item.view.save.setAttribute("aria-label", `Save ${job.result}`);
-  item.view.notes.textContent = [job.weights, ...job.notes].filter(Boolean).join("; ");
-  end(item, "done", `${job.result}, ${inWords(result.size)}`);
-}
-
-/** Sends a file; XMLHttpRequest, because fetch does not say how much is sent. A full queue is asked again. */
-async function uploaded(item) {
-  for (;;) {
-    const request = new XMLHttpRequest();
-    await new Promise((done, failed) => {
-      request.open("POST", `api/jobs?${item.query}`);
-      for (const [name, value] of Object.entries(headers())) request.setRequestHeader(name, value);
-      request.upload.onprogress = (sent) => show(item, `sends ${inWords(sent.loaded)} of ${inWords(sent.total)}`);
-      request.onload = done;
-      request.onerror = () => failed(new Error("the server cannot be reached"));
-      request.onabort = () => failed(new Error("cancelled"));
-      item.stop.signal.addEventListener("abort", () => request.abort());
-      request.send(item.file);
-    });
-    if (request.status === 201) return JSON.parse(request.responseText);
-    if (request.status !== 503) throw new Error(errorOf(request));
-    show(item, "waits for the server, whose queue is full");
-    await new Promise((wake) => setTimeout(wake, 3000));
-    if (item.state !== "there") throw new Error("cancelled");
-  }
-}
-
-function errorOf(request) {
+async function start(picture) {
+  const control = new AbortController(), { name } = picture, options = optionsNow();
+  Object.assign(picture, { state: "running", control, options, result: null, facts: [], doing: null, done: 0, left: null });
+  if (current === picture) show();
+  tell(`Enlarging ${name}.`);
   try {
-    return JSON.parse(request.responseText).error;
-  } catch {
-    return `the server answered ${request.status}`;
+    await engine.enlarge(picture, options, control.signal, (change) => control.signal.aborted || report(picture, change));
+    if (control.signal.aborted) return;
+    picture.state = "done";
+    tell(picture.result.width ? `${name} is now ${picture.result.width} by ${picture.result.height} pixels.` : `${name} is done.`);
+  } catch (error) {
+    if (control.signal.aborted) return;
+    Object.assign(picture, { state: "failed", result: null, facts: [error.message] });
+    tell(`${name}: ${error.message}.`);
   }
-}
-
-function forget(item) {
-  if (item.id) fetch(`api/jobs/${item.id}`, { method: "DELETE", headers: headers(), keepalive: true });
-  item.id = null;
-}
-
-function cancel(item) {
-  end(item, "cancelled", "cancelled");
-  item.stop.abort();
-  forget(item);
-}
-
-// What is shown
-
-function rowOf(item) {
-  const make = (tag, className, text = "") => Object.assign(document.createElement(tag), { className, textContent: text });
-  const row = make("li", "job");
-  const picture = Object.assign(make("img", ""), { alt: "", src: URL.createObjectURL(item.file) });
-  picture.onload = () => URL.revokeObjectURL(picture.src);
-  picture.onerror = () => (picture.style.visibility = "hidden");
-  const view = { row, what: make("div", "what"), bar: make("progress", ""), notes: make("div", "notes") };
-  view.bar.max = 1;
-  view.bar.setAttribute("aria-label", `Progress of ${item.file.name}`);
-  view.stop = Object.assign(make("button", "act", "Cancel"), { type: "button", onclick: () => cancel(item) });
-  view.stop.setAttribute("aria-label", `Cancel ${item.file.name}`);
-  view.save = Object.assign(make("a", "act save", "Save"), { hidden: true });
-  row.append(picture, make("div", "name", item.file.name), view.what, view.bar, view.notes, view.stop, view.save);
-  return view;
-}
-
-function show(item, what, progress = null) {
-  item.view.what.textContent = what;
-  if (progress === null) item.view.bar.removeAttribute("value");
-  else item.view.bar.value = progress;
-}
-
-function end(item, state, what) {
-  const { row, bar, stop, save } = item.view;
-  const hadFocus = document.activeElement === stop;
-  item.state = state;
-  row.classList.add(state);
-  show(item, what);
-  bar.hidden = stop.hidden = true;
-  save.hidden = state !== "done";
-  if (hadFocus) (state === "done" ? save : $("files")).focus();
-  tell();
+  if (current === picture) show();
   next();
 }
 
-function tell() {
-  const count = (...states) => items.filter((one) => states.includes(one.state)).length;
-  const parts = [[count("here", "there"), "to do"], [count("done"), "done"], [count("failed"), "failed"], [count("cancelled"), "cancelled"]];
-  $("status").textContent = parts.filter(([number]) => number).map(([number, word]) => `${number} ${word}`).join(", ");
-  $("all").hidden = !items.length;
-  $("save").hidden = count("done") < 2;
+/** A change is {doing, done, left} of the progress, {result, facts}, or {rows: true} where a result has grown. */
+async function report(picture, change) {
+  Object.assign(picture, change);
+  if (!change.result && !change.rows) return refreshProgress();
+  if (current !== picture) return;
+  if (change.result) await change.result.load();
+  if (current !== picture) return release(picture);
+  show();
+  refresh();
 }
 
-function inWords(bytes) {
-  return bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} KB` : `${(bytes / 1e6).toFixed(1)} MB`;
-}
-
-function timeLeft(seconds) {
-  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`;
-  return seconds < 3600 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
-}
-
-// Ways in
-
-/** The files of a drop, those of folders too: hidden ones and what cannot be read are left out there. */
-async function dropped(data) {
-  const entries = [...data.items].map((one) => one.webkitGetAsEntry?.()).filter(Boolean);
-  if (!entries.some((one) => one.isDirectory)) return [...data.files];
-  const found = [];
-  for (const entry of entries) await collect(entry, found, false);
-  return found;
-}
-
-async function collect(entry, found, inside) {
-  if (entry.isFile) {
-    const suffix = entry.name.slice(entry.name.lastIndexOf(".")).toLowerCase();
-    const wanted = !inside || (choices.reads.includes(suffix) && !entry.name.startsWith("."));
-    if (wanted) found.push(await new Promise((done, failed) => entry.file(done, failed)));
-    return;
+function cancel(those) {
+  for (const picture of those.filter(isActive)) {
+    picture.control?.abort();
+    Object.assign(picture, { state: "stopped", result: null });
   }
-  const reader = entry.createReader();
-  for (;;) {
-    const some = await new Promise((done, failed) => reader.readEntries(done, failed));
-    if (!some.length) return;
-    for (const one of some) await collect(one, found, true);
+  tell("Cancelled.");
+  show();
+  next();
+}
+
+function again() {
+  for (const picture of pictures.filter(isStale)) picture.state = "waiting";
+  next();
+}
+
+const settings = (options) => engine.depends.map((name) => (name === "strength" && options.weights !== "mix" ? "" : options[name])).join();
+const isStale = ({ state, options }) => state === "stopped" || (options && !isActive({ state }) && settings(options) !== settings(optionsNow()));
+
+// Results go out.
+
+async function save(those) {
+  isSaving = true;
+  refresh();
+  for (const picture of those) {
+    tell(`Writing ${picture.name}.`);
+    try {
+      const { blob, name } = await engine.save(picture, $("format").value);
+      download(blob, name);
+      tell(`Saved ${name}, ${size(blob.size)}.`);
+    } catch (error) {
+      tell(`${picture.name}: ${error.message}.`);
+    }
+  }
+  isSaving = false;
+  refresh();
+}
+
+function download(blob, name) {
+  const link = document.createElement("a"), address = URL.createObjectURL(blob);
+  Object.assign(link, { href: address, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+}
+
+// What is seen.
+
+function tell(text) {
+  $("status").textContent = text;
+}
+
+function onZoom(zoom, line) {
+  $("zoom").textContent = `${Math.round(zoom * 100)} %`;
+  $("knob").style.left = `${line * 100}%`;
+}
+
+function show() {
+  const { before, result } = current ?? {}, seen = result?.rows && result.preview ? result : null;
+  const scale = seen ? 1 : Number(optionsNow().scale), { width, height } = seen ?? before ?? {};
+  view.show(width ? { key: current, before, result: seen, width: width * scale, height: height * scale } : null);
+  $("compare").hidden = !before || !seen;
+  $("unseen").hidden = Boolean(width) || before === undefined;
+}
+
+function refresh() {
+  const done = pictures.filter(({ state }) => state === "done"), active = pictures.filter(isActive);
+  document.body.classList.toggle("empty", !pictures.length);
+  refreshList();
+  $("again").hidden = active.length > 0 || !pictures.some(isStale);
+  $("cancel").hidden = !current || !isActive(current);
+  $("cancel-all").hidden = !active.length || (active.length === 1 && active[0] === current);
+  $("save").disabled = current?.state !== "done" || isSaving;
+  $("save-all").hidden = done.length < 2;
+  $("save-all").disabled = isSaving;
+  $("clear").hidden = active.length > 0;
+  const { weights, best } = optionsNow();
+  $("strength-row").hidden = weights !== "mix";
+  $("weights-hint").textContent = HINTS[weights];
+  $("network-hint").textContent = HINTS[best ? "best" : "fast"];
+  $("facts").textContent = current ? factsOf(current) : "";
+  refreshProgress();
+}
+
+function refreshList() {
+  $("list").hidden = pictures.length < 2;
+  const items = pictures.map(({ button }) => button.parentElement);
+  if ($("list").childElementCount !== items.length) $("list").replaceChildren(...items);
+  for (const picture of pictures) {
+    picture.button.setAttribute("aria-label", `${picture.name}, ${STATES[picture.state]}`);
+    picture.button.className = picture.state;
+    picture.button.toggleAttribute("aria-current", picture === current);
   }
 }
+
+function buttonOf(picture) {
+  const item = document.createElement("li"), button = document.createElement("button"), image = document.createElement("img");
+  picture.address = URL.createObjectURL(picture.file);
+  Object.assign(image, { src: picture.address, alt: "", loading: "lazy", decoding: "async", onerror: () => image.replaceWith(picture.name) });
+  Object.assign(button, { title: picture.name, type: "button", onclick: () => choose(picture) });
+  button.append(image);
+  item.append(button);
+  return button;
+}
+
+function factsOf({ name, state, facts, result, before }) {
+  if (state === "failed") return facts[0].startsWith(name) ? facts[0] : `${name}: ${facts[0]}`;
+  const sizes = before && result?.width ? [`${before.width} × ${before.height} → ${result.width} × ${result.height}`] : [];
+  return [name, ...sizes, ...facts].join("\n");
+}
+
+function refreshProgress() {
+  const picture = current && runs(current) ? current : pictures.find(runs);
+  $("working").hidden = !picture;
+  if (!picture) return;
+  const { name, doing, done, left } = picture;
+  if (done === null) $("progress").removeAttribute("value");
+  else $("progress").value = done;
+  $("progress-text").textContent = `${name}: ${doing ?? `${Math.floor(done * 100)} %`}${left === null ? "" : `, ${duration(left)} left`}`;
+}
+
+// Hands on the page.
 
 function listen() {
-  $("files").onchange = () => {
-    add($("files").files);
-    $("files").value = "";
+  listenForFiles($("files"), add, choices.wanted);
+  addEventListener("keydown", ({ key }) => key === "Escape" && pictures.some(isActive) && cancel(pictures));
+  $("options").oninput = () => {
+    $("strength-value").textContent = `${$("strength").value} %`;
+    show();
+    refresh();
   };
-  $("model").onchange = $("weights").onchange = fillScales;
-  $("strength").oninput = () => (document.querySelector("output").value = Number($("strength").value).toFixed(2));
   $("options").onsubmit = (event) => event.preventDefault();
-  $("save").onclick = () => items.filter((one) => one.state === "done").forEach((one) => one.view.save.click());
-  $("clear").onclick = () => {
-    for (const item of items.splice(0)) {
-      if (["here", "there"].includes(item.state)) cancel(item);
-      URL.revokeObjectURL(item.view.save.href);
-      item.view.row.remove();
-    }
-    tell();
-  };
-  for (const kind of ["dragover", "dragleave", "drop"]) {
-    document.addEventListener(kind, (event) => {
-      event.preventDefault();
-      document.body.classList.toggle("over", kind === "dragover");
-    });
-  }
-  document.addEventListener("drop", async (event) => add(await dropped(event.dataTransfer)));
-  document.addEventListener("paste", (event) => add(event.clipboardData.files));
-  addEventListener("pagehide", () => items.forEach(forget));
+  $("again").onclick = again;
+  $("cancel").onclick = () => cancel([current]);
+  $("cancel-all").onclick = () => cancel(pictures);
+  $("save").onclick = () => save([current]);
+  $("save-all").onclick = () => save(pictures.filter(({ state }) => state === "done"));
+  $("clear").onclick = clear;
+  $("fit").onclick = () => view.fit();
+  $("pixels").onclick = () => view.zoomTo(1);
+  $("closer").onclick = () => view.zoomBy(1);
+  $("farther").onclick = () => view.zoomBy(-1);
+  $("line").value = COMPARED;
+}
+
+function fill() {
+  $("promise").textContent = engine.words.promise;
+  $("about").textContent = engine.words.about;
+  $("kinds").textContent = choices.kinds;
+  $("files").accept = choices.accept;
+  $("format").replaceChildren(...choices.formats.map(([value, label]) => new Option(label, value)));
+  for (const label of document.querySelectorAll("label:has([name=scale])")) label.hidden = !choices.scales.includes(Number(label.control.value));
 }
 
 try {
-  choices = await (await ask("api/options")).json();
-  fillChoices();
+  choices = await engine.ready();
+  fill();
   listen();
+  refresh();
 } catch (error) {
-  $("status").textContent = error.message;
-  $("status").setAttribute("role", "alert");
+  $("drop").replaceChildren(error.message);
+  $("drop").setAttribute("role", "alert");
 }

@@ -19,9 +19,9 @@ export class View {
     this.squares = this.context.createPattern(squares, "repeat");
   }
 
-  /** Shows a picture {before: ImageBitmap, result: Result or null, width, height: of the result}. */
+  /** Shows a picture {key, before: ImageBitmap or null, result: or null, width, height: of the result}; null for none. */
   show(shown) {
-    const same = this.shown && shown && this.shown.width === shown.width && this.shown.before === shown.before;
+    const same = this.shown && shown && this.shown.width === shown.width && this.shown.key === shown.key;
     this.shown = shown;
     this.detail = null;
     if (same) this.draw();
@@ -69,7 +69,7 @@ export class View {
     context.clearRect(0, 0, canvas.width, canvas.height);
     if (!shown) return;
     const { zoom, left, top } = this.place(), { width, height, before, result } = shown;
-    const line = result?.rows ? Math.round((canvas.width * this.line.value) / 100) : canvas.width;
+    const line = !result ? canvas.width : before ? Math.round((canvas.width * this.line.value) / 100) : 0;
     const part = (from, to, draw) => {
       context.save();
       context.beginPath();
@@ -82,14 +82,15 @@ export class View {
     };
     context.imageSmoothingQuality = "high";
     context.imageSmoothingEnabled = true;
-    part(0, line, () => context.drawImage(before, left, top, width * zoom, height * zoom));
-    if (result?.rows) part(line, canvas.width, () => this.paintResult(left, top, zoom));
+    if (before) part(0, line, () => context.drawImage(before, left, top, width * zoom, height * zoom));
+    if (result) part(line, canvas.width, () => this.paintResult(left, top, zoom));
     this.onZoom(zoom, line / canvas.width);
   }
 
   paintResult(left, top, zoom) {
     const { context, shown: { before, result, width, height } } = this;
-    if (result.rows < height) context.drawImage(before, left, top, width * zoom, height * zoom);
+    if (!result.preview) return; // let go, while another picture is on its way
+    if (before && result.rows < height) context.drawImage(before, left, top, width * zoom, height * zoom);
     context.imageSmoothingEnabled = zoom < 2;
     const rows = (result.rows / height) * result.preview.height;
     if (rows >= 1) context.drawImage(result.preview, 0, 0, result.preview.width, rows, left, top, width * zoom, result.rows * zoom);

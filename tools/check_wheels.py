@@ -1,0 +1,179 @@
+"""Check the wheels in dist/: what they hold, and golden cases on all of them that run here.
+
+    python tools/check_wheels.py
+
+Builds tools/check_library.c for each platform with ziglang. Programs of other platforms run here where there are musl,
+qemu and wine: `apt-get install musl qemu-user-static libc6-arm64-cross wine64`. QEMU_LD_PREFIX names another folder with
+the C libraries for ARM than that of Debian's package; musl's is in none.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from zipfile import ZipFile
+
+import golden
+
+ROOT = Path(__file__).parents[1]
+MOST_MB = 15
+MACHINES = {  # of a library: its first bytes, where the number of the processor stands, and the number
+    ("manylinux", "x86_64"): (b"\x7fELF", 18, 62),
+    ("manylinux", "aarch64"): (b"\x7fELF", 18, 183),
+    ("macosx", "x86_64"): (b"\xcf\xfa\xed\xfe", 4, 7),
+    ("macosx", "arm64"): (b"\xcf\xfa\xed\xfe", 4, 12),
+    ("win", "amd64"): (b"MZ", 0, 0x8664),
+    ("win", "arm64"): (b"MZ", 0, 0xAA64),
+}
+LEVELS = {"x86_64": 4, "amd64": 4}  # libraries in a wheel, one for a level of instruction sets; else one
+TARGETS = {  # zig's target, and the file that loads its programs
+    "manylinux_x86_64": ("x86_64-linux-gnu.2.17", "/lib64/ld-linux-x86-64.so.2"),
+    "manylinux_aarch64": ("aarch64-linux-gnu.2.17", "lib/ld-linux-aarch64.so.1"),
+    "musllinux_x86_64": ("x86_64-linux-musl", "/lib/ld-musl-x86_64.so.1"),
+    "musllinux_aarch64": ("aarch64-linux-musl", "lib/ld-musl-aarch64.so.1"),
+    "win_amd64": ("x86_64-windows-gnu", None),
+}
+EMULATED = Path(
+    os.environ.get("QEMU_LD_PREFIX", "/usr/aarch64-linux-gnu")
+)  # where programs for ARM find their libraries
+OLDEST_GLIBC = 17  # 2.17, as the tag says
+SYSTEM_DLLS = re.compile(rb"(?i)kernel32|ucrtbase|ntdll|api-ms-win-crt-[a-z0-9-]+")
+
+
+def main() -> None:
+    """Check each wheel and print a line for it; exit code 1 where one is not as it should be."""
+    wheels = sorted((ROOT / "dist").glob("*.whl"))
+    bad = 0
+    with tempfile.TemporaryDirectory() as folder:
+        cases = [Path(folder) / case for case in golden.CASES]
+        for case, path in zip(golden.CASES, cases, strict=True):
+            path.write_bytes(golden.packed(case, golden.results()[case]))
+        for wheel in wheels:
+            faults = [*contents_faults(wheel), *run_faults(wheel, cases, Path(folder))]
+            bad += bool([fault for fault in faults if not fault.startswith("not run")])
+            print(f"{wheel.stat().st_size / 1e6:5.1f} MB  {wheel.name}: {'; '.join(faults) or 'golden'}", flush=True)
+    sys.exit(f"{bad} of {len(wheels)} wheels" if bad or not wheels else 0)
+
+
+def platform_of(wheel: Path) -> tuple[str, str]:
+    """System and processor of a wheel by its name: ("manylinux", "x86_64")."""
+    tag = wheel.stem.split("-")[-1].split(".")[0]
+    system, processor = re.fullmatch(r"(manylinux|musllinux|macosx|win)_(?:\d+_\d+_)?(\w+)", tag).groups()
+    return system, processor
+
+
+def contents_faults(wheel: Path) -> list[str]:
+    """What is wrong with a wheel's files."""
+    system, processor = platform_of(wheel)
+    faults = []
+    with ZipFile(wheel) as file:
+        names = file.namelist()
+        libraries = [name for name in names if "/_native_" in name]
+        for name in libraries:
+            faults += [f"{Path(name).name}: {fault}" for fault in library_faults(file.read(name), system, processor)]
+        (metadata,) = (file.read(name).decode() for name in names if name.endswith(".dist-info/WHEEL"))
+    if len(libraries) != (expected := LEVELS.get(processor, 1)):
+        faults.append(f"expected {expected} libraries, found {len(libraries)}")
+    tags = set(re.findall(r"^Tag: (.+)$", metadata, re.MULTILINE))
+    if any(not tag.startswith("py3-none-") for tag in tags) or "Root-Is-Purelib: false" not in metadata:
+        faults.append(f"expected a plain library for any Python 3, found {tags}")
+    for ending in ("licenses/LICENSE", ".safetensors", "py.typed"):
+        if not any(name.endswith(ending) for name in names):
+            faults.append(f"expected {ending}, found none")
+    if wheel.stat().st_size > MOST_MB * 1e6:
+        faults.append(f"expected at most {MOST_MB} MB")
+    return faults
+
+
+def library_faults(data: bytes, system: str, processor: str) -> list[str]:
+    """What is wrong with a library: another format, another processor, or more than an old system has."""
+    magic, place, number = MACHINES[system.replace("musl", "many"), processor]
+    if magic == b"MZ":  # the header of today stands behind that of DOS
+        place = int.from_bytes(data[60:64], "little") + 4
+    if not data.startswith(magic) or int.from_bytes(data[place : place + 2], "little") != number:
+        return [f"expected a library for {system} on {processor}"]
+    faults = []
+    if system == "manylinux" and max(map(int, re.findall(rb"GLIBC_2\.(\d+)", data)), default=0) > OLDEST_GLIBC:
+        faults.append(f"expected glibc 2.{OLDEST_GLIBC} to do")
+    if system == "musllinux" and b"GLIBC_" in data:
+        faults.append("expected no glibc")
+    if system == "win":
+        foreign = [name for name in re.findall(rb"(?i)([\w-]+)\.dll", data) if not SYSTEM_DLLS.fullmatch(name)]
+        faults += [f"expected libraries of Windows, found {set(foreign)}"] if set(foreign) - {own_name(data)} else []
+    if (system, processor) == ("macosx", "arm64") and not is_signed(data):
+        faults.append("expected a signature, which macOS on ARM asks of every library")
+    return faults
+
+
+def own_name(data: bytes) -> bytes:
+    """The name that a library for Windows has in its table of exports."""
+    found = re.search(rb"(partial_native_\w+)\.dll", data)
+    return found[1] if found else b""
+
+
+def is_signed(data: bytes) -> bool:
+    """Whether a library for macOS has a command LC_CODE_SIGNATURE."""
+    count, place = int.from_bytes(data[16:20], "little"), 32
+    for _ in range(count):
+        command, size = (int.from_bytes(data[place + at : place + at + 4], "little") for at in (0, 4))
+        if command == 0x1D:
+            return True
+        place += size
+    return False
+
+
+def runner(platform: str) -> list[str] | None:
+    """The words before a program of another platform; None where it does not run here."""
+    _, loader = TARGETS[platform]
+    if platform == "win_amd64":
+        wine = shutil.which("wine64") or next(
+            (str(path) for path in [Path("/usr/lib/wine/wine64")] if path.exists()), None
+        )
+        return [wine] if wine else None
+    if platform.endswith("aarch64"):
+        qemu = shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
+        return [qemu, "-L", str(EMULATED)] if qemu and (EMULATED / str(loader)).exists() else None
+    return [] if Path(str(loader)).exists() else None
+
+
+def run_faults(wheel: Path, cases: list[Path], folder: Path) -> list[str]:
+    """What golden cases find in a wheel's libraries, or why they do not run here."""
+    platform = "_".join(platform_of(wheel))
+    if platform not in TARGETS:
+        return ["not run: nothing here runs it"]
+    before = runner(platform)
+    if before is None:
+        return ["not run: see the head of this tool for what is missing"]
+    program = folder / f"check_{platform}.exe"
+    command = [
+        sys.executable,
+        "-m",
+        "ziglang",
+        "cc",
+        "-O1",
+        "-dynamic",
+        "-target",
+        TARGETS[platform][0],
+        "-o",
+        str(program),
+    ]
+    subprocess.run([*command, str(ROOT / "tools/check_library.c")], check=True)
+    faults = []
+    with ZipFile(wheel) as file:
+        for name in [name for name in file.namelist() if "/_native_" in name]:
+            library = file.extract(name, folder / platform)
+            words = [*before, str(program), library, *map(str, cases)]
+            quiet = {**os.environ, "WINEDEBUG": "-all"}
+            done = subprocess.run(words, capture_output=True, text=True, env=quiet, check=False)
+            if done.returncode:
+                faults.append(f"{Path(name).name}: {done.stdout.strip() or done.stderr.strip()[-200:]}")
+    return faults
+
+
+if __name__ == "__main__":
+    main()
