@@ -32,6 +32,7 @@ def png(tmp_path: Path) -> Path:
     return tmp_path / "a.png"
 
 
+@pytest.mark.thorough
 def test_from_stdin_to_stdout(png: Path, model: Path) -> None:
     code = "from lamnet.cli.main import main; main()"
     command = [sys.executable, "-c", code, "upscale", "-", "--model", model, "--device", "cpu"]

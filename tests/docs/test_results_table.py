@@ -22,6 +22,7 @@ def script() -> dict[str, Any]:
     return runpy.run_path(str(ROOT / "docs" / "make_results.py"))
 
 
+@pytest.mark.thorough
 def test_results_are_up_to_date(script: dict[str, Any]) -> None:
     assert (ROOT / "RESULTS.md").read_text() == script["text"](), "run python docs/make_results.py"
 

@@ -175,6 +175,7 @@ def test_what_changes_nothing_keeps_the_kernels(network: LAMNet) -> None:
     assert parts._warned == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("change", ["hook of the feed-forward", "a mixer without the exchange", "adapter"])
 def test_changed_networks_compile_in_one_graph(network: LAMNet, change: str) -> None:
     CHANGES[change](network)

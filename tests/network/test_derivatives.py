@@ -107,6 +107,7 @@ def test_what_the_kernels_cannot_do_is_said_in_one_line(network: LAMNet, x: Tens
         torch.autograd.grad(out, x, seed, **options)
 
 
+@pytest.mark.thorough
 def test_the_operator_itself() -> None:
     window = Window.focal(5, (3,), (1,))
     value, weight = (torch.randn(1, n, 4, 5, dtype=torch.float64, requires_grad=True) for n in (4, 10))
