@@ -69,7 +69,7 @@ kernels-sanitized: .venv/test
 		-fvisibility=hidden -fno-math-errno -fno-trapping-math -Wall -Wextra -Wno-unknown-pragmas \
 		-Wno-missing-field-initializers -Wno-psabi -Wno-unused-parameter -shared -fPIC -pthread -o $(SANITIZED) src/lamnet/ops/csrc/*.c -lm
 	LD_PRELOAD="$$($(SANITIZER_CC) -print-file-name=libasan.so) $$($(SANITIZER_CC) -print-file-name=libstdc++.so.6)" \
-		ASAN_OPTIONS=detect_leaks=0 OMP_NUM_THREADS=2 LAMNET_KERNELS=$(SANITIZED) \
+		ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 OMP_NUM_THREADS=2 LAMNET_KERNELS=$(SANITIZED) \
 		$(BIN)/pytest tests/ops tests/core
 
 # For Linux, macOS and Windows, all made here; dist/ holds them.
