@@ -9,7 +9,7 @@ SANITIZED := build/kernels-sanitized.so
 MARCH ?= native
 SANITIZER_CC ?= gcc
 
-.PHONY: check demo test test-slow test-web load lint docs results kernels-sanitized train-on gpu gpu-pack wheels web clean
+.PHONY: check demo test test-slow test-web load lint docs results kernels-sanitized train-on gpu gpu-pack wheels check-wheels web clean
 
 demo: .venv/demo
 	$(BIN)/lamnet demo
@@ -76,6 +76,11 @@ kernels-sanitized: .venv/test
 wheels: .venv/bin/pip
 	$(BIN)/pip install -q 'setuptools>=77' 'ziglang>=0.13'
 	$(BIN)/python tools/make_wheels.py
+
+# What the wheels in dist/ hold, and golden cases on those that run here.
+check-wheels: .venv/demo
+	$(BIN)/pip install -q 'ziglang>=0.13'
+	$(BIN)/python tools/check_wheels.py
 
 # The page, for any static host; `python -m http.server -d build/web` serves it here.
 web: .venv/demo
