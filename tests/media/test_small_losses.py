@@ -12,7 +12,7 @@ from PIL import Image
 
 from lamnet import Upscaler
 from lamnet.base.errors import BadImageError
-from lamnet.media import opening, saving
+from lamnet.media import arrays, opening, saving
 from lamnet.media.reasons import plain
 from support.pictures import gradient
 
@@ -160,3 +160,31 @@ def test_what_photoshop_leaves_in_a_jpeg_is_said_to_be_lost(upscaler: Upscaler, 
         notes = upscaler.file(tmp_path / "b.jpg", tmp_path / "c.jpg")
         assert notes == tuple(f"without {what} of Photoshop's" for what in said)
         assert (record in (tmp_path / "c.jpg").read_bytes()) == (record in data)
+
+
+def test_libvips_does_not_unpack_long_texts(upscaler: Upscaler, tmp_path: Path) -> None:
+    Image.fromarray(gradient(3)).save(tmp_path / "plain.png")
+    packed = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"a" * 10_000_000))
+    png_with(tmp_path / "a.png", *[packed] * 50)
+    picture = opening.open_picture(tmp_path / "a.png")
+    assert not [name for name in picture.pages[0].get_fields() if name.startswith("png-comment")]
+    for name in ("plain", "a"):
+        upscaler.file(tmp_path / f"{name}.png", tmp_path / f"{name}_x2.png")
+    out, expected = (arrays.read_array(tmp_path / f"{name}_x2.png") for name in ("a", "plain"))
+    assert (out == expected).all()
+    assert (tmp_path / "a_x2.png").read_bytes().count(packed) == 50
+
+
+def test_chunks_of_other_programs_are_said_to_be_lost(tmp_path: Path) -> None:
+    png_with(
+        tmp_path / "a.png", chunk(b"prVt", b"own"), chunk(b"tIME", b"\x07\xe8\1\1\1\1\1"), chunk(b"sBIT", b"\5\6\5")
+    )
+    assert opening.open_picture(tmp_path / "a.png").notes == ("without what other programs keep in prVt, sBIT",)
+
+
+@pytest.mark.parametrize(("per_metre", "lost"), [(3000, True), (None, False)])
+def test_a_gif_does_not_hold_a_resolution(tmp_path: Path, per_metre: int | None, lost: bool) -> None:
+    stated = [] if per_metre is None else [chunk(b"pHYs", struct.pack(">IIB", per_metre, per_metre, 1))]
+    png_with(tmp_path / "a.png", *stated)
+    said = saving.losses(opening.open_picture(tmp_path / "a.png"), tmp_path / "b.gif")
+    assert said == (("without its resolution, which .gif does not hold",) if lost else ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,11 +59,19 @@ def losses(picture: Picture, target: Path) -> tuple[str, ...]:
     lost = [words for name, words in _IN_NO_PALETTE if format.palette and picture.pages[0].get_typeof(name)]
     if not format.iptc and picture.pages[0].get_typeof("iptc-data"):
         lost.append("IPTC")
+    if format.palette and _states_resolution(picture):
+        lost.append("its resolution")
     if lost:
         found.append(f"without {', '.join(lost)}, which {target.suffix} does not hold")
     if picture.quality and "Q" not in format.options:
         found.append(f"quality {picture.quality} means nothing in {target.suffix}")
     return tuple(found)
+
+
+def _states_resolution(picture: Picture) -> bool:
+    per_inch = picture.pages[0].xres * 25.4
+    made_up = any(math.isclose(per_inch, usual, abs_tol=0.1) for usual in (0, 25.4, 72))  # where nothing is stated
+    return picture.extras.page(0).resolved and not made_up
 
 
 def check_target(picture: Picture, target: Path, size: tuple[int, int]) -> None:

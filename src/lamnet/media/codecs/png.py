@@ -41,6 +41,12 @@ _RAW_EXIF = (b"Raw profile type exif\0", b"Raw profile type APP1\0")
 _RESOLUTION, _RESOLUTION_SIZE, _METRES = b"pHYs", 9, 1  # in other units it is the shape of pixels
 _SIZES = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4, b"mDCV": 24, b"cLLI": 8}  # bytes of chunks about colours
 _MOST_CHUNKS = 10_000  # that a result keeps
+_CARRIED = _COLOURS | _TEXTS | {b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"pHYs", b"iCCP", b"eXIf"}
+_OF_THE_FILE = frozenset(
+    {b"tIME", b"iDOT", b"acTL", b"fcTL", b"fdAT"}
+)  # true of the source alone, or told of elsewhere
+_MOST_NAMED = 8  # kinds of chunks in a line
+_MOST_TEXTS = 2**18  # bytes of texts that libvips reads: packed, each can be a thousand times as long
 _LIMIT = 2**26  # bytes of a chunk: more is no description
 _MOST_DIGITS = 2**20  # bytes of EXIF in hex digits that are unpacked of each of many texts
 _BEHIND_HEADER = 8 + 25
@@ -55,14 +61,18 @@ class PngExtras(Extras):
 
 
 def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
-    """Open the picture, of an animated one the first frame."""
-    return vips.load("png", path)
+    """Open the picture, of an animated one the first frame; libvips does not see texts that can unpack to much."""
+    if (data := _without_texts(path)) is None:
+        return vips.load("png", path)
+    vips.check_not_forked(path)
+    return pyvips.Operation.call("pngload_buffer", data, fail_on="truncated")
 
 
 def extras(path: Path) -> PngExtras:
     """Learn texts, colours, EXIF and XMP wherever they are, and whether there are frames, in one pass. Raises OSError."""
     kept: list[bytes] = []
     notes: set[str] = set()
+    others: dict[str, None] = {}
     blobs: dict[str, bytes] = {}
     colours, animated, behind_pixels, resolved = None, False, False, False
     with path.open("rb") as file:
@@ -75,6 +85,8 @@ def extras(path: Path) -> PngExtras:
             if kind == b"acTL" and not behind_pixels:
                 animated |= file.read(4) != _ONE_FRAME
             behind_pixels |= kind == b"IDAT"
+            if kind not in _CARRIED | _OF_THE_FILE and kind.isalpha() and len(others) < _MOST_NAMED:
+                others[kind.decode()] = None
             if size > _LIMIT or kind not in _COLOURS | _TEXTS | {b"eXIf"}:
                 continue
             data = file.read(size)
@@ -95,6 +107,8 @@ def extras(path: Path) -> PngExtras:
             if kind == b"cICP" and size == 4 and not (behind_pixels or colours):
                 primaries, transfer, _, _ = data.ljust(4, b"\0")
                 colours = primaries, transfer
+    if others:
+        notes.add(f"without what other programs keep in {', '.join(others)}")
     page = PageExtras(blobs, resolved=resolved)
     own = "the texts of its PNG" if any(chunk[4:8] in _TEXTS for chunk in kept) else None
     return PngExtras(
@@ -165,6 +179,19 @@ def _text(data: bytes) -> bytes:
     if not data[0]:
         return text
     return zlib.decompressobj().decompress(text, _LIMIT)
+
+
+def _without_texts(path: Path) -> bytes | None:
+    """Return a file without its texts where these are long; None where they are not."""
+    with path.open("rb") as file:
+        texts = [(file.tell() - 8, size) for kind, size in _chunks(file) if kind in _TEXTS]
+    if sum(size for _, size in texts) <= _MOST_TEXTS:
+        return None
+    data, parts, end = path.read_bytes(), list[bytes](), 0
+    for at, size in texts:
+        parts.append(data[end:at])
+        end = at + 12 + size
+    return b"".join([*parts, data[end:]])
 
 
 def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
