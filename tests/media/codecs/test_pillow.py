@@ -159,3 +159,21 @@ def test_all_its_suffixes_are_read_and_none_is_written(tmp_path: Path) -> None:
     for suffix in pillow.FORMAT.suffixes:
         with pytest.raises(BadImageError, match="ends in one of"):
             formats.format_named(tmp_path / f"a{suffix}")
+
+
+@pytest.mark.parametrize(("scale", "order"), [("-1.0", "<"), ("1", ">")])
+def test_a_pfm_in_colour(tmp_path: Path, scale: str, order: str) -> None:
+    pixels = gradient(3, np.float32) * 3
+    data = pixels[::-1].astype(f"{order}f4").tobytes()
+    (tmp_path / "a.pfm").write_bytes(f"PF\n36 24\n{scale}\n".encode() + data)
+    np.testing.assert_array_equal(arrays.read_array(tmp_path / "a.pfm"), pixels)
+    (tmp_path / "b.pfm").write_bytes(f"PF\n36 24\n{scale}\n".encode() + data[:-1])
+    with pytest.raises(BadImageError, match="broken off"):
+        opening.open_picture(tmp_path / "b.pfm")
+
+
+def test_a_psd_of_16_bits_is_refused_in_plain_words(tmp_path: Path) -> None:
+    header = b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, 24, 36, 16, 3) + bytes(14)
+    (tmp_path / "a.psd").write_bytes(header + bytes(36 * 24 * 6))
+    with pytest.raises(BadImageError, match="found a kind of it that is not read"):
+        opening.open_picture(tmp_path / "a.psd")

@@ -29,7 +29,7 @@ from PIL.TgaImagePlugin import TgaImageFile
 
 from lamnet.base.errors import BadImageError, LamnetError
 from lamnet.media.blobs import with_blobs
-from lamnet.media.codecs import bmp, bmp_rare
+from lamnet.media.codecs import bmp, bmp_rare, pfm
 from lamnet.media.contract import Extras, Format
 from lamnet.media.depths import depth_named
 from lamnet.media.reasons import plain
@@ -49,7 +49,7 @@ _READERS = (
     _Reader((".ico",), rb"\x00\x00\x01\x00", IcoImageFile),
     _Reader((".jp2", ".j2k", ".jpx"), rb"\x00\x00\x00\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", Jpeg2KImageFile),
     _Reader((".psd",), rb"8BPS\x00\x01", PsdImageFile),
-    _Reader((".pbm", ".pgm", ".ppm", ".pnm", ".pfm"), rb"P[1-6f][ \t\r\n#]", PpmImageFile),
+    _Reader((".pbm", ".pgm", ".ppm", ".pnm", ".pfm"), rb"P[1-6Ff][ \t\r\n#]", PpmImageFile),
     _Reader((".pcx",), rb"\x0a[\x00\x02\x03\x05]\x01[\x01\x02\x04\x08]", PcxImageFile),
     _Reader((".dds",), rb"DDS ", DdsImageFile),
     _Reader((".qoi",), rb"qoif", QoiImageFile),
@@ -73,14 +73,16 @@ _INCH = 25.4  # millimetres
 def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
     """Open the picture, of several the largest or first, and decode it. Raises BadImageError, OSError."""
     with path.open("rb") as file:
+        if header := pfm.header_of(file):
+            _check_size(path, header.size)
+            return _as_vips(pfm.pixels_of(path, file, header), cmyk=False)
         try:
             image = _opened(file)
         except Exception as error:  # of a broken header Pillow raises whatever its parsing meets
             if bmp_rare.header_of(file):
                 return bmp_rare.load(path, file)
             raise BadImageError(f"{path}: expected a picture: {_reason(error)}") from error
-        if image.width * image.height > _LIMIT:
-            raise BadImageError(f"{path}: expected at most {_LIMIT:,} pixels in a format that is decoded at once")
+        _check_size(path, image.size)
         try:
             pixels = _pixels(path, image, file)
         except LamnetError:
@@ -94,10 +96,16 @@ def extras(path: Path) -> Extras:
     """Learn the size that the header claims, unless it is broken. Raises OSError."""
     with path.open("rb") as file:
         try:
-            return Extras(size=_opened(file).size)
+            header = pfm.header_of(file)
+            return Extras(size=header.size if header else _opened(file).size)
         except Exception:  # load says what is wrong
             rare = bmp_rare.header_of(file)
             return Extras(size=rare.size if rare else None)
+
+
+def _check_size(path: Path, size: tuple[int, int]) -> None:
+    if size[0] * size[1] > _LIMIT:
+        raise BadImageError(f"{path}: expected at most {_LIMIT:,} pixels in a format that is decoded at once")
 
 
 def _opened(file: IO[bytes]) -> ImageFile:
@@ -179,4 +187,6 @@ def _described(image: pyvips.Image, source: ImageFile, file: IO[bytes]) -> pyvip
 
 
 def _reason(error: Exception) -> str:
+    if KeyError in (type(error), type(error.__cause__)):  # by a table of Pillow's, of modes or compressions
+        return "found a kind of it that is not read"
     return plain(" ".join(str(error).split()) or type(error).__name__)
