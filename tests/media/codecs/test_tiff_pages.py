@@ -115,3 +115,12 @@ def test_ten_thousand_pages(upscaler: Upscaler, tmp_path: Path) -> None:
         assert len(out.pages) == 10_001
         for number in (0, 4_321, 10_000):
             np.testing.assert_array_equal(out.pages[number].asarray(), np.full((4, 4), number % 256))
+
+
+@pytest.mark.parametrize("below", [False, True])
+def test_smaller_versions_are_said_to_be_lost(tmp_path: Path, below: bool) -> None:
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(pixels, photometric="rgb", subifds=int(below), metadata=None)
+        file.write(pixels[::2, ::2], photometric="rgb", subfiletype=1, metadata=None)
+    assert opening.open_picture(tmp_path / "a.tif").notes == ("without 1 smaller version of its pictures",)

@@ -46,7 +46,9 @@ _IPTC = 33723
 _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 258, 259, 262, 274
 _RGB = 2
 _COLOURS = {_RGB: 3, 5: 4, 6: 3, 8: 3, 9: 3}  # bands that are colours, by photometric; else 1
-_OF_THE_PAGE = frozenset({_SUBFILE, _PHOTOMETRIC, _ORIENTATION, tiff_pages.SAMPLES, tiff_pages.EXTRA})
+_OF_THE_PAGE = frozenset(
+    {_SUBFILE, _PHOTOMETRIC, _ORIENTATION, tiff_pages.SAMPLES, tiff_pages.EXTRA, tiff_pages.SUB_DIRECTORIES}
+)
 _NO_UNIT = 1
 _BIG_FROM = 2**31  # bytes of pixels from which on offsets have 64 bits
 _MANY = 16  # pages from which on each is read as a file of its own
@@ -112,18 +114,21 @@ def _changes(page: Page, space: Space | None) -> dict[int, int]:
 
 def extras(path: Path) -> TiffExtras:
     """Learn of each page its EXIF, what a TIFF alone carries, whether it is oriented or reduced; behind a broken one nothing."""
-    known, carried = list[PageExtras](), list[Carried]()
+    known, carried, below = list[PageExtras](), list[Carried](), 0
     with path.open("rb") as file, suppress(BrokenError):
         layout = Layout.of(file)
         for at in ifd.chain(file, layout):
             directory = ifd.read(file, layout, at, tiff_fields.DESCRIPTIVE | tiff_fields.WANTED | _OF_THE_PAGE)
             known.append(_page_extras(directory))
+            below += len(tiff_pages.numbers_of(directory, tiff_pages.SUB_DIRECTORIES))
             if not known[-1].reduced:
                 tags = [entry.tag for entry in ifd.entries(file, layout, at)[0]]
                 carried.append(tiff_fields.carried(directory, tags))
     left = dict.fromkeys(word for page in carried for word in page.left)
     own = dict.fromkeys(word for page in carried for word in page.words)
     notes = (f"without {', '.join(left)}",) if left else ()
+    if smaller := sum(page.reduced for page in known) + below:
+        notes += (f"without {smaller:,} smaller version{'s' if smaller > 1 else ''} of its pictures",)
     return TiffExtras(tuple(known), notes=notes, own=", ".join(own) or None, carried=tuple(carried))
 
 

@@ -22,14 +22,14 @@ SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259
 ORIENTATION, SAMPLES, PLANAR, EXTRA, SAMPLE_FORMAT, SUBSAMPLING = 274, 277, 284, 338, 339, 530
 TILE_WIDTH, NO_DATA = 322, 42113
 DESCRIPTION, UNIT = 270, 296
-_SUB_DIRECTORIES, _DNG = 330, 50706
+SUB_DIRECTORIES, _DNG = 330, 50706
 _STRIPS, _TILES = (273, 279), (324, 325)  # where they lie, and how long they are
-_ELSEWHERE = (ifd.EXIF, ifd.GPS, _SUB_DIRECTORIES, 40965)  # fields that point to directories
+_ELSEWHERE = (ifd.EXIF, ifd.GPS, SUB_DIRECTORIES, 40965)  # fields that point to directories
 _MOSAIC, _LINEAR_RAW = 32803, 34892  # photometrics of cameras' sensors
 _LOGLUV = (32844, 32845)
 _WANTED = frozenset(
     {SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES, PLANAR, EXTRA, SAMPLE_FORMAT}
-    | {SUBSAMPLING, TILE_WIDTH, NO_DATA, DESCRIPTION, UNIT, _SUB_DIRECTORIES, _DNG}
+    | {SUBSAMPLING, TILE_WIDTH, NO_DATA, DESCRIPTION, UNIT, SUB_DIRECTORIES, _DNG}
 )
 _MOST = 100_000  # pages
 _MOST_SUB_DIRECTORIES = 32  # of a page that are looked at
@@ -161,7 +161,7 @@ def numbers_of(directory: Directory, tag: int) -> list[int]:
 def _page(file: IO[bytes], layout: Layout, at: int) -> Page:
     fields = ifd.read(file, layout, at, _WANTED, pointers=frozenset())
     below: list[Directory] = []
-    for place in _numbers(fields.get(_SUB_DIRECTORIES))[:_MOST_SUB_DIRECTORIES]:
+    for place in _numbers(fields.get(SUB_DIRECTORIES))[:_MOST_SUB_DIRECTORIES]:
         with suppress(BrokenError):
             below.append(ifd.read(file, layout, place, _WANTED, pointers=frozenset()))
     return Page(at, fields, tuple(below))
