@@ -70,3 +70,20 @@ def test_nothing_but_holes_and_odd_factors_are_refused(tmp_path: Path) -> None:
     for name, words in (("a", "expected a whole factor"), ("b", "all stand for no data")):
         with pytest.raises(BadImageError, match=rf"{name}\.tif: expected .*{words}|{words}"):
             Upscaler(network, "cpu", goal=Goal(factor=1.5)).file(tmp_path / f"{name}.tif", tmp_path / "c.tif")
+
+
+@pytest.mark.parametrize("value", [-100000.0, -99999.5, -1e20])
+def test_a_number_far_below_all_others_stands_for_no_data_whatever_it_is(tmp_path: Path, value: float) -> None:
+    pixels = SLOPE.copy()
+    pixels[5:9, 7:12] = value
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack")
+    found = levels(opening.open_picture(tmp_path / "a.tif"), 0)
+    assert (found.no_data, found.missing) == (True, pytest.approx(value))
+
+
+@pytest.mark.parametrize("value", [-50.0, -5000.0])
+def test_a_low_number_is_one_unless_it_is_far(tmp_path: Path, value: float) -> None:
+    pixels = SLOPE.copy()
+    pixels[5:9, 7:12] = value
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack")
+    assert not levels(opening.open_picture(tmp_path / "a.tif"), 0).no_data

@@ -16,6 +16,7 @@ from lamnet.media.picture import Picture, dtype_of, naming_damage
 
 _WIDEST_RANGE = float(np.finfo(np.float32).max)  # of a float picture
 _HUGE = 1e30  # numbers from here on stand for nothing
+_LOW, _FAR = -99.0, 10  # so do others from here on down that lie as many times further off than all the rest apart
 _USUAL = frozenset({-999.0, -3333.0, -9999.0, -10000.0, -32767.0, -32768.0, -99999.0, -999999.0})  # that do so too
 
 
@@ -114,9 +115,11 @@ def _unlikely(colour: Any, finite: Any) -> float | None:
     for sign in (1, -1):
         signed = finite.ifthenelse(colour * sign, _WIDEST_RANGE)
         value = signed.min()
-        if value in _USUAL or value <= -_HUGE:
+        usual = value in _USUAL or value <= -_HUGE
+        if usual or (sign == 1 and value <= _LOW):
             rest = (signed > value).ifthenelse(signed, _WIDEST_RANGE).min()
-            if rest < _WIDEST_RANGE and rest - value > _spread(signed, rest) / 2:
+            spread = _spread(signed, rest) if rest < _WIDEST_RANGE else math.inf
+            if rest - value > spread / 2 if usual else rest - value > spread * _FAR > 0:
                 return value * sign
     return None
 
