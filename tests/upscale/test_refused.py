@@ -134,3 +134,12 @@ def test_too_little_memory_is_one_line(
     monkeypatch.setattr(upscaler.engine.network, "forward", fail)
     with pytest.raises(BackendError, match=r"memory: expected enough for .* pixels at once, found less free"):
         upscaler(pixels)
+
+
+def test_a_result_that_is_finite_and_makes_no_sense_is_refused(network: LAMNet) -> None:
+    wild = deepcopy(network)
+    with torch.no_grad():
+        for parameter in wild.parameters():
+            parameter.copy_(torch.full_like(parameter, 40.0))
+    with pytest.raises(BadImageError, match=r"found numbers beyond 1000|found NaN or infinity"):
+        Upscaler(wild, "cpu")(np.random.default_rng(0).integers(0, 256, (12, 12, 3), np.uint8))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # an engine of another kind would not need PyTorch
     from lamnet.upscale.engines import AnyEngine
     from lamnet.upscale.exact import Exact
 
+_BEYOND_SENSE = 1000.0  # black is 0 and white 1 for a network: what leaves them so far behind is no picture
 _SHARE_OF_LAYERS = 0.9  # of the work, where it is done layer by layer before the first band
 
 
@@ -71,10 +72,13 @@ def _part(engine: AnyEngine, plan: Plan, raster: Raster, box: Box, layers: Seque
     seen = plan.seen(box)
     planes = planes_at(raster, seen)
     outputs = [one.run(seen) for one in layers] if layers else [engine.run(plane) for plane in planes]
-    if not all(np.isfinite(output).all() for output in outputs):
-        raise BadImageError(
-            "expected a finite result, found NaN or infinity: the weights or the precision do not suit this picture"
-        )
+    for output in outputs:
+        if not (np.abs(output) <= _BEYOND_SENSE).all():  # false for NaN
+            found = f"numbers beyond {_BEYOND_SENSE:g}" if np.isfinite(output).all() else "NaN or infinity"
+            raise BadImageError(
+                f"expected a finite result near 0 to 1, found {found}: "
+                "the weights or the precision do not suit this picture"
+            )
     if has_alpha(raster):
         outputs[1] = within_neighbours(outputs[1], planes[1], engine.scale)
     rows, columns = box.within(seen, engine.scale)
