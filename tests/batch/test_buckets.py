@@ -124,3 +124,9 @@ def test_what_cannot_be_done_is_one_line(bucket: Path, upscalers: Upscalers, tmp
     (tmp_path / "file").touch()
     outcomes = transferred([bucket.as_uri()], (tmp_path / "file" / "out").as_uri(), upscalers)
     assert all(one.problem for one in outcomes)
+
+
+def test_an_address_of_files_is_not_called_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow.fs", None)
+    with pytest.raises(MissingExtraError, match=r"file:///a\.png: an address in place of a path needs pyarrow"):
+        buckets.transfer(["file:///a.png"], None, "x2")

@@ -165,7 +165,8 @@ def _open(name: str) -> Bucket:
 
 
 def _pyarrow_fs(address: str) -> Any:
-    return extras.require("pyarrow.fs", "ray", f"{_without_keys(address)}: a bucket")
+    what = "an address in place of a path" if address.startswith("file:") else "a bucket"
+    return extras.require("pyarrow.fs", "ray", f"{_without_keys(address)}: {what}")
 
 
 def _copy(source_files: Any, source: Path, target_files: Any, target: Path) -> None:

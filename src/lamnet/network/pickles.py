@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,9 @@ def read(path: Path) -> Any:
     try:
         with naming_errors(path, "cannot be read", BadWeightsError):
             _check(path)
-            return torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # PyTorch asks for issues about protocols of others' pickles
+                return torch.load(path, map_location="cpu", weights_only=True)
     except BadWeightsError:
         raise
     except Exception as error:  # torch.load does not say which errors a malformed file may raise
