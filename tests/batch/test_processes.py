@@ -74,6 +74,7 @@ def test_two_calls_at_once_do_nothing_twice(start: Start, folder: Path) -> None:
     assert sorted(path.name for path in target.parent.iterdir()) == ["good_x4.jpg", "good_x4.png"]
 
 
+@pytest.mark.thorough
 def test_readers_that_leave_end_nothing(start: Start, folder: Path) -> None:
     process = start(folder / "good.png", folder / "text.png", folder / "good.jpg")
     assert process.stdout is not None

@@ -49,6 +49,7 @@ def test_weights_that_ship_give_what_the_operators_give(size: str, scale: int) -
     assert difference(means, expected_means) < 1e-6
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(12))
 def test_any_configuration_gives_what_pytorch_gives_in_float64(seed: int) -> None:
     check_against_float64(seed)
@@ -154,6 +155,7 @@ def test_uint8_is_a_255th() -> None:
     assert np.array_equal(network(pixels[:, ::-1]), network(np.ascontiguousarray(pixels[:, ::-1])))
 
 
+@pytest.mark.thorough
 def test_networks_run_at_once() -> None:
     networks = [small(seed, threads=threads) for seed in range(2) for threads in (1, 2)]
     pictures = [noise(40, 60, seed) for seed in range(4)]

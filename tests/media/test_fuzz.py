@@ -123,6 +123,7 @@ def test_the_unharmed_corpus_is_accepted(upscaler: Upscaler, tmp_path: Path) -> 
         assert attempt(upscaler, seed, tmp_path / f"out{'.webp' if animated else '.tif'}"), seed
 
 
+@pytest.mark.thorough
 def test_some_mutated_files(upscaler: Upscaler, tmp_path: Path) -> None:
     assert 0 < fuzz(upscaler, tmp_path, 120) < 120
 
@@ -132,6 +133,7 @@ def test_thousands_of_mutated_files(upscaler: Upscaler, tmp_path: Path) -> None:
     assert 0 < fuzz(upscaler, tmp_path, CASES) < CASES
 
 
+@pytest.mark.thorough
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     start=st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"II*\0", b""]),

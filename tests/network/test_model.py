@@ -107,6 +107,7 @@ def test_compile_in_one_graph() -> None:
         assert _relative(compiled(x), network(x)) < 1e-6
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("strict", [False, True])
 def test_export_of_free_size(strict: bool) -> None:
     network = _network(SMALL)

@@ -45,6 +45,7 @@ def test_the_smallest_batch_near_the_best_speed_of_a_right_form_is_taken() -> No
     assert ways.choice([ways.Row("eager", 32, problem="x")]) == {"way": "eager", "batch": 16}
 
 
+@pytest.mark.thorough
 def test_a_form_that_fails_becomes_a_row_that_says_why(tmp_path: Path) -> None:
     row = ways._measured(ways.recipe_for(call(tmp_path), 2), "graph", CPU)  # there is no CUDA here
     assert row.problem
@@ -73,6 +74,7 @@ def test_a_compiler_sees_all_blocks_as_one_and_the_gradient_stays(
     torch._dynamo.reset()
 
 
+@pytest.mark.thorough
 def test_the_state_of_base_is_small_enough_to_come_back(tmp_path: Path) -> None:
     recipe = ways.recipe_for(replace(call(tmp_path), dry=False), 64)
     learner = Learner(recipe, Workers(0, 1, CPU))
@@ -85,6 +87,7 @@ def test_the_state_of_base_is_small_enough_to_come_back(tmp_path: Path) -> None:
     assert (tmp_path / "state.pt").stat().st_size < min(feed.CHECKPOINT, 16 * 2**20)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("spoilt", [0.0, 1e-3])
 def test_a_kernel_that_is_wrong_is_found(spoilt: float, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("triton")
@@ -132,6 +135,7 @@ STAGES = {
 }
 
 
+@pytest.mark.thorough
 def test_a_stage_that_fails_or_hangs_is_said_and_the_next_one_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,6 +119,7 @@ def test_lines_of_a_journal_that_do_not_belong_do_not_count(
     assert _same(prepare(photos, tmp_path / "out"), whole)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", COUNTS)
 def test_damaged_journals_end_in_the_whole_set_or_an_error_of_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int

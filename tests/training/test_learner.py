@@ -33,6 +33,7 @@ def test_the_last_part_lowers_the_squared_error_and_still_reports_the_absolute_o
         assert learner.loss.item() == pytest.approx(F.l1_loss(out, hr / 255).item(), rel=1e-5)
 
 
+@pytest.mark.thorough
 def test_a_restored_learner_takes_the_same_steps() -> None:
     """Momentum, moving average and step included."""
     torch.manual_seed(3)

@@ -86,6 +86,7 @@ def test_memory_decides_between_whole_and_tiles() -> None:
     assert choose(LAMNetConfig.tiny(4), 4000, 6000, 3 * 10**9, FOOTPRINT).tile is not None
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("tile", [16, 37, 64])
 def test_layer_by_layer_equals_the_whole(network: LAMNet, pixels: np.ndarray, tile: int) -> None:
     picture = pixels.astype(np.float32) / 255

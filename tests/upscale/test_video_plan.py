@@ -99,6 +99,7 @@ def test_the_plan_is_the_same_for_every_frame(
     assert [(plan.tile, plan.exact) for plan in seen] == [(64, True)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("before", "after"), [(64, None), (None, 64), (64, 128)])
 def test_a_run_goes_on_by_the_plan_that_it_began_with(
     wide: Path,
