@@ -86,6 +86,7 @@ def test_readers_that_leave_end_nothing(start: Start, folder: Path) -> None:
     assert arrays.read_array(folder / "good_x4.jpg").shape == (80, 120, 3)
 
 
+@pytest.mark.thorough
 def test_a_reader_that_leaves_is_no_error(start: Start, folder: Path) -> None:
     process = start(folder / "good.png")
     assert process.stdout is not None

@@ -95,6 +95,7 @@ def test_the_formulas_written_out(height: int, width: int) -> None:
     assert difference(Network(SMALL, state)(pixels), expected.transpose(1, 2, 0)) < 1e-5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("size", [(1, 1), (33, 65), (70, 130)])
 def test_threads_change_no_bit(precision: str, size: tuple[int, int]) -> None:
@@ -206,6 +207,7 @@ def test_a_window_beyond_the_library_is_refused() -> None:
         Network(far, state)
 
 
+@pytest.mark.thorough
 def test_pytorch_and_the_core_share_a_process() -> None:
     network, other = small(threads=2), in_pytorch(SMALL, random_state(SMALL, np.random.default_rng(0)))
     pixels = noise(20, 30)

@@ -68,6 +68,7 @@ def test_a_row_that_cannot_run_says_why_and_stops_no_other(report: Report) -> No
     assert "not run: " in table.to_markdown(report)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(library.why_not() is not None, reason="no kernels for this processor")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_multiply_adds_in_registers_are_counted_and_done(precision: str) -> None:

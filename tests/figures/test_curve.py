@@ -62,6 +62,7 @@ def test_a_line_being_written_is_left_out(tmp_path: Path) -> None:
     assert [line["step"] for line in read(run)] == [100, 200, 300]
 
 
+@pytest.mark.thorough
 def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
     runs = [training(tmp_path / "first" / "tiny_x4"), training(tmp_path / "second" / "tiny_x4")]
     assert list(create(runs, tmp_path / "curve.pdf")) == ["first/tiny_x4", "second/tiny_x4"]

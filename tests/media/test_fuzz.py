@@ -116,6 +116,7 @@ def fuzz(upscaler: Upscaler, folder: Path, cases: int) -> int:
     return accepted
 
 
+@pytest.mark.thorough
 def test_the_unharmed_corpus_is_accepted(upscaler: Upscaler, tmp_path: Path) -> None:
     (tmp_path / "seeds").mkdir()
     for seed in corpus(tmp_path / "seeds"):
@@ -148,6 +149,7 @@ _shapes = arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=6)
 _dtypes = st.sampled_from(["uint8", "uint16", "float32", "float64", "int32", "bool", "complex64"])
 
 
+@pytest.mark.thorough
 @settings(max_examples=100, deadline=None)
 @given(array=st.tuples(_dtypes, _shapes).flatmap(lambda kind: arrays.arrays(*kind)))
 def test_arrays_of_any_kind(upscaler: Upscaler, array: np.ndarray) -> None:

@@ -59,6 +59,7 @@ def test_a_plain_network_counts_as_its_formula_says_and_stays_as_it_is() -> None
     assert network[0].weight.device.type == "cpu"
 
 
+@pytest.mark.thorough
 def test_a_size_the_scale_does_not_divide_is_rounded_up() -> None:
     with torch.device("meta"):
         network = LAMNet(LAMNetConfig.tiny(3))

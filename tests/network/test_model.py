@@ -51,6 +51,7 @@ def test_a_batch_of_nothing(config: LAMNetConfig) -> None:
     assert LAMNet(config)(torch.rand(0, 3, 4, 5)).shape == (0, 3, 4 * config.scale, 5 * config.scale)
 
 
+@pytest.mark.thorough
 @needs_native
 @pytest.mark.parametrize("config", [SMALL, ODD])
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (47, 70)])

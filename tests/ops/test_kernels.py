@@ -59,6 +59,7 @@ def test_every_struct_is_laid_out() -> None:
     assert {struct.__module__ for struct in STRUCTS} == {arguments.__name__}
 
 
+@pytest.mark.thorough
 def test_numbers_of_a_struct_live_as_long_as_it_does() -> None:
     def window() -> TapWindow:
         numbers = [int64s([i] * 1000) for i in range(3)]

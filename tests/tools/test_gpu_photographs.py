@@ -81,6 +81,7 @@ def test_a_pack_holds_what_there_is_to_learn_and_fits_its_limit(
         pack.write(tmp_path / "none", prepared, None, 500, 4)
 
 
+@pytest.mark.thorough
 def test_a_pack_becomes_a_prepared_set_once(prepared: Path, tmp_path: Path) -> None:
     made = pack.write(tmp_path / "pack", prepared, None, 10**6, 4)
     got = pack.unpack(made, tmp_path / "set", 4)

@@ -120,6 +120,7 @@ def test_folders_below_count_and_hidden_ones_do_not(tmp_path: Path) -> None:
     assert [photo.name for photo in opened.skipped] == ["gone.png"]
 
 
+@pytest.mark.thorough
 def test_colours_of_any_space_and_depth_come_out_the_same(tmp_path: Path) -> None:
     photos = tmp_path / "in"
     photos.mkdir()

@@ -159,6 +159,7 @@ def _two() -> tuple[LAMNet, LAMNet]:
     return LAMNet(LAMNetConfig(2, 16, 1, 1)).eval(), LAMNet(LAMNetConfig(2, 16, 1, 2)).eval()
 
 
+@pytest.mark.thorough
 def test_an_upscaler_with_two_networks_takes_the_one_that_suits(tmp_path: Path) -> None:
     clean, photo = _two()
     both = Upscaler(clean, "cpu", photo=photo)

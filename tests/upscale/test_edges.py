@@ -63,6 +63,7 @@ def test_pictures_of_a_pixel_or_two(one: shipped.Shipped, size: tuple[int, int])
     assert np.abs(result.astype(int) - pixels[0, 0]).max() <= 3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("one", SHIPPED)
 def test_a_gradient_goes_on_to_its_edge(one: shipped.Shipped) -> None:
     rows, columns = np.mgrid[0:24, 0:40]

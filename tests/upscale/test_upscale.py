@@ -115,6 +115,7 @@ def test_the_source_is_not_replaced(network: LAMNet, pixels: np.ndarray, tmp_pat
     assert (tmp_path / "a.png").read_bytes() == before
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_reader_says_so(pixels: np.ndarray, tmp_path: Path) -> None:
     arrays.write_array(tmp_path / "a.png", pixels)

@@ -20,6 +20,7 @@ from support.clips import BT709, FRAMES, steps, upscale
 Maker = Callable[..., Path]
 
 
+@pytest.mark.thorough
 def test_an_interruption_costs_one_part(
     make: Maker, upscaler: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -49,6 +50,7 @@ def test_an_interruption_costs_one_part(
     assert not folder.exists()
 
 
+@pytest.mark.thorough
 def test_times_cut_short_cost_their_part(
     make: Maker, upscaler: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,6 +72,7 @@ def test_times_cut_short_cost_their_part(
     assert target.read_bytes() == whole.read_bytes()
 
 
+@pytest.mark.thorough
 def test_parts_of_other_weights_are_not_used(make: Maker, upscaler: Upscaler, tmp_path: Path) -> None:
     source, target = make("a.mp4"), tmp_path / "cut.mp4"
     torch.manual_seed(1)

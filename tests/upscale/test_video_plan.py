@@ -79,6 +79,7 @@ def enough_for(planner: Planner, source: Path, tile: int | None) -> int:
     return video.plan_of(replace(planner, tile=tile), clip, encoding).memory
 
 
+@pytest.mark.thorough
 def test_the_plan_is_the_same_for_every_frame(
     upscaler: Upscaler, wide: Path, free: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +137,7 @@ def with_plan(**changed: Any) -> Callable[[dict[str, Any]], str]:
     return lambda record: json.dumps(record | {"plan": record["plan"] | changed})
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -176,6 +178,7 @@ def test_what_a_killed_run_left_of_a_record_is_no_strange_file(upscaler: Upscale
     assert not folder.exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "spoil",
     [
