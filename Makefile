@@ -25,7 +25,7 @@ test-slow: .venv/test
 
 # The pages in a real browser: Chromium, as from `apt-get install chromium`.
 test-web: .venv/test
-	$(BIN)/pytest -m 'slow or thorough' tests/web tests/server/test_page.py
+	$(BIN)/pytest -m 'slow or thorough' tests/server/test_page.py tests/web
 
 # 50 clients of lamnet app at once, among others that misbehave; prints the figures of docs/http.md.
 load: .venv/test

@@ -22,7 +22,19 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "src/lamnet/server/page"  # that of lamnet app, whose engine asks a server
 WEB = ROOT / "web"  # the engine that works in the browser, and what it needs
 KERNELS = ROOT / "src/lamnet/ops/csrc"
-SOURCES = ["network", "ends", "branches", "focal", "attention", "exchange", "feed_forward", "gemm", "arena", "threads"]
+SOURCES = [
+    "network",
+    "network_run",
+    "ends",
+    "branches",
+    "focal",
+    "attention",
+    "exchange",
+    "feed_forward",
+    "gemm",
+    "arena",
+    "threads",
+]
 LAYERS = ["page_shallow", "page_block_means", "page_block", "page_end_group", "page_reconstruct"]
 ENTRIES = ["page_set_threads", "page_allocate", "page_free", "page_create", "page_destroy", "page_run", *LAYERS]
 FLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
@@ -42,7 +54,9 @@ FIRST = [
     "engine.js",
     "files.js",
     "held.js",
+    "list.js",
     "result.js",
+    "settings.js",
     "view.js",
     "words.js",
     "icon.svg",

@@ -50,6 +50,7 @@ def test_a_signal_is_an_exception_and_again_after_a_destructor(number: signal.Si
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.thorough
 def test_a_signal_that_comes_while_another_is_repeated_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow(threading.Timer):
         started = 0

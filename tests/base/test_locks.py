@@ -62,6 +62,7 @@ def test_what_a_killed_process_leaves_is_taken_over(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.thorough
 def test_of_many_at_once_one_works_at_a_time(tmp_path: Path) -> None:
     code = _HOLD.replace('print("held", flush=True)', "(Path(sys.argv[1]) / 'mark').mkdir()").replace(
         "time.sleep(60)", "time.sleep(0.05); (Path(sys.argv[1]) / 'mark').rmdir()"

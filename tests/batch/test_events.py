@@ -139,6 +139,7 @@ def test_a_bug_ends_no_dry_run(three: Path, upscale: Command, monkeypatch: pytes
     assert "b.png: this is a bug in lamnet, please report it: ZeroDivisionError" in done.err[0]
 
 
+@pytest.mark.thorough
 def test_pictures_of_one_pixel_of_every_kind(tmp_path: Path, model: Path) -> None:
     names = [f"{mode.replace(';', '')}{suffix}" for mode, suffix in TINY]
     for (mode, _), name in zip(TINY, names, strict=True):

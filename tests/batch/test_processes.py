@@ -74,6 +74,7 @@ def test_two_calls_at_once_do_nothing_twice(start: Start, folder: Path) -> None:
     assert sorted(path.name for path in target.parent.iterdir()) == ["good_x4.jpg", "good_x4.png"]
 
 
+@pytest.mark.thorough
 def test_readers_that_leave_end_nothing(start: Start, folder: Path) -> None:
     process = start(folder / "good.png", folder / "text.png", folder / "good.jpg")
     assert process.stdout is not None
@@ -85,6 +86,7 @@ def test_readers_that_leave_end_nothing(start: Start, folder: Path) -> None:
     assert arrays.read_array(folder / "good_x4.jpg").shape == (80, 120, 3)
 
 
+@pytest.mark.thorough
 def test_a_reader_that_leaves_is_no_error(start: Start, folder: Path) -> None:
     process = start(folder / "good.png")
     assert process.stdout is not None

@@ -146,6 +146,7 @@ def test_what_there_is_none_of(upscale: Command, png: Path, arguments: list[str]
     assert f"{arguments[0][2:]}: expected" in done.err[0]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("closed", "rest"), [(">&-", ""), (">&- 2>&-", ""), (">/dev/full", "no more lines")])
 def test_a_stdout_that_takes_nothing_ends_no_batch(
     png: Path, model: Path, tmp_path: Path, closed: str, rest: str

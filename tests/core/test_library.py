@@ -31,6 +31,7 @@ def test_c_and_python_declare_the_same_fields(struct: type[ctypes.Structure]) ->
     assert declared == [(field, kind is ctypes.c_void_p) for field, kind, *_ in struct._fields_]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("built")
 def test_every_build_below_the_best_gives_the_same_picture() -> None:
     if not (plain := next(library.FOLDER.glob("_native_x86_64.*"), None)):

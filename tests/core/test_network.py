@@ -49,6 +49,7 @@ def test_weights_that_ship_give_what_the_operators_give(size: str, scale: int) -
     assert difference(means, expected_means) < 1e-6
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(12))
 def test_any_configuration_gives_what_pytorch_gives_in_float64(seed: int) -> None:
     check_against_float64(seed)
@@ -94,6 +95,7 @@ def test_the_formulas_written_out(height: int, width: int) -> None:
     assert difference(Network(SMALL, state)(pixels), expected.transpose(1, 2, 0)) < 1e-5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("size", [(1, 1), (33, 65), (70, 130)])
 def test_threads_change_no_bit(precision: str, size: tuple[int, int]) -> None:
@@ -154,6 +156,7 @@ def test_uint8_is_a_255th() -> None:
     assert np.array_equal(network(pixels[:, ::-1]), network(np.ascontiguousarray(pixels[:, ::-1])))
 
 
+@pytest.mark.thorough
 def test_networks_run_at_once() -> None:
     networks = [small(seed, threads=threads) for seed in range(2) for threads in (1, 2)]
     pictures = [noise(40, 60, seed) for seed in range(4)]
@@ -204,6 +207,7 @@ def test_a_window_beyond_the_library_is_refused() -> None:
         Network(far, state)
 
 
+@pytest.mark.thorough
 def test_pytorch_and_the_core_share_a_process() -> None:
     network, other = small(threads=2), in_pytorch(SMALL, random_state(SMALL, np.random.default_rng(0)))
     pixels = noise(20, 30)

@@ -122,6 +122,7 @@ def test_better_quality_is_closer(picture: np.ndarray) -> None:
     assert psnr(lossy.jpeg(picture, 90, "4:4:4"), picture) > psnr(lossy.jpeg(picture, 90, "4:2:0"), picture)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("text", SET14)
 def test_bicubic_on_set14_gives_the_known_figures(shared: Path, text: str) -> None:
     for scale, expected in zip((2, 4), SET14[text], strict=True):

@@ -34,6 +34,7 @@ def test_y_metrics_agree_with_scikit_image(shape: tuple[int, ...], border: int) 
     assert ssim(first, second, border) == pytest.approx(skimage_ssim(first[inside], second[inside]), abs=1e-9)
 
 
+@pytest.mark.thorough
 def test_rgb_metrics_agree_with_scikit_image() -> None:
     first, second = pair((30, 41, 3))
     assert psnr(first, second) == pytest.approx(metrics.peak_signal_noise_ratio(first, second, data_range=255))

@@ -54,6 +54,7 @@ def test_files_that_hold_no_evaluation_are_refused(tmp_path: Path, text: str) ->
         report.from_json(tmp_path / "absent.json")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", COUNTS)
 def test_damaged_evaluations_are_refused_or_can_be_shown(tmp_path: Path, count: int) -> None:
     path = tmp_path / "e.json"

@@ -15,6 +15,7 @@ from lamnet.evaluation.resize import crop_to_multiple, imresize
 from lamnet.media import arrays
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("name", ["Set5", "Set14", "B100"])
 def test_every_benchmark_file_of_matlab_is_reproduced_exactly(shared: Path, name: str, scale: int) -> None:

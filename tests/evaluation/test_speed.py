@@ -60,6 +60,7 @@ def test_figures_follow_from_the_times_and_the_ceilings(report: Report) -> None:
     assert operator.floor_s == pytest.approx(32 * 48 * (2 * 32 + 52) * 4 / report.copied_bytes_per_s)
 
 
+@pytest.mark.thorough
 def test_a_row_that_cannot_run_says_why_and_stops_no_other(report: Report) -> None:
     assert [row.problem is None for row in report.rows] == [True, False, True, True]
     assert "no-such-backend" in str(report.rows[1].problem)
@@ -67,6 +68,7 @@ def test_a_row_that_cannot_run_says_why_and_stops_no_other(report: Report) -> No
     assert "not run: " in table.to_markdown(report)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(library.why_not() is not None, reason="no kernels for this processor")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_multiply_adds_in_registers_are_counted_and_done(precision: str) -> None:
@@ -165,6 +167,7 @@ def test_bad_requests_are_refused_by_name() -> None:
         work.work(Candidate("tiny", "triton", "float32"), SMALL)
 
 
+@pytest.mark.thorough
 def test_a_weights_file_is_timed_as_its_network(tmp_path: Path) -> None:
     path = tmp_path / "own.safetensors"
     weights.save(LAMNet(LAMNetConfig(SMALL.scale, 16, 1, 1)), path)

@@ -132,6 +132,7 @@ def test_attribution_figure_shows_map_and_output(tmp_path: Path) -> None:
     assert_readable(figure)
 
 
+@pytest.mark.thorough
 def test_receptive_field_figure_shows_every_network(tmp_path: Path) -> None:
     for name in ("one.png", "two.png"):
         arrays.write_array(tmp_path / name, noise(64, 80))

@@ -23,6 +23,7 @@ def training(folder: Path, steps: int = 5) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 def test_lines_are_the_metrics(tmp_path: Path) -> None:
     curves = create([training(tmp_path / "a"), training(tmp_path / "b", 3)], tmp_path / "curve.png")
     figure = draw(curves)
@@ -61,6 +62,7 @@ def test_a_line_being_written_is_left_out(tmp_path: Path) -> None:
     assert [line["step"] for line in read(run)] == [100, 200, 300]
 
 
+@pytest.mark.thorough
 def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
     runs = [training(tmp_path / "first" / "tiny_x4"), training(tmp_path / "second" / "tiny_x4")]
     assert list(create(runs, tmp_path / "curve.pdf")) == ["first/tiny_x4", "second/tiny_x4"]
@@ -90,6 +92,7 @@ def test_other_files_are_refused(tmp_path: Path, content: str, found: str) -> No
         read(tmp_path / "absent")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", COUNTS)
 def test_damaged_metrics_are_refused_or_numbers(tmp_path: Path, count: int) -> None:
     path, refused = training(tmp_path / "a") / "metrics.jsonl", 0

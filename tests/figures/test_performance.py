@@ -109,6 +109,7 @@ def test_a_row_without_a_time_is_refused(tmp_path: Path) -> None:
         read_times(tmp_path / "times.json")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", COUNTS)
 def test_damaged_times_are_refused_or_joined(tmp_path: Path, count: int) -> None:
     path, quality, refused = tmp_path / "times.json", tmp_path / "tiny.json", 0

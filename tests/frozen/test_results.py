@@ -21,7 +21,8 @@ from PIL import Image
 
 from frozen.described import description, digest, pixels_of
 from frozen.held import FOLDER, REWRITE
-from frozen.sources import SOURCES, scene
+from frozen.sources import SOURCES
+from frozen.sources.makers import scene
 from frozen.surface import run
 
 pytestmark = pytest.mark.thorough

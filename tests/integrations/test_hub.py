@@ -80,6 +80,7 @@ def test_infinite_scores_and_none_are_left_out() -> None:
     assert [metric["type"] for metric in result["metrics"]] == ["ssim"]
 
 
+@pytest.mark.thorough
 def test_damaged_and_contradicting_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadWeightsError, match=r"model\.safetensors: no such model"):
         from_pretrained(tmp_path)

@@ -61,6 +61,7 @@ def test_any_configuration_is_the_same_in_float64(config: LAMNetConfig) -> None:
         torch.testing.assert_close(copy(x), network(x), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_weights_that_ship_give_the_same_picture() -> None:
     network = lamnet.load("tiny", 3)
     for size in SIZES:

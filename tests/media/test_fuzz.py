@@ -116,6 +116,7 @@ def fuzz(upscaler: Upscaler, folder: Path, cases: int) -> int:
     return accepted
 
 
+@pytest.mark.thorough
 def test_the_unharmed_corpus_is_accepted(upscaler: Upscaler, tmp_path: Path) -> None:
     (tmp_path / "seeds").mkdir()
     for seed in corpus(tmp_path / "seeds"):
@@ -123,6 +124,7 @@ def test_the_unharmed_corpus_is_accepted(upscaler: Upscaler, tmp_path: Path) -> 
         assert attempt(upscaler, seed, tmp_path / f"out{'.webp' if animated else '.tif'}"), seed
 
 
+@pytest.mark.thorough
 def test_some_mutated_files(upscaler: Upscaler, tmp_path: Path) -> None:
     assert 0 < fuzz(upscaler, tmp_path, 120) < 120
 
@@ -132,6 +134,7 @@ def test_thousands_of_mutated_files(upscaler: Upscaler, tmp_path: Path) -> None:
     assert 0 < fuzz(upscaler, tmp_path, CASES) < CASES
 
 
+@pytest.mark.thorough
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     start=st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"II*\0", b""]),
@@ -146,6 +149,7 @@ _shapes = arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=6)
 _dtypes = st.sampled_from(["uint8", "uint16", "float32", "float64", "int32", "bool", "complex64"])
 
 
+@pytest.mark.thorough
 @settings(max_examples=100, deadline=None)
 @given(array=st.tuples(_dtypes, _shapes).flatmap(lambda kind: arrays.arrays(*kind)))
 def test_arrays_of_any_kind(upscaler: Upscaler, array: np.ndarray) -> None:

@@ -37,6 +37,7 @@ def file_of(layout: Layout, *directories: Directory) -> io.BytesIO:
     return file
 
 
+@pytest.mark.thorough
 @settings(max_examples=60, deadline=None)
 @given(layout=_layouts, pages=st.lists(_directories, max_size=3), details=_directories, place=_directories)
 def test_round_trip(layout: Layout, pages: list[Directory], details: Directory, place: Directory) -> None:

@@ -54,12 +54,14 @@ def test_the_shape_of_pixels_is_said_to_be_lost(tmp_path: Path) -> None:
     assert opening.open_picture(tmp_path / "a.png").notes == ("without the shape of its pixels, 2 to 1",)
 
 
+@pytest.mark.thorough
 def test_many_chunks_that_unpack_to_much(upscaler: Upscaler, tmp_path: Path) -> None:
     packed = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b" " * 10_000_000)
     png_with(tmp_path / "a.png", *[chunk(b"iTXt", packed)] * 50)
     assert len(opening.open_picture(tmp_path / "a.png").extras.page(0).blobs["xmp-data"]) == 10_000_000
 
 
+@pytest.mark.thorough
 def test_many_texts_that_unpack_to_much_and_are_no_exif(tmp_path: Path) -> None:
     packed = b"Raw profile type exif\0\0" + zlib.compress(b" " * 2_000_000)
     png_with(tmp_path / "a.png", *[chunk(b"zTXt", packed)] * 50)

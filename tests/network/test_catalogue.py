@@ -43,6 +43,7 @@ def test_the_smallest_scale_that_reaches_the_factor(given: dict, scales: list[in
     assert (_scales(found), found.factor) == (scales, factor)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("folder")
 def test_without_a_name_the_best_of_each_scale() -> None:
     found = catalogue.select(None, any_factor=True)
@@ -55,6 +56,7 @@ def test_without_a_name_the_best_of_each_scale() -> None:
         catalogue.select("large")
 
 
+@pytest.mark.thorough
 def test_a_file_is_read_once_and_says_the_factor(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read, paths = reading.read, []
     monkeypatch.setattr(reading, "read", lambda path: (paths.append(path), read(path))[1])
@@ -67,6 +69,7 @@ def test_a_file_is_read_once_and_says_the_factor(folder: Path, monkeypatch: pyte
         catalogue.select(str(file), 4)
 
 
+@pytest.mark.thorough
 def test_models_come_with_size_training_data_and_psnr(folder: Path) -> None:
     record = {"photographs": 12, "megapixels": 3, "set": "own"}
     weights.save(LAMNet(LAMNetConfig.tiny(3)), folder / "tiny_x3.safetensors", record, torch.bfloat16)

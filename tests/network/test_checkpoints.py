@@ -54,6 +54,7 @@ WRAPPINGS: list[list[str]] = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("names", ["ours", "published"])
 @pytest.mark.parametrize("keys", WRAPPINGS, ids="-".join)
 @pytest.mark.parametrize("prefix", PREFIXES)
@@ -117,6 +118,7 @@ def test_a_whole_module_is_refused_without_advice_to_load_it_unsafely(network: L
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.thorough
 def test_written_checkpoints_are_as_published(shared: Path, tmp_path: Path) -> None:
     theirs = torch.load(shared / "reference" / "lamnet_base_x4.pth", weights_only=True)["params_ema"]
     lamnet.save(lamnet.load(shared / "reference" / "lamnet_base_x4.pth"), tmp_path / "a.pth")

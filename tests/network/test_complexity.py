@@ -21,6 +21,7 @@ def by_hand(config: LAMNetConfig) -> int:
     return config.groups * config.blocks * (mixer + ffn) + outside
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("config", "giga", "parameters"),
     [
@@ -40,6 +41,7 @@ def test_multiply_adds_for_720p_equal_the_hand_count(config: LAMNetConfig, giga:
         assert counted.parameters == parameters
 
 
+@pytest.mark.thorough
 def test_activations_equal_the_hand_count() -> None:
     config = LAMNetConfig.base(2)
     c, d, hk, hidden = 64, 32, 52, 64
@@ -57,6 +59,7 @@ def test_a_plain_network_counts_as_its_formula_says_and_stays_as_it_is() -> None
     assert network[0].weight.device.type == "cpu"
 
 
+@pytest.mark.thorough
 def test_a_size_the_scale_does_not_divide_is_rounded_up() -> None:
     with torch.device("meta"):
         network = LAMNet(LAMNetConfig.tiny(3))

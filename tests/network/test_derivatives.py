@@ -65,6 +65,7 @@ def test_gradients_of_each_picture_in_the_weights(network: LAMNet) -> None:
             _close(found[name][number], one, 1e-3)
 
 
+@pytest.mark.thorough
 def test_jacobians_forwards_and_backwards(network: LAMNet, exact: LAMNet, x: Tensor) -> None:
     with torch.no_grad():
         backwards, forwards = jacrev(network)(x), jacfwd(network)(x)

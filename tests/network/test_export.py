@@ -76,6 +76,7 @@ def test_a_changed_network_is_not_written_as_if_it_were_unchanged(name: str, cha
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.thorough
 def test_a_compiled_network_is_the_network(network: LAMNet, tmp_path: Path) -> None:
     export(torch.compile(network), tmp_path / "a_x2.param")  # type: ignore[arg-type]
     export(network, tmp_path / "b_x2.param")

@@ -25,6 +25,7 @@ from lamnet.network.published import publish
 SMALL = LAMNetConfig(2, channels=16, groups=1, blocks=1, heads=2, window=Window.focal(5, (3,), (1,)))
 
 
+@pytest.mark.thorough
 def test_files_that_unpack_to_more_are_refused_before_they_do(tmp_path: Path) -> None:
     torch.save(LAMNet(SMALL).state_dict(), tmp_path / "a.pth")
     with zipfile.ZipFile(tmp_path / "a.pth", "a", zipfile.ZIP_DEFLATED) as archive:
@@ -92,6 +93,7 @@ def _fuzz_headers(folder: Path, times: int) -> None:
         assert len(message) < 1000
 
 
+@pytest.mark.thorough
 def test_hostile_headers(tmp_path: Path) -> None:
     _fuzz_headers(tmp_path, 500)
 
@@ -101,6 +103,7 @@ def test_ten_thousand_hostile_headers(tmp_path: Path) -> None:
     _fuzz_headers(tmp_path, 10_000)
 
 
+@pytest.mark.thorough
 def test_damaged_checkpoints(tmp_path: Path) -> None:
     path, chance = tmp_path / "a.pth", random.Random(0)
     torch.save(publish(LAMNet(SMALL)), path)

@@ -51,6 +51,7 @@ def test_a_batch_of_nothing(config: LAMNetConfig) -> None:
     assert LAMNet(config)(torch.rand(0, 3, 4, 5)).shape == (0, 3, 4 * config.scale, 5 * config.scale)
 
 
+@pytest.mark.thorough
 @needs_native
 @pytest.mark.parametrize("config", [SMALL, ODD])
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (47, 70)])
@@ -107,6 +108,7 @@ def test_compile_in_one_graph() -> None:
         assert _relative(compiled(x), network(x)) < 1e-6
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("strict", [False, True])
 def test_export_of_free_size(strict: bool) -> None:
     network = _network(SMALL)

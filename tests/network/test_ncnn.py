@@ -47,6 +47,7 @@ def difference(network: LAMNet, loaded: Any, size: tuple[int, int]) -> float:
     return float(np.abs(found - expected).max() / max(1, np.abs(expected).max()))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("size", "scale"), [("tiny", 2), ("tiny", 3), ("tiny", 4), ("base", 4)])
 def test_shipped_networks_agree_at_any_size(size: str, scale: int, tmp_path: Path) -> None:
     network = lamnet.load(size, scale)
@@ -75,6 +76,7 @@ def test_blobs_are_those_that_the_programs_look_for(tmp_path: Path) -> None:
     assert all(ncnn.create_layer(kind).support_vulkan for kind in kinds - {"Input"})
 
 
+@pytest.mark.thorough
 def test_half_weights_halve_the_file_and_stay_close(tmp_path: Path) -> None:
     network = lamnet.load("base", 2)
     export(network, tmp_path / "x2.param", half=True)

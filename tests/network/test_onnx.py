@@ -40,6 +40,7 @@ def difference(network: LAMNet, loaded: Any, size: tuple[int, ...]) -> float:
     return float(np.abs(found - expected).max() / max(1, np.abs(expected).max()))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("size", "scale"), [("tiny", 2), ("tiny", 3), ("tiny", 4), ("base", 4)])
 def test_shipped_networks_agree_at_any_size(size: str, scale: int, tmp_path: Path) -> None:
     network = lamnet.load(size, scale)
@@ -86,6 +87,7 @@ def test_axes_have_names_and_tensors_at_most_four_dimensions(tmp_path: Path) -> 
     assert not [node for node in model.graph.node if node.domain]
 
 
+@pytest.mark.thorough
 def test_half_weights_halve_the_file_and_stay_close(tmp_path: Path) -> None:
     network = lamnet.load("base", 2)
     export(network, tmp_path / "n.onnx", half=True)

@@ -36,6 +36,7 @@ def saved(small: LAMNet, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["small_x2", "small_x3", "base_x4"])
 def test_published_checkpoint_gives_reference_output(shared: Path, name: str) -> None:
     truth = np.load(shared / "reference" / f"lamnet_{name}.npz")

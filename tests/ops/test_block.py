@@ -26,6 +26,7 @@ from support.kernels import (
 )
 
 
+@pytest.mark.thorough
 @needs_native
 @pytest.mark.parametrize("dtype", FORWARD)
 @pytest.mark.parametrize("size", [(1, 1, 1), (2, 37, 29), (1, 150, 6), (1, 5, 140)])

@@ -36,6 +36,7 @@ def test_traces_whole_without_a_compiler() -> None:
     torch.testing.assert_close(traced(x), eager(x), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_exports_with_free_sizes() -> None:
     eager = network()
     height, width = torch.export.Dim("height", min=4), torch.export.Dim("width", min=4)

@@ -22,6 +22,7 @@ needs_native = pytest.mark.skipif(NO_NATIVE is not None, reason=f"native: {NO_NA
 SMALL = LAMNetConfig(2, channels=32, groups=1, blocks=2, heads=2)
 
 
+@pytest.mark.thorough
 def test_base_counts_as_its_complexity_says_in_both_conventions() -> None:
     network = LAMNet(LAMNetConfig.base(4)).eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -56,6 +57,7 @@ def test_a_backward_of_the_operator_costs_twice_its_forward() -> None:
     assert backward.get_total_flops() == 2 * forward.get_total_flops()
 
 
+@pytest.mark.thorough
 def test_a_counter_that_is_imported_late_counts_right() -> None:
     program = """
 import sys, torch

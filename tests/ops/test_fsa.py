@@ -45,6 +45,7 @@ def test_fsa_agrees_with_published_values(shared: Path) -> None:
                 assert error(got, case[key].double()) < 1e-5, f"{name} {direction} {key}"
 
 
+@pytest.mark.thorough
 @needs_native
 @pytest.mark.parametrize("dtype", FORWARD)
 @settings(max_examples=40, deadline=None)
@@ -76,6 +77,7 @@ def test_native_fsa(
     against_reference(lambda v, w: fsa_channels_last(v, w, window, dim, logits), [value, weight], dtype)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dim", [1, 2])
 @pytest.mark.parametrize("logits", [False, True])
 def test_gradients_in_float64(dim: int, logits: bool) -> None:

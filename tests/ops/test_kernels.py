@@ -59,6 +59,7 @@ def test_every_struct_is_laid_out() -> None:
     assert {struct.__module__ for struct in STRUCTS} == {arguments.__name__}
 
 
+@pytest.mark.thorough
 def test_numbers_of_a_struct_live_as_long_as_it_does() -> None:
     def window() -> TapWindow:
         numbers = [int64s([i] * 1000) for i in range(3)]
@@ -104,6 +105,7 @@ def _why_not(kernels: str) -> str:
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True).stdout.strip()
 
 
+@pytest.mark.thorough
 def test_a_library_that_was_asked_for(tmp_path: Path) -> None:
     assert re.fullmatch(r"its kernels do not load: .*missing\.so.*", _why_not(str(tmp_path / "missing.so")))
     other = torch._C.__file__
@@ -113,6 +115,7 @@ def test_a_library_that_was_asked_for(tmp_path: Path) -> None:
     assert _why_not(other) == expected
 
 
+@pytest.mark.thorough
 @needs_native
 def test_the_installed_library_can_be_asked_for() -> None:
     library = native.library()

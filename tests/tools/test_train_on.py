@@ -87,6 +87,7 @@ def _stand_in(tmp_path: Path) -> list[str]:
     return [sys.executable, str(script)]
 
 
+@pytest.mark.thorough
 def test_what_failed_is_passed_over_and_tried_again(tool: ModuleType, tmp_path: Path) -> None:
     command, queue = _stand_in(tmp_path), tmp_path / "queue.txt"
     lines = [f"{name} --data s --out {tmp_path / name}" for name in ("first", "bad", "last")]

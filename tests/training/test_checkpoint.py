@@ -106,6 +106,7 @@ def test_states_with_another_part_are_refused_or_can_be_gone_on_from(tmp_path: P
     assert count // 4 < refused < count
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", COUNTS)
 def test_damaged_checkpoints_are_refused_or_read(tmp_path: Path, count: int) -> None:
     path = tmp_path / "checkpoint.pt"

@@ -159,6 +159,7 @@ def test_drawn_patches_get_no_blur_and_no_noise(patch: np.ndarray) -> None:
     assert np.abs(degrade(patch, 2, how, generator(3)) - plain).max() > 3
 
 
+@pytest.mark.thorough
 def test_a_share_is_clean(patch: np.ndarray) -> None:
     bicubic = degrade(patch, 4, degradation.clean(), generator())
     how = replace(PHOTO, clean=0.3, blur=0, other_filters=0, in_parts=0, noise=1)
@@ -201,6 +202,7 @@ def test_workers_share_the_batch_of_one_process(data: PreparedSet) -> None:
         np.testing.assert_array_equal(np.concatenate([part[side] for part in parts]), whole)
 
 
+@pytest.mark.thorough
 def test_every_symmetry_and_place_is_drawn(tmp_path: Path) -> None:
     opened = prepare(photographs(tmp_path / "in", [(48, 48)]), tmp_path / "out", (2,))
     drawn = DegradedSampler(opened, degradation.clean(), 2, 24, 400, seed=0).draw(0)

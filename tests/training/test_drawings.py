@@ -20,11 +20,13 @@ def test_shape_type_and_seed() -> None:
     assert (drawn(5) != drawn(6)).any()
 
 
+@pytest.mark.thorough
 def test_no_seed_fails_and_few_are_empty() -> None:
     flat = sum(int(np.ptp(drawn(seed, 64)) == 0) for seed in range(300))
     assert flat < 15
 
 
+@pytest.mark.thorough
 def test_most_of_graphics_is_flat_and_edges_are_soft() -> None:
     """Drawings look like a rasteriser's: many pixels equal their neighbour, and edges have levels between."""
     flat, levels = [], []
@@ -36,6 +38,7 @@ def test_most_of_graphics_is_flat_and_edges_are_soft() -> None:
     assert np.median(levels) > 12
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("band", range(3))
 def test_all_colours_come(band: int) -> None:
     values = np.concatenate([drawn(seed, 32)[..., band].ravel() for seed in range(200)])

@@ -32,6 +32,7 @@ def test_a_folder_begins_with_its_recipe(tmp_path: Path) -> None:
     assert folder.last_saved(recipe()) == "there is no checkpoint yet"
 
 
+@pytest.mark.thorough
 def test_a_saved_learner_comes_back(tmp_path: Path) -> None:
     folder, learner = RunFolder(tmp_path, ORIGIN), _learner()
     learner.step, learner.elapsed = 7, 2.5

@@ -150,6 +150,7 @@ def test_given_lr_is_taken_and_misfits_are_skipped_with_their_reason(
     assert (opened.lr, opened.unpaired) == (f"given: {lr}", ("zx4.png",))
 
 
+@pytest.mark.thorough
 def test_the_card_says_what_the_index_says(folders: tuple[Path, Path], tmp_path: Path) -> None:
     hr, lr = folders
     prepare(hr, tmp_path / "set", (4,), lr)

@@ -32,6 +32,7 @@ def test_equal_patches_have_no_noise_and_noise_alone_no_scale() -> None:
     assert noise.take() is None
 
 
+@pytest.mark.thorough
 def test_a_training_with_micro_batches_records_it(tmp_path: Path) -> None:
     data = prepared(tmp_path)
     for accumulate in (1, 2):
@@ -41,6 +42,7 @@ def test_a_training_with_micro_batches_records_it(tmp_path: Path) -> None:
         assert all(("gradient_noise" in line) == (accumulate == 2) for line in lines)
 
 
+@pytest.mark.thorough
 def test_measuring_leaves_the_training_as_it_is(tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 

@@ -77,6 +77,7 @@ def _change_byte(path: Path, at: int) -> None:
     path.write_bytes(content)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "damage",
     [
@@ -106,6 +107,7 @@ def test_what_is_not_whole_is_made_again(
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("order", [(0, 1, 1, 1), (0, 0, 2), (0, 2, 1), (0, 1, 2, 3, 2, 3, 1, 2), (0,), ()])
 def test_lines_of_a_journal_that_do_not_belong_do_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[int, ...]
@@ -119,6 +121,7 @@ def test_lines_of_a_journal_that_do_not_belong_do_not_count(
     assert _same(prepare(photos, tmp_path / "out"), whole)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", COUNTS)
 def test_damaged_journals_end_in_the_whole_set_or_an_error_of_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int

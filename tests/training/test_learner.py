@@ -17,6 +17,7 @@ from lamnet.training.learner import Learner
 from support.sets import recipe
 
 
+@pytest.mark.thorough
 def test_the_last_part_lowers_the_squared_error_and_still_reports_the_absolute_one() -> None:
     torch.manual_seed(3)
     lr, hr = (torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8) for side in (8, 32))
@@ -33,6 +34,7 @@ def test_the_last_part_lowers_the_squared_error_and_still_reports_the_absolute_o
         assert learner.loss.item() == pytest.approx(F.l1_loss(out, hr / 255).item(), rel=1e-5)
 
 
+@pytest.mark.thorough
 def test_a_restored_learner_takes_the_same_steps() -> None:
     """Momentum, moving average and step included."""
     torch.manual_seed(3)

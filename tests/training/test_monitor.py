@@ -50,6 +50,7 @@ def test_without_tensorboard_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
         Monitor(tmp_path, 0, tensorboard=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", COUNTS)
 def test_damaged_records_are_refused_or_gone_on_with(tmp_path: Path, count: int) -> None:
     path = tmp_path / "metrics.jsonl"

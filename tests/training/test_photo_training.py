@@ -38,6 +38,7 @@ def test_records_from_before_degradations_are_of_clean_ones() -> None:
     assert recipe(degradation="photo").differences(record) == ["degradation: photo, clean"]
 
 
+@pytest.mark.thorough
 def test_a_photo_training_that_was_cut_off_ends_with_the_same_bits(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -51,6 +52,7 @@ def test_a_photo_training_that_was_cut_off_ends_with_the_same_bits(
     assert all((again[name] == whole[name]).all() for name in whole)
 
 
+@pytest.mark.thorough
 def test_the_ranges_are_in_the_header_and_the_card(data: Path, tmp_path: Path) -> None:
     made = train(recipe(degradation="photo", steps=1), data, tmp_path / "run")
     recorded = weights.read(made).record

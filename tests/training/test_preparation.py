@@ -120,6 +120,7 @@ def test_folders_below_count_and_hidden_ones_do_not(tmp_path: Path) -> None:
     assert [photo.name for photo in opened.skipped] == ["gone.png"]
 
 
+@pytest.mark.thorough
 def test_colours_of_any_space_and_depth_come_out_the_same(tmp_path: Path) -> None:
     photos = tmp_path / "in"
     photos.mkdir()
@@ -156,6 +157,7 @@ def test_licences_come_from_a_manifest(tmp_path: Path) -> None:
     assert [photo.licence for photo in prepare(photos, tmp_path / "out").photos] == ["", "CC BY 4.0, Somebody"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", COUNTS)
 def test_damaged_indexes_are_refused_or_read(tmp_path: Path, count: int) -> None:
     opened = prepare(photographs(tmp_path / "in", [(48, 48), (20, 20), (48, 60)]), tmp_path / "out")
@@ -173,6 +175,7 @@ def test_damaged_indexes_are_refused_or_read(tmp_path: Path, count: int) -> None
     assert count // 4 < refused < count
 
 
+@pytest.mark.thorough
 def test_a_picture_that_is_too_large_is_skipped(tmp_path: Path) -> None:
     photos = photographs(tmp_path / "in", [(60, 60)])
     Image.new("1", (22000, 22000)).save(photos / "huge.png")

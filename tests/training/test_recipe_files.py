@@ -146,6 +146,7 @@ def test_older_records_are_read_and_others_refused() -> None:
             from_record(record, "r")
 
 
+@pytest.mark.thorough
 def test_an_ablation_trains_and_its_weights_say_what_it_is(tmp_path: Path) -> None:
     text = """
         [network]
@@ -186,6 +187,7 @@ def test_text_that_no_parser_takes_is_one_line(tmp_path: Path) -> None:
             chosen(str(path))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize("name", ["my.toml", "recipe.json"])
 def test_damaged_recipes_are_refused_or_read(tmp_path: Path, name: str, count: int) -> None:

@@ -24,6 +24,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return prepared(tmp_path_factory.mktemp("data"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("stop", [3, 4])
 def test_resumed_steps_equal_steps_in_one_go_bit_for_bit(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int
@@ -89,6 +90,7 @@ def test_a_checkpoint_of_another_set_or_start_is_refused(data: Path, tmp_path: P
         train(recipe(), other, tmp_path / "run")
 
 
+@pytest.mark.thorough
 def test_a_long_step_does_not_wait_for_its_checkpoint(data: Path, tmp_path: Path) -> None:
     """Every 60 seconds, by a clock of 40 seconds a call, though the recipe says every 1000 steps."""
     times = iter(range(0, 10**6, 40))

@@ -52,6 +52,7 @@ def _equal(first: Path, second: Path) -> bool:
     return all(torch.equal(one[name], two[name]) for name in one)
 
 
+@pytest.mark.thorough
 def test_a_phase_that_rested_goes_on_as_if_it_never_had(data: Path, tmp_path: Path) -> None:
     train(_stable(steps=6), data, tmp_path / "whole")
     for steps in (2, 6):
@@ -60,6 +61,7 @@ def test_a_phase_that_rested_goes_on_as_if_it_never_had(data: Path, tmp_path: Pa
     assert {line["lr"] for line in _lines(tmp_path / "parts")} == {3e-3}
 
 
+@pytest.mark.thorough
 def test_a_signal_saves_the_state_and_leaves_weights(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,6 +87,7 @@ def test_a_signal_saves_the_state_and_leaves_weights(
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
+@pytest.mark.thorough
 def test_a_cool_down_begins_with_the_state_and_ends_at_a_rate_of_zero(stable: Path, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "cool"
     state = stable / "checkpoint.pt"
@@ -101,6 +104,7 @@ def test_a_cool_down_begins_with_the_state_and_ends_at_a_rate_of_zero(stable: Pa
         assert words in card
 
 
+@pytest.mark.thorough
 def test_the_first_step_of_a_cool_down_is_that_of_the_phase_itself(data: Path, tmp_path: Path) -> None:
     """The rate is not yet lowered, the momentum is that of the phase, and the patches are the same."""
     train(_stable(steps=4), data, tmp_path / "stable")
@@ -110,6 +114,7 @@ def test_the_first_step_of_a_cool_down_is_that_of_the_phase_itself(data: Path, t
     assert _equal(tmp_path / "stable", tmp_path / "cool")
 
 
+@pytest.mark.thorough
 def test_a_cool_down_that_was_cut_off_ends_with_the_same_bits_though_the_phase_went_on(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +130,7 @@ def test_a_cool_down_that_was_cut_off_ends_with_the_same_bits_though_the_phase_w
     assert _equal(tmp_path / "whole", tmp_path / "cut")
 
 
+@pytest.mark.thorough
 def test_the_best_validated_average_ships(stable: Path, data: Path, tmp_path: Path) -> None:
     valid = photographs(tmp_path / "valid", [(60, 60)], seed=9)
     cooling = _stable(lr=2e-3).cooldown(steps=6)
@@ -140,6 +146,7 @@ def test_the_best_validated_average_ships(stable: Path, data: Path, tmp_path: Pa
     assert all(torch.equal(tensor, kept[0.0][name]) for name, tensor in state["network"].items())
 
 
+@pytest.mark.thorough
 def test_a_phase_begins_with_weights_alone(stable: Path, data: Path, tmp_path: Path) -> None:
     train(_stable(steps=1, lr=1e-12), data, tmp_path / "on", start=stable / "weights.safetensors")
     assert (stable / "weights.safetensors").stat().st_size < 4e6
@@ -147,6 +154,7 @@ def test_a_phase_begins_with_weights_alone(stable: Path, data: Path, tmp_path: P
     assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)
 
 
+@pytest.mark.thorough
 def test_states_that_do_not_fit_are_refused(stable: Path, data: Path, tmp_path: Path) -> None:
     state = stable / "checkpoint.pt"
     with pytest.raises(BadWeightsError, match=r"checkpoint\.pt: expected a state of LAMNetConfig\(scale=2"):
@@ -164,6 +172,7 @@ def _lamnet(*arguments: str | Path) -> None:
     assert not stopped.value.code
 
 
+@pytest.mark.thorough
 def test_the_command_branches_several_cool_downs_off_a_folder(data: Path, tmp_path: Path) -> None:
     toml = tmp_path / "my.toml"
     toml.write_text(

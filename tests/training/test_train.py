@@ -26,6 +26,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return prepared(tmp_path_factory.mktemp("data"))
 
 
+@pytest.mark.thorough
 def test_the_loss_falls_and_the_run_leaves_what_it_should(data: Path, tmp_path: Path) -> None:
     valid = photographs(tmp_path / "valid", [(60, 60)], seed=9)
     out = tmp_path / "run"
@@ -75,6 +76,7 @@ def test_bfloat16_follows_float32(data: Path, tmp_path: Path) -> None:
         assert one["loss"] == pytest.approx(two["loss"], rel=0.05)
 
 
+@pytest.mark.thorough
 def test_another_scale_gives_the_body(data: Path, tmp_path: Path) -> None:
     torch.manual_seed(1)
     other = LAMNet(LAMNetConfig.tiny(2))
@@ -98,6 +100,7 @@ def test_a_body_of_another_shape_is_refused(data: Path, tmp_path: Path) -> None:
             train(recipe(), data, tmp_path / "run", start=start)
 
 
+@pytest.mark.thorough
 def test_a_gradient_that_is_not_finite_stops_before_it_reaches_the_weights(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ def _lines(run: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.thorough
 def test_the_weights_that_a_training_starts_from_are_its_step_0(data: Path, tmp_path: Path) -> None:
     valid = photographs(tmp_path / "valid", [(48, 60)])
     start = train(recipe(), data, tmp_path / "first")
@@ -31,11 +32,13 @@ def test_the_weights_that_a_training_starts_from_are_its_step_0(data: Path, tmp_
     assert lines[0] == {"step": 0, "elapsed_s": 0.0, "psnr_y": pytest.approx(expected)}
 
 
+@pytest.mark.thorough
 def test_a_training_without_start_has_no_step_0(data: Path, tmp_path: Path) -> None:
     train(recipe(), data, tmp_path / "run", photographs(tmp_path / "valid", [(48, 60)]))
     assert _lines(tmp_path / "run")[0]["step"] == 2
 
 
+@pytest.mark.thorough
 def test_several_sets_are_recorded_each_and_as_their_mean(data: Path, tmp_path: Path) -> None:
     for name, seed in (("one", 1), ("two", 2)):
         photographs(tmp_path / "valid" / name, [(48, 60)], seed=seed)
@@ -48,6 +51,7 @@ def test_several_sets_are_recorded_each_and_as_their_mean(data: Path, tmp_path: 
     assert last["psnr_y"] == pytest.approx(sum(each.values()) / 2)
 
 
+@pytest.mark.thorough
 def test_a_finished_training_started_again_is_shown_as_done(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,10 +1,9 @@
-"""The choice of weights for a picture: the rule, the facts from files and pixels, and how often it is right."""
+"""The choice of weights for a picture: the rule, and the facts from files and pixels."""
 
 from __future__ import annotations
 
 import dataclasses
 import io
-import random
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +11,8 @@ import pytest
 import tifffile
 from PIL import Image, ImageDraw
 
-import lamnet
 from lamnet import BadArgumentError, LAMNet, LAMNetConfig, Upscaler
-from lamnet.core import shipped
-from lamnet.evaluation import conditions, contenders
-from lamnet.evaluation.conditions import Condition
-from lamnet.evaluation.metrics import psnr, to_y
+from lamnet.evaluation import conditions
 from lamnet.media import arrays, opening
 from lamnet.media.quality import Measured
 from lamnet.upscale import choice
@@ -164,6 +159,7 @@ def _two() -> tuple[LAMNet, LAMNet]:
     return LAMNet(LAMNetConfig(2, 16, 1, 1)).eval(), LAMNet(LAMNetConfig(2, 16, 1, 2)).eval()
 
 
+@pytest.mark.thorough
 def test_an_upscaler_with_two_networks_takes_the_one_that_suits(tmp_path: Path) -> None:
     clean, photo = _two()
     both = Upscaler(clean, "cpu", photo=photo)
@@ -177,77 +173,3 @@ def test_an_upscaler_with_two_networks_takes_the_one_that_suits(tmp_path: Path) 
     np.testing.assert_array_equal(arrays.read_array(tmp_path / "both.png"), arrays.read_array(tmp_path / "photo.png"))
     with pytest.raises(BadArgumentError, match="photo: expected a network of scale 2 as the other, got 3"):
         Upscaler(clean, "cpu", photo=LAMNet(LAMNetConfig(3, 16, 1, 1)))
-
-
-MIXED = 100
-"""Pictures of each scale."""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("scale", [2, 4])
-def test_right_on_95_of_100_mixed_pictures(shared: Path, scale: int, tmp_path: Path) -> None:
-    if ("tiny", scale, "photo") not in shipped.shipped():
-        pytest.skip(f"no photo weights ship for x{scale}")
-    networks = {variant: lamnet.load("tiny", scale, variant) for variant in shipped.VARIANTS}
-    assert right(networks, scale, shared, tmp_path) >= 95
-
-
-def right(networks: dict[shipped.Variant, LAMNet], scale: int, shared: Path, folder: Path, seed: int = 21) -> int:
-    """Count the mixed pictures that get the better network, or one within 0.1 dB of PSNR-Y of it."""
-    upscalers = {variant: contenders.load(network, scale) for variant, network in networks.items()}
-    benchmarks = shared / "data" / "benchmarks"
-    pictures = [path for name in ("Set5", "Set14", "B100") for path in sorted((benchmarks / name / "HR").iterdir())]
-    drawn, count = random.Random(seed), 0
-    for number in range(MIXED):
-        picture = drawn.choice(pictures)
-        hr, text = arrays.read_array(picture)[:480, :480], _condition(drawn)
-        hr = hr[: hr.shape[0] // scale * scale, : hr.shape[1] // scale * scale]
-        path = folder / f"{number}.png"
-        lr = _written(hr, scale, text, path, in_its_format=drawn.random() < 0.5)
-        chosen = decide(facts_of(opening.open_picture(lr)))
-        pixels = arrays.read_array(lr)
-        found = {name: _psnr(one.upscale(pixels), hr, scale) for name, one in upscalers.items()}
-        is_right = found[chosen.variant] >= max(found.values()) - 0.1
-        count += is_right
-        if not is_right:
-            print(f"x{scale} {picture.stem} {text or 'clean'}: {chosen}, {found}")  # noqa: T201 (what to look at)
-    print(f"x{scale}: right on {count} of {MIXED}")  # noqa: T201 (a figure for docs/log)
-    return count
-
-
-def _condition(drawn: random.Random) -> str:
-    """A quarter clean, the others by one to three things of any strength."""
-    if drawn.random() < 0.25:
-        return ""
-    parts: list[str] = []
-    while not parts:
-        if drawn.random() < 0.3:
-            parts.append(f"blur{drawn.uniform(0.2, 0.8):.2f}")
-        if drawn.random() < 0.3:
-            parts.append(f"noise{drawn.uniform(0.5, 10):.1f}")
-        if drawn.random() < 0.5:
-            parts.append(f"jpeg{drawn.randint(35, 98)}")
-        elif drawn.random() < 0.15:
-            parts.append(f"webp{drawn.randint(40, 85)}")
-    return "+".join(parts)
-
-
-def _written(hr: np.ndarray, scale: int, text: str, path: Path, in_its_format: bool) -> Path:
-    """Write LR as a PNG, or where its last step is a compression as the file of that."""
-    condition = conditions.parse(text or "clean")
-    steps = condition.steps
-    last = steps[-1] if in_its_format and steps and steps[-1].kind in ("jpeg", "webp") else None
-    pixels = conditions.low_resolution(hr, scale, Condition(text, steps[:-1]) if last else condition, path.stem)
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    if last:
-        path = path.with_suffix(f".{last.kind}")
-        image.save(path, quality=int(last.strength))
-    else:
-        image.save(path)
-    return path
-
-
-def _psnr(out: np.ndarray, hr: np.ndarray, scale: int) -> float:
-    rgb = np.broadcast_to(hr, out.shape)
-    y, truth = (to_y(one, "float")[scale:-scale, scale:-scale] for one in (out, rgb))
-    return psnr(y, truth)

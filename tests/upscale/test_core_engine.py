@@ -46,6 +46,7 @@ def test_the_mean_of_eight(engines: tuple[CoreEngine, Engine]) -> None:
     np.testing.assert_allclose(CoreEngine(contents_of(network), ensemble=True).run(PLANE), expected, atol=3e-6)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("exact", [False, True])
 def test_tiles_are_the_whole(exact: bool) -> None:
     torch.manual_seed(0)
@@ -89,6 +90,7 @@ def test_a_name_or_a_file_stands_for_its_weights(tmp_path: Path) -> None:
         Upscaler(3)  # type: ignore[arg-type]
 
 
+@pytest.mark.thorough
 def test_a_picture_without_pytorch(tmp_path: Path) -> None:
     code = f"""
 import sys

@@ -42,6 +42,7 @@ def test_beyond_the_picture_its_edge_is_repeated(bands: int) -> None:
         np.testing.assert_array_equal(grown, np.pad(plane, ((0, 0), (EDGE, EDGE), (EDGE, EDGE)), "edge"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("one", SHIPPED)
 def test_flat_colours_stay_flat(one: shipped.Shipped) -> None:
     upscaler, worst = Upscaler(_load(one), "cpu"), 0
@@ -52,6 +53,7 @@ def test_flat_colours_stay_flat(one: shipped.Shipped) -> None:
     assert worst <= 3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("one", SHIPPED)
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 30), (9, 1)])
 def test_pictures_of_a_pixel_or_two(one: shipped.Shipped, size: tuple[int, int]) -> None:
@@ -61,6 +63,7 @@ def test_pictures_of_a_pixel_or_two(one: shipped.Shipped, size: tuple[int, int])
     assert np.abs(result.astype(int) - pixels[0, 0]).max() <= 3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("one", SHIPPED)
 def test_a_gradient_goes_on_to_its_edge(one: shipped.Shipped) -> None:
     rows, columns = np.mgrid[0:24, 0:40]
@@ -70,6 +73,7 @@ def test_a_gradient_goes_on_to_its_edge(one: shipped.Shipped) -> None:
     assert np.abs(result - expected).max() <= 8  # half a step and how far the last pixel's own half lies
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("one", SHIPPED)
 def test_a_logo_at_the_edge_has_its_colours(one: shipped.Shipped) -> None:
     image = Image.new("RGB", (48, 32), (230, 20, 40))

@@ -86,6 +86,7 @@ def test_memory_decides_between_whole_and_tiles() -> None:
     assert choose(LAMNetConfig.tiny(4), 4000, 6000, 3 * 10**9, FOOTPRINT).tile is not None
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("tile", [16, 37, 64])
 def test_layer_by_layer_equals_the_whole(network: LAMNet, pixels: np.ndarray, tile: int) -> None:
     picture = pixels.astype(np.float32) / 255
@@ -102,6 +103,7 @@ def test_layer_by_layer_with_alpha(network: LAMNet, pixels: np.ndarray) -> None:
     assert np.abs(whole.astype(int) - exact).max() <= 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["small_x2", "small_x3"])
 def test_layer_by_layer_with_reference_networks(shared: Path, pixels: np.ndarray, name: str) -> None:
     network = weights.load(shared / "reference" / f"lamnet_{name}.pth")
@@ -174,6 +176,7 @@ def test_a_small_disk_is_said_beforehand(tame: LAMNet, tmp_path: Path, monkeypat
         Exact(TorchLayers(tame), plan, Plane(raster_of_array(np.zeros((1, 1, 3), np.uint8)), 0), tmp_path)
 
 
+@pytest.mark.thorough
 def test_a_full_gpu_gets_smaller_parts(tame: LAMNet, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = pixels.astype(np.float32) / 255
     whole = Upscaler(tame, "cpu", tile=None)(picture)

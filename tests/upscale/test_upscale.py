@@ -115,6 +115,7 @@ def test_the_source_is_not_replaced(network: LAMNet, pixels: np.ndarray, tmp_pat
     assert (tmp_path / "a.png").read_bytes() == before
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_reader_says_so(pixels: np.ndarray, tmp_path: Path) -> None:
     arrays.write_array(tmp_path / "a.png", pixels)
@@ -130,6 +131,7 @@ def test_a_forked_reader_says_so(pixels: np.ndarray, tmp_path: Path) -> None:
     assert said.endswith("a.png: expected a spawned process, found one forked from one that has read pictures\n")
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.parametrize("call", ["up(a, size=(20, 20))", "up(a.astype('uint16'))", "up(a / np.float32(255))"])
 def test_a_forked_upscaler_of_arrays_says_so(call: str) -> None:
@@ -147,6 +149,7 @@ def test_a_forked_upscaler_of_arrays_says_so(call: str) -> None:
     assert said.endswith("expected a spawned process, found one forked from one that has read pictures\n")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("bands", [1, 3, 4])
 @pytest.mark.parametrize("outlier", [70.0, 1e6, -300.0])
 def test_an_outlier_leaves_the_other_pixels_alone(network: LAMNet, bands: int, outlier: float) -> None:

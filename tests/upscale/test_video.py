@@ -37,6 +37,7 @@ from support.clips import (  # noqa: E402
 Maker = Callable[..., Path]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "encoder", "pixels", "tags"),
     [

@@ -22,6 +22,7 @@ from support.clips import (  # noqa: E402
 Maker = Callable[..., Path]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("pixels", "tolerance"), [("yuv444p", 1), ("yuv444p16le", 160)])
 def test_a_video_goes_through_in_its_own_colours(make: Maker, tmp_path: Path, pixels: str, tolerance: int) -> None:
     """Pixels doubled in RGB are the source's, whatever the matrix and range; FFmpeg's sums are good to half of 1/256."""

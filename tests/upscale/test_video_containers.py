@@ -161,6 +161,7 @@ def test_containers_of_one_rate_refuse_others_before_the_work(tmp_path: Path, up
     assert stated(tmp_path / f"big{suffix}")[2] == Fraction(30000, 1001)
 
 
+@pytest.mark.thorough
 def test_streams_that_a_container_does_not_hold_make_it_matroska(tmp_path: Path, upscaler: Upscaler) -> None:
     source = write(tmp_path / "a.mpg", "mpeg2video", FRAMES, muxer="mpegts", rate=Fraction(50, 3), sound="aac")
     outcome = upscaled(source, upscaler)

@@ -78,9 +78,9 @@ def app(
     engine = Engine(device, precision, None if memory is None else values.bytes_of(memory), max_pixels)
     token = os.environ.get("LAMNET_TOKEN") or None
     server = Server(Settings(host, port, tuple(name or ()), token, workers, engine, limits))
-    terminal.say(server.address)
     if server.settings.token:
-        terminal.note("whoever has this address can use this machine for pictures; nothing on the way is encrypted")
+        terminal.note("whoever has its address can use this machine for pictures; nothing on the way is encrypted")
+    terminal.say(server.address)
     if browser:
         import webbrowser
 

@@ -21,7 +21,8 @@ Event = TypeVar("Event")
 
 def progress_bar() -> AbstractContextManager[RichProgress | None]:
     """Make bars on stderr that vanish when done; none where stderr is no terminal, as rich takes long to import."""
-    if not sys.stderr.isatty():
+    stderr = cast("TextIO | None", sys.stderr)  # None where the caller has closed it
+    if stderr is None or not stderr.isatty():
         return nullcontext()
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn

@@ -18,7 +18,7 @@ from lamnet.upscale.raster import PageRaster, Raster
 if TYPE_CHECKING:
     from lamnet.media.video.clip import Clip
 
-# Where both are equally good, on pictures degraded in one way alone: tests/upscale/test_choice.py.
+# Where both are equally good, on pictures degraded in one way alone: tests/upscale/test_choice_accuracy.py.
 GOOD_JPEG = 92  # the lowest quality of a JPEG that is as good as clean
 _JPEG, _ONE_GRID = 0.45, 0.1  # a JPEG's blocks, at about that quality
 _LOSSY = 0.11  # blocks of no one grid, as WebP and AVIF leave them

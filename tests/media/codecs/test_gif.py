@@ -41,6 +41,7 @@ def test_frames_keep_their_timing(upscaler: Upscaler, tmp_path: Path, source: st
     np.testing.assert_allclose(means, [[255, 0, 0], [0, 128, 0], [0, 0, 255]], atol=6)
 
 
+@pytest.mark.thorough
 def test_whole_is_to_the_end_of_the_last_block(tmp_path: Path) -> None:
     frames = [Image.fromarray(np.random.default_rng(i).integers(0, 256, (9, 7, 3), np.uint8)) for i in range(2)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], comment=b"words")
@@ -100,6 +101,7 @@ def test_a_canvas_that_is_covered_stays_opaque(tmp_path: Path, boxes: list[tuple
     assert arrays.read_array(tmp_path / "a.gif").shape == (6, 8, 3)
 
 
+@pytest.mark.thorough
 def test_ten_thousand_frames(tmp_path: Path) -> None:
     (tmp_path / "a.gif").write_bytes(gif_of([(0, 0, 8, 6)] * 10_001))
     assert len(opening.open_picture(tmp_path / "a.gif").pages) == 10_001

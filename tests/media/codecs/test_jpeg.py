@@ -104,6 +104,7 @@ def test_makers_segments_stay_and_those_of_the_coding_do_not(upscaler: Upscaler,
     assert not {kind for kind, _ in found} & goes.keys()
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")
 def test_a_spoilt_index_spoils_nothing_else(upscaler: Upscaler, tmp_path: Path) -> None:
     """The picture comes out, and what the index says of the other ones is true or not there."""

@@ -86,6 +86,7 @@ def test_raw_files_of_cameras_are_refused_whatever_their_name(tmp_path: Path, ki
         opening.open_picture(tmp_path / "a.tif")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("big", [False, True])
 def test_many_pages(upscaler: Upscaler, tmp_path: Path, order: Any, big: bool) -> None:

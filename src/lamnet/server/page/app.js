@@ -5,31 +5,24 @@
 
 import * as engine from "./engine.js";
 import { listenForFiles } from "./files.js";
+import { List } from "./list.js";
+import { differsNow, offer, optionsNow, refreshHints } from "./settings.js";
 import { View } from "./view.js";
 import { duration, size } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const COMPARED = 50;
-const HINTS = {
-  auto: "Clean or photo, by the file and its pixels.",
-  clean: "It lost nothing but its size.",
-  photo: "JPEG, noise or a soft lens have been at it.",
-  mix: "From clean, 0 %, to photo, 100 %.",
-  fast: "The network tiny.",
-  ...engine.hints,
-};
-const STATES = { waiting: "waiting", running: "being enlarged", done: "done", failed: "failed", stopped: "cancelled" };
 
 const pictures = [];
 let current = null, choices = null, isSaving = false;
-const view = new View($("canvas"), $("line"), onZoom);
+const view = new View($("canvas"), $("line"), onZoom), list = new List($("list"), choose);
 
 // Pictures come in.
 
 function add(files) {
   if (!files.length) return tell("There is no picture in this.");
   const added = files.map((file) => ({ file, name: file.name || "picture.png", state: "waiting", facts: [] }));
-  for (const picture of added) picture.button = buttonOf(picture);
+  added.forEach((picture) => list.add(picture));
   pictures.push(...added);
   if (!current) choose(added[0]);
   next();
@@ -61,21 +54,13 @@ function clear() {
   show();
   for (const picture of pictures.splice(0)) {
     release(picture);
-    URL.revokeObjectURL(picture.address);
+    list.release(picture);
   }
   refresh();
   $("files").focus();
 }
 
 // Work.
-
-function optionsNow() {
-  const data = new FormData($("options"));
-  return {
-    scale: Number(data.get("scale")), weights: data.get("weights"), strength: Number($("strength").value) / 100,
-    best: data.get("network") === "best", format: $("format").value,
-  };
-}
 
 const isActive = ({ state }) => state === "waiting" || state === "running";
 const runs = ({ state }) => state === "running";
@@ -131,8 +116,7 @@ function again() {
   next();
 }
 
-const settings = (options) => engine.depends.map((name) => (name === "strength" && options.weights !== "mix" ? "" : options[name])).join();
-const isStale = ({ state, options }) => state === "stopped" || (options && !isActive({ state }) && settings(options) !== settings(optionsNow()));
+const isStale = ({ state, options }) => state === "stopped" || (options && !isActive({ state }) && differsNow(options));
 
 // Results go out.
 
@@ -183,7 +167,7 @@ function show() {
 function refresh() {
   const done = pictures.filter(({ state }) => state === "done"), active = pictures.filter(isActive);
   document.body.classList.toggle("empty", !pictures.length);
-  refreshList();
+  list.refresh(pictures, current);
   $("again").hidden = active.length > 0 || !pictures.some(isStale);
   $("cancel").hidden = !current || !isActive(current);
   $("cancel-all").hidden = !active.length || (active.length === 1 && active[0] === current);
@@ -191,33 +175,9 @@ function refresh() {
   $("save-all").hidden = done.length < 2;
   $("save-all").disabled = isSaving;
   $("clear").hidden = active.length > 0;
-  const { weights, best } = optionsNow();
-  $("strength-row").hidden = weights !== "mix";
-  $("weights-hint").textContent = HINTS[weights];
-  $("network-hint").textContent = HINTS[best ? "best" : "fast"];
+  refreshHints();
   $("facts").textContent = current ? factsOf(current) : "";
   refreshProgress();
-}
-
-function refreshList() {
-  $("list").hidden = pictures.length < 2;
-  const items = pictures.map(({ button }) => button.parentElement);
-  if ($("list").childElementCount !== items.length) $("list").replaceChildren(...items);
-  for (const picture of pictures) {
-    picture.button.setAttribute("aria-label", `${picture.name}, ${STATES[picture.state]}`);
-    picture.button.className = picture.state;
-    picture.button.toggleAttribute("aria-current", picture === current);
-  }
-}
-
-function buttonOf(picture) {
-  const item = document.createElement("li"), button = document.createElement("button"), image = document.createElement("img");
-  picture.address = URL.createObjectURL(picture.file);
-  Object.assign(image, { src: picture.address, alt: "", loading: "lazy", decoding: "async", onerror: () => image.replaceWith(picture.name) });
-  Object.assign(button, { title: picture.name, type: "button", onclick: () => choose(picture) });
-  button.append(image);
-  item.append(button);
-  return button;
 }
 
 function factsOf({ name, state, facts, result, before }) {
@@ -265,8 +225,7 @@ function fill() {
   $("about").textContent = engine.words.about;
   $("kinds").textContent = choices.kinds;
   $("files").accept = choices.accept;
-  $("format").replaceChildren(...choices.formats.map(([value, label]) => new Option(label, value)));
-  for (const label of document.querySelectorAll("label:has([name=scale])")) label.hidden = !choices.scales.includes(Number(label.control.value));
+  offer(choices);
 }
 
 try {

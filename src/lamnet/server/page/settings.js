@@ -1,0 +1,39 @@
+// The form of settings: what can be chosen, what is, and the hints on it.
+
+import * as engine from "./engine.js";
+
+const $ = (id) => document.getElementById(id);
+const HINTS = {
+  auto: "Clean or photo, by the file and its pixels.",
+  clean: "It lost nothing but its size.",
+  photo: "JPEG, noise or a soft lens have been at it.",
+  mix: "From clean, 0 %, to photo, 100 %.",
+  fast: "The network tiny.",
+  ...engine.hints,
+};
+
+/** Shows the formats and scales that the engine has. */
+export function offer(choices) {
+  $("format").replaceChildren(...choices.formats.map(([value, label]) => new Option(label, value)));
+  for (const label of document.querySelectorAll("label:has([name=scale])")) label.hidden = !choices.scales.includes(Number(label.control.value));
+}
+
+export function optionsNow() {
+  const data = new FormData($("options"));
+  return {
+    scale: Number(data.get("scale")), weights: data.get("weights"), strength: Number($("strength").value) / 100,
+    best: data.get("network") === "best", format: $("format").value,
+  };
+}
+
+const settings = (options) => engine.depends.map((name) => (name === "strength" && options.weights !== "mix" ? "" : options[name])).join();
+
+/** Whether a result would now be another than it was with these options. */
+export const differsNow = (options) => settings(options) !== settings(optionsNow());
+
+export function refreshHints() {
+  const { weights, best } = optionsNow();
+  $("strength-row").hidden = weights !== "mix";
+  $("weights-hint").textContent = HINTS[weights];
+  $("network-hint").textContent = HINTS[best ? "best" : "fast"];
+}
