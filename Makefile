@@ -9,12 +9,16 @@ SANITIZED := build/kernels-sanitized.so
 MARCH ?= native
 SANITIZER_CC ?= gcc
 
-.PHONY: check demo test test-slow test-web load lint docs results kernels-sanitized train-on gpu gpu-pack wheels check-wheels web clean
+.PHONY: check quick demo test test-slow test-web load lint docs results kernels-sanitized train-on gpu gpu-pack wheels check-wheels web clean
 
 demo: .venv/demo
 	$(BIN)/lamnet demo
 
-check: lint
+# Side by side: pyright takes one processor.
+check: .venv/test
+	$(MAKE) -j 2 lint quick
+
+quick: .venv/test
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal -m 'not slow and not thorough'
 
 test: lint
