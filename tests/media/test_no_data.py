@@ -87,3 +87,10 @@ def test_a_low_number_is_one_unless_it_is_far(tmp_path: Path, value: float) -> N
     pixels[5:9, 7:12] = value
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack")
     assert not levels(opening.open_picture(tmp_path / "a.tif"), 0).no_data
+
+
+def test_a_single_low_number_is_an_outlier(tmp_path: Path) -> None:
+    pixels = SLOPE.copy()
+    pixels[5, 7] = -100000.0
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack")
+    assert not levels(opening.open_picture(tmp_path / "a.tif"), 0).no_data

@@ -16,7 +16,8 @@ from lamnet.media.picture import Picture, dtype_of, naming_damage
 
 _WIDEST_RANGE = float(np.finfo(np.float32).max)  # of a float picture
 _HUGE = 1e30  # numbers from here on stand for nothing
-_LOW, _FAR = -99.0, 10  # so do others from here on down that lie as many times further off than all the rest apart
+# So do others from _LOW on down that occur more than once and lie _FAR times further off than all the rest apart.
+_LOW, _FAR = -99.0, 10
 _USUAL = frozenset({-999.0, -3333.0, -9999.0, -10000.0, -32767.0, -32768.0, -99999.0, -999999.0})  # that do so too
 
 
@@ -119,9 +120,17 @@ def _unlikely(colour: Any, finite: Any) -> float | None:
         if usual or (sign == 1 and value <= _LOW):
             rest = (signed > value).ifthenelse(signed, _WIDEST_RANGE).min()
             spread = _spread(signed, rest) if rest < _WIDEST_RANGE else math.inf
-            if rest - value > spread / 2 if usual else rest - value > spread * _FAR > 0:
+            if rest - value > (spread / 2 if usual else spread * _FAR) and (
+                usual or (spread and _occurs_twice(signed, value))
+            ):
                 return value * sign
     return None
+
+
+def _occurs_twice(signed: Any, value: float) -> bool:
+    """Tell whether a number stands for more than one sample; a single one is an outlier."""
+    equal = signed == value
+    return equal.avg() / 255 * equal.width * equal.height * equal.bands > 1.5
 
 
 def _spread(signed: Any, rest: float) -> float:
