@@ -14,7 +14,7 @@ from lamnet.core.config import LAMNetConfig
 from lamnet.core.window import Window
 from lamnet.network import weights
 from lamnet.training import recipe_help
-from lamnet.training.degradation import photo
+from lamnet.training.degradation import clean, photo
 from lamnet.training.loop import train
 from lamnet.training.recipe_files import chosen, from_record, from_toml, to_record
 from lamnet.training.recipes import KINDS, recipe_named
@@ -201,3 +201,10 @@ def test_damaged_recipes_are_refused_or_read(tmp_path: Path, name: str, count: i
         except BadArgumentError as error:
             refused += "\n" not in str(error) and len(str(error)) < 2000
     assert count // 4 < refused < count
+
+
+def test_ranges_that_are_left_out_are_those_of_the_named_recipe(tmp_path: Path) -> None:
+    text = 'based_on = "photo"\n[network]\nsize = "tiny"\nscale = 1\n'
+    assert from_toml(_toml(tmp_path, text)) == recipe_named("tiny_x1_photo")
+    assert from_toml(_toml(tmp_path, text + "[degradation]\nnoise = 0.2\n")).ranges.blur == 0.1
+    assert from_toml(_toml(tmp_path, text + '[degradation]\nname = "clean"\n')).ranges == clean()

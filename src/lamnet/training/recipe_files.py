@@ -61,7 +61,8 @@ def from_toml(path: Path) -> Recipe:
     try:
         size, config = _network(network, f"{path}: network.")
         first = KINDS[top.get("based_on", "short")](size or "base", config.scale)
-        name, own = _ranges({"name": first.degradation, **ranges}, f"{path}: degradation.")
+        of_kind = asdict(first.ranges) if ranges.get("name", first.degradation) == first.degradation else {}
+        name, own = _ranges({"name": first.degradation, **of_kind, **ranges}, f"{path}: degradation.")
         return replace(
             first,
             size=size or _OWN,
