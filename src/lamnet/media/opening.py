@@ -90,7 +90,7 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS, damaged: bool = False
         colours,
         orientation_of(described[0]),
         extras,
-        notes=extras.notes + _changed(pages) + ((lost,) if lost else ()),
+        notes=extras.notes + ((lost,) if lost else ()),
         extra_bands=extra_bands if any(extra_bands) else (),
     )
 
@@ -177,12 +177,6 @@ def _in_our_depth(path: Path, image: pyvips.Image) -> pyvips.Image:
             f"{path}: expected 8 or 16 bits or float, found {image.bands} bands of {_WORDS[str(image.format)]}"
         )
     return image
-
-
-def _changed(pages: list[pyvips.Image]) -> tuple[str, ...]:
-    """Say which numbers have become floats of 32 bits, which hold whole ones up to 16,777,216."""
-    formats = {str(page.format): None for page in pages if page.format in ("double", "int", "uint", "short", "char")}
-    return tuple(f"{_WORDS[format]} became floats of 32 bits" for format in formats)
 
 
 def _stretched(image: Any) -> pyvips.Image:
