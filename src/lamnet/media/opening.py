@@ -69,7 +69,7 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS, damaged: bool = False
     damaged = damaged and codec.FORMAT.salvageable
     pages = _pages(codec, path, max_pixels, damaged)
     with vips.naming_errors(path, "expected a picture"):
-        lost = damage.loss(path, codec.FORMAT, pages[0]) if damaged else None
+        lost = damage.loss(path, codec.load, pages[0]) if damaged else None
     with vips.naming_errors(path, "expected a picture"):
         described = [_described(page, extras, number) for number, page in enumerate(pages)]
         turned = [
