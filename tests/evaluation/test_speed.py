@@ -206,5 +206,5 @@ def test_the_command_writes_json_and_markdown(tmp_path: Path, capsys: pytest.Cap
 def test_what_cannot_be_timed_is_refused(change: dict[str, Any], rounds: int, name: str) -> None:
     with pytest.raises(BadArgumentError, match=f"^{name}: expected at least 1, got "):
         finish(timing([Candidate("fsa-width", "reference", "float32")], replace(SMALL, **change), rounds))
-    with pytest.raises(BadArgumentError, match="^networks: expected something that is timed"):
+    with pytest.raises(BadArgumentError, match=r"^networks: expected something that is timed"):
         finish(timing(plan(["fsa-width"], "cpu", training=True), SMALL, rounds=1))

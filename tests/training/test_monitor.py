@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lamnet.base.errors import BadDataError, MissingExtraError
+from lamnet.base.lines import one_line
 from lamnet.training import monitor
 from lamnet.training.monitor import Monitor
 from support.mutations import COUNTS, mutated
@@ -42,6 +43,13 @@ def test_all_workers_but_the_first_do_nothing(tmp_path: Path, capfd: pytest.Capt
         assert not monitor.wants_pictures
     assert capfd.readouterr() == ("", "")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["[/x].png", "[red]a.png", "a" * 200, "b\n.png", "\udcff.png"])
+def test_lines_name_whatever_there_is(tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str) -> None:
+    with Monitor(tmp_path, 0) as monitor:
+        monitor.say(f"never drawn: {name}")
+    assert f"never drawn: {one_line(name)}\n" in capfd.readouterr().err
 
 
 def test_without_tensorboard_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,13 +47,14 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
     return _load(codec_of(path), path, page, n)
 
 
-def open_picture(path: Path, max_pixels: int = MAX_PIXELS, damaged: bool = False) -> Picture:
+def open_picture(path: Path, max_pixels: int = MAX_PIXELS, damaged: bool | None = None) -> Picture:
     """Open a picture file.
 
     Args:
         max_pixels: on all pages together; a file that claims more is refused.
         damaged: take what there is of a JPEG or PNG that is not whole, with a note that says so. All of it is decoded for
-            that. Else such a file is refused, when its pixels are read.
+            that. Else such a file is refused, when its pixels are read; None leaves --damaged out of the refusal, for
+            callers that have no such option.
 
     Raises BadImageError when it is no picture, or claims more pixels.
     """
@@ -66,10 +67,10 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS, damaged: bool = False
         raise BadImageError(f"{path}: expected one picture, found an animated {kind}: make it a WebP or GIF first")
     if extras.size:
         _check_size(path, *extras.size, max_pixels)
-    damaged = damaged and codec.FORMAT.salvageable
-    pages = _pages(codec, path, max_pixels, damaged)
+    salvaged = bool(damaged) and codec.FORMAT.salvageable
+    pages = _pages(codec, path, max_pixels, salvaged)
     with vips.naming_errors(path, "expected a picture"):
-        lost = damage.loss(path, codec.load, pages[0]) if damaged else None
+        lost = damage.loss(path, codec.load, pages[0]) if salvaged else None
     with vips.naming_errors(path, "expected a picture"):
         described = [_described(page, extras, number) for number, page in enumerate(pages)]
         turned = [
@@ -92,6 +93,7 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS, damaged: bool = False
         extras,
         notes=extras.notes + ((lost,) if lost else ()),
         extra_bands=extra_bands if any(extra_bands) else (),
+        hint=damage.HINT if damaged is False and codec.FORMAT.salvageable else "",
     )
 
 
