@@ -52,6 +52,23 @@ def test_lines_name_whatever_there_is(tmp_path: Path, capfd: pytest.CaptureFixtu
     assert f"never drawn: {one_line(name)}\n" in capfd.readouterr().err
 
 
+@pytest.mark.thorough
+@pytest.mark.parametrize("step", [0, 4])
+def test_tensorboard_has_each_step_once_where_a_run_goes_on(tmp_path: Path, step: int) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    recorded = range(0, step + 3, 2)
+    with Monitor(tmp_path, 0, tensorboard=True) as monitor:
+        for number in recorded:
+            monitor.show(number, 0.5, METRICS)
+    with Monitor(tmp_path, step, tensorboard=True) as monitor:
+        for number in [step + 1, step + 2] if step else [0, 1, 2]:
+            monitor.show(number, 0.5, METRICS)
+    events = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"scalars": 0}).Reload()
+    found = [event.step for event in events.Scalars("loss")]
+    assert found == sorted({*range(0, step + 1, 2), step + 1, step + 2})
+
+
 def test_without_tensorboard_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(MissingExtraError, match=r"lamnet-sr\[tensorboard\]"):

@@ -92,7 +92,8 @@ class Monitor:
 
 def _board(out: Path, step: int) -> Any:
     board = require("torch.utils.tensorboard", "tensorboard", "TensorBoard's record")
-    return board.SummaryWriter(out / "tensorboard", purge_step=step + 1)  # the step itself is recorded
+    purged = step + 1 if step else 0  # the step itself is recorded, but the start is validated again
+    return board.SummaryWriter(out / "tensorboard", purge_step=purged)
 
 
 def _drop_after(path: Path, step: int) -> None:
