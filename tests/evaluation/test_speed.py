@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -186,6 +187,24 @@ def test_the_command_writes_json_and_markdown(tmp_path: Path, capsys: pytest.Cap
     files = [tmp_path / "bench.json", tmp_path / "bench.md"]
     options = f"--output 48 32 --rounds 1 --threads 1 --no-memory --json {files[0]} --markdown {files[1]}"
     app(["bench", "fsa-height", *options.split()], result_action="return_value")
-    assert "fsa-height" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "fsa-height" in out
+    assert [line.split()[0] for line in out.splitlines()[:3]] == ["x4", "ceilings:", "lamnet"]
     assert len(json.loads(files[0].read_text())["rows"]) == 3
     assert "| fsa-height | native | float32 |" in files[1].read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "rounds", "name"),
+    [
+        ({"output_size": (0, 48)}, 1, "output"),
+        ({"threads": 0}, 1, "threads"),
+        ({"threads": -2}, 1, "threads"),
+        ({}, 0, "rounds"),
+    ],
+)
+def test_what_cannot_be_timed_is_refused(change: dict[str, Any], rounds: int, name: str) -> None:
+    with pytest.raises(BadArgumentError, match=f"^{name}: expected at least 1, got "):
+        finish(timing([Candidate("fsa-width", "reference", "float32")], replace(SMALL, **change), rounds))
+    with pytest.raises(BadArgumentError, match=r"^networks: expected something that is timed"):
+        finish(timing(plan(["fsa-width"], "cpu", training=True), SMALL, rounds=1))

@@ -21,6 +21,7 @@ from lamnet.figures.receptive_field import measure
 from lamnet.figures.region import Region
 from lamnet.media import arrays
 from lamnet.network import weights
+from lamnet.network.model import Block, _is_changed
 from support.figures import assert_readable, captions, pixels, small_network
 
 
@@ -191,6 +192,14 @@ def test_gradients_need_little_memory_and_stay_the_same(tmp_path: Path) -> None:
         gradients += torch.autograd.grad(detector(out, Region(4, 4, 9, 9)), x)
     torch.testing.assert_close(*gradients)
     assert kept[1] < kept[0] / 4
+
+
+def test_gradients_come_from_the_kernels(tmp_path: Path) -> None:
+    weights.save(LAMNet(LAMNetConfig(2, channels=16, groups=1, blocks=2)), tmp_path / "n.safetensors")
+    network = network_of(str(tmp_path / "n.safetensors"), 2, "cpu")
+    blocks = [module for module in network.modules() if isinstance(module, Block)]
+    assert len(blocks) == 2
+    assert not any(_is_changed(block) for block in blocks)
 
 
 def test_bicubic_has_no_gradients() -> None:

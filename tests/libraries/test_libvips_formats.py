@@ -5,6 +5,7 @@ Each names the version that is known to end its work-around, "none known" otherw
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,17 @@ def test_libvips_still_does_not_read_numbers_of_a_tiff(tmp_path: Path, options: 
     else:
         tiff(tmp_path / "a.tif", **options)
     with pytest.raises(pyvips.Error):
+        opened(tmp_path / "a.tif").avg()
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_libvips_still_reads_no_colours_of_fewer_than_8_bits(tmp_path: Path, bits: int) -> None:
+    """None known. codecs/tiff_decoded.py: `_PACKED_ALONE`."""
+    fields = ((256, 8), (257, 1), (258, bits), (259, 1), (262, 2), (273, 8), (277, 3), (278, 1), (279, 3 * bits))
+    start = struct.pack("<2sHL", b"II", 42, 8 + 3 * bits + bits % 2) + bytes(3 * bits + bits % 2)
+    table = b"".join(struct.pack("<HHLHH", tag, 3, 1, number, 0) for tag, number in fields)
+    (tmp_path / "a.tif").write_bytes(start + struct.pack("<H", len(fields)) + table + bytes(4))
+    with pytest.raises(pyvips.Error, match="whole number of bytes"):
         opened(tmp_path / "a.tif").avg()
 
 

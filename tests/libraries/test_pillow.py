@@ -65,3 +65,9 @@ def test_pillow_still_gives_8_bits_of_a_ppm_of_16() -> None:
     """None known. codecs/pillow.py: `_deep_colours`."""
     image = Image.open(io.BytesIO(b"P6 1 1 65535\n" + bytes(6)))
     assert np.asarray(image).dtype == np.uint8
+
+
+def test_pillow_still_reads_no_pfm_in_colour() -> None:
+    """None known. codecs/pfm.py."""
+    with pytest.raises(OSError, match="cannot identify"):
+        Image.open(io.BytesIO(b"PF\n1 1\n-1\n" + bytes(12)))

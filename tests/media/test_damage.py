@@ -41,8 +41,8 @@ def picture_of(kind: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def read(path: Path) -> np.ndarray:
-    picture = opening.open_picture(path)
+def read(path: Path, damaged: bool | None = None) -> np.ndarray:
+    picture = opening.open_picture(path, damaged=damaged)
     return pictures_.read(picture, 0, 0, 0, 64, 80)
 
 
@@ -163,6 +163,10 @@ def test_what_there_is_of_a_cut_picture(tmp_path: Path, name: str, options: dict
     with pytest.raises(
         BadImageError, match=rf"{name}: expected a whole picture \(--damaged takes what there is\), found"
     ):
+        read(tmp_path / name, damaged=False)
+    with pytest.raises(
+        BadImageError, match=rf"{name}: expected a whole picture, found"
+    ):  # without a command there is no option
         read(tmp_path / name)
     found = opening.open_picture(tmp_path / name, damaged=True)
     [note] = found.notes
@@ -188,7 +192,7 @@ def test_spoilt_pixels_of_a_png_end_the_picture(tmp_path: Path) -> None:
     data[len(data) // 2] ^= 0xFF
     (tmp_path / "a.png").write_bytes(data)
     with pytest.raises(BadImageError, match="--damaged takes"):
-        read(tmp_path / "a.png")
+        read(tmp_path / "a.png", damaged=False)
     [note] = opening.open_picture(tmp_path / "a.png", damaged=True).notes
     assert "rows are missing" in note
 

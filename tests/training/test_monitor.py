@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lamnet.base.errors import BadDataError, MissingExtraError
+from lamnet.base.lines import one_line
 from lamnet.training import monitor
 from lamnet.training.monitor import Monitor
 from support.mutations import COUNTS, mutated
@@ -42,6 +43,30 @@ def test_all_workers_but_the_first_do_nothing(tmp_path: Path, capfd: pytest.Capt
         assert not monitor.wants_pictures
     assert capfd.readouterr() == ("", "")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["[/x].png", "[red]a.png", "a" * 200, "b\n.png", "\udcff.png"])
+def test_lines_name_whatever_there_is(tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str) -> None:
+    with Monitor(tmp_path, 0) as monitor:
+        monitor.say(f"never drawn: {name}")
+    assert f"never drawn: {one_line(name)}\n" in capfd.readouterr().err
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("step", [0, 4])
+def test_tensorboard_has_each_step_once_where_a_run_goes_on(tmp_path: Path, step: int) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    recorded = range(0, step + 3, 2)
+    with Monitor(tmp_path, 0, tensorboard=True) as monitor:
+        for number in recorded:
+            monitor.show(number, 0.5, METRICS)
+    with Monitor(tmp_path, step, tensorboard=True) as monitor:
+        for number in [step + 1, step + 2] if step else [0, 1, 2]:
+            monitor.show(number, 0.5, METRICS)
+    events = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"scalars": 0}).Reload()
+    found = [event.step for event in events.Scalars("loss")]
+    assert found == sorted({*range(0, step + 1, 2), step + 1, step + 2})
 
 
 def test_without_tensorboard_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

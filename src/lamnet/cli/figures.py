@@ -141,7 +141,7 @@ def curve(runs: list[str], /, *, out: Out, against: Literal["step", "time"] = "s
 
     for label, lines in figure.create(runs, out, against).items():
         best = max((line["psnr_y"] for line in lines if "psnr_y" in line), default=None)
-        terminal.say(f"{label:24} step {lines[-1]['step']}" + ("" if best is None else f"  best {best:.4f} dB"))
+        terminal.say(f"{label:24} step {lines[-1]['step']:g}" + ("" if best is None else f"  best {best:.4f} dB"))
 
 
 @app.command

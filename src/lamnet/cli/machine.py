@@ -122,13 +122,18 @@ def bench(
     from lamnet.evaluation import report
     from lamnet.evaluation.speed import candidate, table
     from lamnet.evaluation.speed.run import timing
+    from lamnet.network import devices
 
+    devices.pick(device)
     for path in filter(None, (json, markdown)):
         report.prepare_place(path)
     chosen = [name.strip() for name in networks.split(",")] if networks else candidate.MODELS
-    setting = candidate.Setting(scale, (output[1], output[0]), device, threads or torch.get_num_threads())
+    setting = candidate.Setting(
+        scale, (output[1], output[0]), device, torch.get_num_threads() if threads is None else threads
+    )
     found = terminal.shown(timing(candidate.plan(chosen, device, training), setting, rounds, memory))
-    terminal.say(table.caption(found))
+    for line in table.caption(found).splitlines():
+        terminal.say(line)
     terminal.print_table(table.COLUMNS, [table.cells(row) for row in found.rows])
     for path, text in ((json, table.to_json), (markdown, table.to_markdown)):
         if path is not None:

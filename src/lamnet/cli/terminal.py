@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-import unicodedata
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, TextIO, TypeVar, cast
 
-from lamnet.base import interrupts
+from lamnet.base import interrupts, lines
 from lamnet.base.progress import Progress, Result, Work
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ def _print(line: object, stream: TextIO) -> None:
     if cast("TextIO | None", stream) is None:
         return
     try:
-        print(one_line(line), file=stream, flush=True)
+        print(lines.one_line(line, stream.encoding), file=stream, flush=True)
     except OSError as error:  # what is left in the buffer would raise again when Python ends
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), stream.fileno())
@@ -121,10 +120,3 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if not console.is_terminal:
         console.width = 1000
     console.print(table)
-
-
-def one_line(text: object) -> str:
-    """Make one printable line, whatever bytes a file's name has and whatever letters stdout can encode."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    known = str(text).encode(encoding, errors="backslashreplace").decode(encoding)
-    return "".join(ascii(one)[1:-1] if unicodedata.category(one) in ("Cc", "Zl", "Zp") else one for one in known)

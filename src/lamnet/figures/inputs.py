@@ -22,6 +22,9 @@ from lamnet.evaluation.resize import crop_to_multiple, imresize
 from lamnet.figures.labels import split_label
 from lamnet.media import arrays, formats
 from lamnet.network import devices, weights
+from lamnet.network.model import Group
+
+_CHECKPOINT: Any = checkpoint  # pyright: ignore[reportUnknownVariableType] (partly typed)
 
 
 def read_pair(picture: Path, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -77,10 +80,13 @@ def network_of(model: str, scale: int, device: str | None = None) -> nn.Module:
         raise BadArgumentError("models: expected networks, which have gradients, found bicubic")
     if model.startswith(contenders.PEER):
         network = _Peer(contenders.peer(Path(model.removeprefix(contenders.PEER)), scale))
+        for block in _blocks(network):
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
     else:
         network = weights.load(model, scale)
-    for block in _blocks(network):
-        block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+        for group in network.groups:
+            assert isinstance(group, Group)
+            group.blocks = nn.ModuleList(_Again(block) for block in group.blocks.children())
     return network.requires_grad_(False).to(devices.pick(device))
 
 
@@ -89,6 +95,17 @@ def _blocks(network: nn.Module) -> Iterator[nn.Module]:
     for module in network.modules():
         if isinstance(module, nn.ModuleList):
             yield from (block for block in module if not any(isinstance(m, nn.ModuleList) for m in block.modules()))
+
+
+class _Again(nn.Module):
+    """A block of ours that is computed again for gradients; itself unchanged, so that the kernels run."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: Tensor, means: Tensor | None) -> tuple[Tensor, Tensor]:
+        return _CHECKPOINT(self.block, x, means, use_reentrant=False)
 
 
 class _Peer(nn.Module):

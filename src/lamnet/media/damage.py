@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,15 @@ def load(path: Path, format: Format) -> pyvips.Image:
     return vips.load(format.name, path, fail_on="none")
 
 
-def loss(path: Path, format: Format, image: pyvips.Image) -> str | None:
-    """Return what is missing of a file that `load` has opened, in a line; None where it is whole. All of it is decoded."""
+def loss(path: Path, strictly: Callable[[Path], pyvips.Image], image: pyvips.Image) -> str | None:
+    """Return what is missing of a file that `load` has opened, in a line; None where it is whole. All of it is decoded.
+
+    Args:
+        strictly: opens the file so that damage is an error.
+    """
     found: Any = image
     try:
-        whole: Any = vips.load(format.name, path)
+        whole: Any = strictly(path)
         whole.avg()
         return None
     except pyvips.Error:

@@ -20,6 +20,8 @@ _KINDS = (
     ),
     (rb"8BPS\0\x02", "a Photoshop PSB"),
     (rb"gimp xcf", "a GIMP picture; export it first"),
+    (rb"P7\nWIDTH|P7\n#", "a PAM; make it a PPM or PNG first (pamtopng)"),
+    (rb"farbfeld", "a farbfeld"),
     (rb"SIMPLE  =", "FITS"),
     (rb"\x89HDF", "HDF5"),
     (rb".{128}DICM", "DICOM"),

@@ -47,13 +47,14 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
     return _load(codec_of(path), path, page, n)
 
 
-def open_picture(path: Path, max_pixels: int = MAX_PIXELS, damaged: bool = False) -> Picture:
+def open_picture(path: Path, max_pixels: int = MAX_PIXELS, damaged: bool | None = None) -> Picture:
     """Open a picture file.
 
     Args:
         max_pixels: on all pages together; a file that claims more is refused.
         damaged: take what there is of a JPEG or PNG that is not whole, with a note that says so. All of it is decoded for
-            that. Else such a file is refused, when its pixels are read.
+            that. Else such a file is refused, when its pixels are read; None leaves --damaged out of the refusal, for
+            callers that have no such option.
 
     Raises BadImageError when it is no picture, or claims more pixels.
     """
@@ -66,10 +67,10 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS, damaged: bool = False
         raise BadImageError(f"{path}: expected one picture, found an animated {kind}: make it a WebP or GIF first")
     if extras.size:
         _check_size(path, *extras.size, max_pixels)
-    damaged = damaged and codec.FORMAT.salvageable
-    pages = _pages(codec, path, max_pixels, damaged)
+    salvaged = bool(damaged) and codec.FORMAT.salvageable
+    pages = _pages(codec, path, max_pixels, salvaged)
     with vips.naming_errors(path, "expected a picture"):
-        lost = damage.loss(path, codec.FORMAT, pages[0]) if damaged else None
+        lost = damage.loss(path, codec.load, pages[0]) if salvaged else None
     with vips.naming_errors(path, "expected a picture"):
         described = [_described(page, extras, number) for number, page in enumerate(pages)]
         turned = [
@@ -90,8 +91,9 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS, damaged: bool = False
         colours,
         orientation_of(described[0]),
         extras,
-        notes=extras.notes + _changed(pages) + ((lost,) if lost else ()),
+        notes=extras.notes + ((lost,) if lost else ()),
         extra_bands=extra_bands if any(extra_bands) else (),
+        hint=damage.HINT if damaged is False and codec.FORMAT.salvageable else "",
     )
 
 
@@ -177,12 +179,6 @@ def _in_our_depth(path: Path, image: pyvips.Image) -> pyvips.Image:
             f"{path}: expected 8 or 16 bits or float, found {image.bands} bands of {_WORDS[str(image.format)]}"
         )
     return image
-
-
-def _changed(pages: list[pyvips.Image]) -> tuple[str, ...]:
-    """Say which numbers have become floats of 32 bits, which hold whole ones up to 16,777,216."""
-    formats = {str(page.format): None for page in pages if page.format in ("double", "int", "uint", "short", "char")}
-    return tuple(f"{_WORDS[format]} became floats of 32 bits" for format in formats)
 
 
 def _stretched(image: Any) -> pyvips.Image:

@@ -10,7 +10,7 @@ from typing import Any
 import pyvips
 from numpy.typing import NDArray
 
-from lamnet.media import damage, vips
+from lamnet.media import vips
 from lamnet.media.contract import Extras, Format
 from lamnet.media.depths import DEPTHS, depth_of
 from lamnet.media.extra_bands import ExtraBands
@@ -30,6 +30,7 @@ class Picture:
         quality: asked of its result, 1 to 100; None is the format's own.
         notes: what of the file is not in the pages, a line each.
         extra_bands: what each page holds beside its colours and its alpha.
+        hint: what a refusal of damaged pixels adds, empty for nothing.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class Picture:
     quality: int | None = None
     notes: tuple[str, ...] = ()
     extra_bands: tuple[ExtraBands | None, ...] = ()
+    hint: str = ""
 
     @property
     def dtype(self) -> str:
@@ -67,8 +69,7 @@ def dtype_of(page: pyvips.Image) -> str:
 
 def naming_damage(picture: Picture) -> AbstractContextManager[None]:
     """Turn errors of reading pixels into a BadImageError, which says what reads damaged files where anything does."""
-    hint = damage.HINT if picture.format.salvageable else ""
-    return vips.naming_errors(picture.path, f"expected a whole picture{hint}")
+    return vips.naming_errors(picture.path, f"expected a whole picture{picture.hint}")
 
 
 def read(picture: Picture, page: int, top: int, left: int, height: int, width: int) -> NDArray[Any]:

@@ -11,6 +11,7 @@ _WORDS = (
         "its data broken off or spoilt",
     ),
     (r"premature end of JPEG", "its data broken off"),
+    (r"Corrupt JPEG data", "its data spoilt"),
     (
         r"bad seek|Insufficient input data|File size too small|Unexpected end of file|outside of file",
         "its data broken off",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ def write(path: Path, network: LAMNet) -> None:
     if not path.parent.is_dir():
         raise BadArgumentError(f"{path}: cannot be written: there is no folder {path.parent}")
     content = io.BytesIO()  # PyTorch's own writer ends the process when the disk is full
-    torch.export.save(_plain(copy.deepcopy(network).eval().float().cpu()), content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # PyTorch's own, of its own parts
+        torch.export.save(_plain(copy.deepcopy(network).eval().float().cpu()), content)
     with appearing(path, BadArgumentError) as partial:
         partial.write_bytes(content.getbuffer())
 

@@ -15,6 +15,7 @@ from lamnet.base import records
 from lamnet.base.errors import BadDataError
 from lamnet.base.extras import require
 from lamnet.base.files import read_text, write_text
+from lamnet.base.lines import one_line
 
 
 class Monitor:
@@ -55,7 +56,8 @@ class Monitor:
 
     def say(self, line: str) -> None:
         """Print a line on the terminal."""
-        self._console.print(line, highlight=False)
+        text = one_line(line, self._console.encoding)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def show(self, step: int, done: float, metrics: dict[str, float]) -> None:
         """Record the metrics of a step; `done` is the share of the training that is over, 0..1."""
@@ -90,7 +92,8 @@ class Monitor:
 
 def _board(out: Path, step: int) -> Any:
     board = require("torch.utils.tensorboard", "tensorboard", "TensorBoard's record")
-    return board.SummaryWriter(out / "tensorboard", purge_step=step + 1)  # the step itself is recorded
+    purged = step + 1 if step else 0  # the step itself is recorded, but the start is validated again
+    return board.SummaryWriter(out / "tensorboard", purge_step=purged)
 
 
 def _drop_after(path: Path, step: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from numpy.typing import NDArray
 from PIL import Image
 
 from lamnet import Upscaler
@@ -34,10 +35,73 @@ def test_compressions(tmp_path: Path, compression: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("bits", [10, 12, 14])
-def test_odd_depths(tmp_path: Path, bits: int) -> None:
-    pixels = GREY.astype(np.uint16) << (bits - 8)
+def test_odd_depths_reach_from_black_to_white(tmp_path: Path, bits: int) -> None:
+    white = 2**bits - 1
+    pixels = (GREY.astype(np.uint16) * (white // 255)).clip(0, white)
+    pixels[0, :2] = 0, white
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", bitspersample=bits)
+    found = arrays.read_array(tmp_path / "a.tif")[..., 0]
+    np.testing.assert_allclose(found, pixels * (65535 / white), atol=0.5)
+    assert opening.open_picture(tmp_path / "a.tif").notes == (f"{bits} bits became 16 bits, white stays white",)
+
+
+def test_measurements_of_odd_depths_keep_their_numbers(tmp_path: Path) -> None:
+    pixels = GREY.astype(np.uint16) * 16
+    extra = [(42113, "s", 0, "0", True)]
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", bitspersample=12, extratags=extra)
     np.testing.assert_array_equal(arrays.read_array(tmp_path / "a.tif")[..., 0], pixels)
+    assert "12 bits became 16 bits, with the same numbers" in opening.open_picture(tmp_path / "a.tif").notes
+
+
+@pytest.mark.parametrize("bits", range(1, 8))
+@pytest.mark.parametrize(("photometric", "samples"), [(0, 1), (1, 1), (1, 2), (2, 3), (2, 4), (3, 1)], ids=str)
+def test_fewer_than_8_bits(tmp_path: Path, bits: int, photometric: int, samples: int) -> None:
+    most = 2**bits - 1
+    numbers = np.random.default_rng(bits).integers(0, most + 1, (5, 11, samples))
+    palette = np.linspace(0, 65535, 3 * (most + 1)).astype(int).tolist() if photometric == 3 else []
+    (tmp_path / "a.tif").write_bytes(packed(numbers, bits, photometric, palette))
+    expected = numbers / most
+    if photometric == 0:
+        expected = 1 - expected
+    if palette:
+        expected = np.reshape(palette, (3, -1)).T[numbers[..., 0]] / 65535
+    found = arrays.read_array(tmp_path / "a.tif")
+    white = 255 if found.dtype == np.uint8 else 65535
+    np.testing.assert_allclose(found, expected * white, atol=1 if palette else 0.5)
+
+
+def packed(numbers: NDArray[Any], bits: int, photometric: int, palette: list[int]) -> bytes:
+    """A TIFF of numbers (H, W, samples) of so many bits each, rows filled up to whole bytes."""
+    height, width, samples = numbers.shape
+    rows = ["".join(f"{number:0{bits}b}" for number in row) for row in numbers.reshape(height, -1)]
+    rows = [row + "0" * (-len(row) % 8) for row in rows]
+    data = b"".join(int(row, 2).to_bytes(len(row) // 8, "big") for row in rows)
+    fields: list[tuple[int, int, list[int]]] = [
+        *((tag, 3, [number]) for tag, number in ((256, width), (257, height))),
+        (258, 3, [bits] * samples),
+        *((tag, 3, [number]) for tag, number in ((259, 1), (262, photometric))),
+        (273, 4, [8]),
+        *((tag, 3, [number]) for tag, number in ((277, samples), (278, height), (279, len(data)), (284, 1))),
+        *([(320, 3, palette)] if palette else []),
+    ]
+    behind = 8 + len(data)
+    table, more = struct.pack("<H", len(fields)), b""
+    for tag, kind, values in fields:
+        value = struct.pack(f"<{len(values)}{'H' if kind == 3 else 'L'}", *values)
+        if len(value) > 4:
+            at = behind + 2 + 12 * len(fields) + 4 + len(more)
+            more += value
+            value = struct.pack("<L", at)
+        table += struct.pack("<HHL", tag, kind, len(values)) + value.ljust(4, b"\0")
+    return struct.pack("<2sHL", b"II", 42, behind) + data + table + bytes(4) + more
+
+
+def test_one_bit_in_a_compression_of_its_own(tmp_path: Path) -> None:
+    black = GREY > 128
+    for name, photometric in (("a", "minisblack"), ("b", "miniswhite")):
+        tifffile.imwrite(tmp_path / f"{name}.tif", black, photometric=photometric, compression="lzma")
+    np.testing.assert_array_equal(arrays.read_array(tmp_path / "a.tif")[..., 0], black * 255)
+    np.testing.assert_array_equal(arrays.read_array(tmp_path / "b.tif")[..., 0], ~black * 255)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "uint32", "float64"])
@@ -50,9 +114,25 @@ def test_numbers_of_other_kinds_become_floats(tmp_path: Path, upscaler: Upscaler
     np.testing.assert_allclose(found, pixels.astype(np.float32), atol=1e-3)
 
 
-def test_what_changes_is_said(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", GREY.astype(np.int32), photometric="minisblack")
-    assert opening.open_picture(tmp_path / "a.tif").notes == ("32 bits with a sign became floats of 32 bits",)
+@pytest.mark.parametrize(
+    ("dtype", "words"),
+    [
+        ("int32", "32 bits with a sign"),
+        ("int8", "8 bits with a sign"),
+        ("uint32", "32 bits"),
+        ("uint64", "64 bits"),
+        ("float64", "floats of 64 bits"),
+    ],
+)
+def test_what_changes_is_said(tmp_path: Path, dtype: str, words: str) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY.astype(dtype), photometric="minisblack")
+    assert opening.open_picture(tmp_path / "a.tif").notes == (f"{words} became floats of 32 bits",)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float16", "float32"])
+def test_what_stays_is_not_said(tmp_path: Path, dtype: str) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY.astype(dtype), photometric="minisblack")
+    assert opening.open_picture(tmp_path / "a.tif").notes == ()
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])

@@ -73,12 +73,15 @@ def timing(candidates: Sequence[Candidate], setting: Setting, rounds: int = 7, m
 
     Raises:
         BackendError: the device cannot be used here.
-        BadArgumentError: no candidates, or fewer than one round.
+        BadArgumentError: nothing to time, or fewer than one round, thread or pixel.
     """
-    if not candidates or rounds < 1:
+    if not candidates:
         raise BadArgumentError(
-            f"rounds: expected at least 1 and something to time, got {rounds}, {len(candidates)} rows"
+            "networks: expected something that is timed, which the operators alone are not in training"
         )
+    for name, number in (("rounds", rounds), ("threads", setting.threads), ("output", min(setting.output_size))):
+        if number < 1:
+            raise BadArgumentError(f"{name}: expected at least 1, got {number}")
     device = devices.pick(setting.device)
     torch.set_num_threads(setting.threads)
     works = [_started(candidate, setting, device) for candidate in candidates]

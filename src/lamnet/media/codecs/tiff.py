@@ -48,6 +48,7 @@ _RGB = 2
 _COLOURS = {_RGB: 3, 5: 4, 6: 3, 8: 3, 9: 3}  # bands that are colours, by photometric; else 1
 _OF_THE_PAGE = frozenset(
     {_SUBFILE, _PHOTOMETRIC, _ORIENTATION, tiff_pages.SAMPLES, tiff_pages.EXTRA, tiff_pages.SUB_DIRECTORIES}
+    | {_BITS, tiff_pages.SAMPLE_FORMAT}
 )
 _NO_UNIT = 1
 _BIG_FROM = 2**31  # bytes of pixels from which on offsets have 64 bits
@@ -115,6 +116,7 @@ def _changes(page: Page, space: Space | None) -> dict[int, int]:
 def extras(path: Path) -> TiffExtras:
     """Learn of each page its EXIF, what a TIFF alone carries, whether it is oriented or reduced; behind a broken one nothing."""
     known, carried, below = list[PageExtras](), list[Carried](), 0
+    changes: dict[str, None] = {}
     with path.open("rb") as file, suppress(BrokenError):
         layout = Layout.of(file)
         for at in ifd.chain(file, layout):
@@ -124,12 +126,14 @@ def extras(path: Path) -> TiffExtras:
             if not known[-1].reduced:
                 tags = [entry.tag for entry in ifd.entries(file, layout, at)[0]]
                 carried.append(tiff_fields.carried(directory, tags))
+                if change := tiff_decoded.change_of(directory):
+                    changes[change] = None
     left = dict.fromkeys(word for page in carried for word in page.left)
     own = dict.fromkeys(word for page in carried for word in page.words)
     notes = (f"without {', '.join(left)}",) if left else ()
     if smaller := sum(page.reduced for page in known) + below:
         notes += (f"without {smaller:,} smaller version{'s' if smaller > 1 else ''} of its pictures",)
-    return TiffExtras(tuple(known), notes=notes, own=", ".join(own) or None, carried=tuple(carried))
+    return TiffExtras(tuple(known), notes=notes + tuple(changes), own=", ".join(own) or None, carried=tuple(carried))
 
 
 def _extra_kinds(directory: Directory) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """TIFF pages that libvips does not decode: by tifffile and imagecodecs (extra "formats"), whole and in memory.
 
-Depths of 10, 12, 14, 24 and 64 bits, ZSTD, LZMA, LERC, JPEG 2000, JPEG XL and others, planes in tiles, YCbCr with less
+Depths of 10, 12, 14, 24 and 64 bits, colours of fewer than 8, ZSTD, LZMA, LERC, JPEG 2000, JPEG XL and others, planes in tiles, YCbCr with less
 colour than brightness, the old kind of JPEG.
 """
 
@@ -18,12 +18,17 @@ from lamnet.base.extras import require
 from lamnet.media.blobs import with_blobs
 from lamnet.media.codecs import decoded, tiff_pages
 from lamnet.media.codecs.tiff_pages import Page
+from lamnet.media.ifd import Directory
 
 _IN_LIBVIPS = frozenset({1, 2, 3, 4, 5, 7, 8, 32773, 32946, 50001})  # compressions
 _OLD_JPEG, _JPEG = 6, 7
-_ODD_BITS = frozenset({*range(9, 16), *range(17, 32), 64})
+_ODD_BITS = frozenset({3, 5, 6, 7, *range(9, 16), *range(17, 32), 64})
+_PACKED_ALONE = (1, 2, 4)  # bits that libvips unpacks where a pixel has one sample
 _WHITE_AT_0, _GREY, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _FIRST_DEPTHS = ("uint8", "uint16")  # others become floats
+_UNSIGNED = 1  # sample formats
+_KINDS = {_UNSIGNED: "{bits} bits", 2: "{bits} bits with a sign", 3: "floats of {bits} bits"}
+_HELD = {_UNSIGNED: (8, 16), 2: (), 3: (16, 24, 32)}  # bits that one of our depths holds as they are
 _BLOBS = {34675: "icc-profile-data", 700: "xmp-data", 33723: "iptc-data"}
 _MILLIMETRES = {2: 25.4, 3: 10.0}  # in a unit of resolution
 
@@ -37,8 +42,31 @@ def decoder_for(page: Page) -> Decoder | None:
     ycbcr = page.number(tiff_pages.PHOTOMETRIC, _GREY) == _YCBCR and compression != _JPEG
     if compression == _OLD_JPEG or (ycbcr and subsampled):
         return "libtiff"
-    odd = page.number(tiff_pages.BITS, 1) in _ODD_BITS or (planes and tiff_pages.TILE_WIDTH in page.fields)
+    odd = _is_odd(page) or (planes and tiff_pages.TILE_WIDTH in page.fields)
     return "tifffile" if odd or compression not in _IN_LIBVIPS else None
+
+
+def _is_odd(page: Page) -> bool:
+    bits = tiff_pages.numbers_of(page.fields, tiff_pages.BITS) or [1]
+    several = page.number(tiff_pages.SAMPLES, 1) > 1
+    return bits[0] in _ODD_BITS or (several and bits[0] in _PACKED_ALONE) or len(set(bits)) > 1
+
+
+def change_of(fields: Directory) -> str | None:
+    """Say in a line what becomes of a page's numbers that none of our depths holds as they are; None where one does."""
+    kind = fields.number(tiff_pages.SAMPLE_FORMAT) or 1
+    bits = fields.number(tiff_pages.BITS) or 1
+    if kind in _KINDS and bits in range(1, 65) and bits not in _HELD[kind]:
+        if kind == _UNSIGNED and bits < 16:
+            palette = fields.number(tiff_pages.PHOTOMETRIC) == _PALETTE
+            how = "with the same numbers" if tiff_pages.NO_DATA in fields else "white stays white"
+            return None if bits == 1 or palette else f"{bits} bits became {_held_in(bits)} bits, {how}"
+        return f"{_KINDS[kind].format(bits=bits)} became floats of 32 bits"
+    return None
+
+
+def _held_in(bits: int) -> int:
+    return 8 if bits <= 8 else 16
 
 
 def load(path: Path, page: Page, number: int, decoder: Decoder) -> pyvips.Image:
@@ -62,17 +90,27 @@ def load(path: Path, page: Page, number: int, decoder: Decoder) -> pyvips.Image:
 def _in_our_depth(path: Path, pixels: NDArray[Any], page: Any, photometric: int) -> NDArray[Any]:
     if photometric not in (_WHITE_AT_0, _GREY, _RGB, _PALETTE, _CMYK) or pixels.dtype.kind == "c":
         raise BadImageError(
-            f"{path}: expected grey, RGB, a palette or CMYK, found {page.photometric!s} of {pixels.dtype}"
+            f"{path}: expected grey, RGB, a palette or CMYK, found {page.photometric.name} of {pixels.dtype}"
         )
-    if pixels.dtype.kind == "b":
-        pixels = pixels.astype(np.uint8) * np.uint8(255)
+    pixels = pixels.astype(np.uint8) if pixels.dtype.kind == "b" else pixels
     first, extra = (pixels, None) if pixels.ndim == 2 else (pixels[..., 0], pixels[..., 1:])
+    bits = (
+        page.bitspersample if isinstance(page.bitspersample, int) else 8 * pixels.dtype.itemsize
+    )  # made alike by tifffile
     if photometric == _PALETTE:
-        pixels = _with_bands(_looked_up(np.asarray(page.colormap), first), extra)
+        return _with_bands(_looked_up(np.asarray(page.colormap), first), extra)
     if photometric == _WHITE_AT_0:
-        white = 1 if pixels.dtype.kind == "f" else 2**page.bitspersample - 1
+        white = 1 if pixels.dtype.kind == "f" else 2**bits - 1
         pixels = _with_bands((white - first)[..., None], extra)
-    return pixels if pixels.dtype.name in _FIRST_DEPTHS else pixels.astype(np.float32)
+    if pixels.dtype.name not in _FIRST_DEPTHS:
+        return pixels.astype(np.float32)
+    return pixels if tiff_pages.NO_DATA in page.tags else _spread(pixels, bits)  # with it they are measurements
+
+
+def _spread(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Return numbers of so many bits over all of 8 or 16, so that white stays white."""
+    white, most = 2**bits - 1, 2 ** _held_in(bits) - 1
+    return pixels if white == most else ((pixels.astype(np.uint32) * most + white // 2) // white).astype(pixels.dtype)
 
 
 def _with_bands(colours: NDArray[Any], others: NDArray[Any] | None) -> NDArray[Any]:
