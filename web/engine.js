@@ -19,7 +19,7 @@ export async function ready() {
   navigator.serviceWorker?.register("sw.js");
   document.head.append(Object.assign(document.createElement("link"), { rel: "manifest", href: "manifest.webmanifest" }));
   return {
-    atOnce: 1, scales: [2, 3, 4], formats: FORMATS, accept: "image/*", kinds: "JPEG, PNG, WebP, AVIF, GIF, BMP",
+    atOnce: 1, scales: [1, 2, 3, 4], formats: FORMATS, accept: "image/*", kinds: "JPEG, PNG, WebP, AVIF, GIF, BMP",
     wanted: (name) => /\.(jpe?g|png|webp|gif|bmp|avif|hei[cf])$/i.test(name),
   };
 }

@@ -41,8 +41,14 @@ function chooseFor(picture, facts, { clean, photo, strength }) {
 }
 
 async function weightsOf({ files, strength }) {
-  const [one, other] = await Promise.all(files.map(async (entry) => new Float32Array(await (await got(entry.file)).arrayBuffer())));
+  const [one, other] = await Promise.all(files.map(numbersOf));
   return other ? mixed(one, other, strength) : one;
+}
+
+/** Weights lie packed, because few hosts pack them on the way. */
+async function numbersOf({ file }) {
+  const unpacked = (await got(file)).body.pipeThrough(new DecompressionStream("deflate"));
+  return new Float32Array(await new Response(unpacked).arrayBuffer());
 }
 
 async function got(name) {

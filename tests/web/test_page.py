@@ -103,6 +103,15 @@ def test_keyboard_alone(visit: Visit, tmp_path: Path, photograph: np.ndarray) ->
     page.locator("#facts", has_text="453").wait_for()
 
 
+def test_clean_weights_have_nothing_to_restore(visit: Visit) -> None:
+    visit.set("weights", "clean")
+    visit.set("scale", "1")
+    assert visit.page.locator("input[name=weights][value=auto]").is_checked()
+    assert visit.page.locator("input[name=weights][value=clean]").is_disabled()
+    visit.set("scale", "2")
+    assert visit.page.locator("input[name=weights][value=clean]").is_enabled()
+
+
 def test_every_control_has_a_name(visit: Visit, tmp_path: Path, photograph: np.ndarray) -> None:
     visit.enlarge(picture("plain", tmp_path, photograph))
     unnamed = visit.page.evaluate(

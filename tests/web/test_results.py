@@ -18,7 +18,7 @@ Visit = Any  # of conftest.py
 
 
 @pytest.mark.parametrize("site", [False, True], indirect=True, ids=["one thread", "threads"])
-@pytest.mark.parametrize(("scale", "weights"), [("2", "clean"), ("2", "photo"), ("4", "clean"), ("4", "photo")])
+@pytest.mark.parametrize(("scale", "weights"), [("1", "photo"), ("2", "clean"), ("2", "photo"), ("4", "clean"), ("4", "photo")])
 def test_each_of_the_weights(visit: Visit, tmp_path: Path, photograph: np.ndarray, scale: str, weights: str) -> None:
     path = picture("plain", tmp_path, photograph)
     visit.set("scale", scale)
@@ -32,11 +32,13 @@ def test_each_of_the_weights(visit: Visit, tmp_path: Path, photograph: np.ndarra
 @pytest.mark.parametrize(
     ("kind", "scale"),
     [
+        ("grey", "1"),
         ("grey", "2"),
         ("palette", "3"),
         ("alpha", "2"),
         ("alpha", "4"),
         ("webp", "2"),
+        ("jpeg 6 60", "1"),
         ("jpeg 6 96", "2"),
         ("jpeg 3 70", "4"),
     ],
@@ -54,7 +56,8 @@ def test_pictures_of_all_kinds(visit: Visit, tmp_path: Path, photograph: np.ndar
 
 
 @pytest.mark.parametrize(
-    ("kind", "scale", "options"), [("plain", "3", "photo"), ("alpha", "3", "mix"), ("plain", "2", "mix")]
+    ("kind", "scale", "options"),
+    [("plain", "3", "photo"), ("alpha", "3", "mix"), ("plain", "2", "mix"), ("plain", "1", "mix"), ("alpha", "1", "photo")],
 )
 def test_a_mix_and_a_scale_between(
     visit: Visit, tmp_path: Path, photograph: np.ndarray, kind: str, scale: str, options: str

@@ -6,7 +6,7 @@
 import * as engine from "./engine.js";
 import { listenForFiles } from "./files.js";
 import { List } from "./list.js";
-import { differsNow, offer, optionsNow, refreshHints } from "./settings.js";
+import { differsNow, offer, optionsNow, refreshSettings } from "./settings.js";
 import { View } from "./view.js";
 import { duration, size } from "./words.js";
 
@@ -175,7 +175,7 @@ function refresh() {
   $("save-all").hidden = done.length < 2;
   $("save-all").disabled = isSaving;
   $("clear").hidden = active.length > 0;
-  refreshHints();
+  refreshSettings();
   $("facts").textContent = current ? factsOf(current) : "";
   refreshProgress();
 }
