@@ -18,7 +18,7 @@ from lamnet.server.connection import Connection
 from lamnet.server.settings import Limits
 
 _BLOCK = 2**18  # bytes written and read at a time
-_CHUNKS = 4  # times the bytes of a file that its chunks may take on their way
+_WASTE = 2**17  # bytes beside the file that may have come, with twice its own: its chunks' sizes, and what waits to be taken
 
 
 class RefusedError(Exception):
@@ -80,7 +80,7 @@ class Upload:
             raise RefusedError(413, f"expected a file of at most {self._limits.upload:,} bytes, got more")
         if seconds > self._limits.silence + size / self._limits.rate:
             raise RefusedError(408, f"expected at least {self._limits.rate:,} bytes a second")
-        if self._connection.received - self._received > _BLOCK + _CHUNKS * size:
+        if self._connection.received - self._received > _WASTE + 2 * size:
             self._ended = True  # the rest would cost as much
             raise RefusedError(400, "expected chunks of more than a few bytes", {"Connection": "close"})
 
