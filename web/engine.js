@@ -10,8 +10,9 @@ const SURE = 0.03; // of the work, from which on the time left is told
 export const words = {
   promise: "Your pictures stay on this machine.",
   about: "All work is done by this page. It sends nothing, and works without a network.",
+  unseen: "This browser cannot read this file.",
 };
-export const hints = { best: "The network base for clean pictures: 3.4 MB more to load, about six times slower." };
+export const hints = { best: "A larger network for clean pictures: 3.4 MB more to load, about six times slower." };
 export const depends = ["scale", "weights", "strength", "best"];
 
 /** What the page offers. From now on it is kept, to work without a network. */
@@ -46,10 +47,11 @@ function eventsOf({ scale }, report) {
   let result = null, started = 0, facts = [];
   const seconds = () => (performance.now() - started) / 1000;
   return {
-    opened({ width, height, choice }) {
+    opened({ width, height, animated, choice }) {
       started = performance.now();
       result = new Result(width * scale, height * scale);
-      facts = choice ? [`${choice.variant} weights: ${choice.reason}`] : [];
+      facts = animated ? ["the first picture of an animation"] : [];
+      if (choice) facts.push(`${choice.variant} weights: ${choice.reason}`);
       report({ result, facts });
     },
     progress({ done }) {

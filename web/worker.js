@@ -23,7 +23,7 @@ async function work(file, options) {
   const { picture, facts } = await decode(file);
   const networks = await (await got("networks.json")).json();
   const chosen = chooseFor(picture, facts, select(networks, options));
-  postMessage({ kind: "opened", width: picture.width, height: picture.height, choice: chosen.choice });
+  postMessage({ kind: "opened", width: picture.width, height: picture.height, animated: facts.animated, choice: chosen.choice });
   const report = reporter();
   const [core, weights] = await Promise.all([instance(report.onTask), weightsOf(chosen)]);
   const network = core.network(chosen.config, weights);

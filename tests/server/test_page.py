@@ -111,6 +111,15 @@ def test_a_page_that_is_left_leaves_nothing(start: Start, page: Page, tmp_path: 
     server.until(lambda: not server.files())
 
 
+def test_a_server_that_ends_is_told(start: Start, page: Page, tmp_path: Path) -> None:
+    server = start(Settings(port=0), FAULTY)
+    opened(page, server)
+    page.set_input_files("#files", [picture(tmp_path, ENDLESS)])
+    page.locator("#progress-text", has_text="left").wait_for()
+    server.process.terminate()
+    page.locator("#facts", has_text="photo.png: the server cannot be reached").wait_for()
+
+
 def test_a_page_without_the_token_says_so(start: Start, page: Page) -> None:
     server = start(Settings(port=0, token=TOKEN))
     page.goto(f"http://127.0.0.1:{server.port}/")

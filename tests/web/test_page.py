@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from support.heic import heic
 from support.page import picture, until
 
 pytestmark = pytest.mark.slow
@@ -66,6 +67,27 @@ def test_the_pixels_of_one_picture_are_held(visit: Visit, tmp_path: Path, photog
     assert shots[0] == shots[2] != shots[1]
     page.get_by_role("button", name="Clear").click()
     page.get_by_text("Drop pictures or folders here").wait_for()
+
+
+def test_what_the_page_takes_a_part_of_and_what_it_cannot_read(
+    visit: Visit, tmp_path: Path, photograph: np.ndarray
+) -> None:
+    first, second = Image.fromarray(photograph[:40, :50]), Image.fromarray(photograph[20:60, :50])
+    first.save(tmp_path / "moving.gif", save_all=True, append_images=[second], loop=0)
+    first.save(tmp_path / "scan.tif")
+    (tmp_path / "photo.heic").write_bytes(heic("8"))
+    (tmp_path / "notes.txt").write_text("no picture")
+    assert "the first picture of an animation" in visit.enlarge(tmp_path / "moving.gif")
+    page = visit.page
+    for name, said in (
+        ("scan.tif", "this browser cannot read TIFF; save it as JPEG or PNG first"),
+        ("photo.heic", "this browser cannot read HEIC; save it as JPEG or PNG first"),
+        ("notes.txt", "this browser cannot read it as a picture"),
+    ):
+        visit.give(tmp_path / name)
+        page.get_by_role("button", name=f"{name}, failed").click()
+        assert page.locator("#facts").inner_text() == f"{name}: {said}"
+        assert page.locator("#unseen").inner_text() == "This file could not be enlarged."
 
 
 def test_cancel_and_enlarge_again(visit: Visit, tmp_path: Path, photograph: np.ndarray) -> None:

@@ -4,11 +4,11 @@ import * as engine from "./engine.js";
 
 const $ = (id) => document.getElementById(id);
 const HINTS = {
-  auto: "Clean or photo, by the file and its pixels.",
-  clean: "It lost nothing but its size.",
-  photo: "JPEG, noise or a soft lens have been at it.",
+  auto: "Clean or photo, chosen for each picture.",
+  clean: "For pictures that lost nothing but their size.",
+  photo: "For pictures with traces of JPEG, noise or a soft lens.",
   mix: "From clean, 0 %, to photo, 100 %.",
-  fast: "The network tiny.",
+  fast: "A small network.",
   ...engine.hints,
 };
 const RESTORES = "Takes traces of JPEG and noise away. The size stays.";

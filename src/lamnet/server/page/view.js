@@ -69,6 +69,7 @@ export class View {
     context.clearRect(0, 0, canvas.width, canvas.height);
     if (!shown) return;
     const { zoom, left, top } = this.place(), { width, height, before, result } = shown;
+    canvas.style.touchAction = this.zoom ? "none" : "pan-y pinch-zoom"; // as a whole it leaves scrolling to the page
     const line = !result ? canvas.width : before ? Math.round((canvas.width * this.line.value) / 100) : 0;
     const part = (from, to, draw) => {
       context.save();
