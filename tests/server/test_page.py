@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from skimage import data
 
-from lamnet.server.settings import Settings
+from lamnet.server.settings import Engine, Settings
+from support.page import until
 from support.server import ENDLESS, FAULTY, Running, Start, picture
 
 api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
@@ -100,6 +103,46 @@ def test_depth_that_no_browser_has_and_what_it_cannot_show(start: Start, page: P
     page.locator("#facts", has_text="24 × 20 → 24 × 20").wait_for()  # noqa: RUF001
     assert saved(page)[1] == server.upscaled(deep, "deep.png", scale="1")[1]
     assert page.complaints == []
+
+
+def test_a_video(start: Start, page: Page, tmp_path: Path) -> None:
+    clips = pytest.importorskip("support.clips", reason='needs PyAV: pip install "lamnet-sr[video]"')
+    server, clip = start(Settings(port=0)), clips.clip(tmp_path, "clip.mp4")
+    opened(page, server)
+    page.set_input_files("#files", clip)
+    page.locator("#unseen", has_text="It can be enlarged and saved all the same").wait_for()
+    page.locator("#facts", has_text="clip_x2.mp4").wait_for()
+    assert saved(page) == ("clip_x2.mp4", server.upscaled(clip, "clip.mp4")[1])
+    assert page.complaints == []
+
+
+def test_a_picture_in_tiles_whose_result_is_more_than_a_screen_shows(
+    start: Start, page: Page, tmp_path: Path
+) -> None:
+    server, path = start(Settings(port=0, engine=Engine(memory=400_000_000))), tmp_path / "large.png"
+    Image.fromarray(np.tile(data.astronaut(), (2, 3, 1))[:960, :1060]).save(path)
+    opened(page, server)
+    page.locator("input[name=scale][value='4']").check(force=True)
+    page.set_input_files("#files", path)
+    shares: list[int] = []
+    while page.locator("#save:enabled").count() == 0:
+        shares += [int(found) for found in re.findall(r": (\d+) %.* left", page.locator("#progress-text").inner_text())]
+    assert shares == sorted(shares)
+    assert len(set(shares)) > 2
+    name, made = saved(page)
+    assert (name, made) == ("large_x4.png", server.upscaled(path, "large.png", scale="4")[1])
+    page.locator("#line").fill("0")
+    page.get_by_role("button", name="Pixels").click()
+    until(page, lambda: shows_the_middle(page, np.asarray(Image.open(io.BytesIO(made)))))
+
+
+def shows_the_middle(page: Page, result: np.ndarray) -> bool:
+    """Whether the stage shows the middle of a result, pixel by pixel."""
+    shot = np.asarray(Image.open(io.BytesIO(page.locator("#canvas").screenshot())).convert("RGB")).astype(int)
+    (y, x), (v, u) = (np.array(image.shape[:2]) // 2 - 50 for image in (shot, result))
+    seen = shot[y : y + 100, x : x + 100]
+    shifts = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+    return any(np.abs(seen - result[v + down :, u + right :][:100, :100]).max() <= 1 for down, right in shifts)
 
 
 def test_a_page_that_is_left_leaves_nothing(start: Start, page: Page, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_twelve_megapixels(visit: Visit, tmp_path: Path, scale: str) -> None:
         image.paste(parts[number % 3], (int(rng.integers(-200, 3900)), int(rng.integers(-200, 2900))))
     image.save(path, quality=90)
     visit.set("scale", scale)
-    visit.enlarge(path, seconds=3000)
+    visit.enlarge(path, seconds=4 * 3600)
     saved = visit.save(tmp_path / "page.png")
     Image.MAX_IMAGE_PIXELS = None
     expected, _ = by_command(path, tmp_path / "command.png", "--scale", scale, "--memory", "2.5GB")

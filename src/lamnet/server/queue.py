@@ -42,6 +42,7 @@ class Job:
         folder: for its files, gone with it.
         source: the file.
         done: share of the work, 0 to 1.
+        told: the largest share that was told.
         estimate: seconds for all of it; None where nothing was timed.
         started, seen: when the work began, and when its client last asked, in seconds of `time.monotonic`.
         outcome: as the worker said it, once the job has ended.
@@ -57,6 +58,7 @@ class Job:
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     state: State = "waiting"
     done: float = 0
+    told: float = 0
     estimate: float | None = None
     started: float = 0
     seen: float = field(default_factory=time.monotonic)
@@ -84,10 +86,15 @@ class Job:
         self.end("failed", {"error": reason})
 
     def progress(self) -> tuple[float, float | None]:
-        """The share that is done, by the estimate where the worker has said nothing yet, and the seconds that are left."""
+        """The share that is done, which never goes back, and the seconds that are left."""
         if self.state != "running":
             return (1.0 if self.state == "done" else 0.0), None
-        elapsed = time.monotonic() - self.started
+        share, left = self._reckoned(time.monotonic() - self.started)
+        self.told = max(self.told, share)
+        return self.told, left
+
+    def _reckoned(self, elapsed: float) -> tuple[float, float | None]:
+        """Share and seconds left after so many, by the estimate where the worker has said nothing yet."""
         if self.done > 0:
             return self.done, elapsed * (1 - self.done) / self.done
         if self.estimate is None:
