@@ -28,6 +28,7 @@ export async function ready() {
 /** Works on a picture until it is done or the signal says stop; rejects with a reason for people. */
 export function enlarge({ file }, options, signal, report) {
   keepOffline();
+  report({ doing: "being read", done: null, left: null });
   const worker = heldWorker("worker.js");
   const work = new Promise((resolve, reject) => {
     const on = eventsOf(options, report);
@@ -52,7 +53,7 @@ function eventsOf({ scale }, report) {
       result = new Result(width * scale, height * scale);
       facts = animated ? ["the first picture of an animation"] : [];
       if (choice) facts.push(`${choice.variant} weights: ${choice.reason}`);
-      report({ result, facts });
+      report({ result, facts, doing: null, done: 0 });
     },
     progress({ done }) {
       report({ done, left: done > SURE ? seconds() * (1 / done - 1) : null });
