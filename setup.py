@@ -2,8 +2,10 @@
 
 pip fetches it for the build, so nobody needs a compiler; where the build fails, the package installs without the library.
 The environment variable LAMNET_PLATFORM names another platform to build a wheel for, as tools/make_wheels.py does.
+LAMNET_LEVELS=here builds only what this processor runs: the plain level, which every processor does, and its best.
 """
 
+import ctypes
 import os
 import platform
 import subprocess
@@ -37,6 +39,7 @@ PLATFORMS = {
     "win_arm64": ("aarch64", "aarch64-windows-gnu", ".dll"),
 }
 ASKED = os.environ.get("LAMNET_PLATFORM")
+ONLY_HERE = os.environ.get("LAMNET_LEVELS") == "here"
 FLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
 FLAGS += ["-mprefer-vector-width=512", "-fno-builtin-memcpy"]  # short copies are vector code, not calls
 FLAGS += ["-fvisibility=hidden"]  # but for the entries: `gemm` is a name that another library may have too
@@ -53,6 +56,8 @@ class ZigBuild(build_ext):
         machine, target, _ = _target()
         level = ext.name.rpartition("_native_")[2]
         output = Path(self.get_ext_fullpath(ext.name))
+        if ONLY_HERE and level != machine and level != self._best(machine):
+            return output.unlink(missing_ok=True)
         output.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "ziglang", "cc", "-target", target, f"-mcpu={LEVELS[machine][level]}"]
         partial = output.with_name(f"partial{output.name}")  # whoever runs the library meanwhile keeps it whole
@@ -64,6 +69,11 @@ class ZigBuild(build_ext):
         for other in output.parent.glob(f"*_native_{level}.*"):  # an earlier build's, by another name; linkers' extras
             if other != output:
                 other.unlink()
+
+    def _best(self, machine: str) -> str:
+        """The best level of this processor, as the plain library, which is built first, tells."""
+        plain = ctypes.CDLL(self.get_ext_fullpath(f"lamnet.ops._native_{machine}"))
+        return list(LEVELS[machine])[plain.lamnet_level()]
 
 
 class Wheel(bdist_wheel):

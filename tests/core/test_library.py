@@ -71,6 +71,21 @@ def test_a_missing_or_foreign_library_is_one_line(tmp_path: Path) -> None:
     assert re.search(r"BackendError: other\.so: expected a library of this package, found ", done.stderr)
 
 
+@pytest.mark.usefixtures("built")
+def test_a_library_of_another_version_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = re.escape(library.library()._name.rpartition("/")[2])
+    end = "; it is of another version than the package, install that again"
+    with monkeypatch.context() as patch:
+        patch.setitem(library._STRUCTS, "network_run", library.NetworkEnds)
+        with pytest.raises(BackendError, match=rf"^{name}: expected network_run of \d+ bytes, found 72{end}$"):
+            library.library.__wrapped__()
+    monkeypatch.setattr(library, "_FUNCTIONS", ("run", "unheard_of"))
+    with pytest.raises(
+        BackendError, match=rf"^{name}: expected all functions, found .*lamnet_network_unheard_of{end}$"
+    ):
+        library.library.__wrapped__()
+
+
 def test_no_library_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("LAMNET_KERNELS", raising=False)
     monkeypatch.setattr(library, "FOLDER", tmp_path)

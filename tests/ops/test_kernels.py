@@ -79,23 +79,35 @@ def test_the_library_agrees_on_sizes() -> None:
     assert library.lamnet_size_of(b"no such struct") == 0
 
 
-class _Older:
-    """A library whose last struct has lost a field."""
+class _Other:
+    """Functions of the library, some of them missing, with the last struct as long as it is told."""
 
-    def __init__(self) -> None:
-        self.lamnet_size_of = _SizeOf()
+    def __init__(self, missing: str = "", shorter: int = 0) -> None:
+        self.missing = missing
+        self.lamnet_size_of = _SizeOf(shorter)
+
+    def __getattr__(self, name: str) -> object:
+        if name == self.missing:
+            raise AttributeError(name)
+        return object()
 
 
 class _SizeOf:
+    def __init__(self, shorter: int) -> None:
+        self.shorter = shorter
+
     def __call__(self, name: bytes) -> int:
         struct = next(struct for struct in STRUCTS if struct.c_name == name.decode())
-        return ctypes.sizeof(struct) - 8 * (struct is STRUCTS[-1])
+        return ctypes.sizeof(struct) - self.shorter * (struct is STRUCTS[-1])
 
 
 def test_a_library_of_another_version_is_refused() -> None:
-    found = native.difference(_Older())  # type: ignore[arg-type]
+    assert native.difference(_Other()) is None  # type: ignore[arg-type]
+    found = native.difference(_Other(shorter=8))  # type: ignore[arg-type]
     size = ctypes.sizeof(STRUCTS[-1])
     assert found == f"feed_forward_backward_arguments: expected {size} bytes, found {size - 8}"
+    for name in ("lamnet_set_pool", "lamnet_fsa"):
+        assert native.difference(_Other(name)) == f"it has no {name}"  # type: ignore[arg-type]
 
 
 def _why_not(kernels: str) -> str:

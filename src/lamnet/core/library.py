@@ -60,6 +60,7 @@ _STRUCTS = {
     "network_layer": NetworkLayer,
     "network_ends": NetworkEnds,
 }
+_FUNCTIONS = ("run", "block_means", "block", "end_group", "shallow", "reconstruct")  # of lamnet_network_...
 
 
 @cache
@@ -74,17 +75,29 @@ def library() -> ctypes.CDLL:
     for name, struct in _STRUCTS.items():
         found, expected = loaded.lamnet_size_of(name.encode()), ctypes.sizeof(struct)
         if found != expected:
-            raise BackendError(
-                f"{path.name}: expected {name} of {expected} bytes, found {found}; it is of another version than the "
-                "package, install that again"
-            )
+            raise _of_another_version(path, f"{name} of {expected} bytes, found {found}")
+    try:
+        _declare(loaded)
+    except AttributeError as error:
+        raise _of_another_version(path, f"all functions, found {error}") from error
+    return loaded
+
+
+def _declare(loaded: ctypes.CDLL) -> None:
     loaded.lamnet_message.restype = ctypes.c_char_p
     loaded.lamnet_network_create.argtypes = [ctypes.POINTER(Address), ctypes.POINTER(NetworkConfig), Address, Int64]
     loaded.lamnet_multiply_adds.argtypes = [Int64, Int64, Address]
     loaded.lamnet_multiply_adds.restype = Int64
     loaded.lamnet_network_destroy.argtypes = [Address]
     loaded.lamnet_network_destroy.restype = None
-    return loaded
+    for name in _FUNCTIONS:
+        getattr(loaded, f"lamnet_network_{name}")
+
+
+def _of_another_version(path: Path, expected: str) -> BackendError:
+    return BackendError(
+        f"{path.name}: expected {expected}; it is of another version than the package, install that again"
+    )
 
 
 def why_not() -> str | None:

@@ -67,17 +67,24 @@ def library() -> ctypes.CDLL | str:
 
 
 def difference(kernels: ctypes.CDLL) -> str | None:
-    """Name the first struct of arguments.py that has another size in the library; None where they agree."""
-    try:
-        size_of = kernels.lamnet_size_of
-    except AttributeError:
-        return "it has no lamnet_size_of"
-    size_of.restype = ctypes.c_int64
+    """Name the first function that the library lacks, or struct of arguments.py that has another size in it; None if neither."""
+    functions = [
+        "lamnet_size_of",
+        "lamnet_set_pool",
+        *(_function(one) for one in STRUCTS if one.c_name.endswith("_arguments")),
+    ]
+    if missing := next((name for name in functions if not hasattr(kernels, name)), None):
+        return f"it has no {missing}"
+    kernels.lamnet_size_of.restype = ctypes.c_int64
     for struct in STRUCTS:
-        expected, found = ctypes.sizeof(struct), size_of(struct.c_name.encode())
+        expected, found = ctypes.sizeof(struct), kernels.lamnet_size_of(struct.c_name.encode())
         if found != expected:
             return f"{struct.c_name}: expected {expected} bytes, found {found}"
     return None
+
+
+def _function(struct: type[Struct]) -> str:
+    return f"lamnet_{struct.c_name.removesuffix('_arguments')}"
 
 
 def why_not() -> str | None:
@@ -96,7 +103,7 @@ def call(arguments: Struct) -> None:
     kernels = library()
     if isinstance(kernels, str):
         raise BackendError(f"backend native: {kernels}")
-    entry = f"lamnet_{arguments.c_name.removesuffix('_arguments')}"
+    entry = _function(type(arguments))
     if getattr(kernels, entry)(ctypes.byref(arguments)):
         raise MemoryError(f"{entry}: no memory for its scratch")
 
