@@ -78,9 +78,7 @@ def main() -> None:
         shutil.rmtree(target, ignore_errors=True)
         made.rename(target)
     first, tiny = sizes(target)
-    print(
-        f"{target}: {first / 1e3:.0f} kB before a picture, {tiny / 1e6:.2f} MB with the weights of tiny but for x3"
-    )
+    print(f"{target}: {first / 1e3:.0f} kB before a picture, {tiny / 1e6:.2f} MB with the weights of tiny")
     if first > FIRST_KB * 1e3 or tiny > ALL_MB * 1e6:
         sys.exit(f"{target}: expected at most {FIRST_KB} kB and {ALL_MB} MB")
 
@@ -138,9 +136,9 @@ def write_weights(one: Shipped, target: Path) -> dict[str, object]:
 
 
 def sizes(folder: Path) -> tuple[int, int]:
-    """Bytes of what is loaded before a picture is chosen, and of all files with the weights of tiny but for x3."""
+    """Bytes of what is loaded before a picture is chosen, and of all files with the weights of tiny."""
     files = [path for path in folder.iterdir() if path.is_file()]
-    tiny = [path for path in (folder / "weights/tiny").iterdir() if "x3" not in path.name]
+    tiny = (folder / "weights/tiny").iterdir()
     first = sum(path.stat().st_size for path in files if path.name in [*FIRST, "sw.js"])
     return first, sum(path.stat().st_size for path in (*files, *tiny))
 

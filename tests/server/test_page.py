@@ -116,14 +116,13 @@ def test_a_video(start: Start, page: Page, tmp_path: Path) -> None:
     assert page.complaints == []
 
 
-def test_a_picture_in_tiles_whose_result_is_more_than_a_screen_shows(
-    start: Start, page: Page, tmp_path: Path
-) -> None:
+def test_a_picture_in_tiles_whose_result_is_more_than_a_screen_shows(start: Start, page: Page, tmp_path: Path) -> None:
     """As one of 12 megapixels is, on a machine with so little memory and a page with so small previews."""
     server, path = start(Settings(port=0, engine=Engine(memory=300_000_000))), tmp_path / "large.png"
     Image.fromarray(data.astronaut()[:300, :400]).save(path)
     page.route(
-        "**/whole.js", lambda route: route.fulfill(response=(got := route.fetch()), body=with_small_previews(got.text()))
+        "**/whole.js",
+        lambda route: route.fulfill(response=(got := route.fetch()), body=with_small_previews(got.text())),
     )
     opened(page, server)
     page.locator("input[name=scale][value='4']").check(force=True)

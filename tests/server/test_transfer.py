@@ -68,6 +68,12 @@ def reset(connection: socket.socket) -> None:
     connection.close()
 
 
+def flood(connection: socket.socket, sent: bytes) -> None:
+    """Send the same bytes again and again, until the connection takes no more."""
+    for _ in range(1000):
+        connection.sendall(sent)
+
+
 def test_large_files_are_refused(strict: Running, tmp_path: Path) -> None:
     server = strict
     declared = server.send(bytes(20_001))
@@ -203,7 +209,9 @@ def test_an_upload_of_unknown_size_leaves_the_disk_its_room(start: Start) -> Non
 def test_a_result_leaves_the_disk_its_room(start: Start, tmp_path: Path) -> None:
     server = start(Settings(port=0), FAULTY, FILLING)
     id = server.send(picture(tmp_path, ENDLESS)).json["id"]
-    assert server.state(id, 60)["error"] == "photo.png: expected room for the result on the server's disk, which is full"
+    assert (
+        server.state(id, 60)["error"] == "photo.png: expected room for the result on the server's disk, which is full"
+    )
     server.until(lambda: not server.files())
 
 
@@ -259,10 +267,10 @@ def test_no_request_hides_in_another(server: Running, sent: str) -> None:
 
 def test_chunks_of_one_byte_are_refused(server: Running) -> None:
     """Each costs as much as one of 64 kB."""
-    with server.connect() as connection, pytest.raises(ConnectionError):
+    with server.connect() as connection:
         connection.sendall(HEAD.encode() + b"Transfer-Encoding: chunked\r\n\r\n")
-        for _ in range(1000):
-            connection.sendall(b"1\r\nx\r\n" * 10_000)
+        with pytest.raises(ConnectionError):
+            flood(connection, b"1\r\nx\r\n" * 10_000)
     server.until(lambda: not server.files())
 
 
@@ -272,8 +280,7 @@ def test_a_client_that_asks_and_reads_nothing_is_given_up(start: Start) -> None:
     with server.connect() as connection:
         connection.settimeout(1)
         with pytest.raises((TimeoutError, ConnectionError)):
-            for _ in range(1000):
-                connection.sendall(b"GET /app.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000)
+            flood(connection, b"GET /app.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000)
         ended = select.poll()
         ended.register(connection, select.POLLRDHUP)
         server.until(lambda: ended.poll(0))

@@ -18,7 +18,7 @@ from lamnet.server.connection import Connection
 from lamnet.server.settings import Limits
 
 _BLOCK = 2**18  # bytes written and read at a time
-_WASTE = 2**17  # bytes beside the file that may have come, with twice its own: its chunks' sizes, and what waits to be taken
+_WASTE = 2**17  # bytes by which what has come may be more than twice the file: its chunks' sizes, and what waits here
 
 
 class RefusedError(Exception):
