@@ -165,7 +165,7 @@ function show() {
   $("compare").hidden = !before || !seen;
   $("zooms").hidden = !width;
   $("unseen").hidden = Boolean(width) || before === undefined;
-  $("unseen").textContent = state === "failed" ? "This file could not be enlarged." : engine.words.unseen;
+  $("unseen").textContent = state === "failed" ? factsOf(current) : engine.words.unseen;
 }
 
 function refresh() {
