@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 
@@ -63,7 +64,7 @@ FIRST = [
 ]
 FIRST += ["manifest.webmanifest"]  # and sw.js
 NOT_HERE = ("engine.js", "whole.js")  # of lamnet app
-SIZES = ("tiny", "base")  # of the networks that enlarge
+SIZES = ("tiny", "base")
 FIRST_KB, ALL_MB = 100, 3  # before a picture is chosen; with the weights of tiny
 
 
@@ -77,9 +78,7 @@ def main() -> None:
         shutil.rmtree(target, ignore_errors=True)
         made.rename(target)
     first, tiny = sizes(target)
-    print(
-        f"{target}: {first / 1e3:.0f} kB before a picture, {tiny / 1e6:.2f} MB with the weights of tiny for x2 and x4"
-    )
+    print(f"{target}: {first / 1e3:.0f} kB before a picture, {tiny / 1e6:.2f} MB with the weights of tiny")
     if first > FIRST_KB * 1e3 or tiny > ALL_MB * 1e6:
         sys.exit(f"{target}: expected at most {FIRST_KB} kB and {ALL_MB} MB")
 
@@ -92,7 +91,7 @@ def make(target: Path) -> None:
             shutil.copy(path, target)
     for name, (processor, options) in BUILDS.items():
         compile_core(target / f"{name}.wasm", processor, options)
-    networks = [write_weights(one, target) for one in shipped.shipped() if one.size in SIZES and one.scale > 1]
+    networks = [write_weights(one, target) for one in shipped.shipped() if one.size in SIZES]
     (target / "networks.json").write_text(json.dumps(networks))
     shutil.copy(ROOT / "LICENSE", target / "LICENSE.txt")
     (target / "WEIGHTS.txt").write_text(terms())
@@ -126,20 +125,20 @@ def compile_core(path: Path, processor: str, options: list[str]) -> None:
 
 
 def write_weights(one: Shipped, target: Path) -> dict[str, object]:
-    """Write weights as the core reads them, and say what the page has to know of them."""
+    """Write weights as the core reads them, packed, and say what the page has to know of them."""
     contents = weights.read(one.path)
     numbers = parameters.flattened(contents.config, contents.state).astype("<f4").tobytes()
     name = f"weights/{one.size}/{one.path.stem}.bin"
     (target / name).parent.mkdir(parents=True, exist_ok=True)
-    (target / name).write_bytes(numbers)
-    entry = {"size": one.size, "variant": one.variant, "file": name, "sha256": hashlib.sha256(numbers).hexdigest()}
+    (target / name).write_bytes(zlib.compress(numbers, 9))
+    entry = {"size": one.size, "variant": one.variant, "file": name}
     return entry | asdict(contents.config) | {"hidden": contents.config.hidden}
 
 
 def sizes(folder: Path) -> tuple[int, int]:
-    """Bytes of what is loaded before a picture is chosen, and of all files with the weights of tiny for x2 and x4."""
+    """Bytes of what is loaded before a picture is chosen, and of all files with the weights of tiny."""
     files = [path for path in folder.iterdir() if path.is_file()]
-    tiny = [path for path in (folder / "weights/tiny").iterdir() if "x3" not in path.name]
+    tiny = (folder / "weights/tiny").iterdir()
     first = sum(path.stat().st_size for path in files if path.name in [*FIRST, "sw.js"])
     return first, sum(path.stat().st_size for path in (*files, *tiny))
 

@@ -7,7 +7,7 @@ import { decodeTransparent } from "./png.js";
 export async function decode(file) {
   const start = new Uint8Array(await file.slice(0, ENOUGH).arrayBuffer()), facts = factsOf(start);
   const exact = await exactly(file, facts);
-  return { picture: exact ?? (await byCanvas(file)), facts };
+  return { picture: exact ?? (await byCanvas(file, facts.kind)), facts };
 }
 
 /** The pixels where a canvas would lose some of a transparent picture's colours; null where it loses none. */
@@ -31,9 +31,10 @@ async function byDecoder(file) {
   }
 }
 
-async function byCanvas(file) {
+async function byCanvas(file, kind) {
   const bitmap = await createImageBitmap(file).catch(() => {
-    throw new Error("this browser cannot read it as a picture");
+    const isForeign = kind === "HEIC" || kind === "TIFF" || kind === "AVIF";
+    throw new Error(isForeign ? `this browser cannot read ${kind}; save it as JPEG or PNG first` : "this browser cannot read it as a picture");
   });
   const { width, height } = bitmap;
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });

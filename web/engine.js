@@ -10,8 +10,9 @@ const SURE = 0.03; // of the work, from which on the time left is told
 export const words = {
   promise: "Your pictures stay on this machine.",
   about: "All work is done by this page. It sends nothing, and works without a network.",
+  unseen: "This browser cannot read this file.",
 };
-export const hints = { best: "The network base for clean pictures: 3.4 MB more to load, about six times slower." };
+export const hints = { best: "A larger network for clean pictures: 2 MB more to load, about six times slower." };
 export const depends = ["scale", "weights", "strength", "best"];
 
 /** What the page offers. From now on it is kept, to work without a network. */
@@ -19,7 +20,7 @@ export async function ready() {
   navigator.serviceWorker?.register("sw.js");
   document.head.append(Object.assign(document.createElement("link"), { rel: "manifest", href: "manifest.webmanifest" }));
   return {
-    atOnce: 1, scales: [2, 3, 4], formats: FORMATS, accept: "image/*", kinds: "JPEG, PNG, WebP, AVIF, GIF, BMP",
+    atOnce: 1, scales: [1, 2, 3, 4], formats: FORMATS, accept: "image/*", kinds: "JPEG, PNG, WebP, AVIF, GIF, BMP",
     wanted: (name) => /\.(jpe?g|png|webp|gif|bmp|avif|hei[cf])$/i.test(name),
   };
 }
@@ -27,6 +28,7 @@ export async function ready() {
 /** Works on a picture until it is done or the signal says stop; rejects with a reason for people. */
 export function enlarge({ file }, options, signal, report) {
   keepOffline();
+  report({ doing: "being read", done: null, left: null });
   const worker = heldWorker("worker.js");
   const work = new Promise((resolve, reject) => {
     const on = eventsOf(options, report);
@@ -46,11 +48,12 @@ function eventsOf({ scale }, report) {
   let result = null, started = 0, facts = [];
   const seconds = () => (performance.now() - started) / 1000;
   return {
-    opened({ width, height, choice }) {
+    opened({ width, height, animated, choice }) {
       started = performance.now();
       result = new Result(width * scale, height * scale);
-      facts = choice ? [`${choice.variant} weights: ${choice.reason}`] : [];
-      report({ result, facts });
+      facts = animated ? ["the first picture of an animation"] : [];
+      if (choice) facts.push(`${choice.variant} weights: ${choice.reason}`);
+      report({ result, facts, doing: null, done: 0 });
     },
     progress({ done }) {
       report({ done, left: done > SURE ? seconds() * (1 / done - 1) : null });

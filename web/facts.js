@@ -3,15 +3,28 @@
 const STEPS = 3688; // sum of the steps for luma at quality 50: ITU-T T.81, table K.1
 export const ENOUGH = 1 << 20; // bytes from a file's start that are looked at
 
-/** {kind, lossy, quality} of a file that begins with these bytes; kind is null where it is none of ours. */
+/** {kind, lossy, quality, animated} of a file that begins with these bytes; kind is null where it is none that is known. */
 export function factsOf(bytes) {
+  const facts = codingOf(bytes);
+  return { ...facts, animated: ANIMATED[facts.kind]?.(bytes) ?? false };
+}
+
+const ANIMATED = {
+  GIF: (bytes) => latin(bytes).includes("NETSCAPE2.0"), // which loops
+  PNG: (bytes) => latin(bytes).split("IDAT", 1)[0].includes("acTL"),
+  WebP: (bytes) => latin(bytes.subarray(12, 16)) === "VP8X" && (bytes[20] & 2) > 0,
+  AVIF: (bytes) => latin(bytes.subarray(8, 12)) === "avis",
+};
+
+function codingOf(bytes) {
   const text = (at, length) => String.fromCharCode(...bytes.subarray(at, at + length));
   if (bytes[0] === 0xff && bytes[1] === 0xd8) return { kind: "JPEG", lossy: "JPEG", quality: jpegQuality(bytes) };
   if (text(1, 3) === "PNG") return { kind: "PNG", lossy: null, quality: null };
   if (text(0, 3) === "GIF") return { kind: "GIF", lossy: null, quality: null };
   if (text(0, 4) === "RIFF" && text(8, 4) === "WEBP") return { kind: "WebP", lossy: webpLoss(bytes, text), quality: null };
   if (text(4, 4) === "ftyp") return { ...ofHeif(bytes, text), quality: null };
-  return { kind: text(0, 2) === "BM" ? "BMP" : null, lossy: null, quality: null };
+  const kind = { BM: "BMP", II: "TIFF", MM: "TIFF" }[text(0, 2)] ?? null;
+  return { kind, lossy: null, quality: null };
 }
 
 function jpegQuality(bytes) {

@@ -3,6 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
+import { inflateSync } from "node:zlib";
 
 const [folder = "build/web", size = "tiny", scale = 2, width = 320, height = 180] = process.argv.slice(2);
 const base = pathToFileURL(`${folder}/`);
@@ -12,7 +13,7 @@ const read = (name) => readFileSync(new URL(name, base));
 const started = performance.now();
 const core = await alone(new WebAssembly.Module(read("core.wasm")));
 const entry = JSON.parse(read("networks.json")).find((n) => n.size === size && n.scale === Number(scale) && n.variant === "clean");
-const network = core.network(entry, new Float32Array(new Uint8Array(read(entry.file)).buffer));
+const network = core.network(entry, new Float32Array(new Uint8Array(inflateSync(read(entry.file))).buffer));
 console.log(`ready after ${(performance.now() - started).toFixed(0)} ms`);
 
 const pixels = Uint8Array.from({ length: 3 * width * height }, (_, i) => (i * 7919) >> 3);

@@ -23,7 +23,7 @@ async function work(file, options) {
   const { picture, facts } = await decode(file);
   const networks = await (await got("networks.json")).json();
   const chosen = chooseFor(picture, facts, select(networks, options));
-  postMessage({ kind: "opened", width: picture.width, height: picture.height, choice: chosen.choice });
+  postMessage({ kind: "opened", width: picture.width, height: picture.height, animated: facts.animated, choice: chosen.choice });
   const report = reporter();
   const [core, weights] = await Promise.all([instance(report.onTask), weightsOf(chosen)]);
   const network = core.network(chosen.config, weights);
@@ -41,8 +41,14 @@ function chooseFor(picture, facts, { clean, photo, strength }) {
 }
 
 async function weightsOf({ files, strength }) {
-  const [one, other] = await Promise.all(files.map(async (entry) => new Float32Array(await (await got(entry.file)).arrayBuffer())));
+  const [one, other] = await Promise.all(files.map(numbersOf));
   return other ? mixed(one, other, strength) : one;
+}
+
+/** Weights lie packed, because few hosts pack them on the way. */
+async function numbersOf({ file }) {
+  const unpacked = (await got(file)).body.pipeThrough(new DecompressionStream("deflate"));
+  return new Float32Array(await new Response(unpacked).arrayBuffer());
 }
 
 async function got(name) {

@@ -27,7 +27,20 @@ def test_names_of_this_machine_are_known(host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:8765", "127.0.0.1.evil.example", "localhost.evil.example", "192.168.0.7", "[", ""],
+    [
+        "evil.example",
+        "evil.example:8765",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "192.168.0.7",
+        "[",
+        "",
+        "localhost:80@evil.example",
+        "localhost@evil.example",
+        "[::1]evil.example",
+        "localhost:8765.evil.example",
+        "127.0.0.1.",
+    ],
 )
 def test_other_names_are_not(host: str) -> None:
     assert refusal(Access.at("127.0.0.1", (), None), host=host) == 421

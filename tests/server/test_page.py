@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from skimage import data
 
-from lamnet.server.settings import Settings
+from lamnet.server.settings import Engine, Settings
+from support.page import until
 from support.server import ENDLESS, FAULTY, Running, Start, picture
 
 api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
@@ -102,6 +105,54 @@ def test_depth_that_no_browser_has_and_what_it_cannot_show(start: Start, page: P
     assert page.complaints == []
 
 
+def test_a_video(start: Start, page: Page, tmp_path: Path) -> None:
+    clips = pytest.importorskip("support.clips", reason='needs PyAV: pip install "lamnet-sr[video]"')
+    server, clip = start(Settings(port=0)), clips.clip(tmp_path, "clip.mp4")
+    opened(page, server)
+    page.set_input_files("#files", clip)
+    page.locator("#unseen", has_text="It can be enlarged and saved all the same").wait_for()
+    page.locator("#facts", has_text="clip_x2.mp4").wait_for()
+    assert saved(page) == ("clip_x2.mp4", server.upscaled(clip, "clip.mp4")[1])
+    assert page.complaints == []
+
+
+def test_a_picture_in_tiles_whose_result_is_more_than_a_screen_shows(start: Start, page: Page, tmp_path: Path) -> None:
+    """As one of 12 megapixels is, on a machine with so little memory and a page with so small previews."""
+    server, path = start(Settings(port=0, engine=Engine(memory=300_000_000))), tmp_path / "large.png"
+    Image.fromarray(data.astronaut()[:300, :400]).save(path)
+    page.route(
+        "**/whole.js",
+        lambda route: route.fulfill(response=(got := route.fetch()), body=with_small_previews(got.text())),
+    )
+    opened(page, server)
+    page.locator("input[name=scale][value='4']").check(force=True)
+    page.set_input_files("#files", path)
+    shares: list[int] = []
+    while page.locator("#save:enabled").count() == 0:
+        shares += [int(found) for found in re.findall(r": (\d+) %.* left", page.locator("#progress-text").inner_text())]
+    assert shares == sorted(shares)
+    assert len(set(shares)) > 2
+    name, made = saved(page)
+    assert (name, made) == ("large_x4.png", server.upscaled(path, "large.png", scale="4")[1])
+    page.locator("#line").fill("0")
+    page.get_by_role("button", name="Pixels").click()
+    until(page, lambda: shows_the_middle(page, np.asarray(Image.open(io.BytesIO(made)))))
+
+
+def with_small_previews(script: str) -> str:
+    assert "const PREVIEW = 16e6" in script
+    return script.replace("const PREVIEW = 16e6", "const PREVIEW = 1e5")
+
+
+def shows_the_middle(page: Page, result: np.ndarray) -> bool:
+    """Whether the stage shows the middle of a result, pixel by pixel."""
+    shot = np.asarray(Image.open(io.BytesIO(page.locator("#canvas").screenshot())).convert("RGB")).astype(int)
+    (y, x), (v, u) = (np.array(image.shape[:2]) // 2 - 50 for image in (shot, result))
+    seen = shot[y : y + 100, x : x + 100]
+    shifts = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+    return any(np.abs(seen - result[v + down :, u + right :][:100, :100]).max() <= 1 for down, right in shifts)
+
+
 def test_a_page_that_is_left_leaves_nothing(start: Start, page: Page, tmp_path: Path) -> None:
     server = start(Settings(port=0), FAULTY)
     opened(page, server)
@@ -109,6 +160,15 @@ def test_a_page_that_is_left_leaves_nothing(start: Start, page: Page, tmp_path: 
     page.locator("#progress-text", has_text="left").wait_for()
     page.goto("about:blank")
     server.until(lambda: not server.files())
+
+
+def test_a_server_that_ends_is_told(start: Start, page: Page, tmp_path: Path) -> None:
+    server = start(Settings(port=0), FAULTY)
+    opened(page, server)
+    page.set_input_files("#files", [picture(tmp_path, ENDLESS)])
+    page.locator("#progress-text", has_text="left").wait_for()
+    server.process.terminate()
+    page.locator("#facts", has_text="photo.png: the server cannot be reached").wait_for()
 
 
 def test_a_page_without_the_token_says_so(start: Start, page: Page) -> None:

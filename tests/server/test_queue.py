@@ -16,6 +16,13 @@ def running(server: Running, id: str) -> bool:
     return server.state(id)["state"] == "running"
 
 
+def done(server: Running, file: Path) -> str:
+    """The job of a file, once it is done."""
+    id = server.send(file).json["id"]
+    assert server.state(id, 60)["state"] == "done"
+    return id
+
+
 def test_jobs_wait_for_their_turn(server: Running, tmp_path: Path) -> None:
     first = server.send(picture(tmp_path, ENDLESS)).json["id"]
     others = [server.send(picture(tmp_path)).json["id"] for _ in range(3)]
@@ -97,6 +104,13 @@ def test_nothing_is_kept_for_those_who_do_not_ask(start: Start, tmp_path: Path, 
     server.until(server.files)
     server.until(lambda: not server.files())
     assert server.ask("GET", f"/api/jobs/{id}").status == 404
+
+
+def test_few_results_are_kept_that_nobody_fetches(start: Start, tmp_path: Path) -> None:
+    server = start(Settings(port=0, limits=Limits(kept=2)), FAULTY)
+    first, *others = [done(server, picture(tmp_path)) for _ in range(3)]
+    last = server.send(picture(tmp_path)).json["id"]
+    assert [server.ask("GET", f"/api/jobs/{id}").status for id in (first, *others, last)] == [404, 200, 200, 200]
 
 
 def test_a_source_goes_when_its_result_is_there(server: Running, tmp_path: Path) -> None:

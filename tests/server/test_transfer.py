@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import select
 import socket
 import struct
 import sys
@@ -15,7 +16,7 @@ import pytest
 import tifffile
 
 from lamnet.server.settings import Limits, Settings
-from support.server import FAULTS, FAULTY, Running, Start, picture
+from support.server import ENDLESS, FAULTS, FAULTY, Running, Start, picture
 
 pytestmark = pytest.mark.thorough
 HEAD = "POST /api/jobs?name=a.png&model=tiny&scale=2 HTTP/1.1\r\nHost: localhost\r\n"
@@ -35,6 +36,12 @@ from types import SimpleNamespace
 from lamnet.server import transfer
 room = lambda folder: 10**9 + 600_000 - sum(path.stat().st_size for path in folder.rglob("*"))
 transfer.shutil = SimpleNamespace(disk_usage=lambda folder: SimpleNamespace(free=room(folder)))
+"""
+FILLING = """
+import itertools, shutil
+from types import SimpleNamespace
+calls = itertools.count()
+shutil.disk_usage = lambda folder: SimpleNamespace(free=10**12 if next(calls) < 5 else 0)
 """
 SMALL_FILES = """
 import resource, signal
@@ -59,6 +66,12 @@ def reset(connection: socket.socket) -> None:
     """Close a connection without a farewell."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
+
+
+def flood(connection: socket.socket, sent: bytes) -> None:
+    """Send the same bytes again and again, until the connection takes no more."""
+    for _ in range(1000):
+        connection.sendall(sent)
 
 
 def test_large_files_are_refused(strict: Running, tmp_path: Path) -> None:
@@ -193,6 +206,15 @@ def test_an_upload_of_unknown_size_leaves_the_disk_its_room(start: Start) -> Non
     assert not server.files()
 
 
+def test_a_result_leaves_the_disk_its_room(start: Start, tmp_path: Path) -> None:
+    server = start(Settings(port=0), FAULTY, FILLING)
+    id = server.send(picture(tmp_path, ENDLESS)).json["id"]
+    assert (
+        server.state(id, 60)["error"] == "photo.png: expected room for the result on the server's disk, which is full"
+    )
+    server.until(lambda: not server.files())
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file's size")
 def test_a_result_without_room_harms_no_other(start: Start, tmp_path: Path) -> None:
     server = start(Settings(port=0), (sys.executable, "-c", SMALL_FILES + FAULTS))
@@ -225,6 +247,43 @@ def test_what_is_no_http_is_refused(server: Running, sent: bytes) -> None:
             found = b""
     assert found == b"" or found.startswith(b"HTTP/1.1 4")
     assert server.ask("GET", "/api/options").status == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        HEAD + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "GET /api/options HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n",
+        "DELETE /api/jobs/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+def test_no_request_hides_in_another(server: Running, sent: str) -> None:
+    with server.connect() as connection:
+        connection.sendall(sent.encode() + b"GET /api/options HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        found = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert found.startswith(b"HTTP/1.1 400 ")
+    assert found.count(b"HTTP/1.1 ") == 1
+
+
+def test_chunks_of_one_byte_are_refused(server: Running) -> None:
+    """Each costs as much as one of 64 kB."""
+    with server.connect() as connection:
+        connection.sendall(HEAD.encode() + b"Transfer-Encoding: chunked\r\n\r\n")
+        with pytest.raises(ConnectionError):
+            flood(connection, b"1\r\nx\r\n" * 10_000)
+    server.until(lambda: not server.files())
+
+
+@pytest.mark.skipif(not hasattr(select, "POLLRDHUP"), reason="this system does not say that a connection was ended")
+def test_a_client_that_asks_and_reads_nothing_is_given_up(start: Start) -> None:
+    server = start(Settings(port=0), FAULTY, "import lamnet.server.connection as c; c._IDLE = 0.5")
+    with server.connect() as connection:
+        connection.settimeout(1)
+        with pytest.raises((TimeoutError, ConnectionError)):
+            flood(connection, b"GET /app.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000)
+        ended = select.poll()
+        ended.register(connection, select.POLLRDHUP)
+        server.until(lambda: ended.poll(0))
 
 
 def test_a_connection_that_asks_nothing_is_closed(start: Start) -> None:

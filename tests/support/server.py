@@ -102,7 +102,9 @@ class Running:
         """The last state of a job, and its result."""
         sent = self.send(content, name, **options)
         assert sent.status == 201, sent.json
-        state = self.state(sent.json["id"], 60)
+        state = sent.json
+        while state["state"] in ("waiting", "running"):
+            state = self.state(state["id"], 60)
         assert state["state"] == "done", state
         return state, self.ask("GET", f"/api/jobs/{state['id']}/result").body
 

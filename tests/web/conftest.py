@@ -18,7 +18,7 @@ import pytest
 from skimage import data
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserType, Page
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = ["--no-sandbox", "--disable-dev-shm-usage"]  # a container's /dev/shm is too small for large pictures
@@ -63,14 +63,14 @@ def node(folder: Path, executable: str, tmp_path: Path) -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def launch() -> Iterator[Callable[[], Browser]]:
-    """Starts Chromium, from the system's packages."""
+def chromium() -> Iterator[tuple[BrowserType, str]]:
+    """Chromium from the system's packages, and its program."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if found is None:
         pytest.skip("Chromium is not installed; apt-get install chromium")
     with playwright.sync_playwright() as running:
-        yield lambda: running.chromium.launch(executable_path=found, args=CHROMIUM)
+        yield running.chromium, found
 
 
 @pytest.fixture(scope="session")
@@ -83,10 +83,11 @@ def browsers() -> Iterator[list[Browser]]:
 
 
 @pytest.fixture
-def browser(launch: Callable[[], Browser], browsers: list[Browser]) -> Browser:
+def browser(chromium: tuple[BrowserType, str], browsers: list[Browser]) -> Browser:
     """One for all tests, as long as it lives: the tests after one that ends it get another."""
     if not browsers or not browsers[-1].is_connected():
-        browsers.append(launch())
+        kind, program = chromium
+        browsers.append(kind.launch(executable_path=program, args=CHROMIUM))
     return browsers[-1]
 
 
@@ -169,6 +170,17 @@ def visit(browser: Browser, site: Site) -> Iterator[Visit]:
     """A first visit, by a browser that knows nothing of the page."""
     context = browser.new_context(viewport={"width": 1100, "height": 720})
     made = Visit(context.new_page(), site.address)
+    yield made
+    context.close()
+    assert not made.errors
+
+
+@pytest.fixture
+def lasting_visit(chromium: tuple[BrowserType, str], site: Site, tmp_path: Path) -> Iterator[Visit]:
+    """A first visit by a browser that keeps its files on the disk; those of `visit` hold them in memory."""
+    kind, program = chromium
+    context = kind.launch_persistent_context(tmp_path / "profile", executable_path=program, args=CHROMIUM)
+    made = Visit(context.pages[0], site.address)
     yield made
     context.close()
     assert not made.errors

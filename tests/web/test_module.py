@@ -28,7 +28,14 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(
     ("size", "scale", "variant"),
-    [("tiny", 2, "clean"), ("tiny", 2, "photo"), ("tiny", 4, "clean"), ("tiny", 4, "photo"), ("base", 2, "clean")],
+    [
+        ("tiny", 1, "photo"),
+        ("tiny", 2, "clean"),
+        ("tiny", 2, "photo"),
+        ("tiny", 4, "clean"),
+        ("tiny", 4, "photo"),
+        ("base", 2, "clean"),
+    ],
 )
 def test_the_module_gives_what_the_core_gives(node: Node, size: str, scale: int, variant: Any) -> None:
     pixels = data.astronaut()[:35, :67].astype(np.float32) / 255

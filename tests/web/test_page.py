@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from support.heic import heic
 from support.page import picture, until
 
 pytestmark = pytest.mark.slow
@@ -68,6 +69,27 @@ def test_the_pixels_of_one_picture_are_held(visit: Visit, tmp_path: Path, photog
     page.get_by_text("Drop pictures or folders here").wait_for()
 
 
+def test_what_the_page_takes_a_part_of_and_what_it_cannot_read(
+    visit: Visit, tmp_path: Path, photograph: np.ndarray
+) -> None:
+    first, second = Image.fromarray(photograph[:40, :50]), Image.fromarray(photograph[20:60, :50])
+    first.save(tmp_path / "moving.gif", save_all=True, append_images=[second], loop=0)
+    first.save(tmp_path / "scan.tif")
+    (tmp_path / "photo.heic").write_bytes(heic("8"))
+    (tmp_path / "notes.txt").write_text("no picture")
+    assert "the first picture of an animation" in visit.enlarge(tmp_path / "moving.gif")
+    page = visit.page
+    for name, said in (
+        ("scan.tif", "this browser cannot read TIFF; save it as JPEG or PNG first"),
+        ("photo.heic", "this browser cannot read HEIC; save it as JPEG or PNG first"),
+        ("notes.txt", "this browser cannot read it as a picture"),
+    ):
+        visit.give(tmp_path / name)
+        page.get_by_role("button", name=f"{name}, failed").click()
+        for place in ("#facts", "#unseen"):
+            assert page.locator(place).inner_text() == f"{name}: {said}"
+
+
 def test_cancel_and_enlarge_again(visit: Visit, tmp_path: Path, photograph: np.ndarray) -> None:
     large, small = tmp_path / "large.png", tmp_path / "small.png"
     Image.fromarray(np.tile(photograph, (8, 8, 1))).save(large)
@@ -101,6 +123,15 @@ def test_keyboard_alone(visit: Visit, tmp_path: Path, photograph: np.ndarray) ->
     assert page.locator("input[name=scale][value='3']").is_checked()
     page.get_by_role("button", name="Enlarge again").press("Enter")
     page.locator("#facts", has_text="453").wait_for()
+
+
+def test_clean_weights_have_nothing_to_restore(visit: Visit) -> None:
+    visit.set("weights", "clean")
+    visit.set("scale", "1")
+    assert visit.page.locator("input[name=weights][value=auto]").is_checked()
+    assert visit.page.locator("input[name=weights][value=clean]").is_disabled()
+    visit.set("scale", "2")
+    assert visit.page.locator("input[name=weights][value=clean]").is_enabled()
 
 
 def test_every_control_has_a_name(visit: Visit, tmp_path: Path, photograph: np.ndarray) -> None:

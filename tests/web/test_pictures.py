@@ -87,6 +87,19 @@ def test_the_choice_is_the_commands(node: Node, tmp_path: Path, kind: str) -> No
             assert found["measured"][other] == pytest.approx(getattr(facts.measured, name), rel=2e-3, abs=1e-3), name
 
 
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WebP", "AVIF"])
+@pytest.mark.parametrize("animated", [True, False])
+def test_animations_are_known(node: Node, kind: str, animated: bool) -> None:
+    frames = [Image.fromarray(np.roll(data.astronaut()[:64, :64], 5 * number, 1)) for number in range(3)]
+    more = {"save_all": True, "append_images": frames[1:], "duration": 100, "loop": 0} if animated else {}
+    file = saved(frames[0], kind, **more)
+    script = """
+    import { factsOf } from "PAGE/facts.js";
+    console.log(JSON.stringify(factsOf(bytes(given.file))));"""
+    facts = node(RUN + script, file=packed(np.frombuffer(file, np.uint8)))
+    assert (facts["kind"], facts["animated"]) == (kind, animated)
+
+
 @pytest.mark.parametrize("bands", [3, 4])
 def test_a_smaller_picture_is_the_commands(node: Node, bands: int) -> None:
     pixels = np.dstack([data.astronaut()[:100, :140], np.tile(np.linspace(255, 60, 140, dtype=np.uint8), (100, 1))])[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,6 +27,9 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
 }
+
+
+_HOST = re.compile(r"(\[[\da-f:.]+\]|[^\s\[\]:@/]+)(:\d{1,5})?")  # a name or an address, and a port
 
 
 def is_local(host: str) -> bool:
@@ -75,7 +79,9 @@ class Access:
         return None if self._shows_token(headers) else (401, "Authorization: expected Bearer and the server's token")
 
     def _is_ours(self, host: str) -> bool:
-        name = _without_port(host.lower())
+        if (parts := _HOST.fullmatch(host.lower())) is None:
+            return False
+        name = parts[1].strip("[]")
         if name in self.names:
             return True
         with suppress(ValueError):
@@ -109,18 +115,22 @@ class Guard:
                     headers[name] = value
             await send(message)
 
-        refused = self._access.refusal(scope["path"], Headers(scope=scope))
+        headers = Headers(scope=scope)
+        refused = self._access.refusal(scope["path"], headers) or _misframed(scope["method"], headers)
         app = self._app if refused is None else problem(*refused, {"Connection": "close"})
         await app(scope, receive, guarded)
+
+
+def _misframed(method: str, headers: Headers) -> tuple[int, str] | None:
+    """Refuse what a proxy in between may take for more requests than one, and bodies that nobody reads."""
+    if "transfer-encoding" in headers and "content-length" in headers:
+        return 400, "Content-Length: expected it without Transfer-Encoding"
+    if method != "POST" and ("transfer-encoding" in headers or headers.get("content-length", "0") != "0"):
+        return 400, f"{method}: expected no body"
+    return None
 
 
 def problem(status: int, reason: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Make the answer that says in one line why a request is refused."""
     wanted = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     return JSONResponse({"error": " ".join(reason.split())}, status, headers={**wanted, **(headers or {})})
-
-
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]

@@ -26,6 +26,10 @@ class FullError(Exception):
     """The queue has as many jobs as it takes."""
 
 
+class DiskFullError(Exception):
+    """A result has come so far that the disk has no room for more."""
+
+
 @dataclass(eq=False)
 class Job:
     """One file of a client.
@@ -38,6 +42,7 @@ class Job:
         folder: for its files, gone with it.
         source: the file.
         done: share of the work, 0 to 1.
+        told: the largest share that was told.
         estimate: seconds for all of it; None where nothing was timed.
         started, seen: when the work began, and when its client last asked, in seconds of `time.monotonic`.
         outcome: as the worker said it, once the job has ended.
@@ -53,6 +58,7 @@ class Job:
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     state: State = "waiting"
     done: float = 0
+    told: float = 0
     estimate: float | None = None
     started: float = 0
     seen: float = field(default_factory=time.monotonic)
@@ -80,10 +86,15 @@ class Job:
         self.end("failed", {"error": reason})
 
     def progress(self) -> tuple[float, float | None]:
-        """The share that is done, by the estimate where the worker has said nothing yet, and the seconds that are left."""
+        """The share that is done, which never goes back, and the seconds that are left."""
         if self.state != "running":
             return (1.0 if self.state == "done" else 0.0), None
-        elapsed = time.monotonic() - self.started
+        share, left = self._reckoned(time.monotonic() - self.started)
+        self.told = max(self.told, share)
+        return self.told, left
+
+    def _reckoned(self, elapsed: float) -> tuple[float, float | None]:
+        """Share and seconds left after so many, by the estimate where the worker has said nothing yet."""
         if self.done > 0:
             return self.done, elapsed * (1 - self.done) / self.done
         if self.estimate is None:
@@ -135,6 +146,9 @@ class Queue:
         self._waiting.append(job)
         async with self._news:
             self._news.notify()
+        ended = [one for one in self._jobs.values() if one.ended.is_set()]
+        if len(ended) > self._limits.kept:
+            await self.forget(min(ended, key=lambda one: one.seen))
 
     def get(self, id: str) -> Job | None:
         """Return the job of this name, whose client has asked after it; None where there is none (any more)."""
@@ -178,6 +192,9 @@ class Queue:
         except asyncio.CancelledError:
             await worker.give_up()
             raise
+        except DiskFullError:
+            await worker.give_up()
+            job.fail("expected room for the result on the server's disk, which is full")
         except DiedError as death:
             job.fail(f"the process that worked on it ended ({_in_words(death.args[0])})")
         except Exception as error:
@@ -185,8 +202,11 @@ class Queue:
             await worker.kill()
             job.fail(f"this is a bug in lamnet, please report it: {type(error).__name__}")
         finally:
-            with suppress(OSError):
-                job.source.unlink()
+            if job.state == "done":
+                with suppress(OSError):
+                    job.source.unlink()
+            else:  # what there is of a result is of no use
+                shutil.rmtree(job.folder, ignore_errors=True)
 
     async def _upscale(self, job: Job, worker: Worker) -> None:
         task = {"source": str(job.source), "target": str(job.folder / "result"), "options": dict(job.options)}
@@ -197,6 +217,8 @@ class Queue:
                     job.end("failed" if outcome["error"] else "done", outcome)
                 job.done = event.get("done", job.done)
                 job.estimate = event.get("estimate", job.estimate)
+                if job.state == "running" and shutil.disk_usage(self.folder).free < self._limits.free:
+                    raise DiskFullError
 
     async def _forget_abandoned(self) -> None:
         pause = min(5.0, self._limits.keep / 4)

@@ -32,6 +32,7 @@ class Limits:
         queue: jobs that wait, with those whose file is on its way.
         seconds: for the work on one file.
         keep: seconds for which a job that nobody asks after is kept.
+        kept: jobs that have ended; beyond them the one that was not asked after for longest goes.
         free: bytes of the disk that are left alone.
         silence: seconds without a byte of a file that is sent either way.
         rate: bytes a second that an upload has at least, after as many seconds as `silence`.
@@ -42,6 +43,7 @@ class Limits:
     queue: int = 100
     seconds: float = 3600
     keep: float = 600
+    kept: int = 1000
     free: int = 200_000_000
     silence: float = 30
     rate: int = 10_000

@@ -14,13 +14,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from lamnet.server.connection import Connection
 from lamnet.server.settings import Limits
 
 _BLOCK = 2**18  # bytes written and read at a time
+_WASTE = 2**17  # bytes by which what has come may be more than twice the file: its chunks' sizes, and what waits here
 
 
 class RefusedError(Exception):
-    """Refusal of what a client asks; the arguments are the status and the reason in one line."""
+    """Refusal of what a client asks; the arguments are those of `problem`: the status, the reason in one line, perhaps headers."""
 
 
 def check_room(folder: Path, size: int, limits: Limits) -> None:
@@ -38,6 +40,8 @@ class Upload:
         self._request = request
         self._limits = limits
         self._ended = False
+        self._connection: Connection = request.state.connection
+        self._received = self._connection.received
 
     async def into(self, path: Path) -> None:
         """Write it into a new file.
@@ -76,6 +80,9 @@ class Upload:
             raise RefusedError(413, f"expected a file of at most {self._limits.upload:,} bytes, got more")
         if seconds > self._limits.silence + size / self._limits.rate:
             raise RefusedError(408, f"expected at least {self._limits.rate:,} bytes a second")
+        if self._connection.received - self._received > _WASTE + 2 * size:
+            self._ended = True  # the rest would cost as much
+            raise RefusedError(400, "expected chunks of more than a few bytes", {"Connection": "close"})
 
     async def _chunks(self) -> AsyncGenerator[bytes]:
         while not self._ended:

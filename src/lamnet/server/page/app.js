@@ -6,7 +6,7 @@
 import * as engine from "./engine.js";
 import { listenForFiles } from "./files.js";
 import { List } from "./list.js";
-import { differsNow, offer, optionsNow, refreshHints } from "./settings.js";
+import { differsNow, offer, optionsNow, refreshSettings } from "./settings.js";
 import { View } from "./view.js";
 import { duration, size } from "./words.js";
 
@@ -84,7 +84,7 @@ async function start(picture) {
   } catch (error) {
     if (control.signal.aborted) return;
     Object.assign(picture, { state: "failed", result: null, facts: [error.message] });
-    tell(`${name}: ${error.message}.`);
+    tell(`${named(name, error.message)}.`);
   }
   if (current === picture) show();
   next();
@@ -130,7 +130,7 @@ async function save(those) {
       download(blob, name);
       tell(`Saved ${name}, ${size(blob.size)}.`);
     } catch (error) {
-      tell(`${picture.name}: ${error.message}.`);
+      tell(`${named(picture.name, error.message)}.`);
     }
   }
   isSaving = false;
@@ -146,6 +146,9 @@ function download(blob, name) {
 
 // What is seen.
 
+/** A reason with the file's name, which those of a server have already. */
+const named = (name, reason) => (reason.startsWith(name) ? reason : `${name}: ${reason}`);
+
 function tell(text) {
   $("status").textContent = text;
 }
@@ -156,12 +159,13 @@ function onZoom(zoom, line) {
 }
 
 function show() {
-  const { before, result } = current ?? {}, seen = result?.rows && result.preview ? result : null;
+  const { before, result, state } = current ?? {}, seen = result?.rows && result.preview ? result : null;
   const scale = seen ? 1 : Number(optionsNow().scale), { width, height } = seen ?? before ?? {};
   view.show(width ? { key: current, before, result: seen, width: width * scale, height: height * scale } : null);
   $("compare").hidden = !before || !seen;
   $("zooms").hidden = !width;
   $("unseen").hidden = Boolean(width) || before === undefined;
+  $("unseen").textContent = state === "failed" ? factsOf(current) : engine.words.unseen;
 }
 
 function refresh() {
@@ -175,13 +179,13 @@ function refresh() {
   $("save-all").hidden = done.length < 2;
   $("save-all").disabled = isSaving;
   $("clear").hidden = active.length > 0;
-  refreshHints();
+  refreshSettings();
   $("facts").textContent = current ? factsOf(current) : "";
   refreshProgress();
 }
 
 function factsOf({ name, state, facts, result, before }) {
-  if (state === "failed") return facts[0].startsWith(name) ? facts[0] : `${name}: ${facts[0]}`;
+  if (state === "failed") return named(name, facts[0]);
   const sizes = before && result?.width ? [`${before.width} × ${before.height} → ${result.width} × ${result.height}`] : [];
   return [name, ...sizes, ...facts].join("\n");
 }

@@ -5,6 +5,7 @@ import { size } from "./words.js";
 
 const AT_ONCE = 3; // files that this page has at the server, so that others get their turn
 const NOT_YET = 3000, SOON = 500; // ms until the server is asked again, where its queue is full, and how far a job is
+const UNREACHABLE = "the server cannot be reached";
 const isHere = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(location.hostname);
 const token = takeToken();
 const jobs = new Set(); // at the server, by their ids
@@ -13,8 +14,9 @@ let limit = Infinity;
 export const words = {
   promise: isHere ? "Your pictures stay on this machine." : `Your pictures go to ${location.hostname} and nowhere else.`,
   about: `All work is done by lamnet on ${isHere ? "this machine" : location.hostname}, which keeps nothing once you have the result.`,
+  unseen: "This browser cannot show this file. It can be enlarged and saved all the same.",
 };
-export const hints = { best: "The best that there is for the picture: base, about six times slower, where it ships." };
+export const hints = { best: "A larger network where there is one for the picture, about six times slower." };
 export const depends = ["scale", "weights", "strength", "best", "format"];
 
 /** The token comes behind the # of the address, which is cleaned of it, and outlives a reload of this tab alone. */
@@ -30,7 +32,9 @@ function takeToken() {
 const headers = () => (token ? { Authorization: `Bearer ${token}` } : {});
 
 async function ask(path, options = {}) {
-  const answer = await fetch(path, { headers: headers(), ...options });
+  const answer = await fetch(path, { headers: headers(), ...options }).catch((error) => {
+    throw options.signal?.aborted ? error : new Error(UNREACHABLE);
+  });
   if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? `the server answered ${answer.status}`);
   return answer;
 }
@@ -112,7 +116,7 @@ function sent(file, query, signal, report) {
   signal.addEventListener("abort", () => request.abort());
   return new Promise((resolve, reject) => {
     request.onload = () => resolve(request);
-    request.onerror = () => reject(new Error("the server cannot be reached"));
+    request.onerror = () => reject(new Error(UNREACHABLE));
     request.onabort = () => reject(signal.reason);
     request.send(file);
   });

@@ -48,13 +48,13 @@ export class View {
     this.zoomTo(this.place().zoom * STEP ** steps, around);
   }
 
-  /** Where the picture lies on the canvas, in screen pixels. */
+  /** Where the picture lies on the canvas, in whole screen pixels: between them its own would be mixed. */
   place() {
     const { canvas, shown } = this;
     const zoom = this.zoom ?? Math.min(canvas.width / shown.width, canvas.height / shown.height);
     const place = (side, size, by) => {
       const most = Math.max(0, (size * zoom - side) / 2), shift = this.zoom ? Math.min(Math.max(by * zoom, -most), most) : 0;
-      return (side - size * zoom) / 2 + shift;
+      return Math.round((side - size * zoom) / 2 + shift);
     };
     return { zoom, left: place(canvas.width, shown.width, this.x), top: place(canvas.height, shown.height, this.y) };
   }
@@ -69,6 +69,7 @@ export class View {
     context.clearRect(0, 0, canvas.width, canvas.height);
     if (!shown) return;
     const { zoom, left, top } = this.place(), { width, height, before, result } = shown;
+    canvas.style.touchAction = this.zoom ? "none" : "pan-y pinch-zoom"; // as a whole it leaves scrolling to the page
     const line = !result ? canvas.width : before ? Math.round((canvas.width * this.line.value) / 100) : 0;
     const part = (from, to, draw) => {
       context.save();
