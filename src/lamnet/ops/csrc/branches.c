@@ -78,7 +78,11 @@ static void forward_tile(const void *argument, int64_t item, arena scratch) {
     forward_scratch s = take_forward(&scratch, p);
     int64_t first = item * TILE, rows = min(TILE, g->pixels - first);
     load_rows(s.x, p.channels, j->a->x, first, rows, g->channels, g->dtype);
-    for (int64_t r = 0; r < rows; r++) normalise(s.x + r * p.channels, g->channels);
+    for (int64_t r = 0; r < rows; r++) {
+        fetch(at(j->a->c, (first + r) * g->half, g->dtype), g->half, g->dtype);
+        fetch(at(j->a->u, (first + r) * g->half, g->dtype), g->half, g->dtype);
+        normalise(s.x + r * p.channels, g->channels);
+    }
     rows_of x = operand(s.x, rows, p.channels, g->dtype);
     gemm(s.u, p.half, x, l->project_in[0].weight, p.half, l->project_in[0].bias, rows, g->channels);
     gemm(s.h, p.narrow, operand(s.u, rows, p.half, g->dtype), l->channel_in.weight, p.narrow, l->channel_in.bias, rows, g->half);

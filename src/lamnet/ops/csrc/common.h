@@ -41,6 +41,12 @@ static inline void prefetch(const void *from, int64_t n, int64_t dtype) {
     for (int64_t i = 0; i < n * size_of(dtype); i += 64) __builtin_prefetch((const char *)from + i);
 }
 
+/* Of n elements that will be read or written after some work, into a cache that holds what is needed until then. It is best
+   spread over a loop that computes: the processor waits when it is asked for more lines than it can fetch at a time. */
+static inline void fetch(const void *from, int64_t n, int64_t dtype) {
+    for (int64_t i = 0; i < n * size_of(dtype); i += 64) __builtin_prefetch((const char *)from + i, 0, 2);
+}
+
 static inline void load(float *restrict to, const void *restrict from, int64_t n, int64_t dtype) {
     if (dtype == FLOAT32) {
         const float *x = from;

@@ -4,7 +4,6 @@
    residual + factors * linear([c * sigmoid(<means[0], c> / channels), s * sigmoid(means[1])]), one gate per pixel and one
    per channel. */
 #include "exchange.h"
-#include "forward.h"
 
 /* The means. */
 
@@ -47,38 +46,39 @@ int lamnet_exchange_means(const exchange_means_arguments *a) { return run_exchan
 
 typedef struct { const exchange_arguments *a; float_layer project_out; } forward_job;
 
-typedef struct { float *gates, *z, *out; } forward_scratch;
-
-static forward_scratch take_forward(arena *a, const exchange_sizes *g) {
-    padded_sizes p = padded_of(g);
-    forward_scratch s;
+mix_scratch take_mix(arena *a, const exchange_sizes *g) {
+    mix_scratch s;
     s.gates = take(a, g->channels);
-    s.z = take(a, TILE * p.inputs);
-    s.out = take(a, TILE * p.outputs);
+    s.z = take(a, TILE * padded_of(g).inputs);
     return s;
+}
+
+void mix_rows(float *out, mix_scratch s, const exchange_arguments *a, float_layer project_out, int64_t first, int64_t rows) {
+    const exchange_sizes *g = &a->sizes;
+    padded_sizes p = padded_of(g);
+    const float *means = a->means + first / g->pixels * 2 * g->channels;
+    channel_gates(s.gates, means, g->channels);
+    exchange_rows(s.z, p.inputs, s.gates, means, a->c, a->s, first, rows, g);
+    for (int64_t r = 0; r < rows; r++) {
+        float *row = out + r * p.outputs;
+        prefetch(at(a->residual, (first + r + AHEAD) * g->outputs, g->dtype), g->outputs, g->dtype);
+        load(row, at(a->residual, (first + r) * g->outputs, g->dtype), g->outputs, g->dtype);
+        for (int64_t i = 0; i < p.outputs; i++) row[i] += project_out.bias[i];
+    }
+    gemm(out, p.outputs, operand(s.z, rows, p.inputs, g->dtype), project_out.weight, p.outputs, NULL, rows, 2 * g->channels);
 }
 
 static void forward_part(const void *argument, int64_t item, arena scratch) {
     const forward_job *j = argument;
-    const exchange_arguments *a = j->a;
-    const exchange_sizes *g = &a->sizes;
-    padded_sizes p = padded_of(g);
-    forward_scratch s = take_forward(&scratch, g);
+    const exchange_sizes *g = &j->a->sizes;
+    int64_t pitch = padded(g->outputs);
+    mix_scratch s = take_mix(&scratch, g);
+    float *out = take(&scratch, TILE * pitch);
     part t = part_of(g, item);
-    int64_t n = g->channels;
-    const float *means = a->means + t.batch * 2 * n;
-    channel_gates(s.gates, means, n);
     for (; t.first < t.last; t.first += TILE) {
         int64_t rows = min(TILE, t.last - t.first);
-        for (int64_t r = 0; r < rows; r++) {
-            float *out = s.out + r * p.outputs;
-            exchange_pixel(s.z + r * p.inputs, s.gates, means, a->c, a->s, t.first + r, g);
-            prefetch(at(a->residual, (t.first + r + AHEAD) * g->outputs, g->dtype), g->outputs, g->dtype);
-            load(out, at(a->residual, (t.first + r) * g->outputs, g->dtype), g->outputs, g->dtype);
-            for (int64_t i = 0; i < p.outputs; i++) out[i] += j->project_out.bias[i];
-        }
-        gemm(s.out, p.outputs, operand(s.z, rows, p.inputs, g->dtype), j->project_out.weight, p.outputs, NULL, rows, 2 * n);
-        store_rows(a->out, s.out, t.first, rows, p.outputs, g->outputs, g->dtype);
+        mix_rows(out, s, j->a, j->project_out, t.first, rows);
+        store_rows(j->a->out, out, t.first, rows, pitch, g->outputs, g->dtype);
     }
 }
 
@@ -93,7 +93,8 @@ void pack_exchange(float_layer to, const exchange_weights *w, const exchange_siz
 
 int run_exchange(const exchange_arguments *a, float_layer project_out, crew c) {
     arena scratch = {0};
-    take_forward(&scratch, &a->sizes);
+    take_mix(&scratch, &a->sizes);
+    take(&scratch, TILE * padded(a->sizes.outputs));
     forward_job j = {a, project_out};
     return parallel(forward_part, &j, parts_of(&a->sizes), scratch, c);
 }

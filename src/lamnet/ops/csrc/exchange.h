@@ -1,9 +1,10 @@
 /* What the exchange's forward and backward share: how images are cut into parts, the gates, sums that are means. */
 #pragma once
 #include "fold.h"
+#include "forward.h"
 #include "pixel.h"
 
-enum { MIN_CHUNK = 512, MAX_CHUNKS = 64, TILE = 96 }; /* pixels, parts of an image, pixels */
+enum { MIN_CHUNK = 512, MAX_CHUNKS = 64, TILE = MIX_ROWS }; /* pixels, parts of an image, pixels */
 
 typedef struct { int64_t inputs, outputs; } padded_sizes; /* of the 1x1 */
 
@@ -60,12 +61,19 @@ static inline void apply_gates(float *restrict out, const float *restrict gates,
     for (int64_t i = 0; i < n; i++) out[i] *= open, out[n + i] *= gates[i];
 }
 
-static inline void exchange_pixel(float *out, const float *gates, const float *means, const void *c, const void *s,
-                                  int64_t pixel, const exchange_sizes *g) {
+/* The exchanged pixels from `first` on, at most TILE; step by step, so that the sigmoids are vector code. */
+static inline void exchange_rows(float *out, int64_t pitch, const float *gates, const float *means, const void *c,
+                                 const void *s, int64_t first, int64_t rows, const exchange_sizes *g) {
     int64_t n = g->channels;
-    load_pixel(out, out + n, c, s, pixel, g);
-    float open = pixel_gate(out, means, n);
-    apply_gates(out, gates, open, n);
+    float open[TILE];
+    for (int64_t r = 0; r < rows; r++) {
+        load_pixel(out + r * pitch, out + r * pitch + n, c, s, first + r, g);
+        prefetch(at(c, (first + r + AHEAD) * n, g->dtype), n, g->dtype);
+        prefetch(at(s, (first + r + AHEAD) * n, g->dtype), n, g->dtype);
+        open[r] = dot(out + r * pitch, means, n) / (float)n;
+    }
+    for (int64_t r = 0; r < rows; r++) open[r] = sigmoid(open[r]);
+    for (int64_t r = 0; r < rows; r++) apply_gates(out + r * pitch, gates, open[r], n);
 }
 
 /* to (batch, 2, channels) = scale * the sums of an image's parts, where those of the means stand first, plus `extra`. */

@@ -70,7 +70,7 @@ static void backward_part(const void *argument, int64_t item, arena scratch) {
     channel_gates(s.gates, means, n);
     for (; t.first < t.last; t.first += TILE) {
         int64_t rows = min(TILE, t.last - t.first);
-        for (int64_t r = 0; r < rows; r++) exchange_pixel(s.z + r * p.inputs, s.gates, means, a->c, a->s, t.first + r, g);
+        exchange_rows(s.z, p.inputs, s.gates, means, a->c, a->s, t.first, rows, g);
         float *grad = in_place ? (float *)a->grad + t.first * p.outputs : s.room;
         if (!in_place) load_rows(grad, p.outputs, a->grad, t.first, rows, g->outputs, g->dtype);
         gemm(s.grad_z, p.inputs, (rows_of){grad, p.outputs, 1}, j->weights.project_out, p.inputs, j->weights.zeros, rows,

@@ -1,7 +1,8 @@
 /* The feed-forward, x + factors * linear(gate(depthwise3x3(linear(norm(x))))).
 
    A strip of columns runs down the image with three lines of hidden channels in the cache. What the first 1x1 gave
-   reaches memory only where gradients will be asked. Lines beyond the image are zeros, as the convolution pads. */
+   reaches memory only where gradients will be asked. Lines beyond the image are zeros, as the convolution pads. In the core
+   a line of x is made by the exchange, right before it is needed; a pixel around a strip is made twice. */
 #include "feed_forward.h"
 
 feed_forward_layers take_feed_forward(arena *a, const feed_forward_sizes *g) {
@@ -13,39 +14,83 @@ feed_forward_layers take_feed_forward(arena *a, const feed_forward_sizes *g) {
     return l;
 }
 
-typedef struct { const feed_forward_arguments *a; feed_forward_layers layers; } forward_job;
+typedef struct {
+    const feed_forward_arguments *a;
+    feed_forward_layers layers;
+    const exchange_arguments *mix; /* what makes x, by the layer `mix_out`; NULL where x is in memory */
+    float_layer mix_out;
+} forward_job;
 
-typedef struct { float *lines, *z, *x; } forward_scratch;
+typedef struct {
+    float *lines, *x; /* three lines of hidden channels and of x, each one pixel more on either side */
+    float *z, *normal; /* a line behind the depthwise convolution, and one of x behind the norm */
+    mix_scratch mix;
+} forward_scratch;
 
-static forward_scratch take_forward(arena *a, padded_sizes p) {
+static forward_scratch take_forward(arena *a, const forward_job *j) {
+    padded_sizes p = padded_of(&j->a->sizes);
     forward_scratch s;
     s.lines = take(a, 3 * (COLUMNS + 2) * p.hidden);
+    s.x = take(a, 3 * (COLUMNS + 2) * p.channels);
     s.z = take(a, COLUMNS * p.hidden);
-    s.x = take(a, (COLUMNS + 2) * p.channels);
+    s.normal = take(a, (COLUMNS + 2) * p.channels);
+    if (j->mix) s.mix = take_mix(a, &j->mix->sizes);
     return s;
 }
 
-/* One line of hidden channels, one pixel more on either side; x: scratch. */
-static void hidden_line(float *to, float *x, const forward_job *j, strip t, int64_t y) {
+/* n pixels of x from `first` on, rounded as if they came from memory. */
+static void read_x(float *to, const forward_scratch *s, const forward_job *j, int64_t first, int64_t n) {
+    const feed_forward_sizes *g = &j->a->sizes;
+    int64_t pitch = padded(g->channels);
+    if (!j->mix) {
+        load_rows(to, pitch, j->a->x, first, n, g->channels, g->dtype);
+        return;
+    }
+    mix_rows(to, s->mix, j->mix, j->mix_out, first, n);
+    if (g->dtype == FLOAT32) return;
+    store(s->normal, to, n * pitch, g->dtype);
+    load(to, s->normal, n * pitch, g->dtype);
+}
+
+/* Has n pixels fetched of what x will be read or made of. */
+static void fetch_x(const forward_job *j, int64_t first, int64_t n) {
+    int64_t channels = j->a->sizes.channels, dtype = j->a->sizes.dtype, half = channels / 2;
+    fetch(at(j->mix ? j->mix->residual : j->a->x, first * channels, dtype), n * channels, dtype);
+    if (!j->mix) return;
+    fetch(at(j->mix->c, first * half, dtype), n * half, dtype);
+    fetch(at(j->mix->s, first * half, dtype), n * half, dtype);
+}
+
+/* Line y of x and of hidden channels. */
+static void hidden_line(float *to, float *x, const forward_scratch *s, const forward_job *j, strip t, int64_t y) {
     const feed_forward_sizes *g = &j->a->sizes;
     padded_sizes p = padded_of(g);
     inside in = inside_of(g->height, g->width, t, y, 1);
     clear_around(to, t.columns + 2, in, p.hidden);
     if (!in.n) return;
-    load_rows(x, p.channels, j->a->x, in.pixel, in.n, g->channels, g->dtype);
-    for (int64_t i = 0; i < in.n; i++) normalise(x + i * p.channels, g->channels);
-    gemm(to + in.first * p.hidden, p.hidden, operand(x, in.n, p.channels, g->dtype), j->layers.project_in.weight, p.hidden,
-         j->layers.project_in.bias, in.n, g->channels);
+    x += in.first * p.channels;
+    read_x(x, s, j, in.pixel, in.n);
+    for (int64_t i = 0; i < in.n; i++) {
+        float *row = s->normal + i * p.channels;
+        fetch(at(j->a->out, (in.pixel - g->width + i) * g->channels, g->dtype), g->channels, g->dtype);
+        load(row, x + i * p.channels, p.channels, FLOAT32);
+        normalise(row, g->channels);
+    }
+    gemm(to + in.first * p.hidden, p.hidden, operand(s->normal, in.n, p.channels, g->dtype), j->layers.project_in.weight,
+         p.hidden, j->layers.project_in.bias, in.n, g->channels);
     if (!j->a->hidden || y < t.top || y >= t.top + t.rows) return;
     store_rows(j->a->hidden, to + p.hidden, in.pixel + 1 - in.first, t.columns, p.hidden, g->hidden, g->dtype);
 }
 
+/* Line y of the result, made where that of x is. */
 static void output_line(float *x, float *z, const forward_job *j, strip t, int64_t y) {
     const feed_forward_sizes *g = &j->a->sizes;
     padded_sizes p = padded_of(g);
     int64_t first = inside_of(g->height, g->width, t, y, 0).pixel;
-    for (int64_t i = 0; i < t.columns; i++) gate(z + i * p.hidden, g->hidden);
-    load_rows(x, p.channels, j->a->x, first, t.columns, g->channels, g->dtype);
+    for (int64_t i = 0; i < t.columns; i++) {
+        fetch_x(j, first + 2 * g->width + i, 1);
+        gate(z + i * p.hidden, g->hidden);
+    }
     for (int64_t i = 0; i < t.columns; i++)
         for (int64_t c = 0; c < p.channels; c++) x[i * p.channels + c] += j->layers.project_out.bias[c];
     gemm(x, p.channels, operand(z, t.columns, p.hidden, g->dtype), j->layers.project_out.weight, p.channels, NULL, t.columns,
@@ -57,14 +102,15 @@ static void forward_strip(const void *argument, int64_t item, arena scratch) {
     const forward_job *j = argument;
     padded_sizes p = padded_of(&j->a->sizes);
     strip t = strip_of(j->a->sizes.height, j->a->sizes.width, item);
-    forward_scratch s = take_forward(&scratch, p);
-    int64_t pitch = (COLUMNS + 2) * p.hidden, offset[TAPS];
+    forward_scratch s = take_forward(&scratch, j);
+    int64_t pixels = COLUMNS + 2, offset[TAPS];
     for (int64_t y = -1; y <= t.rows; y++) {
-        hidden_line(s.lines + (y + 3) % 3 * pitch, s.x, j, t, t.top + y);
+        int64_t line = (y + 3) % 3, above = (y + 2) % 3;
+        hidden_line(s.lines + line * pixels * p.hidden, s.x + line * pixels * p.channels, &s, j, t, t.top + y);
         if (y < 1) continue;
-        for (int64_t k = 0; k < TAPS; k++) offset[k] = (y + 1 + k / 3) % 3 * pitch + k % 3 * p.hidden;
+        for (int64_t k = 0; k < TAPS; k++) offset[k] = ((y + 1 + k / 3) % 3 * pixels + k % 3) * p.hidden;
         convolve_line(s.z, s.lines, j->layers.depthwise, offset, TAPS, p.hidden, t.columns);
-        output_line(s.x, s.z, j, t, t.top + y - 1);
+        output_line(s.x + (above * pixels + 1) * p.channels, s.z, j, t, t.top + y - 1);
     }
 }
 
@@ -79,12 +125,21 @@ void pack_feed_forward(feed_forward_layers to, const feed_forward_weights *w, co
     pair_rows(to.project_out.weight, p.channels, g->hidden, g->dtype);
 }
 
-int run_feed_forward(const feed_forward_arguments *a, feed_forward_layers layers, crew c) {
-    const feed_forward_sizes *g = &a->sizes;
+static int run(const forward_job *j, crew c) {
     arena scratch = {0};
-    take_forward(&scratch, padded_of(g));
-    forward_job j = {a, layers};
-    return parallel(forward_strip, &j, all_strips_of(g), scratch, c);
+    take_forward(&scratch, j);
+    return parallel(forward_strip, j, all_strips_of(&j->a->sizes), scratch, c);
+}
+
+int run_feed_forward(const feed_forward_arguments *a, feed_forward_layers layers, crew c) {
+    return run(&(forward_job){a, layers}, c);
+}
+
+_Static_assert(COLUMNS + 2 <= MIX_ROWS, "a line is mixed at once");
+
+int run_exchange_feed_forward(const exchange_arguments *mix, float_layer project_out, const feed_forward_arguments *a,
+                              feed_forward_layers layers, crew c) {
+    return run(&(forward_job){a, layers, mix, project_out}, c);
 }
 
 int lamnet_feed_forward(const feed_forward_arguments *a) {

@@ -24,8 +24,20 @@ float_layer take_exchange(arena *a, const exchange_sizes *g);
 void pack_exchange(float_layer to, const exchange_weights *w, const exchange_sizes *g, int64_t stored);
 int run_exchange(const exchange_arguments *a, float_layer project_out, crew c);
 
+/* The same for at most MIX_ROWS pixels, for whoever goes on with them in the cache: rows of padded outputs in float32. */
+enum { MIX_ROWS = 96 };
+typedef struct { float *gates, *z; } mix_scratch;
+
+mix_scratch take_mix(arena *a, const exchange_sizes *g);
+void mix_rows(float *out, mix_scratch s, const exchange_arguments *a, float_layer project_out, int64_t first, int64_t rows);
+
 typedef struct { float_layer project_in, depthwise, project_out; } feed_forward_layers;
 
 feed_forward_layers take_feed_forward(arena *a, const feed_forward_sizes *g);
 void pack_feed_forward(feed_forward_layers to, const feed_forward_weights *w, const feed_forward_sizes *g, int64_t stored);
 int run_feed_forward(const feed_forward_arguments *a, feed_forward_layers l, crew c);
+
+/* The exchange and the feed-forward behind it in one pass; what lies between them, `mix`'s result and `a`'s x, does not reach
+   memory. Every number is as if it had. */
+int run_exchange_feed_forward(const exchange_arguments *mix, float_layer project_out, const feed_forward_arguments *a,
+                              feed_forward_layers l, crew c);

@@ -33,18 +33,17 @@ static void fill_means(const network *n, picture p, int64_t pixels, const void *
     *failed |= run_exchange_means(&a, p.crew);
 }
 
-/* x behind a block; room and out take turns, so that three images are all that it needs. own: NULL where means are given. */
+/* x behind a block; `out` has room for what lies between the attentions. own: NULL where means are given. */
 static void fill_block(const network *n, const block_layers *b, picture p, const void *x, const float *means, float *own,
                        void *room, void *out, int *failed) {
     int64_t half = pixels_of(p) * half_of(n);
-    void *c = out, *s = at(out, half, n->config.dtype);
-    fill_branches(n, b, p, x, c, s, room, s, failed);
+    void *c = room, *s = at(room, half, n->config.dtype);
+    fill_branches(n, b, p, x, c, s, out, s, failed);
     if (!means) fill_means(n, p, pixels_of(p), c, s, own, failed);
-    exchange_arguments leave = {.sizes = exchange_of(n, pixels_of(p)), .c = c, .s = s, .residual = x,
-                                .means = means ? means : own, .out = room};
-    *failed |= run_exchange(&leave, b->exchange, p.crew);
-    feed_forward_arguments last = {.sizes = feed_forward_of(n, p.height, p.width), .x = room, .out = out};
-    *failed |= run_feed_forward(&last, b->feed_forward, p.crew);
+    exchange_arguments mix = {.sizes = exchange_of(n, pixels_of(p)), .c = c, .s = s, .residual = x,
+                              .means = means ? means : own};
+    feed_forward_arguments last = {.sizes = feed_forward_of(n, p.height, p.width), .out = out};
+    *failed |= run_exchange_feed_forward(&mix, b->exchange, &last, b->feed_forward, p.crew);
 }
 
 /* The end of a group: out = x + scale * y. */

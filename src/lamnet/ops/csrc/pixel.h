@@ -36,23 +36,11 @@ static inline void normalise_backward(float *restrict grad, const float *restric
     for (int64_t i = 0; i < n; i++) grad[i] = (grad[i] - mean - normal[i] * along) * scale;
 }
 
-/* Phi(z), the normal distribution, by Abramowitz and Stegun 7.1.26; `density` is its derivative times sqrt(2 pi). */
-static inline float normal_cdf(float z, float *density) {
-    float t = 1.0f / (1.0f + 0.3275911f * 0.70710678f * __builtin_fabsf(z));
-    *density = 1.0f + exp_minus_1(-0.5f * z * z);
-    float p = 1.061405429f * t - 1.453152027f;
-    p = p * t + 1.421413741f;
-    p = p * t - 0.284496736f;
-    p = p * t + 0.254829592f;
-    float tail = 0.5f * p * t * *density;
-    return z < 0 ? tail : 1.0f - tail;
-}
-
 /* z1, z2 -> gelu(z1) * z1, gelu(z1) * z2 */
 static inline void gate(float *x, int64_t n) {
-    float *restrict z1 = x, *restrict z2 = x + n / 2, density;
+    float *restrict z1 = x, *restrict z2 = x + n / 2;
     for (int64_t i = 0; i < n / 2; i++) {
-        float gelu = z1[i] * normal_cdf(z1[i], &density);
+        float gelu = z1[i] * normal_cdf(z1[i]);
         z2[i] *= gelu;
         z1[i] *= gelu;
     }
@@ -61,8 +49,8 @@ static inline void gate(float *x, int64_t n) {
 /* The gradient behind the gates, both halves, -> that before them; the halves z before the gates -> behind them. */
 static inline void gate_backward(float *restrict g1, float *restrict g2, float *restrict z1, float *restrict z2, int64_t half) {
     for (int64_t i = 0; i < half; i++) {
-        float density, cdf = normal_cdf(z1[i], &density), gelu = z1[i] * cdf;
-        float slope = cdf + z1[i] * density * 0.39894228f;
+        float cdf = normal_cdf(z1[i]), gelu = z1[i] * cdf;
+        float density = 0.39894228f * (1.0f + exp_minus_1(-0.5f * z1[i] * z1[i])), slope = cdf + z1[i] * density;
         g1[i] = g1[i] * (gelu + z1[i] * slope) + g2[i] * z2[i] * slope;
         g2[i] *= gelu;
         z1[i] *= gelu;

@@ -11,9 +11,9 @@ typedef struct { int64_t batch, top, left, rows, columns; } strip;
 static inline int64_t strips_of(int64_t height, int64_t width) { return ceil_div(height, ROWS) * ceil_div(width, COLUMNS); }
 
 static inline strip strip_of(int64_t height, int64_t width, int64_t item) {
-    int64_t down = ceil_div(height, ROWS), across = ceil_div(width, COLUMNS);
-    strip t = {item / (down * across), item / across % down * ROWS, item % across * COLUMNS, 0, 0};
-    t.rows = min(ROWS, height - t.top);
+    int64_t down = ceil_div(height, ROWS), across = ceil_div(width, COLUMNS), rows = ceil_div(height, down);
+    strip t = {item / (down * across), item / across % down * rows, item % across * COLUMNS, 0, 0};
+    t.rows = min(rows, height - t.top);
     t.columns = min(COLUMNS, width - t.left);
     return t;
 }

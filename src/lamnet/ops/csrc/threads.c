@@ -9,24 +9,29 @@ void lamnet_set_pool(void *gomp_parallel) { pool = (fork_join)gomp_parallel; }
 
 int has_pool(void) { return pool != NULL; }
 
+/* Items that follow each other, those of one thread: what lies side by side in memory is written by one processor. */
+typedef struct { int64_t next, end, apart[14]; } range; /* apart: fills two cache lines, which no other range shares */
+
 typedef struct {
     work each;
     const void *job;
     float *scratch;
-    int64_t items, floats, next, slots;
+    range *ranges;
+    int64_t threads, floats, slots;
 } task;
 
+/* A thread does its own range and then what is left of the others'. */
 static void take_part(void *argument) {
     task *t = argument;
-    arena mine = {.base = t->scratch + __atomic_fetch_add(&t->slots, 1, __ATOMIC_RELAXED) * t->floats};
-    for (;;) {
-        int64_t item = __atomic_fetch_add(&t->next, 1, __ATOMIC_RELAXED);
-        if (item >= t->items) return;
-        t->each(t->job, item, mine);
+    int64_t slot = __atomic_fetch_add(&t->slots, 1, __ATOMIC_RELAXED);
+    arena mine = {.base = t->scratch + slot * t->floats};
+    for (int64_t i = 0; i < t->threads; i++) {
+        range *r = &t->ranges[(slot + i) % t->threads];
+        for (int64_t item; (item = __atomic_fetch_add(&r->next, 1, __ATOMIC_RELAXED)) < r->end;) t->each(t->job, item, mine);
     }
 }
 
-enum { SPINS = 1000 }; /* looks before a thread goes to sleep: about as long as waking it takes */
+enum { SPINS = 20000 }; /* looks before a thread goes to sleep, some 0.3 ms: a task is about as long, and waking takes 0.1 */
 
 struct team {
     int64_t others; /* threads beside the one that calls */
@@ -100,15 +105,16 @@ int parallel(work each, const void *job, int64_t items, arena scratch, crew c) {
     int64_t threads = min(c.own ? c.own->others + 1 : c.threads, items);
     if (threads < 1) return 0;
     int64_t slots = c.own ? c.own->others + 1 : threads; /* all of a team come, even if in vain */
-    float *floats = allocate((size_t)(slots * scratch.taken + LANES) * sizeof(float));
-    if (!floats) return 1;
-    task t = {each, job, floats, items, scratch.taken, 0, 0};
+    range *ranges = allocate((size_t)slots * sizeof *ranges + (size_t)(slots * scratch.taken + LANES) * sizeof(float));
+    if (!ranges) return 1;
+    for (int64_t i = 0; i < slots; i++) ranges[i] = (range){i * items / slots, (i + 1) * items / slots, {0}};
+    task t = {each, job, (float *)(ranges + slots), ranges, slots, scratch.taken, 0};
     team *own = c.own;
     if (threads > 1 && !own && !pool) own = start_team(threads);
     if (threads == 1 || (!own && !pool)) take_part(&t);
     else if (own) lead(own, &t);
     else pool(take_part, &t, (unsigned)threads, 0);
     if (own != c.own) end_team(own);
-    deallocate(floats);
+    deallocate(ranges);
     return 0;
 }
