@@ -45,15 +45,6 @@ void pack_branches(branches_layers to, const branches_weights *w, const branches
 
 static int is_dense(const branches_sizes *g) { return g->dtype == FLOAT32 && padded(g->half) == g->half; }
 
-static void relu(float *x, int64_t n) {
-    for (int64_t i = 0; i < n; i++) x[i] = x[i] < 0 ? 0 : x[i];
-}
-
-/* The gradient in front of relu, from what is behind it. */
-static void relu_backward(float *restrict grad, const float *restrict h, int64_t n) {
-    for (int64_t i = 0; i < n; i++) grad[i] = h[i] > 0 ? grad[i] : 0;
-}
-
 typedef struct {
     const branches_arguments *a;
     branches_layers layers;

@@ -50,13 +50,28 @@ static forward_scratch take_forward(arena *a, const attention_sizes *g, int64_t 
     return s;
 }
 
+/* Has a row fetched of where a tile's result goes, and of the values of the one after it. */
+static void fetch_row(const focal_arguments *a, tile t, tile next, int64_t row) {
+    const attention_sizes *g = &a->sizes;
+    int64_t from = next.batch * a->value.batch + (next.first + row) * a->value.along + next.across * a->value.across;
+    for (int64_t x = 0; x < t.width; x++) {
+        fetch(at(a->out, element_of(g, t, row, x, g->channels), g->dtype), g->channels, g->dtype);
+        fetch(at(a->value.data, from + x * a->value.across, g->dtype), g->channels, g->dtype);
+    }
+}
+
 /* The weights from the values: depthwise along the axis, 1x1, tanh; `mixed` is scratch for what lies between. */
-static void predict_weights(float *to, float *mixed, const float *values, focal_layers l, const attention_sizes *g, tile t) {
+static void predict_weights(float *to, float *mixed, const float *values, const forward_job *j, tile t, tile next) {
+    const attention_sizes *g = &j->a->sizes;
+    focal_layers l = j->layers;
     int64_t n = t.rows * t.width, pitch = padded(gates_of(g)), deep = padded(g->channels), offset[span_of(g)];
     row_offsets(offset, g, t);
     convolve_line(mixed, values, l.depthwise, offset, span_of(g), deep, n);
     gemm(to, pitch, operand(mixed, n, deep, g->dtype), l.project.weight, pitch, l.project.bias, n, g->channels);
-    for (int64_t i = 0; i < n * pitch; i++) to[i] = hyperbolic_tangent(to[i]);
+    for (int64_t row = 0; row < t.rows; row++) {
+        fetch_row(j->a, t, next, row);
+        for (int64_t i = 0; i < t.width * pitch; i++, to++) *to = hyperbolic_tangent(*to);
+    }
 }
 
 static void forward_tile(const void *argument, int64_t item, arena scratch) {
@@ -66,7 +81,7 @@ static void forward_tile(const void *argument, int64_t item, arena scratch) {
     forward_scratch s = take_forward(&scratch, g, t.rows, t.width);
     int64_t pitch = padded(gates_of(g));
     float *plain = gather_means(s.tables, s.plain, j->a->value, g, t);
-    predict_weights(s.weight, s.mixed, plain, j->layers, g, t);
+    predict_weights(s.weight, s.mixed, plain, j, t, tile_of(g, j->tiles, item + 1));
     if (j->a->gates) scatter(j->a->gates, s.weight, pitch, g, t, gates_of(g));
     attend(j->a->out, g, t, s.tables, s.weight, pitch, s.mixed);
 }

@@ -36,6 +36,15 @@ static inline void normalise_backward(float *restrict grad, const float *restric
     for (int64_t i = 0; i < n; i++) grad[i] = (grad[i] - mean - normal[i] * along) * scale;
 }
 
+static inline void relu(float *x, int64_t n) {
+    for (int64_t i = 0; i < n; i++) x[i] = x[i] < 0 ? 0 : x[i];
+}
+
+/* The gradient in front of relu, from what is behind it. */
+static inline void relu_backward(float *restrict grad, const float *restrict h, int64_t n) {
+    for (int64_t i = 0; i < n; i++) grad[i] = h[i] > 0 ? grad[i] : 0;
+}
+
 /* z1, z2 -> gelu(z1) * z1, gelu(z1) * z2 */
 static inline void gate(float *x, int64_t n) {
     float *restrict z1 = x, *restrict z2 = x + n / 2;

@@ -7,7 +7,7 @@ enum { CHAINS = VECTORS > 1 ? 10 : 5 }; /* sums that depend on nothing but thems
 static inline __attribute__((always_inline)) int64_t run_chains(int64_t rounds, float *out, const int pairs) {
     vec sum[CHAINS], factor, term;
     for (int i = 0; i < LANES; i++) factor[i] = 0.5f, term[i] = (float)(i + 1);
-    for (int chain = 0; chain < CHAINS; chain++) sum[chain] = term * (float)chain;
+    for (int chain = 0; chain < CHAINS; chain++) sum[chain] = *(const vec *)out + (float)chain; /* unknown to the compiler */
     for (int64_t round = 0; round < rounds; round++)
         for (int chain = 0; chain < CHAINS; chain++)
             sum[chain] = pairs ? plus_product(sum[chain], 0.5f, factor, 1) : sum[chain] * factor + term;
@@ -16,7 +16,7 @@ static inline __attribute__((always_inline)) int64_t run_chains(int64_t rounds, 
     return rounds * CHAINS * LANES * (pairs ? 2 : 1);
 }
 
-/* Does so many rounds in registers; returns the number of multiply-adds. `out` takes LANES floats. */
+/* Does so many rounds in registers; returns the number of multiply-adds. `out` has LANES numbers, and takes as many. */
 ENTRY int64_t lamnet_multiply_adds(int64_t rounds, int64_t dtype, float *out) {
     return in_pairs(dtype) ? run_chains(rounds, out, 1) : run_chains(rounds, out, 0);
 }
