@@ -5,7 +5,7 @@ import { Result } from "./result.js";
 
 const MEMORY = 2.5e9, LITTLE_MEMORY = 6e8; // bytes that a picture may take: the command's own most, and for small machines
 const FORMATS = [["image/png", "PNG", "png"], ["image/jpeg", "JPEG", "jpg"], ["image/webp", "WebP", "webp"]];
-const SURE = 0.03; // of the work, from which on the time left is told
+const SURE = 0.03, LONG = 10; // share of the work by which the time left is told; seconds after which a tenth of it will do
 
 export const words = {
   promise: "Your pictures stay on this machine.",
@@ -46,6 +46,7 @@ export function enlarge({ file }, options, signal, report) {
 
 function eventsOf({ scale }, report) {
   let result = null, started = 0, facts = [];
+  const leftAt = estimator();
   const seconds = () => (performance.now() - started) / 1000;
   return {
     opened({ width, height, animated, choice }) {
@@ -56,7 +57,7 @@ function eventsOf({ scale }, report) {
       report({ result, facts, doing: null, done: 0 });
     },
     progress({ done }) {
-      report({ done, left: done > SURE ? seconds() * (1 / done - 1) : null });
+      report({ done, left: leftAt(done) });
     },
     band(band) {
       result.add(band);
@@ -66,6 +67,17 @@ function eventsOf({ scale }, report) {
       const taken = seconds() < 10 ? seconds().toFixed(1) : Math.round(seconds());
       report({ facts: [...facts, `${taken} s on ${threads === 1 ? "one thread" : `${threads} threads`}`] });
     },
+  };
+}
+
+/** Tells the seconds left at a share of the work, by its pace since its first; null as long as that is too little. */
+function estimator() {
+  let first = null;
+  return (done) => {
+    const now = performance.now() / 1000;
+    if (done > 0) first ??= { done, now };
+    const taken = first ? now - first.now : 0, share = first ? done - first.done : 0;
+    return share > (taken > LONG ? SURE / 10 : SURE) ? (taken * (1 - done)) / share : null;
   };
 }
 
