@@ -12,7 +12,7 @@ export const words = {
   about: "All work is done by this page. It sends nothing, and works without a network.",
   unseen: "This browser cannot read this file.",
 };
-export const hints = { best: "A larger network for clean pictures: 2 MB more to load, about six times slower." };
+export const hints = { best: "A larger network: 2 MB more to load, about six times slower." };
 export const depends = ["scale", "weights", "strength", "best"];
 
 /** What the page offers. From now on it is kept, to work without a network. */
