@@ -57,7 +57,8 @@ class ZigBuild(build_ext):
         level = ext.name.rpartition("_native_")[2]
         output = Path(self.get_ext_fullpath(ext.name))
         if ONLY_HERE and level != machine and level != self._best(machine):
-            return output.unlink(missing_ok=True)
+            output.unlink(missing_ok=True)
+            return
         output.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "ziglang", "cc", "-target", target, f"-mcpu={LEVELS[machine][level]}"]
         partial = output.with_name(f"partial{output.name}")  # whoever runs the library meanwhile keeps it whole
