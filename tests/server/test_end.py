@@ -41,7 +41,7 @@ def test_nothing_is_left(tmp_path: Path, name: str, width: int) -> None:
     server.until(lambda: server.state(id)["state"] == "running")
     [folder] = server.temp.iterdir()
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert workers_of(folder)
+    server.until(lambda: workers_of(folder))  # it says "running" before the worker is there
     connection = server.connect()  # an upload on its way
     connection.sendall(b"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999\r\n\r\nbeginning")
     os.kill(server.process.pid, signal.Signals[name])
