@@ -58,6 +58,19 @@ def test_a_backward_of_the_operator_costs_twice_its_forward() -> None:
 
 
 @pytest.mark.thorough
+def test_the_operator_alone_is_counted_in_a_process_that_has_no_network() -> None:
+    program = """
+import torch, lamnet
+from torch.utils.flop_counter import FlopCounterMode
+from lamnet.core.window import PAPER_WINDOW
+with FlopCounterMode(display=False) as counter:
+    lamnet.fsa(torch.rand(1, 4, 5, 6), torch.rand(1, 26, 5, 6), PAPER_WINDOW, -1)
+assert counter.get_total_flops() == 2 * 4 * 5 * 6 * (13 + 3)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.thorough
 def test_a_counter_that_is_imported_late_counts_right() -> None:
     program = """
 import sys, torch

@@ -9,13 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 import lamnet
+from lamnet.base.errors import BadArgumentError
+from lamnet.core.config import LAMNetConfig
 from lamnet.core.window import PAPER_WINDOW, Window
+from lamnet.network import layers
+from lamnet.network.model import Block
 from lamnet.ops.backend import use_backend
+from lamnet.ops.depthwise import depthwise
 from lamnet.ops.reference import fsa_reference, fsa_reference_backward
 
 pytest.importorskip("triton", reason="triton is not installed; pip install -e '.[triton]'")
@@ -119,6 +125,99 @@ def test_an_empty_batch_comes_back_empty() -> None:
         assert lamnet.fsa(torch.ones(0, 8, 4, 4), torch.ones(0, 26, 4, 4), PAPER_WINDOW, -1).shape == (0, 8, 4, 4)
 
 
+CONVOLUTIONS = [((2, 5, 7, 8), (1, 23)), ((1, 9, 6, 32), (23, 1)), ((2, 7, 9, 40), (3, 3)), ((1, 30, 33, 12), (5, 3))]
+
+
+def convolved(shape: tuple[int, ...], kernel: tuple[int, int], dtype: torch.dtype) -> list[Tensor]:
+    """Random x, the last half of a wider image, weight and bias, which need gradients."""
+    generator = torch.Generator().manual_seed(0)
+    wide = torch.randn(*shape[:3], 2 * shape[3], generator=generator).to(DEVICE, dtype)
+    weight, bias = (torch.randn(shape[3], *rest, generator=generator).to(DEVICE) for rest in ((1, *kernel), ()))
+    return [one.requires_grad_() for one in (wide[..., shape[3] :], weight, bias)]
+
+
+def plainly(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    padding = weight.shape[2] // 2, weight.shape[3] // 2
+    planes = x.double().permute(0, 3, 1, 2)
+    return F.conv2d(planes, weight.double(), bias.double(), padding=padding, groups=x.shape[3]).permute(0, 2, 3, 1)
+
+
+@pytest.mark.parametrize(("shape", "kernel"), CONVOLUTIONS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_depthwise_convolution_and_its_gradients(
+    shape: tuple[int, ...], kernel: tuple[int, int], dtype: torch.dtype
+) -> None:
+    inputs = convolved(shape, kernel, dtype)
+    grad = torch.randn(shape, generator=torch.Generator().manual_seed(1)).to(DEVICE, dtype)
+    expected = plainly(*inputs)
+    truths = torch.autograd.grad(expected, inputs, grad.double())
+    with use_backend("triton"):
+        out = depthwise(*inputs)
+        grads = torch.autograd.grad(out, inputs, grad)
+    assert [one.dtype for one in (out, *grads)] == [dtype, dtype, torch.float32, torch.float32]
+    for got, truth in zip((out, *grads), (expected, *truths), strict=True):
+        assert_close(got.detach(), truth.detach())
+
+
+@pytest.mark.parametrize(("shape", "kernel"), CONVOLUTIONS[:1])
+@pytest.mark.thorough
+def test_the_convolution_by_pytorchs_own_checks(shape: tuple[int, ...], kernel: tuple[int, int]) -> None:
+    """A compiler believes the strides that an operator says it will return."""
+    x, weight, bias = convolved(shape, kernel, torch.float32)
+    torch.library.opcheck(torch.ops.lamnet.depthwise.default, (x, weight, bias))
+    with torch.no_grad():
+        torch.library.opcheck(
+            torch.ops.lamnet.depthwise_backward.default, (x.detach().contiguous(), x.detach(), weight.detach())
+        )
+
+
+def test_a_second_derivative_of_the_convolution_goes_through_plain_pytorch() -> None:
+    inputs = convolved((1, 4, 5, 3), (3, 3), torch.float32)
+    with use_backend("triton"):
+        first = torch.autograd.grad(depthwise(*inputs).sin().sum(), inputs, create_graph=True)
+        got = torch.autograd.grad(sum(one.square().sum() for one in first), inputs)
+    first = torch.autograd.grad(plainly(*inputs).sin().sum(), inputs, create_graph=True)
+    for one, truth in zip(got, torch.autograd.grad(sum(one.square().sum() for one in first), inputs), strict=True):
+        assert_close(one, truth)
+
+
+@pytest.mark.parametrize(
+    ("x", "weight", "bias", "named"),
+    [
+        ((4, 5, 6), (6, 1, 3, 3), (6,), "x"),
+        ((1, 4, 5, 6), (5, 1, 3, 3), (6,), "weight"),
+        ((1, 4, 5, 6), (6, 1, 2, 3), (6,), "weight"),
+        ((1, 4, 5, 6), (6, 1, 3, 3), (5,), "bias"),
+    ],
+)
+def test_a_convolution_that_does_not_fit_is_refused(
+    x: tuple[int, ...], weight: tuple[int, ...], bias: tuple[int, ...], named: str
+) -> None:
+    with pytest.raises(BadArgumentError, match=f"^{named}: expected"):
+        depthwise(torch.ones(x), torch.ones(weight), torch.ones(bias))
+
+
+@pytest.mark.thorough
+def test_a_compiled_block_on_the_kernels_is_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    block, x = (
+        Block(LAMNetConfig(2, channels=16, groups=1, blocks=1, heads=2)).to(DEVICE),
+        torch.rand(1, 5, 6, 16, device=DEVICE),
+    )
+    monkeypatch.setattr(layers, "_is_plain", lambda _: True)  # as the compiler takes it (tools/gpu/ways.py)
+
+    def gradient() -> Tensor:
+        block.zero_grad()
+        block(x, None)[0].square().mean().backward()
+        return torch.cat([one.grad.flatten() for one in block.parameters() if one.grad is not None])
+
+    with use_backend("reference"):
+        expected = gradient()
+    torch._dynamo.reset()
+    with use_backend("triton"):
+        block.compile(backend="aot_eager", dynamic=False)
+        assert_close(gradient(), expected)
+
+
 COMPILE = """
 import sys, torch, triton
 from triton.backends.compiler import GPUTarget
@@ -134,7 +233,7 @@ class Compiler(DriverBase):  # no GPU: kernels are compiled for one and not run
     get_current_stream = lambda self, device: 0
 
 triton.runtime.driver.set_active(Compiler())
-from lamnet.ops import triton as kernels
+from lamnet.ops import triton as kernels, triton_depthwise as convolution
 from lamnet.core.window import PAPER_WINDOW
 
 class Warm:
@@ -144,9 +243,14 @@ class Warm:
         return lambda *args, **constants: print(self.kernel.warmup(*args, grid=grid, **constants).asm["ptx"])
 
 kernels._forward_kernel, kernels._backward_kernel = Warm(kernels._forward_kernel), Warm(kernels._backward_kernel)
+convolution._convolve_kernel = Warm(convolution._convolve_kernel)
+convolution._weight_grad_kernel = Warm(convolution._weight_grad_kernel)
 value, weight = torch.zeros(1, 64, 64, 32, dtype=torch.bfloat16), torch.zeros(1, 64, 64, 52, dtype=torch.bfloat16)
 kernels.fsa_forward(value, weight, PAPER_WINDOW, 2, True)
 kernels.fsa_backward(value, value, weight, PAPER_WINDOW, 1, True)
+for shape in ((32, 1, 1, 23), (32, 1, 23, 1), (32, 1, 3, 3)):
+    convolution.convolve(value, torch.zeros(shape), torch.zeros(32))
+    convolution.weight_grad(value, value, torch.Size(shape))
 """
 
 
@@ -158,5 +262,7 @@ def test_compiles_for_a_gpu_with_wide_loads_and_no_atomics(tmp_path: Path, monke
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     done = subprocess.run([sys.executable, "-c", COMPILE, "90"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.count("ld.global.v4.b32") >= 23 * 3  # every value and gradient the window covers, 8 at a time
+    assert (
+        done.stdout.count("ld.global.v4.b32") >= 23 * 3 + 23 * 2 + 9
+    )  # every value and gradient the window covers, 8 at a time
     assert "atom." not in done.stdout

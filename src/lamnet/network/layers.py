@@ -13,17 +13,21 @@ from torch import Tensor, nn
 
 from lamnet.core.config import LAMNetConfig
 from lamnet.network import parts
+from lamnet.ops.depthwise import depthwise as depthwise_kernel
+from lamnet.ops.depthwise import has_kernel
 from lamnet.ops.fsa import HEIGHT, WIDTH, fsa_channels_last
 
 
 def depthwise(x: Tensor, conv: nn.Conv2d) -> Tensor:
     """Apply a depthwise convolution to (B, H, W, C).
 
-    On a CPU it runs in float32 or more, since oneDNN's bfloat16 takes minutes for long kernels. A layer that has been
-    changed is called as it is.
+    On a CPU it runs in float32 or more, since oneDNN's bfloat16 takes minutes for long kernels. On a GPU it has a kernel of its
+    own where Triton runs. A layer that has been changed is called as it is.
     """
     if not _is_plain(conv):
         return conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    if has_kernel(x):
+        return depthwise_kernel(x, conv.weight, cast("Tensor", conv.bias))
     if x.is_cpu and torch.is_autocast_enabled("cpu"):
         with torch.autocast("cpu", enabled=False):
             return depthwise(x, conv)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -39,11 +40,15 @@ def register() -> None:
     if _done:
         return
     _done.append(True)
+    for module in ("block", "depthwise", "fsa"):
+        import_module(f"lamnet.ops.{module}")  # which define the operators
     counting: list[Any] = [getattr(mode, "counter", None) for mode in _get_current_dispatch_mode_stack()]
     register_formula: Any = getattr(flop_counter, "register_flop_formula")  # noqa: B009 (of a type that pyright cannot tell)
     formulas: dict[str, Any] = {
         "fsa": _fsa,
         "fsa_backward": _fsa_backward,
+        "depthwise": _depthwise,
+        "depthwise_backward": _depthwise_backward,
         "block": _block,
         "block_backward": _block_backward,
     }
@@ -61,6 +66,14 @@ def _fsa(value: Shape, weight: Shape, starts: Shape, lengths: Shape, *_: Any, **
 
 def _fsa_backward(grad: Shape, value: Shape, weight: Shape, starts: Shape, lengths: Shape, *_: Any, **__: Any) -> int:
     return 2 * _fsa(value, weight, starts, lengths)
+
+
+def _depthwise(x: Shape, weight: Shape, *_: Any, **__: Any) -> int:
+    return 2 * math.prod(x) * math.prod(weight[2:])
+
+
+def _depthwise_backward(grad: Shape, x: Shape, weight: Shape, *_: Any, **__: Any) -> int:
+    return 2 * _depthwise(x, weight)
 
 
 def _block(

@@ -14,6 +14,7 @@ Importing this module needs triton; `ops.fsa` imports it when it first needs a k
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ from torch import Tensor
 
 from lamnet.core.window import Window
 
-TILE, WARPS = 2048, 8  # numbers of the value: 8 a thread, one 128-bit load in 16-bit formats, and registers to spare
+TILE, WARPS = 1024, 4  # numbers of the value: 8 a thread, one 128-bit load in 16-bit formats
 COLUMNS = 2  # of a tile along the height, so that a row of it fills a cache line at D = 32 in 16-bit formats
 
 
@@ -69,6 +70,7 @@ def _launch(kernel: Any, tensors: list[Tensor], window: Window, dim: int, logits
             LENGTHS=window.lengths,
             TAPS=window.taps,
             LOGITS=logits,
+            APPROXIMATE=value.dtype.itemsize == 2 and os.environ.get("TRITON_INTERPRET") != "1",
             HEADS=heads,
             HEAD_CHANNELS=value.shape[3] // heads,
             ROWS=rows,
@@ -82,16 +84,23 @@ def _launch(kernel: Any, tensors: list[Tensor], window: Window, dim: int, logits
 
 @triton.jit
 def _tile(size, across, blocks_along, blocks_across, ROWS: tl.constexpr, COLUMNS: tl.constexpr) -> Any:
-    """Find the program's pixels: (batch, first row, first column), row and column from there, rows to both image borders.
+    """Find the program's pixels: (batch, first row, first column), row and column from there, row in the image.
 
-    "Rows" run along the axis of attention. The corner has 64 bits, for the addresses in large images.
+    "Rows" run along the axis of attention. The corner has 64 bits, for the addresses in large images. Pixels beside the image
+    have rows far above it.
     """
     program = tl.program_id(0).to(tl.int64)
     rest = program // blocks_along
     batch, first, column = rest // blocks_across, program % blocks_along * ROWS, rest % blocks_across * COLUMNS
     pixel = tl.arange(0, ROWS * COLUMNS)
     row, inside = pixel // COLUMNS, pixel % COLUMNS < across - column
-    return (batch, first, column), row, pixel % COLUMNS, inside, (-first).to(tl.int32), (size - first).to(tl.int32)
+    return (batch, first, column), row, pixel % COLUMNS, tl.where(inside, first.to(tl.int32) + row, -(2**30))
+
+
+@triton.jit
+def _is_row(along, size):
+    """Tell which rows lie in the image: as numbers without sign, those above it are large too."""
+    return along.to(tl.uint32, bitcast=True) < size
 
 
 @triton.jit
@@ -106,10 +115,15 @@ def _pixels(pointer, strides, corner, row, column):
 
 
 @triton.jit
-def _gate(weight, LOGITS: tl.constexpr):
-    """Load the weight as float32, its tanh where weights are logits; a series near zero keeps small ones exact."""
+def _gate(weight, LOGITS: tl.constexpr, APPROXIMATE: tl.constexpr):
+    """Load the weight as float32, its tanh where weights are logits; a series near zero keeps small ones exact.
+
+    `APPROXIMATE`: by the GPU's instruction, whose error of 2**-11 is below the rounding of 16-bit formats.
+    """
     x = weight.to(tl.float32)
-    if LOGITS:
+    if LOGITS and APPROXIMATE:
+        x = tl.inline_asm_elementwise("tanh.approx.f32 $0, $1;", "=f,f", [x], dtype=tl.float32, is_pure=True, pack=1)
+    elif LOGITS:
         y = x * x
         series = x * (1 - y * (1 / 3 - y * (2 / 15 - y * (17 / 315))))
         x = tl.where(y < 0.04, series, 2 * tl.sigmoid(2 * x) - 1)
@@ -121,10 +135,10 @@ def _forward_kernel(
     value, weight, out, value_strides, weight_strides, out_strides, size, across, blocks_along, blocks_across,
     STARTS: tl.constexpr, LENGTHS: tl.constexpr, TAPS: tl.constexpr, HEADS: tl.constexpr, HEAD_CHANNELS: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, HEAD_BLOCK: tl.constexpr, CHANNEL_BLOCK: tl.constexpr,
-    TAP_BLOCK: tl.constexpr, LOGITS: tl.constexpr,
+    TAP_BLOCK: tl.constexpr, LOGITS: tl.constexpr, APPROXIMATE: tl.constexpr,
 ):  # fmt: skip
-    corner, row, column, inside, low, high = _tile(size, across, blocks_along, blocks_across, ROWS, COLUMNS)
-    here = inside & (row < high)
+    corner, row, column, along = _tile(size, across, blocks_along, blocks_across, ROWS, COLUMNS)
+    here = _is_row(along, size)
     head, channel = tl.arange(0, HEAD_BLOCK)[None, :, None], tl.arange(0, CHANNEL_BLOCK)[None, None, :]
     lane, lane_ok = head * HEAD_CHANNELS + channel, (head < HEADS) & (channel < HEAD_CHANNELS)
     values = _pixels(value, value_strides, corner, row, column)[:, None, None] + lane * value_strides[3]
@@ -134,10 +148,10 @@ def _forward_kernel(
         seen = tl.zeros([ROWS * COLUMNS, HEAD_BLOCK, CHANNEL_BLOCK], tl.float32)
         for j in tl.static_range(tl.constexpr(LENGTHS[k])):
             shift = STARTS[k] + j
-            ok = (inside & (row + shift >= low) & (row + shift < high))[:, None, None] & lane_ok
+            ok = _is_row(along + shift, size)[:, None, None] & lane_ok
             seen += tl.load(values + shift * value_strides[1], mask=ok, other=0.0).to(tl.float32)
         gate = tl.load(weights + k * weight_strides[3], mask=here[:, None, None] & (head < HEADS), other=0.0)
-        total += _gate(gate, LOGITS) * (seen / LENGTHS[k])
+        total += _gate(gate, LOGITS, APPROXIMATE) * (seen / LENGTHS[k])
     outs = _pixels(out, out_strides, corner, row, column)[:, None, None] + lane * out_strides[3]
     tl.store(outs, total.to(out.dtype.element_ty), mask=here[:, None, None] & lane_ok)
 
@@ -149,10 +163,10 @@ def _backward_kernel(
     size, across, blocks_along, blocks_across,
     STARTS: tl.constexpr, LENGTHS: tl.constexpr, TAPS: tl.constexpr, HEADS: tl.constexpr, HEAD_CHANNELS: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, HEAD_BLOCK: tl.constexpr, CHANNEL_BLOCK: tl.constexpr,
-    TAP_BLOCK: tl.constexpr, LOGITS: tl.constexpr,
+    TAP_BLOCK: tl.constexpr, LOGITS: tl.constexpr, APPROXIMATE: tl.constexpr,
 ):  # fmt: skip
-    corner, row, column, inside, low, high = _tile(size, across, blocks_along, blocks_across, ROWS, COLUMNS)
-    here = inside & (row < high)
+    corner, row, column, along = _tile(size, across, blocks_along, blocks_across, ROWS, COLUMNS)
+    here = _is_row(along, size)
     head, channel = tl.arange(0, HEAD_BLOCK)[None, :, None], tl.arange(0, CHANNEL_BLOCK)[None, None, :]
     lane, lane_ok = head * HEAD_CHANNELS + channel, (head < HEADS) & (channel < HEAD_CHANNELS)
     values = _pixels(value, value_strides, corner, row, column)[:, None, None] + lane * value_strides[3]
@@ -167,19 +181,18 @@ def _backward_kernel(
         seers = tl.zeros([ROWS * COLUMNS, HEAD_BLOCK, CHANNEL_BLOCK], tl.float32)
         for j in tl.static_range(tl.constexpr(LENGTHS[k])):
             shift = STARTS[k] + j
-            ahead = (inside & (row + shift >= low) & (row + shift < high))[:, None, None]
-            behind = (inside & (row - shift >= low) & (row - shift < high))[:, None, None]
+            ahead, behind = _is_row(along + shift, size)[:, None, None], _is_row(along - shift, size)[:, None, None]
             seen += tl.load(values + shift * value_strides[1], mask=ahead & lane_ok, other=0.0).to(tl.float32)
             gate = tl.load(
                 weights + (k * weight_strides[3] - shift * weight_strides[1]), mask=behind & (head < HEADS), other=0.0
             )
             grad = tl.load(grads - shift * grad_out_strides[1], mask=behind & lane_ok, other=0.0)
-            seers += _gate(gate, LOGITS) * grad.to(tl.float32)
+            seers += _gate(gate, LOGITS, APPROXIMATE) * grad.to(tl.float32)
         total += seers / LENGTHS[k]
         gate_grad = tl.sum(own * seen, 2, keep_dims=True) / LENGTHS[k]
         if LOGITS:
             gate = tl.load(weights + k * weight_strides[3], mask=here[:, None, None] & (head < HEADS), other=0.0)
-            gate = _gate(gate, LOGITS)
+            gate = _gate(gate, LOGITS, APPROXIMATE)
             gate_grad *= 1 - gate * gate
         gates = tl.where(tap == k, gate_grad, gates)
     outs = _pixels(grad_value, grad_value_strides, corner, row, column)[:, None, None] + lane * grad_value_strides[3]
