@@ -31,6 +31,14 @@ def test_the_machine_names_versions_threads_and_processor() -> None:
     assert "logical cores" in facts["processor"]
 
 
+def test_a_machine_without_the_core_is_described_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where lamnet runs from its sources on a GPU."""
+    reason = "core: expected its library, found none"
+    monkeypatch.setattr(library, "why_not", lambda: reason)
+    monkeypatch.setattr(library, "level", lambda: pytest.fail("asked for the level of what is not there"))
+    assert machine.machine()["processor"].endswith(reason)
+
+
 def test_each_fact_is_one_line_of_text() -> None:
     facts = machine.machine()
     assert facts["lamnet"] == version("lamnet-sr")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from lamnet.core import library
 from lamnet.core.config import LAMNetConfig
 from lamnet.evaluation.speed import peers, table, work
 from lamnet.evaluation.speed.candidate import MODELS, Candidate, Setting, plan
-from lamnet.evaluation.speed.measure import Timed
+from lamnet.evaluation.speed.measure import Timed, graphed
 from lamnet.evaluation.speed.run import Report, Row, peak_of, timing
 from lamnet.network import weights
 from lamnet.network.complexity import complexity
@@ -41,6 +43,22 @@ def report() -> Report:
         for module in ("run", "work"):
             patch.setattr(f"lamnet.evaluation.speed.{module}.PATCHES", (1, 8))
         return finish(timing(candidates, SMALL, rounds=3, memory=False))
+
+
+def test_what_a_graph_reads_lives_as_long_as_the_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next capture gives freed memory back to the GPU, and a replay would read what is not there."""
+    anything: Any = type("Anything", (), {"__getattr__": lambda self, _: lambda *given: None})
+    for name in ("Stream", "current_stream", "CUDAGraph"):
+        monkeypatch.setattr(torch.cuda, name, lambda: anything())
+    for name in ("stream", "graph"):
+        monkeypatch.setattr(torch.cuda, name, lambda _: contextlib.nullcontext())
+    read = torch.ones(3)
+    seen = weakref.ref(read)
+    replay = graphed(lambda read=read: read + 1)  # type: ignore[misc]
+    del read
+    assert seen() is not None
+    del replay
+    assert seen() is None
 
 
 @pytest.mark.thorough

@@ -18,7 +18,8 @@ def machine() -> dict[str, str]:
     facts = {"lamnet": installed("lamnet-sr"), "Python": platform.python_version()}
     facts |= {name: installed(name) for name in _COMPANIONS}
     facts["system"] = platform.platform()
-    facts["processor"] = f"{_processor()}, {os.cpu_count()} logical cores, {library.level()}"
+    level = library.why_not() or library.level()
+    facts["processor"] = f"{_processor()}, {os.cpu_count()} logical cores, {level}"
     facts["threads"] = str(library.default_threads())
     if runtime.has_gpu():
         facts |= _gpus() if runtime.has_torch() else {"cuda": "PyTorch is not installed"}
