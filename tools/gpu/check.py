@@ -1,4 +1,4 @@
-"""Is the Triton kernel of focal attention right on this card, in every format and direction, and faster than PyTorch?"""
+"""Are the Triton kernels right on this card, in every format and direction, and is focal attention faster than PyTorch's?"""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from gpu.call import Call
@@ -19,8 +20,10 @@ from lamnet.ops.reference import fsa_reference, fsa_reference_backward
 TOLERANCES = {"bfloat16": 2e-2, "float32": 1e-5, "float16": 2e-3}
 TRAINED = "bfloat16"
 HEADS, CHANNELS = 4, 32  # of base, as the operator sees it
-# Whole tiles and odd ones. Each shape, format and axis is compiled, some 3 seconds forwards and backwards.
+# Whole tiles and odd ones, the latter alone but for the format of training: each shape, format and axis is compiled, on an H100
+# 6 seconds forwards and backwards.
 SHAPES = [(3, 64, 64), (2, 37, 45)]
+CONVOLUTIONS = [(CHANNELS, 1, 23), (CHANNELS, 23, 1), (4 * CHANNELS, 3, 3)]  # depthwise: channels and kernel
 
 
 def check(call: Call) -> None:
@@ -28,7 +31,8 @@ def check(call: Call) -> None:
     device = "cpu" if call.dry else "cuda"
     found: dict[str, Any] = {"device": _name(device), "rows": [], "times": {}, "backend": "reference"}
     for name in TOLERANCES:
-        found |= _verdict(found, name, device, [(1, 5, 7)] if call.dry else SHAPES)
+        shapes = [(1, 5, 7)] if call.dry else SHAPES if name == TRAINED else SHAPES[-1:]
+        found |= _verdict(found, name, device, shapes)
         call.say("check", found)
 
 
@@ -39,6 +43,8 @@ def _verdict(found: dict[str, Any], name: str, device: str, shapes: list[tuple[i
     rows = [_compared(name, shapes, dim, logits=True, device=device) for dim in (WIDTH, HEIGHT)]
     if device == "cuda":
         rows.append(_compared(name, shapes[-1:], WIDTH, logits=False, device=device))
+    kernels = CONVOLUTIONS[:1] if device == "cpu" else CONVOLUTIONS
+    rows += [_convolved(name, shapes[-1], *kernel, device=device) for kernel in kernels]
     times = {name: _times(name)} if device == "cuda" else {}
     verdict = {"rows": [*found["rows"], *rows], "times": {**found["times"], **times}}
     if name != TRAINED:
@@ -58,7 +64,7 @@ def _compared(name: str, shapes: list[tuple[int, int, int]], dim: int, logits: b
     """The worst of the result and both gradients against float64 over all shapes, as a share of the greatest number."""
     from lamnet.ops import triton
 
-    worst, begun = 0.0, time.perf_counter()
+    axis, begun, pairs = "width" if dim == WIDTH else "height", time.perf_counter(), list[tuple[Tensor, Tensor]]()
     for shape in shapes:
         # Halves of a wider image, as the network has them.
         value, grad = (_drawn((*shape, 2 * CHANNELS), name, device, seed)[..., CHANNELS:] for seed in (0, 1))
@@ -69,17 +75,36 @@ def _compared(name: str, shapes: list[tuple[int, int, int]], dim: int, logits: b
         expected_weight = grads[1] * (1 - gates.square()) if logits else grads[1]
         out = triton.fsa_forward(value, weight, PAPER_WINDOW, dim, logits)
         got = (out, *triton.fsa_backward(grad, value, weight, PAPER_WINDOW, dim, logits))
-        for one, truth in zip(got, (expected, grads[0], expected_weight), strict=True):
-            error = (one.double() - truth).abs().max() / truth.abs().max().clamp(min=1e-3)
-            worst = max(worst, float("inf") if error.isnan() else error.item())
-    return {
-        "format": name,
-        "axis": "width" if dim == WIDTH else "height",
-        "logits": logits,
-        "error": worst,
-        "right": worst <= TOLERANCES[name],
-        "seconds": round(time.perf_counter() - begun, 2),
-    }
+        pairs += zip(got, (expected, grads[0], expected_weight), strict=True)
+    return _row(name, f"attention along the {axis}{' of logits' if logits else ''}", pairs, begun)
+
+
+def _convolved(
+    name: str, shape: tuple[int, int, int], channels: int, high: int, wide: int, device: str
+) -> dict[str, Any]:
+    """The worst of a depthwise convolution and its three gradients against float64, as a share of the greatest number."""
+    from lamnet.ops import triton_depthwise
+
+    begun = time.perf_counter()
+    x, grad = (_drawn((*shape, 2 * channels), name, device, seed)[..., channels:] for seed in (0, 1))
+    weight, bias = _drawn((channels, 1, high, wide), "float32", device, 2), _drawn((channels,), "float32", device, 3)
+    inputs = [one.double().requires_grad_() for one in (x, weight, bias)]
+    planes = F.conv2d(inputs[0].permute(0, 3, 1, 2), *inputs[1:], padding=(high // 2, wide // 2), groups=channels)
+    expected = planes.permute(0, 2, 3, 1)
+    truths = torch.autograd.grad(expected, inputs, grad.double())
+    got = triton_depthwise.convolve(x, weight, bias), triton_depthwise.convolve(grad, weight, None, transposed=True)
+    got += triton_depthwise.weight_grad(grad, x, weight.shape)
+    return _row(name, f"convolution {high}x{wide}", list(zip(got, (expected.detach(), *truths), strict=True)), begun)
+
+
+def _row(name: str, what: str, pairs: list[tuple[Tensor, Tensor]], begun: float) -> dict[str, Any]:
+    """The worst error of results against their truths."""
+    worst = 0.0
+    for got, truth in pairs:
+        error = (got.double() - truth).abs().max() / truth.abs().max().clamp(min=1e-3)
+        worst = max(worst, float("inf") if error.isnan() else error.item())
+    seconds = round(time.perf_counter() - begun, 2)
+    return {"format": name, "kernel": what, "error": worst, "right": worst <= TOLERANCES[name], "seconds": seconds}
 
 
 def _drawn(shape: tuple[int, ...], name: str, device: str, seed: int) -> Tensor:

@@ -29,8 +29,7 @@ def _check(found: dict[str, Any]) -> str:
     rows = [
         [
             row["format"],
-            row["axis"],
-            "yes" if row["logits"] else "no",
+            row["kernel"],
             f"{row['error']:.2e}",
             "right" if row["right"] else "WRONG",
         ]
@@ -42,11 +41,11 @@ def _check(found: dict[str, Any]) -> str:
         f"On {found.get('device', '?')}. For training: {found.get('backend', 'reference')}{reason}.",
     ]
     if rows:
-        lines.append(
-            markdown_table(["format", "axis", "logits", "worst error, of the greatest number", ""], rows).strip()
-        )
+        lines.append(markdown_table(["format", "kernel", "worst error, of the greatest number", ""], rows).strip())
     for name, times in found.get("times", {}).items():
-        lines.append(f"{name}: forward and backward {times['triton']} ms, plain PyTorch {times['reference']} ms.")
+        lines.append(
+            f"Attention in {name}: forward and backward {times['triton']} ms, plain PyTorch {times['reference']} ms."
+        )
     return "\n\n".join(lines)
 
 
