@@ -47,7 +47,8 @@ SEEN = """\
 
 LR pixels of all training runs on the way to it, in millions, and hours of one or two cores that other work used as well, added up from
 [training.csv](docs/log/training.csv); a body that another scale gave counts with all that it had seen. The paper's networks saw 131,000
-million. Urban100 (PSNR-Y, x4) was measured on the whole set, and reported by {date}; the set is not in BENCHMARKS.
+million. Urban100 (PSNR-Y, x4) was measured on the whole set, and reported by {date},
+base before its last training, of 446 million; the set is not in BENCHMARKS.
 
 {table}
 

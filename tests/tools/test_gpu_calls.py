@@ -77,7 +77,7 @@ def test_a_dry_call_comes_to_its_end_with_nothing_but_pytorch_and_numpy(tmp_path
     found = json.loads((out / "results.json").read_text())
     assert {stage["outcome"] for stage in found.values()} == {"done"}, said
     assert all(row["right"] for row in found["check"]["rows"])
-    assert len(found["check"]["rows"]) == 6
+    assert len(found["check"]["rows"]) == 9
     assert "swinir-light needs spandrel" in (out / "report.md").read_text()
     assert found["train"]["phase"] == "cooldown"
     assert weights.read(out / "weights.pth").config.scale == 4
