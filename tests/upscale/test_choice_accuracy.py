@@ -24,10 +24,11 @@ MIXED = 100
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", [2, 4])
-def test_right_on_95_of_100_mixed_pictures(shared: Path, scale: int, tmp_path: Path) -> None:
-    if ("tiny", scale, "photo") not in shipped.shipped():
-        pytest.skip(f"no photo weights ship for x{scale}")
-    networks = {variant: lamnet.load("tiny", scale, variant) for variant in shipped.VARIANTS}
+@pytest.mark.parametrize("size", ["tiny", "base"])
+def test_right_on_95_of_100_mixed_pictures(shared: Path, size: str, scale: int, tmp_path: Path) -> None:
+    if (size, scale, "photo") not in shipped.shipped():
+        pytest.skip(f"no photo weights ship for {size} x{scale}")
+    networks = {variant: lamnet.load(size, scale, variant) for variant in shipped.VARIANTS}
     assert right(networks, scale, shared, tmp_path) >= 95
 
 
