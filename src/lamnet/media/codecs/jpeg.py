@@ -18,8 +18,7 @@ from lamnet.base.errors import BadImageError
 from lamnet.base.files import insert
 from lamnet.media import iptc, metadata, vips, xmp
 from lamnet.media.blobs import with_blobs, xmp_of
-from lamnet.media.codecs import mpf
-from lamnet.media.codecs.jpeg_damage import strictness
+from lamnet.media.codecs import jpeg_damage, mpf
 from lamnet.media.codecs.jpeg_segments import (
     APP1,
     APP2,
@@ -80,7 +79,7 @@ class JpegExtras(Extras):
 
 def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
     """Open the picture, of several the first; spoilt data are an error when its pixels are read."""
-    return vips.load("jpeg", path, fail_on=strictness(path))
+    return jpeg_damage.load(path)
 
 
 def extras(path: Path) -> JpegExtras:

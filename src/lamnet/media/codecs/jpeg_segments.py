@@ -8,7 +8,7 @@ from collections.abc import Generator
 from typing import Any
 
 LIMIT = 65_533  # bytes of contents
-END, _SCAN, TABLES, COMMENT = 0xD9, 0xDA, 0xDB, 0xFE  # markers
+END, SCAN, TABLES, COMMENT = 0xD9, 0xDA, 0xDB, 0xFE  # markers
 _APP0, APP1, APP2, APP13 = 0xE0, 0xE1, 0xE2, 0xED
 EXIF, XMP, MPF = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"MPF\0"  # what contents open with
 _WITHOUT_CONTENTS = (0x01, *range(0xD0, 0xD9))
@@ -32,7 +32,7 @@ def segments_of(data: Any) -> Generator[tuple[int, int, int]]:
         end = at + int.from_bytes(data[at : at + 2], "big")
         yield kind, at + 2, end
         at = max(end, at + 2)
-        if kind == _SCAN:
+        if kind == SCAN:
             found = _MARKER.search(data, at)
             at = found.start() if found else len(data)
 
