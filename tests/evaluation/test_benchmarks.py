@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lamnet.base.errors import BadArgumentError, BadDataError
+from lamnet.evaluation import benchmarks
 from lamnet.evaluation.benchmarks import find_sets
 from lamnet.evaluation.protocol import Protocol
 from lamnet.evaluation.resize import crop_to_multiple, imresize
@@ -138,18 +139,30 @@ def test_pairs_that_do_not_fit_are_listed(two_sets: Path) -> None:
     assert "B fox2: LR is 32x24, expected 32x50 for HR of 64x100" in text
 
 
-def test_depth_alpha_and_broken_files_are_refused_by_name(two_sets: Path) -> None:
+def test_what_cannot_be_measured_is_left_out_with_its_reason(two_sets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hr = two_sets / "A" / "HR"
     arrays.write_array(hr / "baby.png", picture(0).astype(np.uint16) * 257)
-    write(hr / "fox2.png", picture(1, channels=4))
     (hr / "img_001.png").write_text("not a picture")
     write(two_sets / "B/HR/baby.png", picture(0, 8, 64))
-    text = refusal(two_sets)
-    assert "A baby: baby.png has ushort values, expected 8 bits" in text
-    assert "A fox2: fox2.png has 4 channels, expected 1 (grey) or 3 (RGB)" in text
-    assert "A img_001: " in text
-    assert "expected a picture" in text
-    assert "B baby: HR is 64x8, expected at least 15 pixels each way to measure" in text
+    write(two_sets / "B/HR/img_001.png", picture(1, channels=4))
+    monkeypatch.setattr(benchmarks, "LARGEST", 49 * 64)
+    write(two_sets / "B/HR/fox2.png", picture(0, 70, 70))
+    with pytest.raises(
+        BadDataError, match=r"expected complete pairs for x2, found B baby: .*; B fox2: .*; B img_001: "
+    ):
+        find_sets(two_sets, 2, smallest=15)
+    write(two_sets / "B/HR/img_001.png", picture(1))
+    one, other = find_sets(two_sets, 2, smallest=15)
+    assert [pair.name for pair in one.pairs] == ["fox2"]
+    assert one.left_out["baby"] == "baby.png has ushort values, expected 8 bits"
+    assert one.left_out["img_001"].startswith(f"{hr / 'img_001.png'}: expected a picture")
+    assert [pair.name for pair in other.pairs] == ["img_001"]
+    assert other.left_out == {
+        "baby": "HR is 64x8, expected at least 15 pixels each way to measure",
+        "fox2": "fox2.png is 70x70, expected at most 3,136 pixels",
+    }
+    write(two_sets / "B/HR/baby.png", picture(1, channels=4))
+    assert find_sets(two_sets, 2)[1].left_out["baby"] == "baby.png has 4 channels, expected 1 (grey) or 3 (RGB)"
 
 
 @pytest.mark.parametrize("folder", ["HR", "LR_bicubic/X2"])

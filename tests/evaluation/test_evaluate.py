@@ -16,7 +16,7 @@ from lamnet.base.errors import BadArgumentError, BadDataError, BadWeightsError
 from lamnet.base.progress import finish
 from lamnet.cli import main
 from lamnet.core.config import LAMNetConfig
-from lamnet.evaluation import report
+from lamnet.evaluation import benchmarks, report
 from lamnet.evaluation.comparison import comparing, evaluate
 from lamnet.evaluation.metrics import Convention, psnr, ssim, to_y
 from lamnet.evaluation.protocol import Protocol
@@ -243,3 +243,52 @@ def test_the_command_has_a_row_for_each_model_and_condition(data: Path, tmp_path
     assert "**" not in table
     assert [one["protocol"]["degrade"] for one in json.loads(files[0].read_text())] == ["clean", "noise5+jpeg75"]
     assert files[1].read_text().startswith("model,scale,degrade,set,image,psnr_y,ssim_y\nbicubic,2,clean,A,baby,")
+
+
+def test_a_picture_that_cannot_be_measured_is_left_out_and_named(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One by its header, another when its pixels are read; the others have the figures that they have without them."""
+    whole = evaluate("bicubic", 2, data, ["A"])
+    monkeypatch.setattr(benchmarks, "LARGEST", 2000)
+    arrays.write_array(data / "A/HR/huge.png", picture(3).repeat(2, 0))
+    arrays.write_array(data / "A/LR_bicubic/X2/hugex2.png", imresize(picture(3).repeat(2, 0), 1 / 2))
+    cut = (data / "A/HR/baby.png").read_bytes()
+    (data / "A/HR/spoilt.png").write_bytes(cut[: len(cut) // 2])
+    arrays.write_array(data / "A/LR_bicubic/X2/spoiltx2.png", arrays.read_array(data / "A/LR_bicubic/X2/babyx2.png"))
+    common = ["evaluate", "bicubic", "--scale", "2", "--data", str(data), "--sets", "A"]
+    with pytest.raises(SystemExit) as stopped:
+        main.app([*common, "--json", str(tmp_path / "a.json"), "--degrade", "clean", "--times"])
+    assert stopped.value.code == 1
+    out, err = capsys.readouterr()
+    assert "border 2, 3 of 5 pictures of A" in out
+    huge, spoilt = err.splitlines()
+    assert huge == "lamnet: A huge: huge.png is 36x82, expected at most 2,000 pixels; left out"
+    assert spoilt.startswith(f"lamnet: A spoilt: {data / 'A/HR/spoilt.png'}: expected a whole picture, found ")
+    [read] = report.from_json(tmp_path / "a.json")
+    assert read["sets"]["A"].pop("left_out").keys() == {"huge", "spoilt"}
+    without_times = {
+        name: {one: value for one, value in scores.items() if one != "seconds"}
+        for name, scores in read["sets"]["A"]["images"].items()
+    }
+    assert without_times == whole["sets"]["A"]["images"]
+    assert read["sets"]["A"]["psnr_y"] == whole["sets"]["A"]["psnr_y"]
+    with pytest.raises(SystemExit):  # an earlier file with pictures left out joins a table
+        main.app([*common, "--compare", str(tmp_path / "a.json")])
+    assert capsys.readouterr().out.count("3 of 5 pictures of A") == 1
+
+
+def test_pictures_of_which_none_can_be_measured_are_refused(data: Path) -> None:
+    for path in (data / "B").iterdir():
+        path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(
+        BadDataError, match=r"B: expected a picture that can be measured, found none, the first: .*baby"
+    ):
+        evaluate("bicubic", 2, data, ["B"])
+
+
+def test_a_result_that_cannot_be_kept_is_no_fault_of_the_picture(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in ({"save": tmp_path / "file"}, {"save_lr": tmp_path / "file"}):
+        with pytest.raises(BadArgumentError, match=r"babyx2\.png: cannot be written"):
+            finish(comparing(["bicubic"], 2, data, ["A"], **place))

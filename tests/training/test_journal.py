@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -162,6 +165,38 @@ def test_two_at_once_do_not_ruin_the_set(tmp_path: Path) -> None:
         prepare(photos, tmp_path / "out")
     assert _same(finish(first), prepare(photos, tmp_path / "whole"))
     prepare(photos, tmp_path / "out")
+
+
+_STOPS_AT_THE_THIRD = """
+import sys, time
+from pathlib import Path
+from lamnet.training import journal, preparation
+journal._SYNCED_EVERY_S = 0
+convert = preparation._convert
+def stopping(folder, source, scales):
+    if source.name == "p2.png":
+        time.sleep(60)
+    return convert(folder, source, scales)
+preparation._convert = stopping
+preparation.prepare(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.thorough
+def test_what_a_killed_call_has_locked_is_taken_over_and_goes_on(tmp_path: Path) -> None:
+    photos, out = photographs(tmp_path / "in", [(60, 60), (72, 48), (48, 96), (60, 84)]), tmp_path / "out"
+    process = subprocess.Popen([sys.executable, "-c", _STOPS_AT_THE_THIRD, photos, out])
+    journal = out / "journal.jsonl"
+    while not journal.exists() or journal.read_text().count("\n") < 3:  # what it is about, and two photographs
+        assert process.poll() is None
+        time.sleep(0.02)
+    with pytest.raises(BadDataError, match=f"in use by process {process.pid} "):
+        prepare(photos, out)
+    process.kill()
+    process.wait()
+    assert (out / ".lock").exists()
+    assert _same(prepare(photos, out), prepare(photos, tmp_path / "whole"))
+    assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in (tmp_path / "whole").iterdir())
 
 
 def test_a_full_disk_names_the_file(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +30,8 @@ def evaluate(
     device: str | None = None,
 ) -> None:
     """Measure models on benchmark pictures: PSNR and SSIM on Y, per image and mean.
+
+    A picture that cannot be read or measured is left out and named.
 
     Parameters
     ----------
@@ -106,3 +109,7 @@ def evaluate(
                 report.write(path, text(found))
     if markdown is not None:
         report.write(markdown, table)
+    if left_out := report.left_out(found):
+        for line in left_out:
+            terminal.complain(f"{line}; left out")
+        sys.exit(1)

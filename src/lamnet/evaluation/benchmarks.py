@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lamnet.base.errors import BadArgumentError, BadDataError, BadImageError
@@ -28,10 +28,15 @@ class Pair:
 
 @dataclass(frozen=True)
 class BenchmarkSet:
-    """Pairs that fit each other, sorted by name."""
+    """Pairs that fit each other, sorted by name.
+
+    Attributes:
+        left_out: why a picture cannot be measured, by its name.
+    """
 
     name: str
     pairs: tuple[Pair, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def find_sets(data: Path, scale: int, names: Sequence[str] | None = None, smallest: int = 1) -> list[BenchmarkSet]:
@@ -42,8 +47,11 @@ def find_sets(data: Path, scale: int, names: Sequence[str] | None = None, smalle
         names: of the sets, in any case; all when left out.
         smallest: the smallest width and height of an HR picture that can be measured.
 
+    A picture that cannot be read or measured is left out, with its reason.
+
     Raises:
-        BadDataError: files are missing or pictures do not fit; names all of them, over all sets.
+        BadDataError: files are missing, pictures do not fit each other, or no picture of a set can be measured; names all
+            of them, over all sets.
     """
     if scale not in range(1, 10):
         raise BadArgumentError(f"scale: expected 1 to 9, got {scale}")
@@ -51,9 +59,14 @@ def find_sets(data: Path, scale: int, names: Sequence[str] | None = None, smalle
     found: list[BenchmarkSet] = []
     for layout in choose(data, names):
         pairs = sorted(_pairs(layout, scale, problems), key=lambda pair: pair.name)
-        for pair in pairs:
-            problems += [f"{layout.name} {pair.name}: {text}" for text in _misfits(pair, scale, smallest)]
-        found.append(BenchmarkSet(layout.name, tuple(pairs)))
+        reasons = {pair: "; ".join(_reasons(pair, scale, smallest)) for pair in pairs}
+        measured = tuple(pair for pair in pairs if not reasons[pair])
+        left_out = {pair.name: reason for pair, reason in reasons.items() if reason}
+        if left_out and not measured:
+            problems += [f"{layout.name} {name}: {reason}" for name, reason in left_out.items()]
+        for pair in measured:
+            problems += [f"{layout.name} {pair.name}: {text}" for text in _misfits(pair, scale)]
+        found.append(BenchmarkSet(layout.name, measured, left_out))
     if problems:
         raise BadDataError(f"{data}: expected complete pairs for x{scale}, found " + "; ".join(problems))
     return found
@@ -128,21 +141,28 @@ def _folder_files(layout: Layout, scale: int) -> _Files:
     return hr, lr, doubles + lr_doubles
 
 
-def _misfits(pair: Pair, scale: int, smallest: int) -> Iterator[str]:
-    """Yield the reasons why a pair cannot be measured."""
+def _reasons(pair: Pair, scale: int, smallest: int) -> Iterator[str]:
+    """Yield the reasons why the pictures of a pair cannot be measured."""
     try:
         height, width, *_ = header(pair.hr)
-        expected = (height // scale, width // scale)
         yield from unmeasurable(pair.hr)
-        if scale * min(expected) < max(smallest, scale):
+        if scale * min(height // scale, width // scale) < max(smallest, scale):
             yield f"HR is {width}x{height}, expected at least {smallest} pixels each way to measure"
         if pair.lr is not None:
             yield from unmeasurable(pair.lr)
-            low_height, low_width, *_ = header(pair.lr)
-            if (low_height, low_width) != expected:
-                yield f"LR is {low_width}x{low_height}, expected {expected[1]}x{expected[0]} for HR of {width}x{height}"
     except BadImageError as error:
         yield str(error)
+
+
+def _misfits(pair: Pair, scale: int) -> Iterator[str]:
+    """Yield the reason why the pictures of a pair do not belong together."""
+    if pair.lr is None:
+        return
+    height, width, *_ = header(pair.hr)
+    low_height, low_width, *_ = header(pair.lr)
+    expected = (height // scale, width // scale)
+    if (low_height, low_width) != expected:
+        yield f"LR is {low_width}x{low_height}, expected {expected[1]}x{expected[0]} for HR of {width}x{height}"
 
 
 def unmeasurable(path: Path) -> Iterator[str]:

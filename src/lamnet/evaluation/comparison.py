@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lamnet.base.errors import BadArgumentError
+from lamnet.base.errors import BadArgumentError, BadDataError, BadImageError
 from lamnet.base.progress import Progress, Work, finish
-from lamnet.evaluation import contenders
+from lamnet.evaluation import conditions, contenders
 from lamnet.evaluation.benchmarks import BenchmarkSet, Pair, find_sets
 from lamnet.evaluation.conditions import UNCHANGED, Condition, LowResolution, parse_all
 from lamnet.evaluation.contenders import Contender
@@ -48,11 +49,13 @@ def evaluate(
     Returns:
         {"model", "scale", "params", "protocol", "sets": {NAME: {"psnr_y", "ssim_y", "images": {NAME: {"psnr_y", "ssim_y"}}}}};
         a set's figures are means over its images, rounded to 6 decimals. Equal input gives an equal result. With
-        `degrade`, "protocol" has the condition under "degrade".
+        `degrade`, "protocol" has the condition under "degrade". A picture that cannot be read or measured is not among
+        the images; a set of which one was left out has the reasons by name under "left_out".
 
     Raises:
         BadArgumentError: no such condition.
-        BadDataError: files are missing or do not fit; it names all of them, before anything is computed.
+        BadDataError: files are missing or do not fit, or none of a set can be measured; it names all of them, before
+            anything is computed.
         BadWeightsError: no such model.
     """
     conditions = [] if degrade is None else [degrade]
@@ -90,13 +93,13 @@ def comparing(
         raise BadArgumentError(f"results: expected one condition that they were made under, got {', '.join(degrade)}")
     if scale == 1 and not degrade:
         raise BadArgumentError("degrade: expected a condition at scale 1, where LR is HR unless it is spoilt, got none")
-    conditions: list[Condition | None] = [*parse_all(degrade)] or [None]
+    put_under: list[Condition | None] = [*parse_all(degrade)] or [None]
     benchmark = find_sets(data, scale, sets, protocol.smallest_at(scale))
     found = [_Found(str(folder), find_results(folder, benchmark, scale)) for folder in results]
     meter = Meter(protocol, scale, device)
     loaded = [contenders.load(model, scale, protocol.ensemble, device) for model in models]
     rounds: list[tuple[Condition | None, list[_Made]]] = []
-    for condition in conditions:
+    for condition in put_under:
         below = "" if condition is None else condition.name
         lr = LowResolution(scale, condition or UNCHANGED, _files(save_lr, below, benchmark, scale))
         made = [_Made(one, lr, _targets(save, one.name, below, benchmark, scale)) for one in loaded]
@@ -132,8 +135,7 @@ class _Made:
         sr = self.contender.upscale(lr)
         seconds = perf_counter() - start
         if pair in self.targets:
-            self.targets[pair].parent.mkdir(parents=True, exist_ok=True)
-            arrays.write_array(self.targets[pair], sr)
+            conditions.write(self.targets[pair], sr)
         return sr, seconds
 
 
@@ -172,7 +174,8 @@ def _measuring(
     entrant: _Made | _Found, benchmark: Sequence[BenchmarkSet], scale: int, meter: Meter, condition: Condition | None
 ) -> Work[dict[str, Any]]:
     if meter.protocol.times:  # the first run of a network also prepares kernels and memory
-        entrant.picture(benchmark[0].pairs[0])
+        with suppress(BadImageError):  # which is said where the picture is measured
+            entrant.picture(benchmark[0].pairs[0])
     title = entrant.name if condition is None else f"{entrant.name} {condition.name}"
     scores: dict[str, Any] = {}
     for one in benchmark:
@@ -194,18 +197,28 @@ def _measuring(
 def _measuring_set(
     entrant: _Made | _Found, title: str, one: BenchmarkSet, scale: int, meter: Meter
 ) -> Work[dict[str, Any]]:
-    """Measure a set: its means, and the figures of each picture under "images"."""
+    """Measure a set: its means, the figures of each picture under "images", and under "left_out" why one has none."""
     task = f"{title} {one.name}"
     yield Progress(task, 0)
-    per_image: dict[str, dict[str, float]] = {}
+    per_image, left_out = dict[str, dict[str, float]](), dict(one.left_out)
     for index, pair in enumerate(one.pairs, 1):
-        sr, seconds = entrant.picture(pair)
-        per_image[pair.name] = meter.scores(crop_to_multiple(arrays.read_array(pair.hr), scale), sr)
-        if meter.protocol.times and seconds is not None:
-            per_image[pair.name]["seconds"] = seconds
+        try:
+            sr, seconds = entrant.picture(pair)
+            scores = meter.scores(crop_to_multiple(arrays.read_array(pair.hr), scale), sr)
+        except BadImageError as error:  # its pixels are damaged
+            left_out[pair.name] = str(error)
+        else:
+            per_image[pair.name] = scores
+            if meter.protocol.times and seconds is not None:
+                scores["seconds"] = seconds
         yield Progress(task, index / len(one.pairs))
+    if not per_image:
+        raise BadDataError(
+            f"{one.name}: expected a picture that can be measured, found none, the first: {next(iter(left_out.values()))}"
+        )
     rounded = {name: _rounded(image) for name, image in per_image.items()}
-    return {**_rounded(means(list(per_image.values()))), "images": rounded}
+    missing = {"left_out": dict(sorted(left_out.items()))} if left_out else {}
+    return {**_rounded(means(list(per_image.values()))), "images": rounded, **missing}
 
 
 def _rounded(values: Mapping[str, float]) -> dict[str, float]:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from lamnet.base.errors import BadArgumentError
+from lamnet.base.errors import BadArgumentError, BadImageError
+from lamnet.base.files import naming_errors
 from lamnet.evaluation import lossy
 from lamnet.evaluation.benchmarks import Pair, header
 from lamnet.evaluation.resize import crop_to_multiple, imresize
@@ -123,8 +124,7 @@ class LowResolution:
             if found.shape[:2] == (height // self.scale, width // self.scale) and found.dtype == np.uint8:
                 return found
         made = self._made(pair)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        arrays.write_array(path, made)
+        write(path, made)
         return made
 
     def _made(self, pair: Pair) -> NDArray[np.uint8]:
@@ -132,6 +132,16 @@ class LowResolution:
         if pair.lr is None or any(step.kind == "blur" for step in steps):
             return low_resolution(arrays.read_array(pair.hr), self.scale, self.condition, pair.name)
         return _degraded(arrays.read_array(pair.lr), steps, pair.name)
+
+
+def write(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Write a picture that is kept, and the folders above it. Raises BadArgumentError where it cannot be written."""
+    try:
+        with naming_errors(path, "cannot be written", BadArgumentError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        arrays.write_array(path, pixels)
+    except BadImageError as error:  # which would be taken for the fault of the picture that is measured
+        raise BadArgumentError(str(error)) from error
 
 
 def low_resolution(

@@ -20,6 +20,7 @@ Evaluation = Mapping[str, Any]
 
 _DECIMALS = {"psnr_y": 2, "psnr_rgb": 2}
 _LESS_IS_BETTER = ("lpips", "dists", "seconds")
+_LISTS = ("images", "left_out")  # beside a set's means
 _TITLES = {
     "psnr_y": "PSNR-Y",
     "ssim_y": "SSIM-Y",
@@ -69,13 +70,27 @@ def _evaluation(content: Any, what: str) -> dict[str, Any]:
 def _scores(content: Any, what: str) -> dict[str, Any]:
     """Check the figures of a set and of its images."""
     found = records.mapping(content, what)
-    figures = _figures({name: value for name, value in found.items() if name != "images"}, what)
+    figures: dict[str, Any] = _figures({name: value for name, value in found.items() if name not in _LISTS}, what)
     if not figures.keys() & _TITLES.keys():
         raise ValueError(f"{what}: expected some of {', '.join(_TITLES)}, found none of them")
-    if "images" not in found:
-        return figures
-    images = records.mapping(found["images"], f"{what}, images")
-    return {**figures, "images": {records.text(name, what): _figures(one, what) for name, one in images.items()}}
+    if "images" in found:
+        images = records.mapping(found["images"], f"{what}, images")
+        figures["images"] = {records.text(name, what): _figures(one, what) for name, one in images.items()}
+    if "left_out" in found:
+        left_out = records.mapping(found["left_out"], f"{what}, left_out")
+        figures["left_out"] = {records.text(name, what): records.text(why, what) for name, why in left_out.items()}
+    return figures
+
+
+def left_out(evaluations: Sequence[Evaluation]) -> list[str]:
+    """Return a line for each picture that was not measured, "SET PICTURE: reason"."""
+    lines = [
+        f"{name} {image}: {reason}"
+        for evaluation in evaluations
+        for name, scores in evaluation["sets"].items()
+        for image, reason in scores.get("left_out", {}).items()
+    ]
+    return list(dict.fromkeys(lines))
 
 
 def _figures(content: Any, what: str) -> dict[str, float]:
@@ -195,4 +210,14 @@ def _protocol(evaluations: Sequence[Evaluation]) -> str:
             )
     made = sorted({one for e in evaluations if "protocol" in e for one in e["protocol"].get("lr_made", ())})
     note = f", LR of {', '.join(made)} made by bicubic" if made else ""
-    return f", {convention} convention, border {border}{note}"
+    return f", {convention} convention, border {border}{note}{_measured(evaluations)}"
+
+
+def _measured(evaluations: Sequence[Evaluation]) -> str:
+    """Describe of which sets pictures were left out, for the caption: ", 4 of 5 pictures of Set5"."""
+    found = dict[str, None]()
+    for name, scores in (pair for evaluation in evaluations for pair in evaluation["sets"].items()):
+        if left_out := scores.get("left_out"):
+            count = len(scores.get("images", {}))
+            found[f", {count} of {count + len(left_out)} pictures of {name}"] = None
+    return "".join(found)

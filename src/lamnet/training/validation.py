@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lamnet.base.errors import BadDataError
 from lamnet.evaluation import contenders
 from lamnet.evaluation.benchmarks import find_sets
 from lamnet.evaluation.comparison import DEFAULT, evaluate
@@ -18,7 +19,10 @@ from lamnet.network.model import LAMNet
 
 def check(valid: Path, scale: int) -> None:
     """Raise BadDataError, which names every file that does not fit, where a folder cannot be used at this scale."""
-    find_sets(valid, scale, None, DEFAULT.smallest_at(scale))
+    for one in find_sets(valid, scale, None, DEFAULT.smallest_at(scale)):
+        if one.left_out:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in one.left_out.items())
+            raise BadDataError(f"{valid}: expected pictures that can all be measured, found {one.name} {reasons}")
 
 
 def best(averages: Sequence[LAMNet], scale: int, valid: Path) -> tuple[int, dict[str, Any]]:
