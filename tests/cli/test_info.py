@@ -17,7 +17,7 @@ from lamnet.network.model import LAMNet
 def test_models_are_listed_with_their_figures(capsys: pytest.CaptureFixture[str]) -> None:
     app(["models"], result_action="return_value")
     out = capsys.readouterr().out
-    assert "885 (174 megapixels), set train_set" in out
+    assert "885 (174 megapixels), folder train_set" in out
     assert "Set5, PSNR-Y dB" in out
 
 

@@ -78,9 +78,9 @@ def test_models_come_with_size_training_data_and_psnr(folder: Path) -> None:
     evaluation = {"model": "tiny", "scale": 2, "params": 1, "sets": {"Set5": {"psnr_y": 36.5, "ssim_y": 0.95}}}
     (folder / "tiny_x2.json").write_text(json.dumps(evaluation))
     small, first, second, third = catalogue.models()
-    assert (small.size, first.size, first.scale, first.data) == ("base", "tiny", 2, "5 (1 megapixels), set p")
+    assert (small.size, first.size, first.scale, first.data) == ("base", "tiny", 2, "5 (1 megapixels), folder p")
     assert first.psnr_y == {"Set5": 36.5}
     assert first.parameters == sum(parameter.numel() for parameter in LAMNet(LAMNetConfig.tiny(2)).parameters())
-    assert (second.scale, second.data, second.psnr_y) == (3, "12 (3 megapixels), set own", {})
+    assert (second.scale, second.data, second.psnr_y) == (3, "12 (3 megapixels), folder own", {})
     assert second.bytes < third.bytes
     assert third.data == "not recorded"

@@ -31,7 +31,7 @@ def test_facts_figures_and_licences_each_have_a_table() -> None:
     )
     assert text.startswith("# tiny x4\n\n| | |\n|---|---|\n| network | LAMNet, size tiny, x4, 143,568 parameters |\n")
     for row in (
-        "| photographs | 4 (8 megapixels), set own |",
+        "| photographs | 4 (8 megapixels), folder own |",
         "| licences | 2, in the table below |",
         "| degradation | bicubic (MATLAB's imresize, mirrored borders) |",
         "| started from | scratch |",

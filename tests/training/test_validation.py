@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lamnet.base.errors import BadDataError
 from lamnet.evaluation.comparison import evaluate
 from lamnet.training.loop import train
 from support.sets import photographs, prepared, recipe
@@ -62,3 +63,13 @@ def test_a_finished_training_started_again_is_shown_as_done(
     shown = capfd.readouterr().err
     assert "100%" in shown
     assert " 0%" not in shown
+
+
+def test_a_validation_set_of_which_a_picture_cannot_be_measured_is_refused(data: Path, tmp_path: Path) -> None:
+    valid = photographs(tmp_path / "valid", [(48, 60), (48, 60)])
+    path = sorted(valid.iterdir())[0]
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(
+        BadDataError, match=rf"valid: expected pictures that can all be measured, found valid {path.stem}: "
+    ):
+        train(recipe(), data, tmp_path / "run", valid)

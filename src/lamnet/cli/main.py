@@ -42,7 +42,7 @@ def main() -> None:
     """Run one command; exit with code 1 for a refused input, 2 for a misused command line."""
     logging.getLogger("pyvips").setLevel(logging.ERROR)  # it warns of oddities in files that it reads nevertheless
     try:
-        app(upscale.with_streams(sys.argv[1:]), exit_on_error=False)
+        app(training.with_help_first(upscale.with_streams(sys.argv[1:])), exit_on_error=False)
     except CycloptsError:
         sys.exit(2)
     except LamnetError as error:

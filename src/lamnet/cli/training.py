@@ -52,6 +52,7 @@ def prepare(
 
 
 train_app = App(name="train", help_format="markdown")
+_HELP_RECIPE = "--help-recipe"
 
 
 @train_app.default
@@ -156,16 +157,23 @@ def train(
         terminal.say(run(chosen, data, out, valid, first, state=state, tensorboard=tensorboard))
 
 
-@train_app.command(name="--help-recipe")
-def help_recipe(kind: Literal["paper", "short", "photo", "stable"] = "short", /) -> None:
+@train_app.command(name=_HELP_RECIPE)
+def help_recipe(recipe: str = "short", /) -> None:
     """Print a whole recipe as TOML, each field with what it means: a start for one of your own.
 
     Parameters
     ----------
-    kind
-        Kind of the recipe whose values are printed.
+    recipe
+        paper, short, photo, stable: the kind whose values are printed; or a recipe by its name, such as base_x2_photo.
     """
     from lamnet.training import recipe_help
 
-    for line in recipe_help.example(kind).splitlines():
+    for line in recipe_help.of_name(recipe).splitlines():
         terminal.say(line)
+
+
+def with_help_first(arguments: list[str]) -> list[str]:
+    """Return a command's arguments with --help-recipe, which Cyclopts takes for a command, before the recipe's name."""
+    if arguments[:1] == ["train"] and arguments[2:3] == [_HELP_RECIPE]:
+        return ["train", _HELP_RECIPE, arguments[1], *arguments[3:]]
+    return arguments

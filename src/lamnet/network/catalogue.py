@@ -159,7 +159,7 @@ def _trained_on(path: Path, record: Mapping[str, Any]) -> str:
         facts = _json(path.with_name(TRAINED_ON)).get(path.stem, {})
     if "photographs" not in facts:
         return "not recorded"
-    return f"{facts['photographs']} ({facts['megapixels']} megapixels), set {facts['set']}"
+    return f"{facts['photographs']} ({facts['megapixels']} megapixels), folder {facts['set']}"
 
 
 def _check_no_choice(model: str, variant: Variant | None, strength: float | None) -> None:

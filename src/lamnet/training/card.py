@@ -42,7 +42,7 @@ def write(
         "network": f"LAMNet, {_network(recipe)}, {_parameters(network):,} parameters",
         "made by": f"lamnet {installed('lamnet-sr')}, PyTorch {torch.__version__}",
         "command": f"`{_command(recipe, record['start'], data)}`",
-        "photographs": f"{record['photographs']} ({record['megapixels']} megapixels), set {record['set']}",
+        "photographs": f"{record['photographs']} ({record['megapixels']} megapixels), folder {record['set']}",
         "licences": f"{len(licences)}, in the table below" if licences else "not recorded",
         "degradation": data.lr if recipe.reads_lr else _DRAWN,
         "started from": record["start"],

@@ -10,16 +10,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from lamnet.base.errors import BadArgumentError
 from lamnet.core.config import SIZES, LAMNetConfig
 from lamnet.training.degradation import Degradation
 from lamnet.training.recipe_files import DATA, SCHEDULE
-from lamnet.training.recipes import KINDS, Recipe
+from lamnet.training.recipes import KINDS, Recipe, parts_of
 
 _HEAD = """\
 # A recipe for `lamnet train RECIPE.toml --data SET --out RUN`. Every field may be left out: it is then as in the recipe
 # that this one is based on. Options of the command, such as --steps or --lr, come before what the file says.
 """
 _WINDOW = "taps of the focal attention: tap k averages the lengths[k] pixels from starts[k] on, counted from the centre"
+
+
+def of_name(name: str) -> str:
+    """Write the recipe of a kind, for tiny at x4, or of a name such as base_x2_photo. Raises BadArgumentError for others."""
+    if name in KINDS:
+        return example(name)
+    try:
+        kind, size, scale = parts_of(name)
+    except BadArgumentError as error:
+        raise BadArgumentError(
+            f"help-recipe: expected {', '.join(KINDS)}, or a recipe's name such as base_x2_photo, got {name}"
+        ) from error
+    return example(kind, size, scale)
 
 
 def example(kind: str = "short", size: str = "tiny", scale: int = 4) -> str:

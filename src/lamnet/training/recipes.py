@@ -236,6 +236,12 @@ def recipe_named(name: str) -> Recipe:
 
     Raises BadArgumentError for any other name.
     """
+    kind, size, scale = parts_of(name)
+    return KINDS[kind](size, scale)
+
+
+def parts_of(name: str) -> tuple[str, str, int]:
+    """Return (kind, size, scale) of the recipe of a name. Raises BadArgumentError."""
     kinds = [kind for kind in KINDS if kind != "paper"]
     found = re.fullmatch(rf"({'|'.join(SIZES)})_x([1-4])(?:_({'|'.join(kinds)}))?", name)
     if found is not None and found[2] == "1" and found[3] != "photo":
@@ -247,4 +253,4 @@ def recipe_named(name: str) -> Recipe:
             f"recipe: expected SIZE_xSCALE, {', '.join(f'SIZE_xSCALE_{kind}' for kind in kinds)} with a SIZE of "
             f"{', '.join(SIZES)}, a TOML file, or a run's folder or recipe.json, got {name}"
         )
-    return KINDS[found[3] or "paper"](found[1], int(found[2]))
+    return found[3] or "paper", found[1], int(found[2])
