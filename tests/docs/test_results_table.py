@@ -34,6 +34,12 @@ def test_bicubic_rows_are_the_protocols(script: dict[str, Any]) -> None:
         assert tuple(row[name] for name in ("Set5", "Set14", "B100")) == figures
 
 
+def test_the_page_on_the_paper_has_the_same_figures(script: dict[str, Any]) -> None:
+    row = script["_own"]("base", 4, ROOT / "src/lamnet/pretrained/base_x4.json")
+    figures = [row[name].split("/")[0] for name in SETS[:3]] + [script["urban100"]()["base", 4]["psnr_y"], "-"]
+    assert f"| base x4 as it ships here | {' | '.join(figures)} |" in (ROOT / "docs" / "reproducing.md").read_text()
+
+
 def test_published_figures_are_quoted_right(shared: Path) -> None:
     lines = (shared / "PUBLISHED.md").read_text().splitlines()
     with (ROOT / "docs" / "results" / "published.csv").open(newline="") as file:

@@ -16,6 +16,7 @@ av = pytest.importorskip("av", reason='needs PyAV: pip install "lamnet-sr[video]
 from av.sidedata.sidedata import Type  # noqa: E402
 
 from lamnet.media.video.clip import side_data  # noqa: E402
+from support import light  # noqa: E402
 from support.clips import BT709, HDR, NEAREST, clip  # noqa: E402
 from support.hevc import dolby_vision, hdr10_plus  # noqa: E402
 from support.sources import TOP, moment, remuxed, woven, write  # noqa: E402
@@ -80,20 +81,46 @@ def test_the_light_of_hdr10_goes_along(tmp_path: Path, encoder: str, name: str, 
     source = write(tmp_path / name, encoder, FRAMES, "yuv420p10le", options=OPTIONS[encoder])
     assert enlarge(source, tmp_path / target) == ()
     for path in (source, tmp_path / target):
-        light = light_of(path)
-        assert len(light) == len(FRAMES) or encoder == "libx264"
-        assert light
-        for ratios, content in light:
+        stated = light_of(path)
+        assert len(stated) == len(FRAMES) or encoder == "libx264"
+        assert stated
+        for ratios, content in stated:
             assert content == (1000, 400)
             assert np.allclose(ratios, NUMBERS, atol=1e-4), ratios
+
+
+@pytest.mark.parametrize(
+    ("encoder", "name", "target"),
+    [
+        ("libx265", "a.mkv", "big.mkv"),
+        ("libx265", "a.mp4", "big.mkv"),
+        ("libx264", "a.mp4", "big.mp4"),
+        ("libvpx-vp9", "a.webm", "big.webm"),
+        ("libvpx-vp9", "a.webm", "big.mp4"),
+    ],
+)
+def test_light_that_stands_in_the_container_alone_goes_along(
+    tmp_path: Path, encoder: str, name: str, target: str
+) -> None:
+    source = write(tmp_path / name, encoder, FRAMES, options={"x265-params": "log-level=none"})
+    assert not light_of(source)
+    stating = light.in_mp4 if name.endswith("mp4") else light.in_matroska
+    source.write_bytes(stating(source.read_bytes()))
+    assert enlarge(source, tmp_path / target) == ()
+    for path in (source, tmp_path / target):
+        ratios, content = light_of(path)[0]
+        assert content == (1000, 400)
+        assert np.allclose(ratios, NUMBERS, atol=1e-4), ratios
+    if encoder == "libvpx-vp9":
+        assert enlarge(source, tmp_path / "big.mpg") == (LOST,)
 
 
 def test_a_stream_may_state_one_of_both(tmp_path: Path) -> None:
     options = {"x265-params": "log-level=none:max-cll=1000,400"}
     source = write(tmp_path / "a.mkv", "libx265", FRAMES, "yuv420p10le", options=options)
     assert enlarge(source, tmp_path / "big.mkv") == ()
-    light = video.open_clip(tmp_path / "big.mkv").light
-    assert (light.display, light.content) == (None, (1000, 400))
+    stated = video.open_clip(tmp_path / "big.mkv").light
+    assert (stated.display, stated.content) == (None, (1000, 400))
 
 
 def test_light_that_an_encoder_does_not_write_is_said_to_be_lost(tmp_path: Path) -> None:
