@@ -78,6 +78,22 @@ def test_attribution_adds_up_to_what_the_detector_gains() -> None:
     assert 0 < found.diffusion_index < 100
 
 
+def test_steps_together_are_the_steps_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    network = LAMNet(LAMNetConfig(2, channels=16, groups=1, blocks=1))
+    nn.init.normal_(network.tail.weight, std=0.2)
+    lr, region, sizes = noise(12, 14), Region(6, 6, 8, 8), list[int]()
+    network.register_forward_pre_hook(lambda _, x: sizes.append(len(x[0])))
+    together = list(attribution.attributing(network, 2, lr, region, steps=7))
+    assert (sizes, together[-1].done) == ([7, 1], 1)
+    both = []
+    for pixels_ in (3 * lr[..., 0].size, 1):
+        monkeypatch.setattr(attribution, "_PIXELS_TOGETHER", pixels_)
+        both.append(attribute(network, 2, lr, region, steps=7).map)
+    assert sizes == [7, 1, 3, 3, 1, 1, *[1] * 8]
+    np.testing.assert_allclose(both[0], both[1], atol=1e-5 * np.abs(both[1]).max())
+
+
 def test_attribution_says_when_nothing_matters() -> None:
     with pytest.raises(BadArgumentError, match="found none"):
         attribute(Enlarged(2, 1), 2, np.full((16, 16, 3), 7, np.uint8), Region(8, 8, 1, 1), steps=2)

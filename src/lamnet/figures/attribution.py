@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lamnet.base.errors import BadArgumentError
-from lamnet.base.progress import Progress, Work
+from lamnet.base.progress import Progress, Work, finish
 from lamnet.figures import inputs, layout
 from lamnet.figures.region import Region
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _SMOOTHING = 1e-8  # keeps the gradient magnitude differentiable where the output is flat
 _MAX_COLUMNS, _MAX_WIDTH = 4, 1.3  # panels in a row, inches of a panel
 _MAP_COLOUR = (213, 94, 0)  # vermilion of Okabe and Ito
+_PIXELS_TOGETHER = 2**16  # of LR in one pass: small pictures alone leave a GPU, or a busy processor's threads, waiting
 _BLUR_TAIL = 1e-3  # the blur's kernel ends where it falls below this part of its peak
 
 
@@ -54,16 +55,14 @@ def creating(
     out: Path,
     device: str | None = None,
 ) -> Work[dict[str, Attribution]]:
-    """Write the figure of a region of an HR picture file to `out`, with progress after each network; return maps by label."""
+    """Write the figure of a region of an HR picture file to `out`, with progress; return maps by label."""
     layout.check_target(out)
     hr, lr = inputs.read_pair(picture, scale)
     region.check_inside(hr.shape)
     networks = {label: inputs.network_of(model, scale, device) for label, model in inputs.by_label(models).items()}
     found: dict[str, Attribution] = {}
     for label, network in networks.items():
-        yield Progress("attribution", len(found) / len(networks))
-        found[label] = attribute(network, scale, lr, region)
-    yield Progress("attribution", 1)
+        found[label] = yield from attributing(network, scale, lr, region, task=f"attribution of {label}")
     layout.save(draw(hr, lr, region, found), out)
     return found
 
@@ -71,14 +70,28 @@ def creating(
 def attribute(
     network: nn.Module, scale: int, lr: NDArray[np.uint8], region: Region, steps: int = 50, sigma: float = 9.0
 ) -> Attribution:
-    """Compute the local attribution map of a network for a region of its output.
+    """Compute the local attribution map of a network for a region of its output, as `attributing` does."""
+    return finish(attributing(network, scale, lr, region, steps, sigma))
+
+
+def attributing(
+    network: nn.Module,
+    scale: int,
+    lr: NDArray[np.uint8],
+    region: Region,
+    steps: int = 50,
+    sigma: float = 9.0,
+    task: str = "attribution",
+) -> Work[Attribution]:
+    """Compute the local attribution map of a network for a region of its output, with progress.
 
     Gradients are integrated along the path on which the LR picture, first blurred by a Gaussian of deviation `sigma` LR
     pixels, becomes sharp; the deviation falls linearly over `steps`. The sum of the gradient magnitudes in the region is
-    attributed. Memory is that of one forward and backward pass over the picture, which `inputs.network_of` keeps low.
+    attributed. Steps of small pictures are taken together. Memory is that of one forward and backward pass over the
+    picture, or over 65,536 pixels of LR, which `inputs.network_of` keeps low.
 
     Args:
-        network: (1, 3, H, W) in [0, 1] -> (1, 3, scale*H, scale*W), differentiable.
+        network: (B, 3, H, W) in [0, 1] -> (B, 3, scale*H, scale*W), differentiable.
         lr: (H, W, 3).
         region: in pixels of the output.
     """
@@ -88,11 +101,16 @@ def attribute(
     sharp = lr / 255
     total = np.zeros(lr.shape[:2])
     before = _blurred(sharp, sigma)
-    for step in range(steps):
-        after = _blurred(sharp, sigma * (1 - (step + 1) / steps))
-        gradient = _detector_gradient(network, _blurred(sharp, sigma * (1 - (step + 0.5) / steps)), region)
-        total += (gradient * (after - before)).sum(-1)  # over R, G and B of a pixel
-        before = after
+    together = max(1, _PIXELS_TOGETHER // total.size)
+    for first in range(0, steps, together):
+        yield Progress(task, first / steps)
+        part = range(first, min(first + together, steps))
+        between = np.stack([_blurred(sharp, sigma * (1 - (step + 0.5) / steps)) for step in part])
+        for step, gradient in zip(part, _detector_gradients(network, between, region), strict=True):
+            after = _blurred(sharp, sigma * (1 - (step + 1) / steps))
+            total += (gradient * (after - before)).sum(-1)  # over R, G and B of a pixel
+            before = after
+    yield Progress(task, 1)
     return Attribution(total, diffusion_index(total), _output(network, sharp, region))
 
 
@@ -107,7 +125,7 @@ def diffusion_index(attribution: NDArray[np.floating]) -> float:
 
 
 def detector(output: Tensor, region: Region) -> Tensor:
-    """Sum the gradient magnitudes (forward differences) of (1, 3, H, W) in the region: the amount of detail."""
+    """Sum the gradient magnitudes (forward differences) of (B, 3, H, W) in the region: the amount of detail."""
     part = output[..., region.top : region.top + region.height, region.left : region.left + region.width]
     down = part[..., 1:, :-1] - part[..., :-1, :-1]
     across = part[..., :-1, 1:] - part[..., :-1, :-1]
@@ -151,21 +169,22 @@ def _overlaid(lr: NDArray[np.uint8], attribution: NDArray[np.float64]) -> NDArra
 
 def _output(network: nn.Module, sharp: NDArray[np.floating], region: Region) -> NDArray[np.uint8]:
     with torch.no_grad():
-        output: Tensor = network(_tensor(network, sharp))[0]
+        output: Tensor = network(_tensor(network, sharp[None]))[0]
     pixels: NDArray[np.uint8] = output.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
     return region.of(pixels)
 
 
-def _tensor(network: nn.Module, picture: NDArray[np.floating]) -> Tensor:
+def _tensor(network: nn.Module, pictures: NDArray[np.floating]) -> Tensor:
     device = next(network.parameters()).device
-    return torch.from_numpy(picture.astype(np.float32)).permute(2, 0, 1)[None].to(device)
+    return torch.from_numpy(pictures.astype(np.float32)).permute(0, 3, 1, 2).to(device)
 
 
-def _detector_gradient(network: nn.Module, picture: NDArray[np.floating], region: Region) -> NDArray[np.float32]:
-    x = _tensor(network, picture).requires_grad_()
+def _detector_gradients(network: nn.Module, pictures: NDArray[np.floating], region: Region) -> NDArray[np.float32]:
+    """Compute each picture's own gradient, (B, H, W, 3): no picture has a part in the detail of another."""
+    x = _tensor(network, pictures).requires_grad_()
     with torch.enable_grad():
         (gradient,) = torch.autograd.grad(detector(network(x), region), x)
-    return gradient[0].permute(1, 2, 0).cpu().numpy()
+    return gradient.permute(0, 2, 3, 1).cpu().numpy()
 
 
 def _blurred(picture: NDArray[np.floating], sigma: float) -> NDArray[np.float32]:
