@@ -11,6 +11,7 @@ import pyvips
 from PIL import Image, ImageCms
 
 from lamnet import Upscaler
+from lamnet.base.errors import BadImageError
 from lamnet.media import arrays
 from support.pictures import doubled, gradient
 
@@ -30,8 +31,54 @@ def test_a_profile_that_nobody_can_read_does_not_stay(upscaler: Upscaler, tmp_pa
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     for profile in (good[:300], good[:100], lab):
         Image.fromarray(gradient(3)).save(tmp_path / "a.jpg", icc_profile=profile)
-        upscaler.file(tmp_path / "a.jpg", tmp_path / f"b{suffix}")
+        notes = upscaler.file(tmp_path / "a.jpg", tmp_path / f"b{suffix}")
         assert "icc_profile" not in Image.open(tmp_path / f"b{suffix}").info
+        assert notes == ("without its ICC profile, which is cut or for other colours than the picture's",)
+
+
+def _hostile_profiles() -> dict[str, bytes]:
+    good = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    count = struct.unpack_from(">I", good, 128)[0]
+    to_itself = bytearray(good)
+    for number in range(count):
+        struct.pack_into(">II", to_itself, 132 + 12 * number + 4, 0, len(good))
+    curve = bytearray(good)
+    struct.pack_into(">4sII", curve, struct.unpack_from(">I", good, good.index(b"rTRC") + 4)[0], b"curv", 0, 2**32 - 1)
+    return {
+        "padded to 10 MB": struct.pack(">I", len(good) + 10_000_000) + good[4:] + bytes(10_000_000),
+        "tags that hold themselves": bytes(to_itself),
+        "a curve without end": bytes(curve),
+        "tags without end": good[:128] + b"\xff" * 4 + good[132:],
+        "a size too large": b"\xff" * 4 + good[4:],
+        "a device link": good[:12] + b"link" + good[16:],
+        "nothing": b"\0" * 128,
+        "three bytes": b"abc",
+    }
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.webp"])
+@pytest.mark.parametrize("kind", _hostile_profiles())
+def test_no_profile_changes_the_pixels_or_ends_the_work(
+    upscaler: Upscaler, tmp_path: Path, kind: str, name: str
+) -> None:
+    """Of RGB; CMYK, which needs one, takes a usual one for it."""
+    profile, mode = _hostile_profiles()[kind], "CMYK" if name in ("a.jpg", "a.tif") else "RGB"
+    plain = Image.fromarray(gradient(3)).convert(mode)
+    results: list[np.ndarray] = []
+    for stated in (None, profile):
+        plain.save(tmp_path / name, icc_profile=stated, quality=90)
+        notes = upscaler.file(tmp_path / name, tmp_path / "b.png")
+        results.append(arrays.read_array(tmp_path / "b.png"))
+    np.testing.assert_array_equal(*results)
+    assert [note for note in notes if "ICC" in note] or mode == "RGB"
+
+
+def test_a_profile_that_no_jpeg_holds_is_refused(upscaler: Upscaler, tmp_path: Path) -> None:
+    good = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    large = struct.pack(">I", len(good) + 17_000_000) + good[4:] + bytes(17_000_000)
+    Image.fromarray(gradient(3)).save(tmp_path / "a.webp", icc_profile=large)
+    with pytest.raises(BadImageError, match=r"b\.jpg: expected a format that holds 17,000,\d+ bytes of ICC profile"):
+        upscaler.file(tmp_path / "a.webp", tmp_path / "b.jpg")
 
 
 def test_wide_gamut_numbers_and_profile_are_kept(upscaler: Upscaler, tmp_path: Path) -> None:

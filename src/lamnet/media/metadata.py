@@ -21,6 +21,7 @@ _KNOWN = ("icc-profile-data", "exif-data", "xmp-data", "iptc-data", "resolution-
 _SIZE_TAGS = {"ImageWidth": 0, "ImageLength": 1, "PixelXDimension": 0, "PixelYDimension": 1}
 _NO_RESOLUTION = (1.0, 1.0)  # libvips' pixels per millimetre of files that state none
 _PROFILE_HEADER = 128  # bytes
+_OTHER_COLOURS = ("lab", "labs", "xyz", "hsv")  # libvips' names of those that become RGB
 _INCH = 25.4  # millimetres
 _JPEG_DEFAULT = 72 / _INCH  # libvips' pixels per millimetre where a JPEG states none
 
@@ -90,13 +91,19 @@ def kept(source: pyvips.Image, with_exif: bool = True) -> str:
     return "all" if with_exif and (exif_of(source) or _resolution(source)) else "xmp:iptc:icc:other"
 
 
-def without_unusable_profile(image: Any) -> pyvips.Image:
-    """Return the image without a profile that no reader can use: cut, or of other colours than the image's."""
-    if not has_profile(image):
-        return image
+def unusable_profile(image: Any) -> bool:
+    """Tell whether an image has a profile that no reader can use: cut, or of other colours than the image's."""
+    if not has_profile(image) or image.interpretation in _OTHER_COLOURS:
+        return False
     profile: bytes = image.get("icc-profile-data")
     whole = len(profile) >= _PROFILE_HEADER and int.from_bytes(profile[:4], "big") <= len(profile)
-    if whole and profile[36:40] == b"acsp" and profile[16:20] == (b"GRAY" if image.bands < 3 else b"RGB "):
+    colours = b"CMYK" if image.interpretation == "cmyk" else b"GRAY" if image.bands < 3 else b"RGB "
+    return not (whole and profile[36:40] == b"acsp" and profile[16:20] == colours)
+
+
+def without_unusable_profile(image: Any) -> pyvips.Image:
+    """Return the image without a profile that no reader can use."""
+    if not unusable_profile(image):
         return image
     bare = image.copy()
     bare.remove("icc-profile-data")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS, damaged: bool | None 
         colours,
         orientation_of(described[0]),
         extras,
-        notes=extras.notes + ((lost,) if lost else ()),
+        notes=extras.notes + ((lost,) if lost else ()) + _of_profiles(described),
         extra_bands=extra_bands if any(extra_bands) else (),
         hint=damage.HINT if damaged is False and codec.FORMAT.salvageable else "",
     )
@@ -143,6 +144,13 @@ def _described(page: Any, extras: Extras, number: int) -> pyvips.Image:
     if blobs:
         page = with_blobs(page, blobs)
     return page.unpremultiply().rint().cast(page.format) if extras.premultiplied and page.hasalpha() else page
+
+
+def _of_profiles(pages: Sequence[pyvips.Image]) -> tuple[str, ...]:
+    """Return a line where a page's profile says nothing of its colours, and so does not go along."""
+    if not any(metadata.unusable_profile(page) for page in pages):
+        return ()
+    return ("without its ICC profile, which is cut or for other colours than the picture's",)
 
 
 def _is_oriented(page: Any, extras: Extras, number: int) -> bool:

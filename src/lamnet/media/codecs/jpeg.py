@@ -17,7 +17,7 @@ import pyvips
 from lamnet.base.errors import BadImageError
 from lamnet.base.files import insert
 from lamnet.media import iptc, metadata, vips, xmp
-from lamnet.media.blobs import with_blobs, xmp_of
+from lamnet.media.blobs import blob, with_blobs, xmp_of
 from lamnet.media.codecs import jpeg_damage, mpf
 from lamnet.media.codecs.jpeg_segments import (
     APP1,
@@ -57,6 +57,7 @@ _MOST_NAMED = 8  # of Photoshop's resources
 _MOST_SEGMENTS = 10_000  # that a result keeps
 EXIF_LIMIT = LIMIT - len(EXIF)
 _XMP_LIMIT = LIMIT - len(XMP)
+_ICC_LIMIT = 255 * 65_519  # segments that can be numbered, bytes in each
 _LARGEST_TURNED = 100_000_000  # pixels
 _BLOCK = 2**24  # bytes copied at a time
 
@@ -138,7 +139,9 @@ def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: 
             image = with_blobs(image, {"xmp-data": xmp.with_item_lengths(packet, trailer.lengths)})
         if records := iptc.iptc_of(source):
             image = iptc.with_iptc(image, records)
-        for name, data, limit in (("EXIF", exif, EXIF_LIMIT), ("XMP", xmp_of(image), _XMP_LIMIT)):
+        profile = blob(image, "icc-profile-data")
+        holds = (("EXIF", exif, EXIF_LIMIT), ("XMP", xmp_of(image), _XMP_LIMIT), ("ICC profile", profile, _ICC_LIMIT))
+        for name, data, limit in holds:
             if data and len(data) > limit:
                 raise BadImageError(
                     f"{target}: expected a format that holds {len(data):,} bytes of {name}, found {target.suffix}"
