@@ -16,9 +16,9 @@ def blob(image: Any, name: str) -> bytes | None:
 
 
 def with_blobs(image: pyvips.Image, blobs: Mapping[str, bytes]) -> pyvips.Image:
-    """Return the image with blocks of metadata, as if libvips had read them from the image's file."""
+    """Return the image with blocks of metadata, as if libvips had read them from the image's file; empty ones are none."""
     described = image.copy()
-    for name, data in blobs.items():
+    for name, data in ((name, data) for name, data in blobs.items() if data):
         value: Any = data
         described.set_type(pyvips.GValue.blob_type, name, value)
     return described
