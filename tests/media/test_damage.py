@@ -178,6 +178,19 @@ def test_what_there_is_of_a_cut_picture(tmp_path: Path, name: str, options: dict
     assert (pixels[64 - lost :] == pixels[-1, -1]).all()
 
 
+def test_a_small_png_is_there_up_to_the_cut(tmp_path: Path) -> None:
+    """Though libpng reads 8 KB at a time, which is more than there is."""
+    file = io.BytesIO()
+    Image.fromarray(NOISE[:24, :30]).save(file, "PNG")
+    (tmp_path / "a.png").write_bytes(file.getvalue()[: len(file.getvalue()) * 5 // 6])
+    found = opening.open_picture(tmp_path / "a.png", damaged=True)
+    assert found.notes == ("its file is damaged: the last 3 of 24 rows are missing, and filled in",)
+    np.testing.assert_array_equal(pictures_.read(found, 0, 0, 0, 20, 30), NOISE[:20, :30])
+    (tmp_path / "a.png").write_bytes(file.getvalue()[:45])
+    with pytest.raises(BadImageError, match=r"a\.png: expected a part of a picture, found none of its rows"):
+        opening.open_picture(tmp_path / "a.png", damaged=True)
+
+
 def test_a_progressive_picture_is_there_coarsely(tmp_path: Path) -> None:
     expected = whole_and_cut(tmp_path / "a.jpg", 0.5, progressive=True)
     found = opening.open_picture(tmp_path / "a.jpg", damaged=True)

@@ -8,19 +8,26 @@ from typing import Any
 
 import pyvips
 
+from lamnet.base.errors import BadImageError
 from lamnet.media import vips
 from lamnet.media.contract import Format
 
+_LIBPNG_READS = 8192  # bytes at a time; where fewer are left it takes none of them
 HINT = " (--damaged takes what there is)"  # behind what a refusal expected
 
 
 def load(path: Path, format: Format) -> pyvips.Image:
-    """Open what there is of a picture. Raises pyvips.Error where its header is broken."""
+    """Open what there is of a picture. Raises pyvips.Error where its header is broken, OSError."""
+    if format.name == "png":
+        vips.check_not_forked(path)
+        return pyvips.Operation.call("pngload_buffer", path.read_bytes() + bytes(_LIBPNG_READS), fail_on="none")
     return vips.load(format.name, path, fail_on="none")
 
 
 def loss(path: Path, strictly: Callable[[Path], pyvips.Image], image: pyvips.Image) -> str | None:
     """Return what is missing of a file that `load` has opened, in a line; None where it is whole. All of it is decoded.
+
+    Raises BadImageError where there is nothing.
 
     Args:
         strictly: opens the file so that damage is an error.
@@ -31,7 +38,10 @@ def loss(path: Path, strictly: Callable[[Path], pyvips.Image], image: pyvips.Ima
         whole.avg()
         return None
     except pyvips.Error:
-        if rows := _plain_rows(found):
+        rows = _plain_rows(found)
+        if rows == found.height:
+            raise BadImageError(f"{path}: expected a part of a picture, found none of its rows") from None
+        if rows:
             return f"its file is damaged: the last {rows:,} of {found.height:,} rows are missing, and filled in"
     return "its file is damaged: parts of the picture are coarse, wrong or filled in"
 
