@@ -209,6 +209,9 @@ def test_two_folders_of_lr_for_one_scale_are_refused(two_sets: Path) -> None:
 def test_empty_and_missing_folders_are_refused(tmp_path: Path) -> None:
     assert "found none" in refusal(tmp_path)
     assert "found no such folder" in refusal(tmp_path / "absent")
+    write(tmp_path / "file.png", picture(0))
+    assert "expected a folder of benchmark sets, found a file" in refusal(tmp_path / "file.png")
+    (tmp_path / "file.png").unlink()
     (tmp_path / "S" / "HR").mkdir(parents=True)
     (tmp_path / "S" / "HR" / "baby.xcf").write_bytes(b"8BPS")
     assert "S: no pictures in HR (of the kinds " in refusal(tmp_path)

@@ -113,7 +113,9 @@ def choose(data: Path, names: Sequence[str] | None) -> list[Layout]:
         BadDataError: there are none, a name is missing, or two sets have one name.
     """
     if not data.is_dir():
-        raise BadDataError(f"{data}: expected a folder of benchmark sets, found no such folder")
+        raise BadDataError(
+            f"{data}: expected a folder of benchmark sets, found {'a file' if data.exists() else 'no such folder'}"
+        )
     own = list(_sets_in(data))
     below = [layout for child in _children(data) if not _is_half(child) for layout in _sets_in(child)]
     chosen = own or below if names is None else _asked_for(data, names, [*own, *below])

@@ -22,7 +22,9 @@ def find_results(folder: Path, sets: Sequence[BenchmarkSet], scale: int) -> dict
         BadDataError: results are missing, there twice, or of the wrong size; names all of them, over all sets.
     """
     if not folder.is_dir():
-        raise BadDataError(f"{folder}: expected a folder of results, found no such folder")
+        raise BadDataError(
+            f"{folder}: expected a folder of results, found {'a file' if folder.exists() else 'no such folder'}"
+        )
     problems: list[str] = []
     found: dict[Pair, Path] = {}
     for one in sets:
