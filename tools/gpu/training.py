@@ -50,6 +50,11 @@ class Ground:
     way: str
     pairs: list[tuple[torch.Tensor, Any]]
 
+    def patches(self, recipe: Recipe) -> Resident:
+        """The patches that a recipe draws."""
+        sampler = PatchSampler(self.data, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
+        return Resident(self.data, sampler, self.workers.device)
+
     def origin(self, start: str) -> dict[str, str]:
         return {"photographs": self.pack.fingerprint, "start": start}
 
@@ -66,14 +71,15 @@ def train(call: Call, plain: bool) -> None:
         ground = Ground(call, pack, data, workers, way, watched_pairs(pack, recipe.scale, workers.device))
         if call.dry:
             call = replace(call, until=min(call.until, time.time() + DRY_S + call.cooldown + ENDS_S))
-        lasts = call.left - ENDS_S - call.cooldown
-        if lasts > SHORTEST_S or not (call.state / CHECKPOINT).exists():
-            stopped = _phase(ground, recipe, call.state, call.until - ENDS_S - call.cooldown)
-            if stopped:
-                raise interrupts.Stopped(stopped)
+        stable = None
+        if call.left - ENDS_S - call.cooldown > SHORTEST_S or not (call.state / CHECKPOINT).exists():
+            stable = _opened(ground, recipe, call.state)
+            _go(ground, stable, call.until - ENDS_S - call.cooldown)
         if call.cooldown:
             shutil.rmtree(call.cool, ignore_errors=True)  # of an earlier call; it branched off an earlier state
-            _phase(ground, recipe.cooldown(1.0), call.cool, call.until - ENDS_S)
+            cooled = recipe.cooldown(1.0)
+            run = _branched(ground, stable, cooled) if stable else _opened(ground, cooled, call.cool)
+            _go(ground, run, call.until - ENDS_S)
 
 
 def _recipe(call: Call, batch: int) -> Recipe:
@@ -83,34 +89,47 @@ def _recipe(call: Call, batch: int) -> Recipe:
     return ways.recipe_for(call, batch)
 
 
-def _phase(ground: Ground, recipe: Recipe, folder: Path, until: float) -> int:
-    """Train in a folder until a time; the number of the signal that ended it before, else 0."""
+def _opened(ground: Ground, recipe: Recipe, folder: Path) -> Run:
+    """Open a phase from its folder, the state or the start, and bring its learner into form."""
     call, cools = ground.call, recipe.schedule == "cooldown"
     state = call.state / CHECKPOINT if cools else None
     start = call.start if call.start.exists() and not cools else None
     came = shipped.called(state) if state else call.start.name if call.start.exists() else "scratch"
     run_folder = RunFolder(folder, ground.origin(came))
     folder.mkdir(parents=True, exist_ok=True)
+    run = Run.open(recipe, run_folder, ground.workers, None, start, state, time.perf_counter)
+    _in_form(run, ground.way, ground.patches(recipe))
+    return run
+
+
+def _branched(ground: Ground, stable: Run, recipe: Recipe) -> Run:
+    """Begin the cool-down of a stable phase that has just ended: its learner is in form, which takes half a minute."""
+    folder, learner = ground.call.cool, stable.learner
+    folder.mkdir(parents=True, exist_ok=True)
+    learner.recipe = recipe
+    learner.branch(learner.state())
+    run = replace(stable, folder=RunFolder(folder, ground.origin(shipped.called(ground.call.state / CHECKPOINT))))
+    run.folder.begin(recipe)
+    return run
+
+
+def _go(ground: Ground, run: Run, until: float) -> None:
+    """Train until a time, and write the results. Raises Stopped where a signal ended it before."""
+    learner, folder = run.learner, run.folder.path
+    recipe, cools = learner.recipe, learner.recipe.schedule == "cooldown"
     with locks.exclusive(folder), interrupts.noted() as request:
-        run = Run.open(recipe, run_folder, ground.workers, None, start, state, time.perf_counter)
-        loader = Resident(ground.data, _sampler(ground.data, recipe), ground.workers.device)
-        _in_form(run, ground.way, loader)
-        learner = run.learner
         lasts = max(1.0, until - time.time())
         learner.recipe = replace(recipe, budget_s=lasts if cools else learner.elapsed + lasts)
-        watcher = Watcher(folder, learner, ground.pairs, lambda facts: call.say("train", facts))
+        watcher = Watcher(folder, learner, ground.pairs, lambda facts: ground.call.say("train", facts))
         watcher.say(
             f"{recipe.schedule}, {ground.way}, batch {recipe.batch} of {recipe.patch}x{recipe.patch}, {lasts:.0f} s"
         )
         watcher.look(0)
-        run.loop(cast("Any", loader), cast("Any", watcher), request)
+        run.loop(cast("Any", ground.patches(recipe)), cast("Any", watcher), request)
         watcher.look(learner.step)
         _write_results(run, ground.data)
-        return request.number
-
-
-def _sampler(data: PreparedSet, recipe: Recipe) -> PatchSampler:
-    return PatchSampler(data, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
+    if request.number:
+        raise interrupts.Stopped(request.number)
 
 
 def _in_form(run: Run, way: str, loader: Resident) -> None:
