@@ -4,7 +4,7 @@ A program of the convolution computes some pixels of a block of channels, adjace
 share comes from the first-level cache. A program of the weights' gradient sums over a stretch of pixels for all taps at once, and
 its sums are added in a fixed order, without atomics, so that every run gives the same bits. Sums are float32.
 
-cuDNN is 5 to 20 times slower at the kernels of 23 x 1 that the network has (docs/log/kernels.md).
+At the kernels of 23 x 1 that the network has, cuDNN takes 3 to 10 times as long (docs/log/kernels.md).
 
 Importing this module needs triton; `ops.depthwise` imports it when it first needs a kernel.
 """
@@ -22,11 +22,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-PIXELS, CHANNELS, WARPS = (
-    128,
-    32,
-    4,
-)  # of a program: 4 pixels of 8 channels a thread, one 128-bit load each in 16-bit formats
+# Of a program: 4 pixels of 8 channels a thread, one 128-bit load each in 16-bit formats.
+PIXELS, CHANNELS, WARPS = 128, 32, 4
 SUMS = 8192  # numbers that a program of the weights' gradient adds up at once: 64 a thread
 PROGRAMS = 1024  # that share the pixels of the weights' gradient
 
