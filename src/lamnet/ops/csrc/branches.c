@@ -129,9 +129,12 @@ static void load_backward_weights(const backward_weights *to, const branches_wei
     for (int half = 0; half < 2; half++) {
         load_stored(to->project_in[half], half_of(w->project_in, half, g, g->dtype).weight, g->half, g->channels, p.channels, g->dtype);
         scale_columns(to->project_in[half], w->norm.weight, g->half, g->channels, p.channels, g->dtype);
+        pair_rows(to->project_in[half], p.channels, g->half, g->dtype);
     }
     load_stored(to->channel_in, w->channel_in.weight, g->narrow, g->half, p.half, g->dtype);
+    pair_rows(to->channel_in, p.half, g->narrow, g->dtype);
     load_stored(to->channel_out, w->channel_out.weight, g->half, g->narrow, p.narrow, g->dtype);
+    pair_rows(to->channel_out, p.narrow, g->half, g->dtype);
 }
 
 typedef struct {
@@ -141,7 +144,10 @@ typedef struct {
     int64_t chunk; /* pixels of one */
 } backward_job;
 
-typedef struct { float *x, *grad_x, *u, *h, *grad_h, *grad_u1, *room; } backward_scratch;
+typedef struct {
+    float *x, *grad_x, *u, *h, *grad_h, *grad_u1, *room;
+    float *channel_pairs, *x_pairs, *pixel_pairs, *grad_pairs; /* see operand_in; the others over_pixels */
+} backward_scratch;
 
 static backward_scratch take_backward(arena *a, padded_sizes p) {
     backward_scratch s;
@@ -152,6 +158,10 @@ static backward_scratch take_backward(arena *a, padded_sizes p) {
     s.grad_h = take(a, TILE * p.narrow);
     s.grad_u1 = take(a, TILE * p.half);
     s.room = take(a, TILE * p.half);
+    s.channel_pairs = take(a, TILE * p.channels);
+    s.x_pairs = take(a, TILE * p.channels);
+    s.pixel_pairs = take(a, TILE * max(p.half, p.narrow));
+    s.grad_pairs = take(a, TILE * max(p.half, p.narrow));
     return s;
 }
 
@@ -163,6 +173,13 @@ static float *grad_rows(float *room, const void *grad, int64_t first, int64_t ro
     return room;
 }
 
+/* Adds the gradients of a layer from its pixels x, which are `over_pixels` already, and the gradient behind it. */
+static void add_layer(float_layer sums, const backward_scratch *s, const float *x, int64_t inputs, const float *grad,
+                      int64_t pitch, int64_t rows, int64_t dtype) {
+    add_gradient(sums.weight, x, inputs, over_pixels(s->grad_pairs, grad, rows, pitch, dtype), pitch, rows, dtype);
+    add_rows(sums.bias, grad, rows, pitch);
+}
+
 static void backward_tile(const backward_job *j, backward_scratch s, int64_t first, int64_t rows, branches_layers sums) {
     const branches_sizes *g = &j->a->sizes;
     const backward_weights *w = &j->weights;
@@ -171,25 +188,26 @@ static void backward_tile(const backward_job *j, backward_scratch s, int64_t fir
     float scale[TILE];
     load_rows(s.x, p.channels, j->a->x, first, rows, g->channels, g->dtype);
     for (int64_t r = 0; r < rows; r++) scale[r] = normalise(s.x + r * p.channels, g->channels);
+    float *pairs = s.channel_pairs;
+    int64_t dtype = g->dtype;
+    /* In float32, for what relu lets pass jumps. */
     gemm(s.u, p.half, (rows_of){s.x, p.channels, 1}, l->project_in[0].weight, p.half, l->project_in[0].bias, rows, g->channels);
     gemm(s.h, p.narrow, (rows_of){s.u, p.half, 1}, l->channel_in.weight, p.narrow, l->channel_in.bias, rows, g->half);
     relu(s.h, rows * p.narrow);
 
     float *grad_c = grad_rows(s.room, j->a->grad_c, first, rows, g);
-    gemm(sums.channel_out.weight, p.half, (rows_of){s.h, 1, p.narrow}, grad_c, p.half, NULL, p.narrow, rows);
-    add_rows(sums.channel_out.bias, grad_c, rows, p.half);
-    gemm(s.grad_h, p.narrow, (rows_of){grad_c, p.half, 1}, w->channel_out, p.narrow, w->zeros, rows, g->half);
+    add_layer(sums.channel_out, &s, over_pixels(s.pixel_pairs, s.h, rows, p.narrow, dtype), p.narrow, grad_c, p.half, rows, dtype);
+    gemm(s.grad_h, p.narrow, operand_in(pairs, grad_c, rows, p.half, dtype), w->channel_out, p.narrow, w->zeros, rows, g->half);
     relu_backward(s.grad_h, s.h, rows * p.narrow);
-    gemm(sums.channel_in.weight, p.narrow, (rows_of){s.u, 1, p.half}, s.grad_h, p.narrow, NULL, p.half, rows);
-    add_rows(sums.channel_in.bias, s.grad_h, rows, p.narrow);
-    gemm(s.grad_u1, p.half, (rows_of){s.grad_h, p.narrow, 1}, w->channel_in, p.half, w->zeros, rows, g->narrow);
+    add_layer(sums.channel_in, &s, over_pixels(s.pixel_pairs, s.u, rows, p.half, dtype), p.half, s.grad_h, p.narrow, rows, dtype);
+    gemm(s.grad_u1, p.half, operand_in(pairs, s.grad_h, rows, p.narrow, dtype), w->channel_in, p.half, w->zeros, rows, g->narrow);
 
     float *grad_u[2] = {s.grad_u1, grad_rows(s.room, j->a->grad_u, first, rows, g)};
+    const float *x = over_pixels(s.x_pairs, s.x, rows, p.channels, dtype);
     for (int half = 0; half < 2; half++) {
-        gemm(sums.project_in[half].weight, p.half, (rows_of){s.x, 1, p.channels}, grad_u[half], p.half, NULL, p.channels, rows);
-        add_rows(sums.project_in[half].bias, grad_u[half], rows, p.half);
-        gemm(s.grad_x, p.channels, (rows_of){grad_u[half], p.half, 1}, w->project_in[half], p.channels, half ? NULL : w->zeros,
-             rows, g->half);
+        add_layer(sums.project_in[half], &s, x, p.channels, grad_u[half], p.half, rows, dtype);
+        gemm(s.grad_x, p.channels, operand_in(pairs, grad_u[half], rows, p.half, dtype), w->project_in[half], p.channels,
+             half ? NULL : w->zeros, rows, g->half);
     }
     for (int64_t r = 0; r < rows; r++) {
         normalise_backward(s.grad_x + r * p.channels, s.x + r * p.channels, scale[r], g->channels);

@@ -29,7 +29,7 @@ typedef struct {
     partial_sums sums;
 } backward_job;
 
-typedef struct { float *gates, *c, *s, *z, *grad_z, *room; } backward_scratch;
+typedef struct { float *gates, *c, *s, *z, *grad_z, *room, *pairs; } backward_scratch; /* pairs: see operand_in */
 
 static backward_scratch take_backward(arena *a, const exchange_sizes *g) {
     padded_sizes p = padded_of(g);
@@ -40,6 +40,7 @@ static backward_scratch take_backward(arena *a, const exchange_sizes *g) {
     s.z = take(a, TILE * p.inputs);
     s.grad_z = take(a, TILE * p.inputs);
     s.room = take(a, TILE * p.outputs);
+    s.pairs = take(a, TILE * p.outputs);
     return s;
 }
 
@@ -73,10 +74,11 @@ static void backward_part(const void *argument, int64_t item, arena scratch) {
         exchange_rows(s.z, p.inputs, s.gates, means, a->c, a->s, t.first, rows, g);
         float *grad = in_place ? (float *)a->grad + t.first * p.outputs : s.room;
         if (!in_place) load_rows(grad, p.outputs, a->grad, t.first, rows, g->outputs, g->dtype);
-        gemm(s.grad_z, p.inputs, (rows_of){grad, p.outputs, 1}, j->weights.project_out, p.inputs, j->weights.zeros, rows,
-             g->outputs);
-        gemm(sums.project_out.weight, p.outputs, (rows_of){s.z, 1, p.inputs}, grad, p.outputs, NULL, 2 * n, rows);
+        gemm(s.grad_z, p.inputs, operand_in(s.pairs, grad, rows, p.outputs, g->dtype), j->weights.project_out, p.inputs,
+             j->weights.zeros, rows, g->outputs);
         add_rows(sums.project_out.bias, grad, rows, p.outputs);
+        add_gradient(sums.project_out.weight, over_pixels(s.z, s.z, rows, p.inputs, g->dtype), p.inputs,
+                     over_pixels(grad, grad, rows, p.outputs, g->dtype), p.outputs, rows, g->dtype);
         for (int64_t r = 0; r < rows; r++) {
             float *grad_z = s.grad_z + r * p.inputs;
             load_pixel(s.c, s.s, a->c, a->s, t.first + r, g);
@@ -132,6 +134,7 @@ int lamnet_exchange_backward(const exchange_backward_arguments *a) {
         j.weights = take_backward_weights(&weights, g);
         load_stored(j.weights.project_out, a->weights.project_out.weight, g->outputs, 2 * g->channels, p.inputs, g->dtype);
         scale_rows(j.weights.project_out, a->weights.scale, g->outputs, 2 * g->channels, p.inputs, g->dtype);
+        pair_rows(j.weights.project_out, p.inputs, g->outputs, g->dtype);
         failed = parallel(backward_part, &j, parts_of(g), scratch, (crew){g->threads});
         sum_means(a->grad_means, a->grad_extra, &j.sums, 1, g);
         sum_chunks(&j.sums);

@@ -29,8 +29,10 @@ static void load_backward_weights(const backward_weights *to, const feed_forward
     reverse_taps(to->depthwise_back.weight, to->depthwise.weight, TAPS, p.hidden);
     load_stored(to->project_in, w->project_in.weight, g->hidden, g->channels, p.channels, g->dtype);
     scale_columns(to->project_in, w->norm.weight, g->hidden, g->channels, p.channels, g->dtype);
+    pair_rows(to->project_in, p.channels, g->hidden, g->dtype);
     load_stored(to->project_out, w->project_out.weight, g->channels, g->hidden, p.hidden, g->dtype);
     scale_rows(to->project_out, w->scale, g->channels, g->hidden, p.hidden, g->dtype);
+    pair_rows(to->project_out, p.hidden, g->channels, g->dtype);
 }
 
 typedef struct {
@@ -40,7 +42,11 @@ typedef struct {
     int64_t chunk;     /* strips of one */
 } backward_job;
 
-typedef struct { float *kept, *grads, *z, *grad, *x; } backward_scratch; /* three lines of kept, three of grads */
+typedef struct {
+    float *kept, *grads; /* three lines of each */
+    float *z, *grad, *x; /* one line */
+    float *channel_pairs, *pixel_pairs; /* of a line, see operand_in and over_pixels */
+} backward_scratch;
 
 static backward_scratch take_backward(arena *a, padded_sizes p) {
     backward_scratch s;
@@ -49,6 +55,8 @@ static backward_scratch take_backward(arena *a, padded_sizes p) {
     s.z = take(a, (COLUMNS + 2) * p.hidden);
     s.grad = take(a, (COLUMNS + 2) * p.channels);
     s.x = take(a, COLUMNS * p.channels);
+    s.channel_pairs = take(a, (COLUMNS + 2) * max(p.channels, p.hidden));
+    s.pixel_pairs = take(a, (COLUMNS + 2) * max(p.channels, p.hidden));
     return s;
 }
 
@@ -75,17 +83,18 @@ static void gated_line(float *to, const backward_scratch *s, const backward_job 
     convolve_line(s->z, s->kept, j->weights.depthwise, offset, TAPS, p.hidden, in.n);
     load_rows(s->grad, p.channels, j->a->grad, in.pixel, in.n, g->channels, g->dtype);
     to += in.first * p.hidden;
-    gemm(to, p.hidden, (rows_of){s->grad, p.channels, 1}, j->weights.project_out, p.hidden, j->weights.zeros, in.n, g->channels);
+    gemm(to, p.hidden, operand_in(s->channel_pairs, s->grad, in.n, p.channels, g->dtype), j->weights.project_out, p.hidden,
+         j->weights.zeros, in.n, g->channels);
     for (int64_t i = 0; i < in.n; i++) {
         float *grad = to + i * p.hidden, *z = s->z + i * p.hidden;
         gate_backward(grad, grad + half, z, z + half, half);
     }
     if (y < t.top || y >= t.top + t.rows) return;
     int64_t skip = 1 - in.first;
-    const float *grad = s->grad + skip * p.channels;
-    gemm(sums.project_out.weight, p.channels, (rows_of){s->z + skip * p.hidden, 1, p.hidden}, grad, p.channels, NULL, p.hidden,
-         t.columns);
+    float *grad = s->grad + skip * p.channels, *z = s->z + skip * p.hidden;
     add_rows(sums.project_out.bias, grad, t.columns, p.channels);
+    add_gradient(sums.project_out.weight, over_pixels(z, z, t.columns, p.hidden, g->dtype), p.hidden,
+                 over_pixels(grad, grad, t.columns, p.channels, g->dtype), p.channels, t.columns, g->dtype);
     for (int64_t k = 0; k < TAPS; k++) offset[k] += skip * p.hidden;
     correlate_line(sums.depthwise, s->kept, to + skip * p.hidden, offset, TAPS, p.hidden, t.columns);
 }
@@ -98,10 +107,11 @@ static void input_line(const backward_scratch *s, const backward_job *j, strip t
     float scale[COLUMNS], *x = s->x, *grad_x = s->grad;
     load_rows(x, p.channels, j->a->x, first, t.columns, g->channels, g->dtype);
     for (int64_t i = 0; i < t.columns; i++) scale[i] = normalise(x + i * p.channels, g->channels);
-    gemm(grad_x, p.channels, (rows_of){s->z, p.hidden, 1}, j->weights.project_in, p.channels, j->weights.zeros, t.columns,
-         g->hidden);
-    gemm(sums.project_in.weight, p.hidden, (rows_of){x, 1, p.channels}, s->z, p.hidden, NULL, p.channels, t.columns);
+    gemm(grad_x, p.channels, operand_in(s->channel_pairs, s->z, t.columns, p.hidden, g->dtype), j->weights.project_in, p.channels,
+         j->weights.zeros, t.columns, g->hidden);
     add_rows(sums.project_in.bias, s->z, t.columns, p.hidden);
+    add_gradient(sums.project_in.weight, over_pixels(s->pixel_pairs, x, t.columns, p.channels, g->dtype), p.channels,
+                 over_pixels(s->z, s->z, t.columns, p.hidden, g->dtype), p.hidden, t.columns, g->dtype);
     for (int64_t i = 0; i < t.columns; i++, first++, x += p.channels, grad_x += p.channels) {
         normalise_backward(grad_x, x, scale[i], g->channels);
         add(grad_x, at(j->a->grad, first * g->channels, g->dtype), g->channels, g->dtype);

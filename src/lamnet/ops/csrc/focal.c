@@ -133,6 +133,7 @@ static void load_backward_weights(const backward_weights *to, const focal_weight
     for (int64_t gate = 0; gate < gates_of(g); gate++)
         load(to->project + by_taps(g, gate) * padded(g->channels), at(w->project.weight, gate * g->channels, g->dtype), g->channels,
              g->dtype);
+    pair_rows(to->project, padded(g->channels), gates_of(g), g->dtype);
 }
 
 typedef struct {
@@ -143,7 +144,7 @@ typedef struct {
     int64_t chunk;     /* tiles of one */
 } backward_job;
 
-typedef struct { float *tables, *plain, *grad, *grad_mixed, *weight, *logits, *mixed; } backward_scratch;
+typedef struct { float *tables, *plain, *grad, *grad_mixed, *weight, *logits, *mixed, *pairs; } backward_scratch; /* pairs: of logits */
 
 /* rows: of the tile and those around it that its gradient depends on; own_rows: the tile's. */
 static backward_scratch take_backward(arena *a, const attention_sizes *g, int64_t rows, int64_t own_rows, int64_t width) {
@@ -155,6 +156,7 @@ static backward_scratch take_backward(arena *a, const attention_sizes *g, int64_
     s.weight = take(a, (rows + 2 * g->window.reach) * width * gates_of(g));
     s.logits = take(a, rows * width * padded(gates_of(g)));
     s.mixed = take(a, own_rows * width * padded(g->channels));
+    s.pairs = take(a, rows * width * padded(gates_of(g)));
     return s;
 }
 
@@ -185,15 +187,16 @@ static void backward_tile(const backward_job *j, tile own, arena scratch, focal_
     gather(s.grad, a->grad, g, t, reach, g->channels, deep);
     gather(s.weight, packed(a->gates, g, gates), g, t, reach, gates, gates);
     correlate(s.logits, pitch, g, t, s.tables, s.grad, s.weight, 1);
+    for (int64_t p = 0; p < t.rows * t.width; p++) memset(s.logits + p * pitch + gates, 0, (size_t)(pitch - gates) * sizeof(float));
     memset(s.grad_mixed, 0, (size_t)plane_of(g, t.rows, t.width) * sizeof(float));
-    gemm(s.grad_mixed + reach * row, deep, (rows_of){s.logits, pitch, 1}, w->project, deep,
+    gemm(s.grad_mixed + reach * row, deep, operand_in(s.pairs, s.logits, t.rows * t.width, pitch, g->dtype), w->project, deep,
          w->depthwise_back.bias, t.rows * t.width, gates);
 
     float *logits = s.logits + above * t.width * pitch;
-    for (int64_t p = 0; p < n; p++) memset(logits + p * pitch + gates, 0, (size_t)(pitch - gates) * sizeof(float));
     add_rows(sums.project.bias, logits, n, pitch);
     convolve_line(s.mixed, plain, w->depthwise, offset, span, deep, n);
-    gemm(sums.project.weight, pitch, (rows_of){s.mixed, 1, deep}, logits, pitch, NULL, deep, n);
+    add_gradient(sums.project.weight, over_pixels(s.mixed, s.mixed, n, deep, g->dtype), deep,
+                 over_pixels(logits, logits, n, pitch, g->dtype), pitch, n, g->dtype);
     const float *grad_mixed = s.grad_mixed + above * row;
     correlate_line(sums.depthwise, plain, grad_mixed + reach * row, offset, span, deep, n);
     convolve_line(s.mixed, grad_mixed, w->depthwise_back, offset, span, deep, n);

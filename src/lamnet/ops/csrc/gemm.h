@@ -58,18 +58,50 @@ static inline int in_pairs(int64_t dtype) {
 #endif
 }
 
-/* Rows x[r * pitch + i] as gemm multiplies them in this dtype, in place; `pitch` is a multiple of LANES. */
-static inline rows_of operand(float *x, int64_t rows, int64_t pitch, int64_t dtype) {
+/* Rows x[r * pitch + i] as gemm multiplies them in this dtype: themselves, or pairs in `room`, which x itself may be;
+   `pitch` is a multiple of LANES. */
+static inline rows_of operand_in(float *room, const float *x, int64_t rows, int64_t pitch, int64_t dtype) {
 #ifdef __AVX512BF16__
-    if (in_pairs(dtype))
+    if (in_pairs(dtype)) {
         for (int64_t r = 0; r < rows; r++)
             for (int64_t i = 0; i < pitch; i += 2 * LANES) {
                 const float *from = x + r * pitch + i;
                 __m512 low = _mm512_loadu_ps(from), high = i + LANES < pitch ? _mm512_loadu_ps(from + LANES) : _mm512_setzero_ps();
-                _mm512_storeu_ps(x + r * pitch + i / 2, (__m512)_mm512_cvtne2ps_pbh(high, low));
+                _mm512_storeu_ps(room + r * pitch + i / 2, (__m512)_mm512_cvtne2ps_pbh(high, low));
             }
+        return (rows_of){room, pitch, 1, 1};
+    }
 #endif
-    return (rows_of){x, pitch, 1, in_pairs(dtype)};
+    return (rows_of){x, pitch, 1, 0};
+}
+
+/* The same, in place. */
+static inline rows_of operand(float *x, int64_t rows, int64_t pitch, int64_t dtype) { return operand_in(x, x, rows, pitch, dtype); }
+
+/* Pixels' rows as a product over the pixels takes them: themselves, or pairs of neighbours in `room`, which x itself may be.
+   Room: ceil(pixels / 2) rows. */
+static inline const float *over_pixels(float *room, const float *x, int64_t pixels, int64_t pitch, int64_t dtype) {
+#ifdef __AVX512BF16__
+    const __m512i by_turns = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5,
+                                              20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    if (in_pairs(dtype)) {
+        for (int64_t p = 0; p < pixels; p += 2)
+            for (int64_t i = 0; i < pitch; i += LANES) {
+                const float *from = x + p * pitch + i;
+                __m512 low = _mm512_loadu_ps(from), high = p + 1 < pixels ? _mm512_loadu_ps(from + pitch) : _mm512_setzero_ps();
+                __m512i both = (__m512i)_mm512_cvtne2ps_pbh(high, low);
+                _mm512_storeu_si512(room + p / 2 * pitch + i, _mm512_permutexvar_epi16(by_turns, both));
+            }
+        return room;
+    }
+#endif
+    return x;
+}
+
+/* Adds a layer's gradient, (inputs, pitch): that of the weight by x and grad, both `over_pixels`. */
+static inline void add_gradient(float *sums, const float *x, int64_t inputs, const float *grad, int64_t pitch, int64_t pixels,
+                                int64_t dtype) {
+    gemm(sums, pitch, (rows_of){x, 1, inputs, in_pairs(dtype)}, grad, pitch, NULL, inputs, pixels);
 }
 
 /* A layer (outputs, inputs) as stored -> as gemm takes it. */
