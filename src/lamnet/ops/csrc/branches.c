@@ -176,8 +176,7 @@ static float *grad_rows(float *room, const void *grad, int64_t first, int64_t ro
 /* Adds the gradients of a layer from its pixels x, which are `over_pixels` already, and the gradient behind it. */
 static void add_layer(float_layer sums, const backward_scratch *s, const float *x, int64_t inputs, const float *grad,
                       int64_t pitch, int64_t rows, int64_t dtype) {
-    add_gradient(sums.weight, x, inputs, over_pixels(s->grad_pairs, grad, rows, pitch, dtype), pitch, rows, dtype);
-    add_rows(sums.bias, grad, rows, pitch);
+    add_gradient(sums, x, inputs, over_pixels(s->grad_pairs, grad, 0, rows, pitch, dtype), pitch, rows, dtype);
 }
 
 static void backward_tile(const backward_job *j, backward_scratch s, int64_t first, int64_t rows, branches_layers sums) {
@@ -196,14 +195,14 @@ static void backward_tile(const backward_job *j, backward_scratch s, int64_t fir
     relu(s.h, rows * p.narrow);
 
     float *grad_c = grad_rows(s.room, j->a->grad_c, first, rows, g);
-    add_layer(sums.channel_out, &s, over_pixels(s.pixel_pairs, s.h, rows, p.narrow, dtype), p.narrow, grad_c, p.half, rows, dtype);
+    add_layer(sums.channel_out, &s, over_pixels(s.pixel_pairs, s.h, 0, rows, p.narrow, dtype), p.narrow, grad_c, p.half, rows, dtype);
     gemm(s.grad_h, p.narrow, operand_in(pairs, grad_c, rows, p.half, dtype), w->channel_out, p.narrow, w->zeros, rows, g->half);
     relu_backward(s.grad_h, s.h, rows * p.narrow);
-    add_layer(sums.channel_in, &s, over_pixels(s.pixel_pairs, s.u, rows, p.half, dtype), p.half, s.grad_h, p.narrow, rows, dtype);
+    add_layer(sums.channel_in, &s, over_pixels(s.pixel_pairs, s.u, 0, rows, p.half, dtype), p.half, s.grad_h, p.narrow, rows, dtype);
     gemm(s.grad_u1, p.half, operand_in(pairs, s.grad_h, rows, p.narrow, dtype), w->channel_in, p.half, w->zeros, rows, g->narrow);
 
     float *grad_u[2] = {s.grad_u1, grad_rows(s.room, j->a->grad_u, first, rows, g)};
-    const float *x = over_pixels(s.x_pairs, s.x, rows, p.channels, dtype);
+    const float *x = over_pixels(s.x_pairs, s.x, 0, rows, p.channels, dtype);
     for (int half = 0; half < 2; half++) {
         add_layer(sums.project_in[half], &s, x, p.channels, grad_u[half], p.half, rows, dtype);
         gemm(s.grad_x, p.channels, operand_in(pairs, grad_u[half], rows, p.half, dtype), w->project_in[half], p.channels,

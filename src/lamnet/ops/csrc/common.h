@@ -2,6 +2,9 @@
 #pragma once
 #include "arguments.h"
 #include <string.h>
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
 
 #define LANES 16 /* floats of a vector; every row that is computed on is padded to a multiple of it */
 
@@ -73,13 +76,21 @@ static inline void add(float *restrict to, const void *restrict from, int64_t n,
     }
 }
 
+/* Numbers too small for a normal one become 0 where the processor rounds. */
+static inline void store_bfloat16(uint16_t *restrict to, const float *restrict from, int64_t n) {
+    int64_t i = 0;
+#ifdef __AVX512BF16__
+    for (; i + LANES <= n; i += LANES) _mm256_storeu_si256((__m256i *)(to + i), (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(from + i)));
+#endif
+    for (; i < n; i++) to[i] = bfloat16_of(from[i]);
+}
+
 static inline void store(void *restrict to, const float *restrict from, int64_t n, int64_t dtype) {
     if (dtype == FLOAT32) {
         float *y = to;
         for (int64_t i = 0; i < n; i++) y[i] = from[i];
     } else if (dtype == BFLOAT16) {
-        uint16_t *y = to;
-        for (int64_t i = 0; i < n; i++) y[i] = bfloat16_of(from[i]);
+        store_bfloat16(to, from, n);
     } else {
         _Float16 *y = to;
         for (int64_t i = 0; i < n; i++) y[i] = (_Float16)from[i];

@@ -57,8 +57,9 @@ void mix_rows(float *out, mix_scratch s, const exchange_arguments *a, float_laye
     const exchange_sizes *g = &a->sizes;
     padded_sizes p = padded_of(g);
     const float *means = a->means + first / g->pixels * 2 * g->channels;
+    float open[TILE];
     channel_gates(s.gates, means, g->channels);
-    exchange_rows(s.z, p.inputs, s.gates, means, a->c, a->s, first, rows, g);
+    exchange_rows(s.z, p.inputs, open, s.gates, means, a->c, a->s, first, rows, g);
     for (int64_t r = 0; r < rows; r++) {
         float *row = out + r * p.outputs;
         prefetch(at(a->residual, (first + r + AHEAD) * g->outputs, g->dtype), g->outputs, g->dtype);

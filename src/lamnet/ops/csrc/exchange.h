@@ -49,23 +49,21 @@ static inline void load_pixel(float *c, float *s, const void *all_c, const void 
     load(s, at(all_s, pixel * g->channels, g->dtype), g->channels, g->dtype);
 }
 
-/* The gates: one for each channel of s, from the means; and that of a pixel for its c. */
+/* The gates: one for each channel of s, from the means; and that of a pixel for its c, `open`. */
 
 static inline void channel_gates(float *gates, const float *means, int64_t n) {
     for (int64_t i = 0; i < n; i++) gates[i] = sigmoid(means[n + i]);
 }
 
-static inline float pixel_gate(const float *c, const float *means, int64_t n) { return sigmoid(dot(c, means, n) / (float)n); }
-
 static inline void apply_gates(float *restrict out, const float *restrict gates, float open, int64_t n) {
     for (int64_t i = 0; i < n; i++) out[i] *= open, out[n + i] *= gates[i];
 }
 
-/* The exchanged pixels from `first` on, at most TILE; step by step, so that the sigmoids are vector code. */
-static inline void exchange_rows(float *out, int64_t pitch, const float *gates, const float *means, const void *c,
+/* The exchanged pixels from `first` on, at most TILE, and how far each is open; step by step, so that the sigmoids are vector
+   code. */
+static inline void exchange_rows(float *out, int64_t pitch, float *open, const float *gates, const float *means, const void *c,
                                  const void *s, int64_t first, int64_t rows, const exchange_sizes *g) {
     int64_t n = g->channels;
-    float open[TILE];
     for (int64_t r = 0; r < rows; r++) {
         load_pixel(out + r * pitch, out + r * pitch + n, c, s, first + r, g);
         prefetch(at(c, (first + r + AHEAD) * n, g->dtype), n, g->dtype);

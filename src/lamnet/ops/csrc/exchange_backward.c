@@ -67,23 +67,23 @@ static void backward_part(const void *argument, int64_t item, arena scratch) {
     part t = part_of(g, item);
     int64_t n = g->channels;
     const float *means = a->means + t.batch * 2 * n;
+    float open[TILE];
     int in_place = g->dtype == FLOAT32 && p.outputs == g->outputs;
     channel_gates(s.gates, means, n);
     for (; t.first < t.last; t.first += TILE) {
         int64_t rows = min(TILE, t.last - t.first);
-        exchange_rows(s.z, p.inputs, s.gates, means, a->c, a->s, t.first, rows, g);
+        exchange_rows(s.z, p.inputs, open, s.gates, means, a->c, a->s, t.first, rows, g);
         float *grad = in_place ? (float *)a->grad + t.first * p.outputs : s.room;
         if (!in_place) load_rows(grad, p.outputs, a->grad, t.first, rows, g->outputs, g->dtype);
         gemm(s.grad_z, p.inputs, operand_in(s.pairs, grad, rows, p.outputs, g->dtype), j->weights.project_out, p.inputs,
              j->weights.zeros, rows, g->outputs);
-        add_rows(sums.project_out.bias, grad, rows, p.outputs);
-        add_gradient(sums.project_out.weight, over_pixels(s.z, s.z, rows, p.inputs, g->dtype), p.inputs,
-                     over_pixels(grad, grad, rows, p.outputs, g->dtype), p.outputs, rows, g->dtype);
+        add_gradient(sums.project_out, over_pixels(s.z, s.z, 0, rows, p.inputs, g->dtype), p.inputs,
+                     over_pixels(grad, grad, 0, rows, p.outputs, g->dtype), p.outputs, rows, g->dtype);
         for (int64_t r = 0; r < rows; r++) {
             float *grad_z = s.grad_z + r * p.inputs;
             load_pixel(s.c, s.s, a->c, a->s, t.first + r, g);
-            float open = pixel_gate(s.c, means, n), slope = dot(grad_z, s.c, n) * open * (1.0f - open) / (float)n;
-            pixel_backward(grad_z, sums.means, s.c, s.s, s.gates, means, open, slope, n);
+            float slope = dot(grad_z, s.c, n) * open[r] * (1.0f - open[r]) / (float)n;
+            pixel_backward(grad_z, sums.means, s.c, s.s, s.gates, means, open[r], slope, n);
             store(at(a->grad_c, (t.first + r) * n, g->dtype), grad_z, n, g->dtype);
             store(at(a->grad_s, (t.first + r) * n, g->dtype), grad_z + n, n, g->dtype);
         }

@@ -9,7 +9,7 @@ feed_forward_layers take_feed_forward(arena *a, const feed_forward_sizes *g) {
     padded_sizes p = padded_of(g);
     feed_forward_layers l;
     l.project_in = take_layer(a, p.channels, p.hidden);
-    l.depthwise = take_layer(a, TAPS, p.hidden);
+    l.depthwise = take_taps(a, LINES, 3, p.hidden);
     l.project_out = take_layer(a, p.hidden, p.channels);
     return l;
 }
@@ -23,16 +23,16 @@ typedef struct {
 
 typedef struct {
     float *lines, *x; /* three lines of hidden channels and of x, each one pixel more on either side */
-    float *z, *normal; /* a line behind the depthwise convolution, and one of x behind the norm */
+    float *z, *normal; /* a line before and behind the depthwise convolution, and one of x behind the norm */
     mix_scratch mix;
 } forward_scratch;
 
 static forward_scratch take_forward(arena *a, const forward_job *j) {
     padded_sizes p = padded_of(&j->a->sizes);
     forward_scratch s;
-    s.lines = take(a, 3 * (COLUMNS + 2) * p.hidden);
-    s.x = take(a, 3 * (COLUMNS + 2) * p.channels);
-    s.z = take(a, COLUMNS * p.hidden);
+    s.lines = take(a, LINES * line_of(&j->a->sizes, COLUMNS + 2));
+    s.x = take(a, LINES * (COLUMNS + 2) * p.channels);
+    s.z = take(a, (COLUMNS + 2) * p.hidden);
     s.normal = take(a, (COLUMNS + 2) * p.channels);
     if (j->mix) s.mix = take_mix(a, &j->mix->sizes);
     return s;
@@ -61,7 +61,7 @@ static void fetch_x(const forward_job *j, int64_t first, int64_t n) {
     fetch(at(j->mix->s, first * half, dtype), n * half, dtype);
 }
 
-/* Line y of x and of hidden channels. */
+/* Line y of x and of hidden channels; these are numbers still. */
 static void hidden_line(float *to, float *x, const forward_scratch *s, const forward_job *j, strip t, int64_t y) {
     const feed_forward_sizes *g = &j->a->sizes;
     padded_sizes p = padded_of(g);
@@ -103,14 +103,16 @@ static void forward_strip(const void *argument, int64_t item, arena scratch) {
     padded_sizes p = padded_of(&j->a->sizes);
     strip t = strip_of(j->a->sizes.height, j->a->sizes.width, item);
     forward_scratch s = take_forward(&scratch, j);
-    int64_t pixels = COLUMNS + 2, offset[TAPS];
+    const feed_forward_sizes *g = &j->a->sizes;
     for (int64_t y = -1; y <= t.rows; y++) {
-        int64_t line = (y + 3) % 3, above = (y + 2) % 3;
-        hidden_line(s.lines + line * pixels * p.hidden, s.x + line * pixels * p.channels, &s, j, t, t.top + y);
+        int64_t pixels = COLUMNS + 2, line = (y + 3) % 3, before = (y + 2) % 3;
+        float *lines = s.lines + line * line_of(g, pixels), *hidden = in_pairs(g->dtype) ? s.z : lines;
+        hidden_line(hidden, s.x + line * pixels * p.channels, &s, j, t, t.top + y);
+        over_pixels(lines, hidden, 0, t.columns + 2, p.hidden, g->dtype);
         if (y < 1) continue;
-        for (int64_t k = 0; k < TAPS; k++) offset[k] = ((y + 1 + k / 3) % 3 * pixels + k % 3) * p.hidden;
-        convolve_line(s.z, s.lines, j->layers.depthwise, offset, TAPS, p.hidden, t.columns);
-        output_line(s.x + (above * pixels + 1) * p.channels, s.z, j, t, t.top + y - 1);
+        stencil taps = stencil_of(g, (y + 1) % 3, pixels);
+        convolve_line(s.z, s.lines, j->layers.depthwise, &taps, t.columns);
+        output_line(s.x + (before * pixels + 1) * p.channels, s.z, j, t, t.top + y - 1);
     }
 }
 
@@ -120,6 +122,7 @@ void pack_feed_forward(feed_forward_layers to, const feed_forward_weights *w, co
     fold_norm(to.project_in, p.hidden, w->norm, g->hidden, g->channels, stored);
     pair_rows(to.project_in.weight, p.hidden, g->channels, g->dtype);
     transpose(to.depthwise, w->depthwise, g->hidden, TAPS, stored);
+    pair_taps(to.depthwise.weight, LINES, 3, p.hidden, g->dtype);
     transpose(to.project_out, w->project_out, g->channels, g->hidden, stored);
     fold_factors(to.project_out, p.channels, w->scale, g->channels, g->hidden, stored);
     pair_rows(to.project_out.weight, p.channels, g->hidden, g->dtype);

@@ -13,8 +13,8 @@ typedef struct {
 static backward_weights take_backward_weights(arena *a, const feed_forward_sizes *g) {
     padded_sizes p = padded_of(g);
     backward_weights w;
-    w.depthwise = take_layer(a, TAPS, p.hidden);
-    w.depthwise_back = take_layer(a, TAPS, p.hidden);
+    w.depthwise = take_taps(a, LINES, 3, p.hidden);
+    w.depthwise_back = take_taps(a, LINES, 3, p.hidden);
     w.project_in = take(a, g->hidden * p.channels);
     w.project_out = take(a, g->channels * p.hidden);
     w.zeros = take(a, max(p.channels, p.hidden));
@@ -27,6 +27,8 @@ static void load_backward_weights(const backward_weights *to, const feed_forward
     padded_sizes p = padded_of(g);
     transpose(to->depthwise, w->depthwise, g->hidden, TAPS, g->dtype);
     reverse_taps(to->depthwise_back.weight, to->depthwise.weight, TAPS, p.hidden);
+    pair_taps(to->depthwise.weight, LINES, 3, p.hidden, g->dtype);
+    pair_taps(to->depthwise_back.weight, LINES, 3, p.hidden, g->dtype);
     load_stored(to->project_in, w->project_in.weight, g->hidden, g->channels, p.channels, g->dtype);
     scale_columns(to->project_in, w->norm.weight, g->hidden, g->channels, p.channels, g->dtype);
     pair_rows(to->project_in, p.channels, g->hidden, g->dtype);
@@ -43,16 +45,18 @@ typedef struct {
 } backward_job;
 
 typedef struct {
-    float *kept, *grads; /* three lines of each */
-    float *z, *grad, *x; /* one line */
+    float *kept, *grads;            /* three lines of each */
+    float *z, *grad_hidden, *grad, *x; /* one line */
     float *channel_pairs, *pixel_pairs; /* of a line, see operand_in and over_pixels */
 } backward_scratch;
 
-static backward_scratch take_backward(arena *a, padded_sizes p) {
+static backward_scratch take_backward(arena *a, const feed_forward_sizes *g) {
+    padded_sizes p = padded_of(g);
     backward_scratch s;
-    s.kept = take(a, 3 * (COLUMNS + 4) * p.hidden);
-    s.grads = take(a, 3 * (COLUMNS + 2) * p.hidden);
-    s.z = take(a, (COLUMNS + 2) * p.hidden);
+    s.kept = take(a, LINES * line_of(g, COLUMNS + 4));
+    s.grads = take(a, LINES * line_of(g, COLUMNS + 2));
+    s.z = take(a, (COLUMNS + 4) * p.hidden);
+    s.grad_hidden = take(a, (COLUMNS + 2) * p.hidden);
     s.grad = take(a, (COLUMNS + 2) * p.channels);
     s.x = take(a, COLUMNS * p.channels);
     s.channel_pairs = take(a, (COLUMNS + 2) * max(p.channels, p.hidden));
@@ -61,12 +65,14 @@ static backward_scratch take_backward(arena *a, padded_sizes p) {
 }
 
 /* One line of what the first 1x1 gave, two pixels more on either side. */
-static void kept_line(float *to, const backward_job *j, strip t, int64_t y) {
+static void kept_line(float *to, const backward_scratch *s, const backward_job *j, strip t, int64_t y) {
     const feed_forward_sizes *g = &j->a->sizes;
     int64_t pitch = padded(g->hidden);
     inside in = inside_of(g->height, g->width, t, y, 2);
-    clear_around(to, t.columns + 4, in, pitch);
-    load_rows(to + in.first * pitch, pitch, j->a->hidden, in.pixel, in.n, g->hidden, g->dtype);
+    float *line = in_pairs(g->dtype) ? s->z : to;
+    clear_around(line, t.columns + 4, in, pitch);
+    load_rows(line + in.first * pitch, pitch, j->a->hidden, in.pixel, in.n, g->hidden, g->dtype);
+    over_pixels(to, line, 0, t.columns + 4, pitch, g->dtype);
 }
 
 /* One line of the gradient in front of the gates, a pixel more on either side, from the kept lines around it, of which
@@ -78,25 +84,24 @@ static void gated_line(float *to, const backward_scratch *s, const backward_job 
     inside in = inside_of(g->height, g->width, t, y, 1);
     clear_around(to, t.columns + 2, in, p.hidden);
     if (!in.n) return;
-    int64_t offset[TAPS], half = g->hidden / 2;
-    for (int64_t k = 0; k < TAPS; k++) offset[k] = ((above + k / 3) % 3 * (COLUMNS + 4) + in.first + k % 3) * p.hidden;
-    convolve_line(s->z, s->kept, j->weights.depthwise, offset, TAPS, p.hidden, in.n);
+    int64_t half = g->hidden / 2;
+    float *all_z = s->z + in.first * p.hidden;
+    stencil taps = stencil_of(g, above, COLUMNS + 4);
+    convolve_line(s->z, s->kept, j->weights.depthwise, &taps, t.columns + 2);
     load_rows(s->grad, p.channels, j->a->grad, in.pixel, in.n, g->channels, g->dtype);
     to += in.first * p.hidden;
     gemm(to, p.hidden, operand_in(s->channel_pairs, s->grad, in.n, p.channels, g->dtype), j->weights.project_out, p.hidden,
          j->weights.zeros, in.n, g->channels);
     for (int64_t i = 0; i < in.n; i++) {
-        float *grad = to + i * p.hidden, *z = s->z + i * p.hidden;
+        float *grad = to + i * p.hidden, *z = all_z + i * p.hidden;
         gate_backward(grad, grad + half, z, z + half, half);
     }
     if (y < t.top || y >= t.top + t.rows) return;
     int64_t skip = 1 - in.first;
-    float *grad = s->grad + skip * p.channels, *z = s->z + skip * p.hidden;
-    add_rows(sums.project_out.bias, grad, t.columns, p.channels);
-    add_gradient(sums.project_out.weight, over_pixels(z, z, t.columns, p.hidden, g->dtype), p.hidden,
-                 over_pixels(grad, grad, t.columns, p.channels, g->dtype), p.channels, t.columns, g->dtype);
-    for (int64_t k = 0; k < TAPS; k++) offset[k] += skip * p.hidden;
-    correlate_line(sums.depthwise, s->kept, to + skip * p.hidden, offset, TAPS, p.hidden, t.columns);
+    float *grad = s->grad + skip * p.channels, *z = all_z + skip * p.hidden;
+    add_gradient(sums.project_out, over_pixels(z, z, 0, t.columns, p.hidden, g->dtype), p.hidden,
+                 over_pixels(grad, grad, 0, t.columns, p.channels, g->dtype), p.channels, t.columns, g->dtype);
+    correlate_line(sums.depthwise, s->kept, to + skip * p.hidden, &taps, 1, t.columns, s->z);
 }
 
 /* A line of the result from the gradient behind the first 1x1, which is in z. */
@@ -109,9 +114,8 @@ static void input_line(const backward_scratch *s, const backward_job *j, strip t
     for (int64_t i = 0; i < t.columns; i++) scale[i] = normalise(x + i * p.channels, g->channels);
     gemm(grad_x, p.channels, operand_in(s->channel_pairs, s->z, t.columns, p.hidden, g->dtype), j->weights.project_in, p.channels,
          j->weights.zeros, t.columns, g->hidden);
-    add_rows(sums.project_in.bias, s->z, t.columns, p.hidden);
-    add_gradient(sums.project_in.weight, over_pixels(s->pixel_pairs, x, t.columns, p.channels, g->dtype), p.channels,
-                 over_pixels(s->z, s->z, t.columns, p.hidden, g->dtype), p.hidden, t.columns, g->dtype);
+    add_gradient(sums.project_in, over_pixels(s->pixel_pairs, x, 0, t.columns, p.channels, g->dtype), p.channels,
+                 over_pixels(s->z, s->z, 0, t.columns, p.hidden, g->dtype), p.hidden, t.columns, g->dtype);
     for (int64_t i = 0; i < t.columns; i++, first++, x += p.channels, grad_x += p.channels) {
         normalise_backward(grad_x, x, scale[i], g->channels);
         add(grad_x, at(j->a->grad, first * g->channels, g->dtype), g->channels, g->dtype);
@@ -120,15 +124,17 @@ static void input_line(const backward_scratch *s, const backward_job *j, strip t
 }
 
 static void backward_strip(const backward_job *j, strip t, const backward_scratch *s, feed_forward_layers sums) {
-    padded_sizes p = padded_of(&j->a->sizes);
-    int64_t kept_pitch = (COLUMNS + 4) * p.hidden, pitch = (COLUMNS + 2) * p.hidden, offset[TAPS];
+    const feed_forward_sizes *g = &j->a->sizes;
+    int64_t pitch = padded(g->hidden);
     for (int64_t y = -2; y <= t.rows + 1; y++) {
-        kept_line(s->kept + (y + 3) % 3 * kept_pitch, j, t, t.top + y);
+        kept_line(s->kept + (y + 3) % 3 * line_of(g, COLUMNS + 4), s, j, t, t.top + y);
         if (y < 0) continue;
-        gated_line(s->grads + (y + 2) % 3 * pitch, s, j, t, t.top + y - 1, (y + 1) % 3, sums);
+        float *grads = s->grads + (y + 2) % 3 * line_of(g, COLUMNS + 2), *line = in_pairs(g->dtype) ? s->grad_hidden : grads;
+        gated_line(line, s, j, t, t.top + y - 1, (y + 1) % 3, sums);
+        over_pixels(grads, line, 0, t.columns + 2, pitch, g->dtype);
         if (y < 2) continue;
-        for (int64_t k = 0; k < TAPS; k++) offset[k] = (y + k / 3) % 3 * pitch + k % 3 * p.hidden;
-        convolve_line(s->z, s->grads, j->weights.depthwise_back, offset, TAPS, p.hidden, t.columns);
+        stencil taps = stencil_of(g, y % 3, COLUMNS + 2);
+        convolve_line(s->z, s->grads, j->weights.depthwise_back, &taps, t.columns);
         input_line(s, j, t, t.top + y - 2, sums);
     }
 }
@@ -136,7 +142,7 @@ static void backward_strip(const backward_job *j, strip t, const backward_scratc
 static void backward_chunk(const void *argument, int64_t item, arena scratch) {
     const backward_job *j = argument;
     const feed_forward_sizes *g = &j->a->sizes;
-    backward_scratch s = take_backward(&scratch, padded_of(g));
+    backward_scratch s = take_backward(&scratch, g);
     arena own = chunk_of(&j->sums, item);
     feed_forward_layers sums = take_feed_forward(&own, g);
     for (int64_t i = item * j->chunk; i < min((item + 1) * j->chunk, all_strips_of(g)); i++)
@@ -162,10 +168,9 @@ static void store_grads(const backward_job *j) {
 
 int lamnet_feed_forward_backward(const feed_forward_backward_arguments *a) {
     const feed_forward_sizes *g = &a->sizes;
-    padded_sizes p = padded_of(g);
     arena weights = {0}, scratch = {0}, sums = {0};
     take_backward_weights(&weights, g);
-    take_backward(&scratch, p);
+    take_backward(&scratch, g);
     take_feed_forward(&sums, g);
     backward_job j = {.a = a, .chunk = ceil_div(all_strips_of(g), MAX_CHUNKS)};
     int64_t chunks = j.chunk ? ceil_div(all_strips_of(g), j.chunk) : 0;

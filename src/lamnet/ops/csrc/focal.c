@@ -11,7 +11,7 @@ enum { MAX_CHUNKS = 64 };
 
 focal_layers take_focal(arena *a, const attention_sizes *g) {
     focal_layers l;
-    l.depthwise = take_layer(a, span_of(g), padded(g->channels));
+    l.depthwise = take_taps(a, 1, span_of(g), padded(g->channels));
     l.project = take_layer(a, padded(g->channels), padded(gates_of(g)));
     return l;
 }
@@ -26,9 +26,18 @@ static void load_project(float_layer to, layer from, const attention_sizes *g, i
     }
 }
 
-/* The values `k` rows on, for each tap of the depthwise convolution. */
-static void row_offsets(int64_t *offset, const attention_sizes *g, tile t) {
-    for (int64_t k = 0; k < span_of(g); k++) offset[k] = k * t.width * padded(g->channels);
+/* The depthwise convolution over the rows of a tile. */
+static stencil stencil_of(const attention_sizes *g, tile t) {
+    return (stencil){1, span_of(g), {0}, t.width, padded(g->channels), g->dtype};
+}
+
+/* A tile's values, the window's reach included, as the convolution takes them. */
+static const float *over_rows(float *room, const float *values, const attention_sizes *g, tile t) {
+    return over_pixels(room, values, 0, t.rows + 2 * g->window.reach, t.width * padded(g->channels), g->dtype);
+}
+
+static int64_t pairs_of(const attention_sizes *g, int64_t rows, int64_t width) {
+    return in_pairs(g->dtype) ? plane_of(g, rows, width) / 2 + width * padded(g->channels) : 0;
 }
 
 /* The forward. */
@@ -39,14 +48,15 @@ typedef struct {
     focal_layers layers;
 } forward_job;
 
-typedef struct { float *tables, *plain, *weight, *mixed; } forward_scratch;
+typedef struct { float *tables, *plain, *pairs, *weight, *mixed; } forward_scratch; /* pairs: of plain's rows */
 
 static forward_scratch take_forward(arena *a, const attention_sizes *g, int64_t rows, int64_t width) {
     forward_scratch s;
     s.tables = take(a, g->window.tables * plane_of(g, rows, width));
     s.plain = take(a, plane_of(g, rows, width));
+    s.pairs = take(a, pairs_of(g, rows, width));
     s.weight = take(a, rows * width * padded(gates_of(g)));
-    s.mixed = take(a, rows * width * padded(g->channels));
+    s.mixed = take(a, (rows + 1) * width * padded(g->channels));
     return s;
 }
 
@@ -60,14 +70,15 @@ static void fetch_row(const focal_arguments *a, tile t, tile next, int64_t row) 
     }
 }
 
-/* The weights from the values: depthwise along the axis, 1x1, tanh; `mixed` is scratch for what lies between. */
-static void predict_weights(float *to, float *mixed, const float *values, const forward_job *j, tile t, tile next) {
+/* The weights from the values: depthwise along the axis, 1x1, tanh. */
+static void predict_weights(const forward_scratch *s, const float *values, const forward_job *j, tile t, tile next) {
     const attention_sizes *g = &j->a->sizes;
     focal_layers l = j->layers;
-    int64_t n = t.rows * t.width, pitch = padded(gates_of(g)), deep = padded(g->channels), offset[span_of(g)];
-    row_offsets(offset, g, t);
-    convolve_line(mixed, values, l.depthwise, offset, span_of(g), deep, n);
-    gemm(to, pitch, operand(mixed, n, deep, g->dtype), l.project.weight, pitch, l.project.bias, n, g->channels);
+    int64_t n = t.rows * t.width, pitch = padded(gates_of(g)), deep = padded(g->channels);
+    float *to = s->weight;
+    stencil taps = stencil_of(g, t);
+    convolve_line(s->mixed, over_rows(s->pairs, values, g, t), l.depthwise, &taps, t.rows);
+    gemm(to, pitch, operand(s->mixed, n, deep, g->dtype), l.project.weight, pitch, l.project.bias, n, g->channels);
     for (int64_t row = 0; row < t.rows; row++) {
         fetch_row(j->a, t, next, row);
         for (int64_t i = 0; i < t.width * pitch; i++, to++) *to = hyperbolic_tangent(*to);
@@ -81,13 +92,14 @@ static void forward_tile(const void *argument, int64_t item, arena scratch) {
     forward_scratch s = take_forward(&scratch, g, t.rows, t.width);
     int64_t pitch = padded(gates_of(g));
     float *plain = gather_means(s.tables, s.plain, j->a->value, g, t);
-    predict_weights(s.weight, s.mixed, plain, j, t, tile_of(g, j->tiles, item + 1));
+    predict_weights(&s, plain, j, t, tile_of(g, j->tiles, item + 1));
     if (j->a->gates) scatter(j->a->gates, s.weight, pitch, g, t, gates_of(g));
     attend(j->a->out, g, t, s.tables, s.weight, pitch, s.mixed);
 }
 
 void pack_focal(focal_layers to, const focal_weights *w, const attention_sizes *g, int64_t stored) {
     transpose(to.depthwise, w->depthwise, g->channels, span_of(g), stored);
+    pair_taps(to.depthwise.weight, 1, span_of(g), padded(g->channels), g->dtype);
     load_project(to.project, w->project, g, stored);
     pair_rows(to.project.weight, padded(gates_of(g)), g->channels, g->dtype);
 }
@@ -120,8 +132,8 @@ typedef struct {
 
 static backward_weights take_backward_weights(arena *a, const attention_sizes *g) {
     backward_weights w;
-    w.depthwise = take_layer(a, span_of(g), padded(g->channels));
-    w.depthwise_back = take_layer(a, span_of(g), padded(g->channels));
+    w.depthwise = take_taps(a, 1, span_of(g), padded(g->channels));
+    w.depthwise_back = take_taps(a, 1, span_of(g), padded(g->channels));
     w.project = take(a, gates_of(g) * padded(g->channels));
     w.row = take(a, g->channels);
     return w;
@@ -130,6 +142,8 @@ static backward_weights take_backward_weights(arena *a, const attention_sizes *g
 static void load_backward_weights(const backward_weights *to, const focal_weights *w, const attention_sizes *g) {
     transpose(to->depthwise, w->depthwise, g->channels, span_of(g), g->dtype);
     reverse_taps(to->depthwise_back.weight, to->depthwise.weight, span_of(g), padded(g->channels));
+    pair_taps(to->depthwise.weight, 1, span_of(g), padded(g->channels), g->dtype);
+    pair_taps(to->depthwise_back.weight, 1, span_of(g), padded(g->channels), g->dtype);
     for (int64_t gate = 0; gate < gates_of(g); gate++)
         load(to->project + by_taps(g, gate) * padded(g->channels), at(w->project.weight, gate * g->channels, g->dtype), g->channels,
              g->dtype);
@@ -144,7 +158,7 @@ typedef struct {
     int64_t chunk;     /* tiles of one */
 } backward_job;
 
-typedef struct { float *tables, *plain, *grad, *grad_mixed, *weight, *logits, *mixed, *pairs; } backward_scratch; /* pairs: of logits */
+typedef struct { float *tables, *plain, *grad, *grad_mixed, *weight, *logits, *mixed, *pairs, *logit_pairs; } backward_scratch;
 
 /* rows: of the tile and those around it that its gradient depends on; own_rows: the tile's. */
 static backward_scratch take_backward(arena *a, const attention_sizes *g, int64_t rows, int64_t own_rows, int64_t width) {
@@ -155,8 +169,9 @@ static backward_scratch take_backward(arena *a, const attention_sizes *g, int64_
     s.grad_mixed = take(a, plane_of(g, rows, width));
     s.weight = take(a, (rows + 2 * g->window.reach) * width * gates_of(g));
     s.logits = take(a, rows * width * padded(gates_of(g)));
-    s.mixed = take(a, own_rows * width * padded(g->channels));
-    s.pairs = take(a, rows * width * padded(gates_of(g)));
+    s.mixed = take(a, (own_rows + 1) * width * padded(g->channels));
+    s.pairs = take(a, pairs_of(g, own_rows, width));
+    s.logit_pairs = take(a, rows * width * padded(gates_of(g)));
     return s;
 }
 
@@ -180,26 +195,26 @@ static void backward_tile(const backward_job *j, tile own, arena scratch, focal_
     const attention_sizes *g = &a->sizes;
     tile t = widened(own, g);
     backward_scratch s = take_backward(&scratch, g, t.rows, own.rows, t.width);
-    int64_t deep = padded(g->channels), row = t.width * deep, reach = g->window.reach, span = span_of(g), n = own.rows * own.width, offset[span];
+    int64_t deep = padded(g->channels), row = t.width * deep, reach = g->window.reach, n = own.rows * own.width;
     int64_t gates = gates_of(g), pitch = padded(gates), above = own.first - t.first; /* rows of t before own's */
-    row_offsets(offset, g, t);
+    stencil taps = stencil_of(g, own);
     const float *plain = gather_means(s.tables, s.plain, a->value, g, t) + above * row;
     gather(s.grad, a->grad, g, t, reach, g->channels, deep);
     gather(s.weight, packed(a->gates, g, gates), g, t, reach, gates, gates);
     correlate(s.logits, pitch, g, t, s.tables, s.grad, s.weight, 1);
     for (int64_t p = 0; p < t.rows * t.width; p++) memset(s.logits + p * pitch + gates, 0, (size_t)(pitch - gates) * sizeof(float));
     memset(s.grad_mixed, 0, (size_t)plane_of(g, t.rows, t.width) * sizeof(float));
-    gemm(s.grad_mixed + reach * row, deep, operand_in(s.pairs, s.logits, t.rows * t.width, pitch, g->dtype), w->project, deep,
+    gemm(s.grad_mixed + reach * row, deep, operand_in(s.logit_pairs, s.logits, t.rows * t.width, pitch, g->dtype), w->project, deep,
          w->depthwise_back.bias, t.rows * t.width, gates);
 
     float *logits = s.logits + above * t.width * pitch;
-    add_rows(sums.project.bias, logits, n, pitch);
-    convolve_line(s.mixed, plain, w->depthwise, offset, span, deep, n);
-    add_gradient(sums.project.weight, over_pixels(s.mixed, s.mixed, n, deep, g->dtype), deep,
-                 over_pixels(logits, logits, n, pitch, g->dtype), pitch, n, g->dtype);
+    plain = over_rows(s.pairs, plain, g, own);
+    convolve_line(s.mixed, plain, w->depthwise, &taps, own.rows);
+    add_gradient(sums.project, over_pixels(s.mixed, s.mixed, 0, n, deep, g->dtype), deep,
+                 over_pixels(logits, logits, 0, n, pitch, g->dtype), pitch, n, g->dtype);
     const float *grad_mixed = s.grad_mixed + above * row;
-    correlate_line(sums.depthwise, plain, grad_mixed + reach * row, offset, span, deep, n);
-    convolve_line(s.mixed, grad_mixed, w->depthwise_back, offset, span, deep, n);
+    correlate_line(sums.depthwise, plain, grad_mixed + reach * row, &taps, 0, own.rows, s.mixed);
+    convolve_line(s.mixed, over_rows(s.pairs, grad_mixed, g, own), w->depthwise_back, &taps, own.rows);
     grad_value_tile(a->grad_value, g, own, s.grad + above * row, s.weight + above * t.width * gates, s.tables,
                     s.mixed); /* the tables have done their work */
 }
