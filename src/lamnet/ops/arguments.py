@@ -36,6 +36,7 @@ class BranchesSizes(Struct):
 
 
 class BranchesWeights(Struct):
+    dtype: int
     norm: Layer
     project_in: Layer
     channel_in: Layer
@@ -92,6 +93,7 @@ class FsaBackwardArguments(Struct):
 
 
 class FocalWeights(Struct):
+    dtype: int
     depthwise: Layer
     project: Layer
 
@@ -124,6 +126,7 @@ class ExchangeSizes(Struct):
 
 
 class ExchangeWeights(Struct):
+    dtype: int
     project_out: Layer
     scale: Address
 
@@ -171,6 +174,7 @@ class FeedForwardSizes(Struct):
 
 
 class FeedForwardWeights(Struct):
+    dtype: int
     norm: Layer
     project_in: Layer
     depthwise: Layer

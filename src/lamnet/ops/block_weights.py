@@ -90,7 +90,7 @@ class BlockWeights(NamedTuple):
 
 
 def weights_for(x: Tensor, weights: Sequence[Tensor], window: Window) -> BlockWeights:
-    """Check weights for an image x (B, H, W, C) and make them contiguous and of x's dtype, as the kernels take them.
+    """Check weights for an image x (B, H, W, C); make them contiguous and of one dtype, float32 or x's.
 
     Raises:
         BadArgumentError: x or one of the weights does not fit; names the tensor, expected and got.
@@ -104,7 +104,8 @@ def weights_for(x: Tensor, weights: Sequence[Tensor], window: Window) -> BlockWe
     given = BlockWeights(*weights)
     for name, weight, shape in zip(given._fields, given, _shapes(channels, given, window), strict=True):
         check(name, weight, shape, torch.float32 if weight.dtype == torch.float32 else x.dtype)
-    return BlockWeights(*(in_dtype(weight, x.dtype).contiguous() for weight in given))
+    dtype = torch.float32 if all(weight.dtype == torch.float32 for weight in given) else x.dtype
+    return BlockWeights(*(in_dtype(weight, dtype).contiguous() for weight in given))
 
 
 def in_dtype(tensor: Tensor, dtype: torch.dtype) -> Tensor:

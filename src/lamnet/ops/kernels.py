@@ -1,6 +1,6 @@
 """Calls of the kernels of a block, a function for each; csrc/arguments.h documents what they compute.
 
-Tensors are contiguous and of one dtype, means float32. A forward fills tensors of its caller, since images share memory; a
+Images are contiguous and of one dtype, weights and their gradients of theirs, means float32. A forward fills tensors of its caller, since images share memory; a
 backward returns new tensors and fills `grads`.
 """
 
@@ -70,6 +70,7 @@ def _branches_sizes(x: Tensor, weights: BlockWeights) -> arguments.BranchesSizes
 
 def _branches_weights(weights: BlockWeights) -> arguments.BranchesWeights:
     return arguments.BranchesWeights(
+        dtype=DTYPES[weights.mixer_norm_weight.dtype],
         norm=_layer(weights.mixer_norm_weight, weights.mixer_norm_bias),
         project_in=_layer(weights.mixer_in_weight, weights.mixer_in_bias),
         channel_in=_layer(weights.channel_in_weight, weights.channel_in_bias),
@@ -119,6 +120,7 @@ def focal_backward(
 
 def _focal_weights(weights: AttentionWeights) -> arguments.FocalWeights:
     return arguments.FocalWeights(
+        dtype=DTYPES[weights.weight.dtype],
         depthwise=_layer(weights.depthwise_weight, weights.depthwise_bias),
         project=_layer(weights.weight, weights.bias),
     )
@@ -195,7 +197,9 @@ def _exchange_sizes(c: Tensor) -> arguments.ExchangeSizes:
 
 def _exchange_weights(weights: BlockWeights) -> arguments.ExchangeWeights:
     project_out = _layer(weights.mixer_out_weight, weights.mixer_out_bias)
-    return arguments.ExchangeWeights(project_out=project_out, scale=weights.mixer_scale.data_ptr())
+    return arguments.ExchangeWeights(
+        dtype=DTYPES[weights.mixer_scale.dtype], project_out=project_out, scale=weights.mixer_scale.data_ptr()
+    )
 
 
 def feed_forward(x: Tensor, weights: BlockWeights, out: Tensor, hidden: Tensor | None) -> None:
@@ -241,6 +245,7 @@ def _feed_forward_sizes(x: Tensor, weights: BlockWeights) -> arguments.FeedForwa
 
 def _feed_forward_weights(weights: BlockWeights) -> arguments.FeedForwardWeights:
     return arguments.FeedForwardWeights(
+        dtype=DTYPES[weights.ffn_scale.dtype],
         norm=_layer(weights.ffn_norm_weight, weights.ffn_norm_bias),
         project_in=_layer(weights.ffn_in_weight, weights.ffn_in_bias),
         depthwise=_layer(weights.ffn_depthwise_weight, weights.ffn_depthwise_bias),

@@ -3,8 +3,9 @@
    ops/arguments.py declares the same structs, field by field; when it loads the library, it compares their sizes by
    lamnet_size_of. A field is an int64, an address or a struct of those, so nothing is padded.
 
-   Images are (batch, height, width, channels), contiguous unless they are `strided`; their dtype is that of weights and
-   gradients too, while means are float32. Weights are stored as PyTorch does: (outputs, inputs), (channels, 1, taps).
+   Images and their gradients are (batch, height, width, channels), contiguous unless they are `strided`, and of the sizes'
+   dtype; means are float32. Weights and their gradients have a dtype of their own, one for all of a kernel, and are stored as
+   PyTorch does: (outputs, inputs), (channels, 1, taps).
    Every entry returns 0, or 1 where there was no memory for its scratch. */
 #pragma once
 #include <stdint.h>
@@ -27,7 +28,7 @@ typedef struct {
 /* Into the two branches of the mixer: u = project_in(norm(x)); c = channel_out(relu(channel_in(u's first half))). */
 
 typedef struct { int64_t threads, dtype, pixels, channels, half, narrow; } branches_sizes; /* narrow: what relu sees */
-typedef struct { layer norm, project_in, channel_in, channel_out; } branches_weights;
+typedef struct { int64_t dtype; layer norm, project_in, channel_in, channel_out; } branches_weights;
 
 typedef struct {
     branches_sizes sizes;
@@ -74,7 +75,7 @@ ENTRY int lamnet_fsa_backward(const fsa_backward_arguments *a);
 
 /* Focal attention, FSA by weights tanh(project(depthwise(value))). */
 
-typedef struct { layer depthwise, project; } focal_weights;
+typedef struct { int64_t dtype; layer depthwise, project; } focal_weights;
 
 typedef struct {
     attention_sizes sizes;
@@ -97,7 +98,7 @@ ENTRY int lamnet_focal_backward(const focal_backward_arguments *a);
 /* The exchange between the branches c and s by means over all pixels, and the 1x1 behind it, added to a residual. */
 
 typedef struct { int64_t threads, dtype, batch, pixels, channels, outputs; } exchange_sizes; /* pixels: of one image */
-typedef struct { layer project_out; void *scale; } exchange_weights;
+typedef struct { int64_t dtype; layer project_out; void *scale; } exchange_weights;
 
 typedef struct {
     exchange_sizes sizes;
@@ -130,7 +131,7 @@ ENTRY int lamnet_exchange_backward(const exchange_backward_arguments *a);
 /* The feed-forward: x + scale * project_out(gate(depthwise(project_in(norm(x))))). */
 
 typedef struct { int64_t threads, dtype, batch, height, width, channels, hidden; } feed_forward_sizes; /* hidden: both halves */
-typedef struct { layer norm, project_in, depthwise, project_out; void *scale; } feed_forward_weights;
+typedef struct { int64_t dtype; layer norm, project_in, depthwise, project_out; void *scale; } feed_forward_weights;
 
 typedef struct {
     feed_forward_sizes sizes;

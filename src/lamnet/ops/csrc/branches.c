@@ -21,23 +21,23 @@ branches_layers take_branches(arena *a, const branches_sizes *g) {
     return l;
 }
 
-static layer half_of(layer l, int half, const branches_sizes *g, int64_t stored) {
+static layer half_of(const branches_weights *w, int half, const branches_sizes *g) {
     int64_t first = half * g->half;
-    return (layer){at(l.weight, first * g->channels, stored), at(l.bias, first, stored)};
+    return (layer){at(w->project_in.weight, first * g->channels, w->dtype), at(w->project_in.bias, first, w->dtype)};
 }
 
-static void load_layers(branches_layers to, const branches_weights *w, const branches_sizes *g, int64_t stored) {
+static void load_layers(branches_layers to, const branches_weights *w, const branches_sizes *g) {
     for (int half = 0; half < 2; half++) {
-        transpose(to.project_in[half], half_of(w->project_in, half, g, stored), g->half, g->channels, stored);
-        fold_norm(to.project_in[half], padded(g->half), w->norm, g->half, g->channels, stored);
+        transpose(to.project_in[half], half_of(w, half, g), g->half, g->channels, w->dtype);
+        fold_norm(to.project_in[half], padded(g->half), w->norm, g->half, g->channels, w->dtype);
     }
-    transpose(to.channel_in, w->channel_in, g->narrow, g->half, stored);
-    transpose(to.channel_out, w->channel_out, g->half, g->narrow, stored);
+    transpose(to.channel_in, w->channel_in, g->narrow, g->half, w->dtype);
+    transpose(to.channel_out, w->channel_out, g->half, g->narrow, w->dtype);
 }
 
-void pack_branches(branches_layers to, const branches_weights *w, const branches_sizes *g, int64_t stored) {
+void pack_branches(branches_layers to, const branches_weights *w, const branches_sizes *g) {
     padded_sizes p = padded_of(g);
-    load_layers(to, w, g, stored);
+    load_layers(to, w, g);
     for (int half = 0; half < 2; half++) pair_rows(to.project_in[half].weight, p.half, g->channels, g->dtype);
     pair_rows(to.channel_in.weight, p.narrow, g->half, g->dtype);
     pair_rows(to.channel_out.weight, p.half, g->narrow, g->dtype);
@@ -99,7 +99,7 @@ int lamnet_branches(const branches_arguments *a) {
     take_branches(&memory, g);
     if (!reserve(&memory)) return 1;
     branches_layers layers = take_branches(&memory, g);
-    pack_branches(layers, &a->weights, g, g->dtype);
+    pack_branches(layers, &a->weights, g);
     int failed = run_branches(a, layers, (crew){g->threads});
     return release(&memory), failed;
 }
@@ -125,15 +125,15 @@ static backward_weights take_backward_weights(arena *a, const branches_sizes *g)
 
 static void load_backward_weights(const backward_weights *to, const branches_weights *w, const branches_sizes *g) {
     padded_sizes p = padded_of(g);
-    load_layers(to->layers, w, g, g->dtype);
+    load_layers(to->layers, w, g);
     for (int half = 0; half < 2; half++) {
-        load_stored(to->project_in[half], half_of(w->project_in, half, g, g->dtype).weight, g->half, g->channels, p.channels, g->dtype);
-        scale_columns(to->project_in[half], w->norm.weight, g->half, g->channels, p.channels, g->dtype);
+        load_stored(to->project_in[half], half_of(w, half, g).weight, g->half, g->channels, p.channels, w->dtype);
+        scale_columns(to->project_in[half], w->norm.weight, g->half, g->channels, p.channels, w->dtype);
         pair_rows(to->project_in[half], p.channels, g->half, g->dtype);
     }
-    load_stored(to->channel_in, w->channel_in.weight, g->narrow, g->half, p.half, g->dtype);
+    load_stored(to->channel_in, w->channel_in.weight, g->narrow, g->half, p.half, w->dtype);
     pair_rows(to->channel_in, p.half, g->narrow, g->dtype);
-    load_stored(to->channel_out, w->channel_out.weight, g->half, g->narrow, p.narrow, g->dtype);
+    load_stored(to->channel_out, w->channel_out.weight, g->half, g->narrow, p.narrow, w->dtype);
     pair_rows(to->channel_out, p.narrow, g->half, g->dtype);
 }
 
@@ -235,13 +235,13 @@ static void store_grads(const backward_job *j) {
     branches_layers sums = take_branches(&all, g);
     float_layer norm = j->weights.grad_norm;
     for (int half = 0; half < 2; half++) {
-        unfold_norm(sums.project_in[half], p.half, norm, half_of(w->project_in, half, g, g->dtype), w->norm, g->half, g->channels, g->dtype);
-        store_transposed(half_of(grads->project_in, half, g, g->dtype), sums.project_in[half], g->half, g->channels, p.half, g->dtype);
+        unfold_norm(sums.project_in[half], p.half, norm, half_of(w, half, g), w->norm, g->half, g->channels, w->dtype);
+        store_transposed(half_of(grads, half, g), sums.project_in[half], g->half, g->channels, p.half, w->dtype);
     }
-    store(grads->norm.weight, norm.weight, g->channels, g->dtype);
-    store(grads->norm.bias, norm.bias, g->channels, g->dtype);
-    store_transposed(grads->channel_in, sums.channel_in, g->narrow, g->half, p.narrow, g->dtype);
-    store_transposed(grads->channel_out, sums.channel_out, g->half, g->narrow, p.half, g->dtype);
+    store(grads->norm.weight, norm.weight, g->channels, w->dtype);
+    store(grads->norm.bias, norm.bias, g->channels, w->dtype);
+    store_transposed(grads->channel_in, sums.channel_in, g->narrow, g->half, p.narrow, w->dtype);
+    store_transposed(grads->channel_out, sums.channel_out, g->half, g->narrow, p.half, w->dtype);
 }
 
 int lamnet_branches_backward(const branches_backward_arguments *a) {

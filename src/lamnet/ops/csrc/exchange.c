@@ -85,10 +85,10 @@ static void forward_part(const void *argument, int64_t item, arena scratch) {
 
 float_layer take_exchange(arena *a, const exchange_sizes *g) { return take_layer(a, 2 * g->channels, padded(g->outputs)); }
 
-void pack_exchange(float_layer to, const exchange_weights *w, const exchange_sizes *g, int64_t stored) {
+void pack_exchange(float_layer to, const exchange_weights *w, const exchange_sizes *g) {
     int64_t inputs = 2 * g->channels, pitch = padded(g->outputs);
-    transpose(to, w->project_out, g->outputs, inputs, stored);
-    fold_factors(to, pitch, w->scale, g->outputs, inputs, stored);
+    transpose(to, w->project_out, g->outputs, inputs, w->dtype);
+    fold_factors(to, pitch, w->scale, g->outputs, inputs, w->dtype);
     pair_rows(to.weight, pitch, inputs, g->dtype);
 }
 
@@ -106,7 +106,7 @@ int lamnet_exchange(const exchange_arguments *a) {
     take_exchange(&memory, g);
     if (!reserve(&memory)) return 1;
     float_layer project_out = take_exchange(&memory, g);
-    pack_exchange(project_out, &a->weights, g, g->dtype);
+    pack_exchange(project_out, &a->weights, g);
     int failed = run_exchange(a, project_out, (crew){g->threads});
     return release(&memory), failed;
 }

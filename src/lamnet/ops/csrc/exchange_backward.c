@@ -116,9 +116,9 @@ static void store_grads(const backward_job *j) {
     int64_t inputs = 2 * g->channels, pitch = padded(g->outputs);
     arena all = chunk_of(&j->sums, 0);
     float_layer sums = take_sums(&all, g).project_out;
-    unfold_factors(sums, pitch, j->weights.grad_scale, w->project_out, w->scale, g->outputs, inputs, g->dtype);
-    store_transposed(grads->project_out, sums, g->outputs, inputs, pitch, g->dtype);
-    store(grads->scale, j->weights.grad_scale, g->outputs, g->dtype);
+    unfold_factors(sums, pitch, j->weights.grad_scale, w->project_out, w->scale, g->outputs, inputs, w->dtype);
+    store_transposed(grads->project_out, sums, g->outputs, inputs, pitch, w->dtype);
+    store(grads->scale, j->weights.grad_scale, g->outputs, w->dtype);
 }
 
 int lamnet_exchange_backward(const exchange_backward_arguments *a) {
@@ -132,8 +132,8 @@ int lamnet_exchange_backward(const exchange_backward_arguments *a) {
     int failed = !reserve(&weights) | !reserve_chunks(&j.sums, sums, parts_of(g));
     if (!failed) {
         j.weights = take_backward_weights(&weights, g);
-        load_stored(j.weights.project_out, a->weights.project_out.weight, g->outputs, 2 * g->channels, p.inputs, g->dtype);
-        scale_rows(j.weights.project_out, a->weights.scale, g->outputs, 2 * g->channels, p.inputs, g->dtype);
+        load_stored(j.weights.project_out, a->weights.project_out.weight, g->outputs, 2 * g->channels, p.inputs, a->weights.dtype);
+        scale_rows(j.weights.project_out, a->weights.scale, g->outputs, 2 * g->channels, p.inputs, a->weights.dtype);
         pair_rows(j.weights.project_out, p.inputs, g->outputs, g->dtype);
         failed = parallel(backward_part, &j, parts_of(g), scratch, (crew){g->threads});
         sum_means(a->grad_means, a->grad_extra, &j.sums, 1, g);

@@ -116,15 +116,15 @@ static void forward_strip(const void *argument, int64_t item, arena scratch) {
     }
 }
 
-void pack_feed_forward(feed_forward_layers to, const feed_forward_weights *w, const feed_forward_sizes *g, int64_t stored) {
+void pack_feed_forward(feed_forward_layers to, const feed_forward_weights *w, const feed_forward_sizes *g) {
     padded_sizes p = padded_of(g);
-    transpose(to.project_in, w->project_in, g->hidden, g->channels, stored);
-    fold_norm(to.project_in, p.hidden, w->norm, g->hidden, g->channels, stored);
+    transpose(to.project_in, w->project_in, g->hidden, g->channels, w->dtype);
+    fold_norm(to.project_in, p.hidden, w->norm, g->hidden, g->channels, w->dtype);
     pair_rows(to.project_in.weight, p.hidden, g->channels, g->dtype);
-    transpose(to.depthwise, w->depthwise, g->hidden, TAPS, stored);
+    transpose(to.depthwise, w->depthwise, g->hidden, TAPS, w->dtype);
     pair_taps(to.depthwise.weight, LINES, 3, p.hidden, g->dtype);
-    transpose(to.project_out, w->project_out, g->channels, g->hidden, stored);
-    fold_factors(to.project_out, p.channels, w->scale, g->channels, g->hidden, stored);
+    transpose(to.project_out, w->project_out, g->channels, g->hidden, w->dtype);
+    fold_factors(to.project_out, p.channels, w->scale, g->channels, g->hidden, w->dtype);
     pair_rows(to.project_out.weight, p.channels, g->hidden, g->dtype);
 }
 
@@ -151,7 +151,7 @@ int lamnet_feed_forward(const feed_forward_arguments *a) {
     take_feed_forward(&memory, g);
     if (!reserve(&memory)) return 1;
     feed_forward_layers layers = take_feed_forward(&memory, g);
-    pack_feed_forward(layers, &a->weights, g, g->dtype);
+    pack_feed_forward(layers, &a->weights, g);
     int failed = run_feed_forward(a, layers, (crew){g->threads});
     return release(&memory), failed;
 }

@@ -25,15 +25,15 @@ static backward_weights take_backward_weights(arena *a, const feed_forward_sizes
 
 static void load_backward_weights(const backward_weights *to, const feed_forward_weights *w, const feed_forward_sizes *g) {
     padded_sizes p = padded_of(g);
-    transpose(to->depthwise, w->depthwise, g->hidden, TAPS, g->dtype);
+    transpose(to->depthwise, w->depthwise, g->hidden, TAPS, w->dtype);
     reverse_taps(to->depthwise_back.weight, to->depthwise.weight, TAPS, p.hidden);
     pair_taps(to->depthwise.weight, LINES, 3, p.hidden, g->dtype);
     pair_taps(to->depthwise_back.weight, LINES, 3, p.hidden, g->dtype);
-    load_stored(to->project_in, w->project_in.weight, g->hidden, g->channels, p.channels, g->dtype);
-    scale_columns(to->project_in, w->norm.weight, g->hidden, g->channels, p.channels, g->dtype);
+    load_stored(to->project_in, w->project_in.weight, g->hidden, g->channels, p.channels, w->dtype);
+    scale_columns(to->project_in, w->norm.weight, g->hidden, g->channels, p.channels, w->dtype);
     pair_rows(to->project_in, p.channels, g->hidden, g->dtype);
-    load_stored(to->project_out, w->project_out.weight, g->channels, g->hidden, p.hidden, g->dtype);
-    scale_rows(to->project_out, w->scale, g->channels, g->hidden, p.hidden, g->dtype);
+    load_stored(to->project_out, w->project_out.weight, g->channels, g->hidden, p.hidden, w->dtype);
+    scale_rows(to->project_out, w->scale, g->channels, g->hidden, p.hidden, w->dtype);
     pair_rows(to->project_out, p.hidden, g->channels, g->dtype);
 }
 
@@ -156,14 +156,14 @@ static void store_grads(const backward_job *j) {
     arena all = chunk_of(&j->sums, 0);
     feed_forward_layers sums = take_feed_forward(&all, g);
     float_layer norm = j->weights.grad_norm;
-    unfold_norm(sums.project_in, p.hidden, norm, w->project_in, w->norm, g->hidden, g->channels, g->dtype);
-    unfold_factors(sums.project_out, p.channels, j->weights.grad_scale, w->project_out, w->scale, g->channels, g->hidden, g->dtype);
-    store(grads->norm.weight, norm.weight, g->channels, g->dtype);
-    store(grads->norm.bias, norm.bias, g->channels, g->dtype);
-    store_transposed(grads->project_in, sums.project_in, g->hidden, g->channels, p.hidden, g->dtype);
-    store_transposed(grads->depthwise, sums.depthwise, g->hidden, TAPS, p.hidden, g->dtype);
-    store_transposed(grads->project_out, sums.project_out, g->channels, g->hidden, p.channels, g->dtype);
-    store(grads->scale, j->weights.grad_scale, g->channels, g->dtype);
+    unfold_norm(sums.project_in, p.hidden, norm, w->project_in, w->norm, g->hidden, g->channels, w->dtype);
+    unfold_factors(sums.project_out, p.channels, j->weights.grad_scale, w->project_out, w->scale, g->channels, g->hidden, w->dtype);
+    store(grads->norm.weight, norm.weight, g->channels, w->dtype);
+    store(grads->norm.bias, norm.bias, g->channels, w->dtype);
+    store_transposed(grads->project_in, sums.project_in, g->hidden, g->channels, p.hidden, w->dtype);
+    store_transposed(grads->depthwise, sums.depthwise, g->hidden, TAPS, p.hidden, w->dtype);
+    store_transposed(grads->project_out, sums.project_out, g->channels, g->hidden, p.channels, w->dtype);
+    store(grads->scale, j->weights.grad_scale, g->channels, w->dtype);
 }
 
 int lamnet_feed_forward_backward(const feed_forward_backward_arguments *a) {

@@ -16,13 +16,13 @@ focal_layers take_focal(arena *a, const attention_sizes *g) {
     return l;
 }
 
-static void load_project(float_layer to, layer from, const attention_sizes *g, int64_t stored) {
+static void load_project(float_layer to, const focal_weights *w, const attention_sizes *g) {
     int64_t pitch = padded(gates_of(g));
     for (int64_t gate = 0; gate < gates_of(g); gate++) {
         float *column = to.weight + by_taps(g, gate);
         for (int64_t c = 0; c < g->channels; c++)
-            load(column + c * pitch, at(from.weight, gate * g->channels + c, stored), 1, stored);
-        load(to.bias + by_taps(g, gate), at(from.bias, gate, stored), 1, stored);
+            load(column + c * pitch, at(w->project.weight, gate * g->channels + c, w->dtype), 1, w->dtype);
+        load(to.bias + by_taps(g, gate), at(w->project.bias, gate, w->dtype), 1, w->dtype);
     }
 }
 
@@ -97,10 +97,10 @@ static void forward_tile(const void *argument, int64_t item, arena scratch) {
     attend(j->a->out, g, t, s.tables, s.weight, pitch, s.mixed);
 }
 
-void pack_focal(focal_layers to, const focal_weights *w, const attention_sizes *g, int64_t stored) {
-    transpose(to.depthwise, w->depthwise, g->channels, span_of(g), stored);
+void pack_focal(focal_layers to, const focal_weights *w, const attention_sizes *g) {
+    transpose(to.depthwise, w->depthwise, g->channels, span_of(g), w->dtype);
     pair_taps(to.depthwise.weight, 1, span_of(g), padded(g->channels), g->dtype);
-    load_project(to.project, w->project, g, stored);
+    load_project(to.project, w, g);
     pair_rows(to.project.weight, padded(gates_of(g)), g->channels, g->dtype);
 }
 
@@ -117,7 +117,7 @@ int lamnet_focal(const focal_arguments *a) {
     take_focal(&memory, g);
     if (!reserve(&memory)) return 1;
     focal_layers layers = take_focal(&memory, g);
-    pack_focal(layers, &a->weights, g, g->dtype);
+    pack_focal(layers, &a->weights, g);
     int failed = run_focal(a, layers, (crew){g->threads});
     return release(&memory), failed;
 }
@@ -140,13 +140,13 @@ static backward_weights take_backward_weights(arena *a, const attention_sizes *g
 }
 
 static void load_backward_weights(const backward_weights *to, const focal_weights *w, const attention_sizes *g) {
-    transpose(to->depthwise, w->depthwise, g->channels, span_of(g), g->dtype);
+    transpose(to->depthwise, w->depthwise, g->channels, span_of(g), w->dtype);
     reverse_taps(to->depthwise_back.weight, to->depthwise.weight, span_of(g), padded(g->channels));
     pair_taps(to->depthwise.weight, 1, span_of(g), padded(g->channels), g->dtype);
     pair_taps(to->depthwise_back.weight, 1, span_of(g), padded(g->channels), g->dtype);
     for (int64_t gate = 0; gate < gates_of(g); gate++)
-        load(to->project + by_taps(g, gate) * padded(g->channels), at(w->project.weight, gate * g->channels, g->dtype), g->channels,
-             g->dtype);
+        load(to->project + by_taps(g, gate) * padded(g->channels), at(w->project.weight, gate * g->channels, w->dtype), g->channels,
+             w->dtype);
     pair_rows(to->project, padded(g->channels), gates_of(g), g->dtype);
 }
 
@@ -235,12 +235,12 @@ static void store_grads(const backward_job *j) {
     float *row = j->weights.row;
     arena all = chunk_of(&j->sums, 0);
     focal_layers sums = take_focal(&all, g);
-    store_transposed(grads->depthwise, sums.depthwise, g->channels, span, padded(g->channels), g->dtype);
+    store_transposed(grads->depthwise, sums.depthwise, g->channels, span, padded(g->channels), grads->dtype);
     for (int64_t gate = 0; gate < gates_of(g); gate++) {
         const float *column = sums.project.weight + by_taps(g, gate);
         for (int64_t c = 0; c < g->channels; c++) row[c] = column[c * pitch];
-        store(at(grads->project.weight, gate * g->channels, g->dtype), row, g->channels, g->dtype);
-        store(at(grads->project.bias, gate, g->dtype), sums.project.bias + by_taps(g, gate), 1, g->dtype);
+        store(at(grads->project.weight, gate * g->channels, grads->dtype), row, g->channels, grads->dtype);
+        store(at(grads->project.bias, gate, grads->dtype), sums.project.bias + by_taps(g, gate), 1, grads->dtype);
     }
 }
 

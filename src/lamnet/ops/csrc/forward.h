@@ -1,6 +1,6 @@
 /* The forward kernels in two steps: layers are packed once, and run as often as one likes.
 
-   take_x counts or carves the room of the layers, pack_x fills it from weights stored in some dtype: norms and factors
+   take_x counts or carves the room of the layers, pack_x fills it from weights of whatever dtype: norms and factors
    folded in, transposed, and rows paired where the sizes' dtype multiplies pairs. run_x ignores the weights and threads of
    its arguments. */
 #pragma once
@@ -9,19 +9,19 @@
 typedef struct { float_layer project_in[2], channel_in, channel_out; } branches_layers; /* project_in: halves of outputs */
 
 branches_layers take_branches(arena *a, const branches_sizes *g);
-void pack_branches(branches_layers to, const branches_weights *w, const branches_sizes *g, int64_t stored);
+void pack_branches(branches_layers to, const branches_weights *w, const branches_sizes *g);
 int run_branches(const branches_arguments *a, branches_layers l, crew c);
 
 typedef struct { float_layer depthwise, project; } focal_layers; /* project: its outputs lie by taps */
 
 focal_layers take_focal(arena *a, const attention_sizes *g);
-void pack_focal(focal_layers to, const focal_weights *w, const attention_sizes *g, int64_t stored);
+void pack_focal(focal_layers to, const focal_weights *w, const attention_sizes *g);
 int run_focal(const focal_arguments *a, focal_layers l, crew c);
 
 int run_exchange_means(const exchange_means_arguments *a, crew c);
 
 float_layer take_exchange(arena *a, const exchange_sizes *g);
-void pack_exchange(float_layer to, const exchange_weights *w, const exchange_sizes *g, int64_t stored);
+void pack_exchange(float_layer to, const exchange_weights *w, const exchange_sizes *g);
 int run_exchange(const exchange_arguments *a, float_layer project_out, crew c);
 
 /* The same for at most MIX_ROWS pixels, for whoever goes on with them in the cache: rows of padded outputs in float32. */
@@ -34,7 +34,7 @@ void mix_rows(float *out, mix_scratch s, const exchange_arguments *a, float_laye
 typedef struct { float_layer project_in, depthwise, project_out; } feed_forward_layers;
 
 feed_forward_layers take_feed_forward(arena *a, const feed_forward_sizes *g);
-void pack_feed_forward(feed_forward_layers to, const feed_forward_weights *w, const feed_forward_sizes *g, int64_t stored);
+void pack_feed_forward(feed_forward_layers to, const feed_forward_weights *w, const feed_forward_sizes *g);
 int run_feed_forward(const feed_forward_arguments *a, feed_forward_layers l, crew c);
 
 /* The exchange and the feed-forward behind it in one pass; what lies between them, `mix`'s result and `a`'s x, does not reach

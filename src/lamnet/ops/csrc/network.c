@@ -75,7 +75,7 @@ typedef struct {
 static block_weights read_block(reader *r, const network *n) {
     int64_t channels = n->config.channels, half = half_of(n), narrow = narrow_of(n), both = 2 * n->config.hidden;
     int64_t span = 2 * n->window.reach + 1, gates = n->config.heads * n->window.taps;
-    block_weights w;
+    block_weights w = {{FLOAT32}, {FLOAT32}, {FLOAT32}, {FLOAT32}, {FLOAT32}};
     w.branches.norm = read_layer(r, channels, 1);
     w.branches.project_in = read_layer(r, channels, channels);
     w.branches.channel_in = read_layer(r, narrow, half);
@@ -133,11 +133,11 @@ static void pack_block(const block_layers *b, const block_weights *w, const netw
     attention_sizes attention = attention_of(n, 1, 1, 1);
     exchange_sizes exchange = exchange_of(n, 1);
     feed_forward_sizes feed_forward = feed_forward_of(n, 1, 1);
-    pack_branches(b->branches, &w->branches, &branches, FLOAT32);
-    pack_focal(b->across, &w->across, &attention, FLOAT32);
-    pack_focal(b->down, &w->down, &attention, FLOAT32);
-    pack_exchange(b->exchange, &w->exchange, &exchange, FLOAT32);
-    pack_feed_forward(b->feed_forward, &w->feed_forward, &feed_forward, FLOAT32);
+    pack_branches(b->branches, &w->branches, &branches);
+    pack_focal(b->across, &w->across, &attention);
+    pack_focal(b->down, &w->down, &attention);
+    pack_exchange(b->exchange, &w->exchange, &exchange);
+    pack_feed_forward(b->feed_forward, &w->feed_forward, &feed_forward);
 }
 
 static void take_layers(arena *a, network *n) {
