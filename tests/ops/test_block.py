@@ -78,6 +78,28 @@ def test_gradients_through_the_means_that_a_block_gives() -> None:
 
 
 @needs_native
+@pytest.mark.parametrize("rounded", [0, 1])
+def test_weights_in_a_dtype_of_their_own(rounded: int) -> None:
+    block, dtype = random_block(64, 4, 1, PAPER_WINDOW), torch.bfloat16
+    weights = [
+        weight.to(dtype).to(dtype if i < rounded else torch.float32) for i, weight in enumerate(block.parameters())
+    ]
+    x = seeded(2, 9, 14, 64).to(dtype)
+    got: list[Tensor] = []
+    expected: list[Tensor] = []
+    for kind, results in ((x.dtype, got), (torch.float64, expected)):
+        leaves = [
+            leaf.detach().to(kind if results is expected else leaf.dtype).requires_grad_() for leaf in (x, *weights)
+        ]
+        with use_backend("native" if results is got else "reference"):
+            out, _ = function_of(block)(leaves[0], None, *leaves[1:])
+        results.extend(torch.autograd.grad(out.sum(), leaves))
+    for gradient, exact, weight in zip(got, expected, (x, *weights), strict=True):
+        assert gradient.dtype == weight.dtype
+        assert error(gradient, exact, x[..., 0].numel() ** 0.5) <= CHAIN[dtype] * BACKWARD[dtype]
+
+
+@needs_native
 @pytest.mark.parametrize("dtype", FORWARD)
 def test_native_branches(dtype: torch.dtype) -> None:
     block, x = random_block(64, 4, 1, PAPER_WINDOW).to(dtype), strided(2, 37, 29, 64).to(dtype)
