@@ -72,7 +72,7 @@ def text() -> str:
     with (RESULTS / "published.csv").open(newline="") as file:
         published = list(csv.DictReader(file))
     sections = [_section(scale, published) for scale in (2, 3, 4)]
-    return "\n".join([INTRODUCTION, *sections, _seen(), PHOTOGRAPHS, *map(_conditions, (1, 2, 4))])
+    return "\n".join([INTRODUCTION, *sections, _seen(), PHOTOGRAPHS, *map(_conditions, (1, 2, 3, 4))])
 
 
 def _section(scale: int, published: list[dict[str, str]]) -> str:

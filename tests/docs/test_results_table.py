@@ -77,7 +77,7 @@ def test_a_body_counts_with_all_that_it_has_seen(script: dict[str, Any]) -> None
     assert seen.seen("tiny-x3-1").minutes == 95 + 13
 
 
-@pytest.mark.parametrize("scale", [2, 4])
+@pytest.mark.parametrize("scale", [2, 3, 4])
 def test_photo_weights_keep_clean_pictures_clean(scale: int) -> None:
     """What photo's ranges are judged by: little is lost on clean pictures, and much is won over bicubic on others."""
     rows = report.from_json(ROOT / "docs" / "results" / f"conditions_x{scale}.json")
