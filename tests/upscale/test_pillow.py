@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -67,3 +69,23 @@ def test_what_cannot_be_known_is_refused(image: Image.Image, says: str) -> None:
 def test_an_upscaler_takes_a_palette_for_its_colours() -> None:
     up = Upscaler(LAMNet(LAMNetConfig(2, 16, 1, 1, 2)), "cpu")
     assert np.array_equal(up(_paletted()), up(np.asarray(_paletted().convert("RGB"))))
+
+
+def test_what_says_transparent_is_alpha() -> None:
+    palette = Image.new("P", (3, 2), 1)
+    palette.putpalette([9, 9, 9, 255, 200, 100, 50, 70], "RGBA")
+    assert array_of(palette).tolist() == [[[200, 100, 50, 70]] * 3] * 2
+    for kind in (np.uint16, np.int32):
+        grey = Image.fromarray(np.array([[500, 7], [9, 500]], kind))
+        grey.info["transparency"] = 500
+        assert array_of(grey).tolist() == [[[500, 0], [7, 65535]], [[9, 65535], [500, 0]]]
+
+
+def test_images_that_are_not_whole_and_masks_are_refused() -> None:
+    written = io.BytesIO()
+    RGB.resize((60, 60)).save(written, "PNG")
+    with pytest.raises(BadArgumentError, match=r"^array: expected a whole image of Pillow's, found"):
+        array_of(Image.open(io.BytesIO(written.getvalue()[:-200])))
+    up = Upscaler(LAMNet(LAMNetConfig(2, channels=16, groups=1, blocks=1, heads=2)))
+    with pytest.raises(BadArgumentError, match=r"^array: expected one without masked pixels"):
+        up(np.ma.masked_equal(PIXELS[..., 0], PIXELS[0, 0, 0]))

@@ -41,21 +41,28 @@ def array_of(image: Image) -> NDArray[Any]:
     mode does not tell what the numbers mean: Lab, CMYK with a profile, integers beyond 16 bits.
     """
     mode = image.mode
+    try:
+        image.load()
+    except (OSError, ValueError) as error:  # of a file that is cut or closed, which Pillow reads only now
+        raise BadArgumentError(f"array: expected a whole image of Pillow's, found {error}") from error
     if mode == "CMYK" and image.info.get("icc_profile"):
         raise BadArgumentError(
             "array: expected RGB or grey, got CMYK with a profile; ImageCms.profileToProfile applies it"
         )
-    if mode == "I":
-        return _sixteen_bits(np.asarray(image))
-    if mode not in _PLAIN and mode not in _CONVERTED:
+    if mode not in (*_PLAIN, "I") and mode not in _CONVERTED:
         raise BadArgumentError(f"array: expected RGB or grey, got a Pillow image of mode {mode}")
+    if mode.startswith("I"):
+        return _sixteen_bits(np.asarray(image), image.info.get("transparency"))
     target = _CONVERTED.get(mode, mode)
-    if "transparency" in image.info:
+    if image.has_transparency_data:
         target = _WITH_ALPHA.get(target, target)
     return np.asarray(image if target == mode else image.convert(target))
 
 
-def _sixteen_bits(numbers: NDArray[Any]) -> NDArray[Any]:
+def _sixteen_bits(numbers: NDArray[Any], transparent: int | None) -> NDArray[np.uint16]:
     if numbers.min() < 0 or numbers.max() > 65535:
         raise BadArgumentError(f"array: expected 16 bits, got numbers from {numbers.min()} to {numbers.max()}")
-    return numbers.astype(np.uint16)
+    grey = numbers.astype(np.uint16)
+    if transparent is None:  # Pillow itself drops it
+        return grey
+    return np.stack([grey, np.where(grey == transparent, 0, 65535).astype(np.uint16)], -1)

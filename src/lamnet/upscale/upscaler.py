@@ -127,6 +127,10 @@ class Upscaler:
             raise BadArgumentError(f"size: expected a width and a height in pixels, got {size!r}")
         if white is not None and not white > 0:
             raise BadArgumentError(f"white: expected a number above 0, got {white}")
+        if np.ma.is_masked(array):
+            raise BadArgumentError(
+                "array: expected one without masked pixels, which would count; filled() gives them values"
+            )
         try:
             array = array_of(array) if is_pillow(array) else np.asarray(array)
         except RuntimeError as error:  # a tensor that has a gradient, or is not on the CPU
