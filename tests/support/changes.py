@@ -165,4 +165,6 @@ CHANGES: dict[str, Callable[[LAMNet], None]] = {
     "axis": _option(f"{BLOCK}mixer.vertical", dim=2),
     "window": _option(f"{BLOCK}mixer.vertical", window=Window((-2, 0, 0, 0, 1), (1, 1, 1, 1, 2))),
     "a larger kernel": lambda n: setattr(block_of(n).ffn, "depthwise", nn.Conv2d(64, 64, 5, padding=2, groups=64)),
+    "one factor for all channels": lambda n: setattr(block_of(n), "ffn_scale", nn.Parameter(torch.zeros(1))),
+    "a factor without dimensions": lambda n: setattr(block_of(n), "mixer_scale", nn.Parameter(torch.zeros(()))),
 }

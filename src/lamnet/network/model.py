@@ -165,7 +165,7 @@ def _definition() -> tuple[Any, ...]:
         *(FocalAttention.forward, DGFN.forward, nn.Linear.forward, nn.LayerNorm.forward, nn.Conv2d.forward),
         *(FocalAttention.__call__, DGFN.__call__, nn.Linear.__call__, nn.LayerNorm.__call__, nn.Conv2d.__call__),
         *(LAM.__call__, getattr(nn.Module, "_call_impl"), getattr(nn.Conv2d, "_conv_forward")),  # noqa: B009
-        *(torch.cat, torch.einsum),
+        *(torch.cat, torch.einsum, torch.stack, torch.relu, torch.layer_norm, Tensor.chunk, Tensor.mean, Tensor.unbind),
     )
 
 

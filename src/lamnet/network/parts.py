@@ -105,6 +105,8 @@ def _other_options(found: Sequence[Any]) -> str | None:
         own = _own(attention)
         if own["dim"] != dim or not (own["window"] is window or own["window"] == window):
             return "an attention with another window or axis"
+    if any(factor.shape != channels for factor in _parameters(block).values()):
+        return "a factor of another shape"
     for norm in (mixer_norm, ffn_norm):
         own = _own(norm)
         if own["eps"] != _EPS or own["normalized_shape"] != channels:
