@@ -175,8 +175,36 @@ def test_hooks_are_not_saved_and_that_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 @pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
 def test_numbers_that_are_none_are_refused(tmp_path: Path, name: str, number: float) -> None:
-    network = LAMNet(SMALL)
-    network.tail.bias.data[3] = number
-    lamnet.save(network, tmp_path / name)
+    state = LAMNet(PAPERS).state_dict()
+    state["tail.bias"][3] = number
+    (torch.save if name.endswith(".pth") else save_file)(state, tmp_path / name)
     with pytest.raises(BadWeightsError, match=r"finite numbers in tail\.bias"):
         weights.load(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["ours.safetensors", "theirs.pth"])
+def test_a_network_that_load_refuses_is_not_saved(tmp_path: Path, name: str) -> None:
+    network = LAMNet(SMALL)
+    network.tail.weight.data[0] = torch.inf
+    with pytest.raises(BadWeightsError, match=r"expected finite numbers in tail.weight"):
+        lamnet.save(network, tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+def test_files_are_known_by_what_they_hold(network: LAMNet, tmp_path: Path) -> None:
+    for name in ("ours.ckpt", "OURS.SAFETENSORS", "ours"):
+        lamnet.save(network, tmp_path / "ours.safetensors")
+        (tmp_path / "ours.safetensors").rename(tmp_path / name)
+        _same(tmp_path / name, network)
+        assert reading.read(tmp_path / name).config == network.config
+    save_file(network.state_dict(), tmp_path / "bare.pth")
+    _same(tmp_path / "bare.pth", network)
+    torch.save(network.state_dict(), tmp_path / "pickled.safetensors")
+    _same(tmp_path / "pickled.safetensors", network)
+
+
+def test_sparse_tensors_are_refused(network: LAMNet, tmp_path: Path) -> None:
+    state = {name: one.to_sparse() if one.dim() == 2 else one for name, one in network.state_dict().items()}
+    torch.save(state, tmp_path / "sparse.pth")
+    with pytest.raises(BadWeightsError, match="expected tensors of all their numbers, found"):
+        lamnet.load(tmp_path / "sparse.pth")

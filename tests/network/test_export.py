@@ -110,3 +110,18 @@ def test_a_full_disk_is_one_line(network: LAMNet, name: str, tmp_path: Path, mon
     with pytest.raises(BadArgumentError, match="cannot be written: No space left on device"):
         export(network, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["n.onnx", "nx2.param", "n.pt2"])
+def test_numbers_that_are_none_and_other_networks_are_refused(name: str, tmp_path: Path) -> None:
+    network = LAMNet(LAMNetConfig(2, channels=32, groups=1, blocks=1, heads=2))
+    broken = copy.deepcopy(network)
+    broken.tail.weight.data[0] = torch.nan
+    for given, says in (
+        (broken, "expected finite numbers in tail.weight"),
+        (copy.deepcopy(network).to("meta"), "expected a network with numbers"),
+        (torch.nn.Linear(3, 3), "expected a LAMNet, got Linear"),
+    ):
+        with pytest.raises(BadWeightsError, match=says):
+            export(given, str(tmp_path / name))  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []

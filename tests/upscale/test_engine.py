@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 
@@ -9,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from lamnet import LAMNet, LAMNetConfig
+from lamnet import LAMNet, LAMNetConfig, mix
 from lamnet.base import memory
-from lamnet.base.errors import BadArgumentError
+from lamnet.base.errors import BadArgumentError, BadWeightsError
 from lamnet.network.ensemble import self_ensemble
 from lamnet.ops import native
 from lamnet.ops.backend import use_backend
@@ -96,3 +97,19 @@ def test_little_free_memory_is_enough_for_small_parts(network: LAMNet, monkeypat
     monkeypatch.setattr(memory, "available", lambda: 10_000_000)
     with pytest.raises(BadArgumentError, match=r"got 505 MB, from half of what is free; --memory allows more"):
         Planner(Engine(network, "cpu")).plan(3000, 4000)
+
+
+def test_a_changed_network_never_goes_on_with_what_another_made(network: LAMNet) -> None:
+    changed = copy.deepcopy(network)
+    changed.head.register_forward_hook(lambda _, __, out: out / 2)
+    first, second = (Engine(changed, "cpu").identity() for _ in range(2))
+    assert first != second
+    assert Engine(network, "cpu").identity() == Engine(network, "cpu").identity()
+
+
+def test_a_network_without_numbers_is_refused(network: LAMNet) -> None:
+    empty = copy.deepcopy(network).to("meta")
+    with pytest.raises(BadWeightsError, match=r"^model: expected a network with numbers"):
+        Engine(empty, "cpu")
+    with pytest.raises(BadWeightsError, match=r"^a: expected a network with numbers"):
+        mix(empty, network, 0.5)

@@ -52,7 +52,7 @@ def read(path: Path) -> WeightsFile:
     """Read and check a weights file of ours; tensors of half precision become float32. Raises as `load`."""
     if not path.is_file():
         raise BadWeightsError(f"{path}: no such model; expected a file or one of {shipped_names()}")
-    if path.suffix != SUFFIX:
+    if not is_safetensors(path):
         raise MissingExtraError(
             f'{path}: a published checkpoint takes PyTorch to read; pip install "lamnet-sr[torch]", and lamnet.load'
         )
@@ -71,6 +71,15 @@ def read(path: Path) -> WeightsFile:
         raise BadWeightsError(f"{path}: expected a LAMNet configuration in the header, found {error}") from error
     parameters.check(path, config, {name: tuple(tensor["shape"]) for name, tensor in tensors.items()})
     return WeightsFile(config, {name: _array(path, name, tensor) for name, tensor in tensors.items()}, record)
+
+
+def is_safetensors(path: Path) -> bool:
+    """Tell by its name, or by how it begins, whether a file is one of safetensors."""
+    with path.open("rb") as file:
+        start = file.read(10)
+    if path.suffix.lower() == SUFFIX:
+        return not start.startswith((b"PK\x03\x04", b"\x80\x02"))  # torch.save's
+    return start[8:] == b'{"' and int.from_bytes(start[:8], "little") <= path.stat().st_size
 
 
 def is_ours(path: Path) -> bool:

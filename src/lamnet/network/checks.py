@@ -23,8 +23,10 @@ def empty_state(config: LAMNetConfig) -> dict[str, Tensor]:
 
 
 def check_floating(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Refuse integers, booleans and complex numbers."""
+    """Refuse integers, booleans and complex numbers, and layouts that do not hold every number (sparse)."""
     for name, tensor in state.items():
+        if tensor.layout != torch.strided:
+            raise BadWeightsError(f"{path}: expected tensors of all their numbers, found {name} as {tensor.layout}")
         if not tensor.is_floating_point():
             raise BadWeightsError(f"{path}: expected floating-point numbers in {name}, found {tensor.dtype}")
 
@@ -45,7 +47,7 @@ def check_sizes(path: Path, state: Mapping[str, Tensor]) -> None:
 
 def check_remakable(path: Path, network: nn.Module) -> LAMNet:
     """Refuse a network that `load` cannot make again from its file; return the LAMNet inside torch.compile or DDP."""
-    network = _unwrapped(path, network)
+    network = unwrapped(path, network)
     if what := _difference(network):
         raise BadWeightsError(
             f"{path}: expected a network as its configuration makes it, since load makes no other, found {what}; "
@@ -53,12 +55,13 @@ def check_remakable(path: Path, network: nn.Module) -> LAMNet:
         )
     if what := parts.hooked(network):
         warnings.warn(f"{path}: saved without hooks: {what}", stacklevel=3)
+    check_finite(path, network.state_dict())
     return network
 
 
 def check_unchanged(path: Path, network: nn.Module) -> LAMNet:
     """Refuse a network that is more than its configuration and weights, hooks too; return the LAMNet as above."""
-    network = _unwrapped(path, network)
+    network = unwrapped(path, network)
     if what := what_changed(network):
         raise BadWeightsError(
             f"{path}: expected a network as its configuration makes it, by which {path.suffix} is written, found {what}; "
@@ -67,11 +70,12 @@ def check_unchanged(path: Path, network: nn.Module) -> LAMNet:
     return network
 
 
-def _unwrapped(path: Path, network: nn.Module) -> LAMNet:
+def unwrapped(path: Path | str, network: nn.Module) -> LAMNet:
+    """Return the LAMNet inside torch.compile or DDP; refuse another network, and one without numbers (meta)."""
     while isinstance(inner := getattr(network, "_orig_mod", getattr(network, "module", None)), nn.Module):
         network = inner
     if not isinstance(network, LAMNet):
-        raise BadWeightsError(f"{path}: expected a LAMNet to save, got {type(network).__name__}")
+        raise BadWeightsError(f"{path}: expected a LAMNet, got {type(network).__name__}")
     if any(tensor.is_meta for tensor in network.parameters()):
         raise BadWeightsError(
             f"{path}: expected a network with numbers, found tensors on the meta device, which have none"

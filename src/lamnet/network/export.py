@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def export(
-    network: LAMNet | WeightsFile, path: Path, half: bool = False, facts: Mapping[str, str] | None = None
+    network: LAMNet | WeightsFile, path: str | Path, half: bool = False, facts: Mapping[str, str] | None = None
 ) -> None:
     """Write a network for images of any size: RGB in [0, 1] in, RGB out, not clamped, float32.
 
@@ -34,6 +34,7 @@ def export(
         BadWeightsError: the network is changed, or its weights are not finite or not there (meta).
         MissingExtraError: onnx is not installed, or PyTorch for .pt2.
     """
+    path = Path(path)
     if path.suffix not in (".onnx", ".param", ".pt2"):
         raise BadArgumentError(f"{path}: expected a name that ends in .onnx, .param or .pt2")
     if path.suffix == ".pt2":

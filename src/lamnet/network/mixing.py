@@ -25,8 +25,9 @@ def mix(a: LAMNet, b: LAMNet, strength: float) -> LAMNet:
         BadArgumentError: a strength outside 0 to 1.
         BadWeightsError: networks of different configurations, or with parts or hooks that these do not make.
     """
-    from lamnet.network.checks import what_changed
+    from lamnet.network.checks import unwrapped, what_changed
 
+    a, b = unwrapped("a", a), unwrapped("b", b)
     for name, network in (("a", a), ("b", b)):
         if changed := what_changed(network):
             raise BadWeightsError(f"{name}: expected a network as its configuration makes it, found {changed}")

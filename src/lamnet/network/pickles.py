@@ -34,7 +34,8 @@ def read(path: Path) -> Any:
             _check(path)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # PyTorch asks for issues about protocols of others' pickles
-                return torch.load(path, map_location="cpu", weights_only=True)
+                with path.open("rb") as file:  # a path would be judged by its name
+                    return torch.load(file, map_location="cpu", weights_only=True)
     except BadWeightsError:
         raise
     except Exception as error:  # torch.load does not say which errors a malformed file may raise

@@ -15,6 +15,7 @@ from torch import Tensor
 from lamnet.base.errors import BadArgumentError
 from lamnet.base.files import appearing
 from lamnet.core.window import Window
+from lamnet.network.checks import check_finite, unwrapped
 from lamnet.network.model import LAMNet
 from lamnet.ops.backend import use_backend
 from lamnet.ops.reference import fsa_reference
@@ -27,6 +28,8 @@ def write(path: Path, network: LAMNet) -> None:
     """Write the program of a network, which stays as it is. Raises as `export.export`."""
     if not path.parent.is_dir():
         raise BadArgumentError(f"{path}: cannot be written: there is no folder {path.parent}")
+    network = unwrapped(path, network)
+    check_finite(path, network.state_dict())
     content = io.BytesIO()  # PyTorch's own writer ends the process when the disk is full
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # PyTorch's own, of its own parts

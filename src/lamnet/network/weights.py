@@ -74,7 +74,7 @@ def read(path: Path) -> WeightsFile:
     """
     if not path.is_file():
         raise BadWeightsError(f"{path}: no such model; expected a file or one of {shipped_names()}")
-    return _own(path) if path.suffix == core_weights.SUFFIX and core_weights.is_ours(path) else _foreign(path)
+    return _own(path) if core_weights.is_safetensors(path) and core_weights.is_ours(path) else _foreign(path)
 
 
 def save(
@@ -99,7 +99,7 @@ def save(
 
 
 def _foreign(path: Path) -> WeightsFile:
-    content = _safetensors(path) if path.suffix == core_weights.SUFFIX else pickles.read(path)
+    content = _safetensors(path) if core_weights.is_safetensors(path) else pickles.read(path)
     state = wrapping.unwrap(path, content)
     check_sizes(path, state)
     config, state = infer_config(path, state) if wrapping.OURS in state else translate(path, state)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from copy import deepcopy
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import safetensors.torch
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from lamnet.base.errors import BackendError
 from lamnet.network import devices
-from lamnet.network.checks import what_changed
+from lamnet.network.checks import unwrapped, what_changed
 from lamnet.network.ensemble import self_ensemble
 from lamnet.network.model import LAMNet
 from lamnet.network.runtime import Precision
@@ -56,6 +57,7 @@ class Engine:
 
     Raises:
         BackendError: the device cannot be used here.
+        BadWeightsError: the network has no numbers, being on the meta device.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Engine:
     ) -> None:
         self.device = devices.pick(device)
         self.dtype: torch.dtype = torch.float32 if precision == "auto" else getattr(torch, precision)
+        model = unwrapped("model", model)
         self.network = deepcopy(model).to(self.device, self.dtype).eval()
         self.config = model.config
         self.scale = model.config.scale
@@ -87,7 +90,9 @@ class Engine:
         Raises BackendError where the disk has no space for them, or the network has changed parts, which would not be run.
         """
         if changed := what_changed(self.network):
-            raise BackendError(f"exact: expected a LAMNet as its configuration makes it, found {changed}")
+            raise BackendError(
+                f"exact: expected a LAMNet as its configuration makes it, found {changed}; tile=None keeps pictures whole"
+            )
         return Exact(TorchLayers(self.network), plan, plane, scratch)
 
     @torch.inference_mode()
@@ -121,7 +126,9 @@ class Engine:
 
     def identity(self) -> dict[str, str | bool]:
         """Return all that a plane's result depends on, besides its pixels, its parts and the versions of programs."""
+        changed = what_changed(self.network)
         return {
+            **({"changed": f"{changed}, {uuid4()}"} if changed else {}),  # by what it computes, which no digest tells
             "network": hashlib.sha256(safetensors.torch.save(self.network.state_dict())).hexdigest(),
             "device": self.device.type,
             "precision": str(self.dtype),
