@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lamnet.base.errors import BadWeightsError
+from lamnet.base.errors import BadDataError, BadWeightsError
 from lamnet.core import weights
 from lamnet.training.distributed import Workers
 from lamnet.training.folder import RunFolder
@@ -30,6 +30,14 @@ def test_a_folder_begins_with_its_recipe(tmp_path: Path) -> None:
     assert [path.name for path in folder.path.iterdir()] == ["recipe.json"]
     assert chosen(str(folder.path)) == recipe()
     assert folder.last_saved(recipe()) == "there is no checkpoint yet"
+
+
+def test_weights_that_no_training_left_are_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "weights.safetensors").write_bytes(b"somebody's")
+    with pytest.raises(BadDataError, match=r"weights\.safetensors: expected a new folder"):
+        RunFolder(tmp_path, ORIGIN).begin(recipe())
+    assert [path.name for path in tmp_path.iterdir()] == ["weights.safetensors"]
+    assert (tmp_path / "weights.safetensors").read_bytes() == b"somebody's"
 
 
 @pytest.mark.thorough

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from lamnet.base.errors import BadWeightsError
+from lamnet.base.errors import BadDataError, BadWeightsError
 from lamnet.base.files import write_text
 from lamnet.network import weights
 from lamnet.training import card, checkpoint
@@ -43,7 +43,15 @@ class RunFolder:
         return self.path / WEIGHTS
 
     def begin(self, recipe: Recipe) -> None:
-        """Make the folder and write the recipe into it, with the whole network and degradation."""
+        """Make the folder and write the recipe into it, with the whole network and degradation.
+
+        Raises BadDataError where weights lie there without a checkpoint: the training would end by replacing them.
+        """
+        if self.weights.exists():
+            raise BadDataError(
+                f"{self.weights}: expected a new folder, or one with the checkpoint of a training, found weights alone, "
+                "which this one would replace"
+            )
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(self.path / RECIPE, json.dumps(to_record(recipe), indent=1))
 
