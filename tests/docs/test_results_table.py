@@ -34,6 +34,14 @@ def test_bicubic_rows_are_the_protocols(script: dict[str, Any]) -> None:
         assert tuple(row[name] for name in ("Set5", "Set14", "B100")) == figures
 
 
+@pytest.mark.parametrize("size", ["base", "tiny"])
+def test_readme_has_the_same_figures(script: dict[str, Any], size: str) -> None:
+    rows = (script["_own"](size, scale, ROOT / f"src/lamnet/pretrained/{size}_x{scale}.json") for scale in (2, 3, 4))
+    cells = [" / ".join(row[name].split("/")[0] for name in SETS[:3]) for row in rows]
+    (line,) = (line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| {size} ("))
+    assert line.split(" | ")[1:] == [*cells[:2], f"{cells[2]} |"]
+
+
 def test_the_page_on_the_paper_has_the_same_figures(script: dict[str, Any]) -> None:
     row = script["_own"]("base", 4, ROOT / "src/lamnet/pretrained/base_x4.json")
     figures = [row[name].split("/")[0] for name in SETS[:3]] + [script["urban100"]()["base", 4]["psnr_y"], "-"]
