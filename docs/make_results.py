@@ -47,8 +47,8 @@ SEEN = """\
 
 LR pixels of all training runs on the way to it, in millions, and hours of one or two cores that other work used as well, added up from
 [training.csv](docs/log/training.csv); a body that another scale gave counts with all that it had seen. The paper's networks saw 131,000
-million. Urban100 (PSNR-Y, x4) was measured on the whole set, and reported by {date},
-base before its last training, of 446 million; the set is not in BENCHMARKS.
+million. Urban100 (PSNR-Y, x4) was measured on the whole set, and reported by {date};
+the set is not in BENCHMARKS. "Before": of the weights before the last training.
 
 {table}
 
@@ -89,9 +89,17 @@ def _section(scale: int, published: list[dict[str, str]]) -> str:
 
 
 def urban100() -> dict[tuple[str, int], Mapping[str, str]]:
-    """PSNR-Y (dB) on Urban100 by model and scale, with the day on which it was measured."""
+    """PSNR-Y (dB) on Urban100 by model and scale, with the run whose weights were measured, and the day."""
     with (RESULTS / "urban100.csv").open(newline="") as file:
         return {(row["model"], int(row["scale"])): row for row in csv.DictReader(file)}
+
+
+def urban100_of(size: str, scale: int) -> str:
+    """PSNR-Y (dB) on Urban100 of what ships; where its last run has not been measured, of what shipped before."""
+    row = urban100().get((size, scale))
+    if row is None:
+        return "-"
+    return row["psnr_y"] + ("" if row["run"] == training_seen.shipped(size, scale, "clean") else " before")
 
 
 def _seen() -> str:
@@ -99,7 +107,7 @@ def _seen() -> str:
     rows = ["| weights | LR megapixels | hours | Urban100 |", "|---|---|---|---|"]
     for one in shipped.shipped():
         seen = training_seen.seen(training_seen.shipped(one.size, one.scale, one.variant))
-        psnr = urban.get((one.size, one.scale), {}).get("psnr_y", "-") if one.variant == "clean" else "-"
+        psnr = urban100_of(one.size, one.scale) if one.variant == "clean" else "-"
         name = f"{one.size} x{one.scale}" + (" photo" if one.variant == "photo" else "")
         rows.append(f"| {name} | {seen.megapixels:.0f} | {seen.minutes / 60:.1f} | {psnr} |")
     rows.append(f"| bicubic x4 | - | - | {urban['bicubic', 4]['psnr_y']} |")

@@ -100,6 +100,17 @@ def test_a_kernel_that_is_wrong_is_found(spoilt: float, monkeypatch: pytest.Monk
     assert row["right"] == (spoilt == 0)
 
 
+@pytest.mark.thorough
+def test_kernels_are_timed_beside_plain_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("triton")
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    times = check._times("float32", "cpu", (1, 3, 4))
+    assert list(times) == ["attention", "convolution 1x23", "convolution 23x1", "convolution 3x3"]
+    text = report.text({"check": {"times": {"float32": times}}}, dry=True)
+    assert f"| {times['attention']['triton']:.3f}" in text
+    assert f"| {times['convolution 3x3']['reference']:.3f}" in text
+
+
 def test_results_are_mirrored_whole_and_those_of_a_cool_down_go_first(tmp_path: Path) -> None:
     one = call(tmp_path)
     for folder in (one.state, one.cool):

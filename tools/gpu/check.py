@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from gpu.call import Call
 from lamnet.core.window import PAPER_WINDOW
 from lamnet.evaluation.speed.measure import Timed
+from lamnet.network import layers
 from lamnet.ops.backend import use_backend, why_not
 from lamnet.ops.fsa import HEIGHT, WIDTH, fsa_channels_last
 from lamnet.ops.reference import fsa_reference, fsa_reference_backward
@@ -51,7 +53,7 @@ def _verdict(found: dict[str, Any], name: str, device: str, shapes: list[tuple[i
         return verdict
     if not all(row["right"] for row in rows):
         return {**verdict, "reason": f"wrong in {name}"}
-    if times and times[name]["triton"] > times[name]["reference"]:
+    if times and times[name]["attention"]["triton"] > times[name]["attention"]["reference"]:
         return {**verdict, "reason": f"slower than plain PyTorch in {name}"}
     return {**verdict, "backend": "triton"}
 
@@ -112,24 +114,49 @@ def _drawn(shape: tuple[int, ...], name: str, device: str, seed: int) -> Tensor:
     return values.to(device, getattr(torch, name))
 
 
-def _times(name: str) -> dict[str, float]:
-    """Milliseconds of forward and backward along both axes, of 16 patches of 64x64, by backend."""
-    value = _drawn((16, 64, 64, CHANNELS), name, "cuda", 0).requires_grad_()
-    weight = _drawn((16, 64, 64, HEADS * PAPER_WINDOW.taps), name, "cuda", 1).requires_grad_()
+def _times(
+    name: str, device: str = "cuda", patches: tuple[int, int, int] = (16, 64, 64)
+) -> dict[str, dict[str, float]]:
+    """Milliseconds of forward and backward of some patches, by kernel and backend: attention along both axes, convolutions."""
+    work = {"attention": _attention(name, device, patches)}
+    for kernel in CONVOLUTIONS:
+        work[f"convolution {kernel[1]}x{kernel[2]}"] = _convolution(name, device, patches, *kernel)
+    times: dict[str, dict[str, float]] = {}
+    for what, step in work.items():
+        times[what] = {}
+        for backend in ("triton", "reference"):
+            with use_backend(backend):
+                timed = Timed(step, torch.device(device))
+                timed.warm_up()
+                for _ in range(5):
+                    timed.sample()
+            times[what][backend] = round(timed.median * 1000, 3)
+    return times
 
-    grad = _drawn((16, 64, 64, CHANNELS), name, "cuda", 2)
+
+def _attention(name: str, device: str, patches: tuple[int, int, int]) -> Callable[[], None]:
+    value = _drawn((*patches, CHANNELS), name, device, 0).requires_grad_()
+    weight = _drawn((*patches, HEADS * PAPER_WINDOW.taps), name, device, 1).requires_grad_()
+    grad = _drawn((*patches, CHANNELS), name, device, 2)
 
     def step() -> None:
         value.grad = weight.grad = None
         for dim in (WIDTH, HEIGHT):
             fsa_channels_last(value, weight, PAPER_WINDOW, dim, logits=True).backward(grad)
 
-    times: dict[str, float] = {}
-    for backend in ("triton", "reference"):
-        with use_backend(backend):
-            timed = Timed(step, torch.device("cuda"))
-            timed.warm_up()
-            for _ in range(5):
-                timed.sample()
-        times[backend] = round(timed.median * 1000, 3)
-    return times
+    return step
+
+
+def _convolution(
+    name: str, device: str, patches: tuple[int, int, int], channels: int, high: int, wide: int
+) -> Callable[[], None]:
+    layer = nn.Conv2d(channels, channels, (high, wide), padding=(high // 2, wide // 2), groups=channels).to(device)
+    x, grad = (_drawn((*patches, channels), name, device, seed) for seed in (0, 1))
+    x.requires_grad_()
+
+    def step() -> None:
+        x.grad = None
+        layer.zero_grad()
+        layers.depthwise(x, layer).backward(grad)
+
+    return step

@@ -42,10 +42,14 @@ def _check(found: dict[str, Any]) -> str:
     ]
     if rows:
         lines.append(markdown_table(["format", "kernel", "worst error, of the greatest number", ""], rows).strip())
-    for name, times in found.get("times", {}).items():
-        lines.append(
-            f"Attention in {name}: forward and backward {times['triton']} ms, plain PyTorch {times['reference']} ms."
-        )
+    times = [
+        [name, what, *(f"{ms:.3f}" for ms in by_backend.values())]
+        for name, by_kernel in found.get("times", {}).items()
+        for what, by_backend in by_kernel.items()
+    ]
+    if times:
+        lines.append("Forward and backward of 16 patches of 64x64, as PyTorch calls them, in milliseconds:")
+        lines.append(markdown_table(["format", "kernel", "Triton", "plain PyTorch"], times).strip())
     return "\n\n".join(lines)
 
 

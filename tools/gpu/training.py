@@ -49,11 +49,7 @@ class Ground:
     workers: Workers
     way: str
     pairs: list[tuple[torch.Tensor, Any]]
-
-    def patches(self, recipe: Recipe) -> Resident:
-        """The patches that a recipe draws."""
-        sampler = PatchSampler(self.data, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
-        return Resident(self.data, sampler, self.workers.device)
+    loader: Resident
 
     def origin(self, start: str) -> dict[str, str]:
         return {"photographs": self.pack.fingerprint, "start": start}
@@ -68,7 +64,9 @@ def train(call: Call, plain: bool) -> None:
     torch.backends.cudnn.benchmark = True
     pack, data = Pack.open(call.photos), PreparedSet.open(call.set)
     with use_backend(asked) if asked else nullcontext(), join(recipe.batch) as workers:
-        ground = Ground(call, pack, data, workers, way, watched_pairs(pack, recipe.scale, workers.device))
+        pairs = watched_pairs(pack, recipe.scale, workers.device)
+        sampler = PatchSampler(data, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
+        ground = Ground(call, pack, data, workers, way, pairs, Resident(data, sampler, workers.device))
         if call.dry:
             call = replace(call, until=min(call.until, time.time() + DRY_S + call.cooldown + ENDS_S))
         stable = None
@@ -98,7 +96,7 @@ def _opened(ground: Ground, recipe: Recipe, folder: Path) -> Run:
     run_folder = RunFolder(folder, ground.origin(came))
     folder.mkdir(parents=True, exist_ok=True)
     run = Run.open(recipe, run_folder, ground.workers, None, start, state, time.perf_counter)
-    _in_form(run, ground.way, ground.patches(recipe))
+    _in_form(run, ground.way, ground.loader)
     return run
 
 
@@ -125,7 +123,7 @@ def _go(ground: Ground, run: Run, until: float) -> None:
             f"{recipe.schedule}, {ground.way}, batch {recipe.batch} of {recipe.patch}x{recipe.patch}, {lasts:.0f} s"
         )
         watcher.look(0)
-        run.loop(cast("Any", ground.patches(recipe)), cast("Any", watcher), request)
+        run.loop(cast("Any", ground.loader), cast("Any", watcher), request)
         watcher.look(learner.step)
         _write_results(run, ground.data)
     if request.number:

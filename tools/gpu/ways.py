@@ -22,11 +22,8 @@ from lamnet.training.learner import Learner
 from lamnet.training.recipes import Recipe
 
 PLAIN = "eager"
-FASTER = (
-    "compile+graph",
-    "graph",
-    "compile",
-)  # on an H100 1.46, 1.00 and 1.42 times 1 M LR pixels a second, where the plain step made 0.63
+# On an H100 1.46, 1.00 and 1.42 million LR pixels a second, where the plain step made 0.63 (docs/log/kernels.md, training.md).
+FASTER = "compile+graph", "graph", "compile"
 FIRST, BATCHES = 32, (16, 32, 64, 128)
 NEAR = 0.92  # a smaller batch makes more of its pixels: the smallest of this share of the best speed is taken
 ALIKE = 0.98  # least cosine between a form's gradient and the plain one's

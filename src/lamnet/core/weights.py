@@ -83,12 +83,12 @@ def is_safetensors(path: Path) -> bool:
 
 
 def is_ours(path: Path) -> bool:
-    """Tell by its header whether a safetensors file is a weights file of ours.
+    """Tell by its header whether a file is a weights file of ours.
 
     Raises:
-        BadWeightsError: it is no safetensors file.
+        BadWeightsError: its header is broken.
     """
-    return header.is_ours(_metadata(path))
+    return is_safetensors(path) and header.is_ours(_metadata(path))
 
 
 def _metadata(path: Path) -> dict[str, str]:

@@ -31,7 +31,7 @@ def load(model: str | Path, scale: int | None = None, variant: Variant | None = 
 
 def read(path: Path) -> WeightsFile:
     """Read and check a weights file of ours, or a checkpoint of another program. Raises as `load`."""
-    if not path.is_file() or (weights.is_safetensors(path) and weights.is_ours(path)):
+    if not path.is_file() or weights.is_ours(path):
         return weights.read(path)
     require("torch", "torch", f"{path}: a published checkpoint")
     from lamnet.network import weights as in_torch

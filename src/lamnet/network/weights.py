@@ -74,7 +74,7 @@ def read(path: Path) -> WeightsFile:
     """
     if not path.is_file():
         raise BadWeightsError(f"{path}: no such model; expected a file or one of {shipped_names()}")
-    return _own(path) if core_weights.is_safetensors(path) and core_weights.is_ours(path) else _foreign(path)
+    return _own(path) if core_weights.is_ours(path) else _foreign(path)
 
 
 def save(

@@ -94,9 +94,8 @@ def _in_our_depth(path: Path, pixels: NDArray[Any], page: Any, photometric: int)
         )
     pixels = pixels.astype(np.uint8) if pixels.dtype.kind == "b" else pixels
     first, extra = (pixels, None) if pixels.ndim == 2 else (pixels[..., 0], pixels[..., 1:])
-    bits = (
-        page.bitspersample if isinstance(page.bitspersample, int) else 8 * pixels.dtype.itemsize
-    )  # made alike by tifffile
+    # Samples of different depths have been made alike by tifffile.
+    bits = page.bitspersample if isinstance(page.bitspersample, int) else 8 * pixels.dtype.itemsize
     if photometric == _PALETTE:
         return _with_bands(_looked_up(np.asarray(page.colormap), first), extra)
     if photometric == _WHITE_AT_0:
