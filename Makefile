@@ -57,13 +57,14 @@ train-on:
 # Fifteen minutes of a GPU (docs/gpu.md): correctness, speed, training, with SECONDS for the call and COOLDOWN at its end.
 # `make gpu DRY=1` goes through it on a processor in small; so does `make gpu --dry`, which make takes for --dry-run.
 gpu:
-	+@$(GPU) run $(if $(SECONDS),--seconds $(SECONDS)) $(if $(COOLDOWN),--cooldown $(COOLDOWN)) \
+	+@$(GPU) run $(if $(SECONDS),--seconds $(SECONDS)) $(if $(COOLDOWN),--cooldown $(COOLDOWN)) $(if $(FOLDER),--folder $(FOLDER)) \
 		$(if $(DRY)$(findstring n,$(firstword -$(MAKEFLAGS))),--dry)
 
-# What `make gpu` is fed, of a prepared set DATA; WATCHED is a prepared set for PSNR, START a checkpoint or weights.
+# What `make gpu` is fed, of a prepared set DATA; WATCHED is a prepared set for PSNR, START a checkpoint or weights,
+# RECIPE a TOML of a stable phase, for another network or degradation; FOLDER for another than runs/gpu.
 gpu-pack:
 	@$(GPU) pack --data $(DATA) $(if $(WATCHED),--watched $(WATCHED)) $(if $(START),--start $(START)) \
-		$(if $(MEGABYTES),--megabytes $(MEGABYTES))
+		$(if $(RECIPE),--recipe $(RECIPE)) $(if $(FOLDER),--folder $(FOLDER)) $(if $(MEGABYTES),--megabytes $(MEGABYTES))
 
 # The tests of the operators and the core over a build of the C that checks addresses and undefined behaviour;
 # MARCH=x86-64-v3 is the level below AVX-512.

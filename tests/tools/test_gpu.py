@@ -31,17 +31,15 @@ def call(folder: Path, seconds: float = 60.0, **options: Any) -> Call:
     return Call(folder, folder / "out", time.time() + seconds, dry=True, **options)
 
 
-def test_the_smallest_batch_near_the_best_speed_of_a_right_form_is_taken() -> None:
+def test_the_fastest_form_whose_gradient_is_right_is_taken() -> None:
     rows = [
-        ways.Row("eager", 32, 1e6, 1.0),
-        ways.Row("graph", 32, 3e6, 1.0),
-        ways.Row("graph", 16, 2.9e6, 1.0),
-        ways.Row("graph", 64, 3.1e6, 0.999),
-        ways.Row("graph", 128, problem="OutOfMemoryError"),
+        ways.Row("eager", 16, 1e6, 1.0),
+        ways.Row("graph", 16, 3e6, 0.999),
+        ways.Row("compile", 16, problem="OutOfMemoryError"),
         ways.Row("compile+graph", 16, 9e6, 0.5),
     ]
     assert ways.choice(rows) == {"way": "graph", "batch": 16}
-    assert ways.choice([*rows, ways.Row("compile+graph", 64, 4e6, 0.99)]) == {"way": "compile+graph", "batch": 64}
+    assert ways.choice([*rows, ways.Row("compile+graph", 16, 4e6, 0.99)]) == {"way": "compile+graph", "batch": 16}
     assert ways.choice([ways.Row("eager", 32, problem="x")]) == {"way": "eager", "batch": 16}
 
 

@@ -10,9 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from gpu import codec, pack
-from gpu.patches import Resident
+from gpu.patches import Ahead, Degraded, Resident
 from lamnet.base.errors import BadArgumentError, BadDataError
 from lamnet.evaluation.metrics import to_y
+from lamnet.training.degradation import photo
+from lamnet.training.degraded import DegradedSampler
 from lamnet.training.pairs import PatchSampler
 from lamnet.training.preparation import prepare
 from lamnet.training.prepared import PreparedSet
@@ -104,7 +106,18 @@ def test_a_pack_that_is_cut_off_is_named(prepared: Path, tmp_path: Path, keep: i
 def test_patches_on_the_device_are_those_of_the_sampler(prepared: Path) -> None:
     data = PreparedSet.open(prepared)
     sampler = PatchSampler(data, 4, 9, 16, 3)
-    resident = Resident(data, sampler, CPU)
-    for step in (0, 1, 77):
+    resident = Ahead(Resident(data, sampler, CPU), CPU)
+    for step in (0, 0, 1, 77):
         for got, expected in zip(resident.take(step), sampler.draw(step), strict=True):
+            assert (got.numpy() == expected).all()
+
+
+def test_degraded_patches_of_many_processes_are_those_of_the_sampler(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    sampler = DegradedSampler(PreparedSet.open(prepared), photo(), 4, 9, 4, 3)
+    loader = Ahead(Degraded(sampler, CPU), CPU)
+    for step in (5, 6, 7, 7, 2):  # in order, once more, and back
+        for got, expected in zip(loader.take(step), sampler.draw(step), strict=True):
             assert (got.numpy() == expected).all()

@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     pack.add_argument(
         "--start", type=Path, help="a stable phase's checkpoint or any weights; base x4 that ships when left out"
     )
+    pack.add_argument("--recipe", type=Path, help="TOML of a stable phase; base_x4_stable when left out")
     pack.add_argument("--megabytes", type=float, help="for photographs; what a tree of 64 MiB has left when left out")
     pack.add_argument("--folder", type=Path, default=Path("runs/gpu"))
     return parser
@@ -126,7 +127,7 @@ def _end_with_parent() -> None:
 def _pack(given: argparse.Namespace) -> int:
     from gpu import feed
 
-    feed.make(given.folder, given.data, given.watched, given.start, given.megabytes)
+    feed.make(given.folder, given.data, given.watched, given.start, given.recipe, given.megabytes)
     return 0
 
 

@@ -45,6 +45,11 @@ class Call:
         return self.folder / "feed" / "start.pth"
 
     @property
+    def recipe(self) -> Path:
+        """The recipe of its stable phase; without one, base x4's."""
+        return self.folder / "feed" / "recipe.toml"
+
+    @property
     def state(self) -> Path:
         """The stable phase's run folder, from which the next call goes on."""
         return self.folder / "state"

@@ -11,10 +11,10 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from gpu import pack
+from gpu import pack, ways
 from gpu.call import SCALE, Call
 from lamnet.base.errors import BadArgumentError, BadDataError
-from lamnet.base.files import appearing
+from lamnet.base.files import appearing, write_text
 from lamnet.training.journal import Journal
 from lamnet.training.prepared import Photo
 
@@ -24,10 +24,16 @@ SLACK = 300_000
 MOST = 56_000_000
 
 
-def make(folder: Path, data: Path, watched: Path | None, start: Path | None, megabytes: float | None) -> None:
+def make(
+    folder: Path, data: Path, watched: Path | None, start: Path | None, recipe: Path | None, megabytes: float | None
+) -> None:
     """Write FOLDER/feed; says what is in it."""
     call = Call(folder, folder / "out", 0.0)
     call.photos.parent.mkdir(parents=True, exist_ok=True)
+    call.recipe.unlink(missing_ok=True)
+    if recipe is not None:
+        ways.fed(recipe)
+        write_text(call.recipe, recipe.read_text())
     came = _write_start(call.start, start)
     limit = (
         int(megabytes * 1e6)

@@ -1,38 +1,116 @@
-"""Patches of a prepared set that lies in the device's memory: those of `PatchSampler`, bit for bit, without the processor."""
+"""Patches for a GPU: cut from a set that lies in its memory, or degraded by processes on all cores; bit for bit the samplers'."""
 
 from __future__ import annotations
 
-from typing import Self
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
+from lamnet.training.degraded import DegradedSampler
 from lamnet.training.pairs import PatchSampler
 from lamnet.training.prepared import PreparedSet
 
+Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+Pair = tuple[Tensor, Tensor]
+
+_LAST = 2**40  # step, which no call reaches
+
+
+class Ahead:
+    """Stand-in for a `Loader`: a thread takes the patches of the next step while the current one computes."""
+
+    images_per_s = 0.0  # they are hardly waited for
+
+    def __init__(self, patches: Resident | Degraded, device: torch.device) -> None:
+        self._patches = patches
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._pool = ThreadPoolExecutor(1)
+        self._taken: tuple[int, Pair] | None = None
+        self._upcoming: tuple[int, Future[Pair]] | None = None
+
+    def take(self, step: int) -> Pair:
+        """The LR (B, 3, p, p) and HR (B, 3, s*p, s*p) patches of a step, uint8, on the device; a step may be asked for again."""
+        if self._taken is None or self._taken[0] != step:
+            if self._upcoming is None or self._upcoming[0] != step:
+                self._upcoming = step, self._pool.submit(self._drawn, step)
+            self._taken = step, self._upcoming[1].result()
+            self._upcoming = step + 1, self._pool.submit(self._drawn, step + 1)
+            if self._stream is not None:
+                for side in self._taken[1]:
+                    side.record_stream(torch.cuda.current_stream())
+        return self._taken[1]
+
+    def _drawn(self, step: int) -> Pair:
+        if self._stream is None:
+            return self._patches.take(step)
+        with torch.cuda.stream(self._stream):
+            pair = self._patches.take(step)
+        self._stream.synchronize()
+        return pair
+
 
 class Resident:
-    """Stand-in for a `Loader` where the set fits into the device's memory; a step's patches are one gather of HR and one of LR."""
-
-    images_per_s = 0.0  # they are never waited for
+    """Patches of a set that fits into the device's memory; those of a step are one gather of HR and one of LR."""
 
     def __init__(self, data: PreparedSet, sampler: PatchSampler, device: torch.device) -> None:
         self._sampler = sampler
         sides = (sampler.scale, 1), (1, sampler.scale)
         self._sides = [_Side(data, of, times * sampler.patch, times, device) for of, times in sides]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def take(self, step: int) -> tuple[Tensor, Tensor]:
+    def take(self, step: int) -> Pair:
         """The LR (B, 3, p, p) and HR (B, 3, s*p, s*p) patches of a step, uint8, on the device."""
         places = np.array(self._sampler.places(step), np.int64)
         lr, hr = (side.cut(places) for side in self._sides)
         return lr, hr
+
+
+class Degraded:
+    """Patches whose LR is made on the fly: processes on all cores make the batches of the steps to come."""
+
+    def __init__(self, sampler: DegradedSampler, device: torch.device) -> None:
+        self._steps, self._device = _Steps(sampler), device
+        self._processes = max(1, (os.cpu_count() or 2) - 1)
+        self._upcoming: tuple[int, Iterator[Arrays]] | None = None
+
+    def take(self, step: int) -> Pair:
+        """The LR (B, 3, p, p) and HR (B, 3, s*p, s*p) patches of a step, uint8, on the device."""
+        if self._upcoming is None or self._upcoming[0] != step:
+            self._upcoming = step, self._from(step)
+        batches = self._upcoming[1]
+        lr, hr = (torch.from_numpy(side).to(self._device) for side in next(batches))
+        self._upcoming = step + 1, batches
+        return lr, hr
+
+    def _from(self, step: int) -> Iterator[Arrays]:
+        loader = DataLoader(
+            self._steps,
+            batch_size=None,
+            sampler=range(step, _LAST),
+            num_workers=self._processes,
+            prefetch_factor=4,
+            collate_fn=_as_it_is,  # arrays come through a pipe; tensors would need shared memory, which containers have little of
+        )
+        return iter(loader)
+
+
+class _Steps(Dataset[Arrays]):
+    """The batch of every step."""
+
+    def __init__(self, sampler: DegradedSampler) -> None:
+        self._sampler = sampler
+
+    def __getitem__(self, step: int) -> Arrays:
+        return self._sampler.draw(step)
+
+
+def _as_it_is(pair: Arrays) -> Arrays:
+    return pair
 
 
 class _Side:

@@ -19,7 +19,7 @@ import torch
 from gpu import ways
 from gpu.call import Call
 from gpu.pack import Pack
-from gpu.patches import Resident
+from gpu.patches import Ahead, Degraded, Resident
 from gpu.watcher import Watcher, watched_pairs
 from lamnet.base import interrupts, locks
 from lamnet.base.errors import BadDataError
@@ -27,6 +27,7 @@ from lamnet.base.files import appearing
 from lamnet.core import shipped
 from lamnet.ops.backend import use_backend
 from lamnet.training import recipe_files
+from lamnet.training.degraded import DegradedSampler
 from lamnet.training.distributed import Workers, join
 from lamnet.training.folder import CHECKPOINT, RunFolder
 from lamnet.training.loop import Run
@@ -49,7 +50,7 @@ class Ground:
     workers: Workers
     way: str
     pairs: list[tuple[torch.Tensor, Any]]
-    loader: Resident
+    loader: Ahead
 
     def origin(self, start: str) -> dict[str, str]:
         return {"photographs": self.pack.fingerprint, "start": start}
@@ -59,14 +60,13 @@ def train(call: Call, plain: bool) -> None:
     """Go on with the stable phase, then cool down; `plain`: without graphs, compilers and Triton, since they have failed."""
     found = call.findings("ways")
     way = ways.PLAIN if plain else found.get("way", ways.PLAIN)
-    recipe = _recipe(call, found.get("batch", 2 if call.dry else ways.BATCHES[0]))
+    recipe = _recipe(call, found.get("batch", 2 if call.dry else ways.BATCH))
     asked = "reference" if plain and not call.dry else ways.backend(call)
     torch.backends.cudnn.benchmark = True
     pack, data = Pack.open(call.photos), PreparedSet.open(call.set)
     with use_backend(asked) if asked else nullcontext(), join(recipe.batch) as workers:
         pairs = watched_pairs(pack, recipe.scale, workers.device)
-        sampler = PatchSampler(data, recipe.scale, recipe.patch, recipe.batch, recipe.seed)
-        ground = Ground(call, pack, data, workers, way, pairs, Resident(data, sampler, workers.device))
+        ground = Ground(call, pack, data, workers, way, pairs, _loader(data, recipe, workers.device))
         if call.dry:
             call = replace(call, until=min(call.until, time.time() + DRY_S + call.cooldown + ENDS_S))
         stable = None
@@ -78,6 +78,13 @@ def train(call: Call, plain: bool) -> None:
             cooled = recipe.cooldown(1.0)
             run = _branched(ground, stable, cooled) if stable else _opened(ground, cooled, call.cool)
             _go(ground, run, call.until - ENDS_S)
+
+
+def _loader(data: PreparedSet, recipe: Recipe, device: torch.device) -> Ahead:
+    sizes = recipe.scale, recipe.patch, recipe.batch, recipe.seed
+    if recipe.reads_lr:
+        return Ahead(Resident(data, PatchSampler(data, *sizes), device), device)
+    return Ahead(Degraded(DegradedSampler(data, recipe.ranges, *sizes), device), device)
 
 
 def _recipe(call: Call, batch: int) -> Recipe:
@@ -130,7 +137,7 @@ def _go(ground: Ground, run: Run, until: float) -> None:
         raise interrupts.Stopped(request.number)
 
 
-def _in_form(run: Run, way: str, loader: Resident) -> None:
+def _in_form(run: Run, way: str, loader: Ahead) -> None:
     """Bring the learner into its form; a form that fails is said and left, the plain one stays."""
     plain: Callable[..., None] = run.learner.gradients
     try:

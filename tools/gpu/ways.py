@@ -1,4 +1,4 @@
-"""A training step in several forms: as it is, as a CUDA graph, its blocks compiled; which is fastest, at which batch."""
+"""A training step in several forms: as it is, as a CUDA graph, its blocks compiled; which is fastest."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gpu.call import SCALE, Call
+from lamnet.base.errors import BadArgumentError
 from lamnet.network import layers
 from lamnet.network.model import Block
 from lamnet.ops.backend import use_backend
-from lamnet.training import recipes
+from lamnet.training import recipe_files, recipes
 from lamnet.training.distributed import Workers
 from lamnet.training.learner import Learner
 from lamnet.training.recipes import Recipe
@@ -24,8 +26,7 @@ from lamnet.training.recipes import Recipe
 PLAIN = "eager"
 # On an H100 1.46, 1.00 and 1.42 million LR pixels a second, where the plain step made 0.63 (docs/log/kernels.md, training.md).
 FASTER = "compile+graph", "graph", "compile"
-FIRST, BATCHES = 32, (16, 32, 64, 128)
-NEAR = 0.92  # a smaller batch makes more of its pixels: the smallest of this share of the best speed is taken
+BATCH = 16  # of 48x48; the gradient's noise scale is 6 to 13 such patches, beyond which more of them teach little
 ALIKE = 0.98  # least cosine between a form's gradient and the plain one's
 _MEASURED_S = 2.0
 
@@ -46,12 +47,11 @@ class Row:
 
 
 def recipe_for(call: Call, batch: int) -> Recipe:
-    """The stable phase as a GPU runs it: the named recipe with larger patches and batches, and one average, in bfloat16.
+    """The stable phase as a GPU runs it: the fed recipe, else base x4's, with this batch and one average, in bfloat16.
 
     A second average would make the checkpoint larger than what comes back, 16 MiB.
     """
-    stable = recipes.stable("tiny" if call.dry else "base", SCALE)
-    changes = {
+    changes: dict[str, Any] = {
         "longer_ema": (),
         "save_every": 10**9,
         "valid_every": 10**9,
@@ -59,9 +59,21 @@ def recipe_for(call: Call, batch: int) -> Recipe:
         "warmup": 200,
         "batch": batch,
     }
-    if call.dry:
-        return replace(stable, **{**changes, "patch": 8, "log_every": 2, "save_every": 5})
-    return replace(stable, **{**changes, "patch": 64, "precision": "bfloat16"})
+    changes |= {"patch": 8, "log_every": 2, "save_every": 5} if call.dry else {"precision": "bfloat16"}
+    if not call.recipe.exists():
+        stable = recipes.stable("tiny" if call.dry else "base", SCALE)
+        return replace(stable, **changes)
+    return replace(fed(call.recipe), **changes)
+
+
+def fed(path: Path) -> Recipe:
+    """Read a recipe of a stable phase. Raises BadArgumentError for another, and for a file that is none."""
+    recipe = recipe_files.from_toml(path)
+    if recipe.schedule != "stable":
+        raise BadArgumentError(
+            f"{path}: schedule: expected stable, as from which a cool-down branches off, got {recipe.schedule}"
+        )
+    return recipe
 
 
 def backend(call: Call) -> str | None:
@@ -92,22 +104,15 @@ def _try_all(call: Call, device: torch.device) -> None:
     if call.dry:
         measured(PLAIN, 2)
         return
-    measured(PLAIN, FIRST)
-    way = next((way for way in FASTER if measured(way, FIRST).good), PLAIN)
-    profile["profile"] = _profile(recipe_for(call, FIRST), device)
-    for batch in (batch for batch in BATCHES if batch != FIRST):
-        if measured(way, batch).problem:
-            break
+    measured(PLAIN, BATCH)
+    next((way for way in FASTER if measured(way, BATCH).good), None)
+    profile["profile"] = _profile(recipe_for(call, BATCH), device)
 
 
 def choice(rows: Sequence[Row]) -> dict[str, Any]:
-    """The fastest good form, at the smallest batch that is near its best speed; the plain one where none is good."""
-    good = [row for row in rows if row.good]
-    if not good:
-        return {"way": PLAIN, "batch": BATCHES[0]}
-    best = max(good, key=lambda row: row.pixels_per_s)
-    near = [row.batch for row in good if row.way == best.way and row.pixels_per_s >= NEAR * best.pixels_per_s]
-    return {"way": best.way, "batch": min(near)}
+    """The fastest good form and its batch; the plain one where none is good."""
+    best = max((row for row in rows if row.good), key=lambda row: row.pixels_per_s, default=Row(PLAIN, BATCH))
+    return {"way": best.way, "batch": best.batch}
 
 
 def prepare(learner: Learner, way: str, lr: Tensor, hr: Tensor) -> None:
@@ -132,33 +137,44 @@ def _always(layer: nn.Module) -> bool:
 
 
 class Graphed:
-    """Forward and backward of a learner as one CUDA graph, which saves the way of thousands of kernels through Python."""
+    """Forward and backward of a learner as one CUDA graph, which saves the way of thousands of kernels through Python.
+
+    The absolute and the squared error have a graph each, captured at the first step that lowers it.
+    """
 
     def __init__(self, learner: Learner, lr: Tensor, hr: Tensor) -> None:
         self._lr, self._hr, self._plain = lr.clone(), hr.clone(), learner.gradients
-        self._parameters = list(learner.network.parameters())
-        side = torch.cuda.Stream()
+        self._loss, self._parameters = learner.loss, list(learner.network.parameters())
+        self._graphs = {False: self._captured(False)}
+
+    def __call__(self, lr: Tensor, hr: Tensor, squared: bool) -> None:
+        if lr.shape != self._lr.shape:
+            return self._plain(lr, hr, squared)
+        self._lr.copy_(lr)
+        self._hr.copy_(hr)
+        if squared not in self._graphs:
+            self._graphs[squared] = self._captured(squared)
+        graph, gradients = self._graphs[squared]
+        graph.replay()
+        for parameter, gradient in zip(self._parameters, gradients, strict=True):
+            parameter.grad = gradient  # which a learner drops after each step
+        return None
+
+    def _captured(self, squared: bool) -> tuple[torch.cuda.CUDAGraph, list[Tensor | None]]:
+        """Return a graph, and the gradients that its replay sets; the sum of errors stays as it was."""
+        loss, side = self._loss.clone(), torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(3):
                 self._without_gradients()
-                self._plain(self._lr, self._hr, False)
+                self._plain(self._lr, self._hr, squared)
         torch.cuda.current_stream().wait_stream(side)
         self._without_gradients()  # so that the graph sets them instead of adding to them
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self._plain(self._lr, self._hr, False)
-        self._gradients = [parameter.grad for parameter in self._parameters]
-
-    def __call__(self, lr: Tensor, hr: Tensor, squared: bool) -> None:
-        if squared or lr.shape != self._lr.shape:
-            return self._plain(lr, hr, squared)
-        self._lr.copy_(lr)
-        self._hr.copy_(hr)
-        self._graph.replay()
-        for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
-            parameter.grad = gradient  # which a learner drops after each step
-        return None
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # another thread brings patches meanwhile
+            self._plain(self._lr, self._hr, squared)
+        self._loss.copy_(loss)
+        return graph, [parameter.grad for parameter in self._parameters]
 
     def _without_gradients(self) -> None:
         for parameter in self._parameters:
