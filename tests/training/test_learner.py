@@ -35,6 +35,26 @@ def test_the_last_part_lowers_the_squared_error_and_still_reports_the_absolute_o
 
 
 @pytest.mark.thorough
+def test_a_turn_to_the_squared_error_makes_steps_neither_small_nor_large() -> None:
+    """The gradient is then many times smaller, and Adam's memory of a larger one long."""
+    torch.manual_seed(3)
+    lr, hr = (torch.randint(118, 138, (2, 3, side, side), dtype=torch.uint8) for side in (8, 32))
+    learner = Learner(recipe(mse_from=0.5, betas=(0.9, 0.999), lr=1e-3, warmup=0), Workers(0, 1, torch.device("cpu")))
+
+    def step(progress: float) -> float:
+        before = learner.network.head.weight.detach().clone()
+        learner.advance(lr, hr, progress)
+        return (learner.network.head.weight - before).norm().item()
+
+    usual = [step(0.4999) for _ in range(60)][-10:]
+    summed = learner.loss.item()
+    turned = step(0.5)
+    assert learner.loss.item() - summed == pytest.approx(summed / 60, rel=0.5)  # of one step, not of three
+    for size in (turned, *(step(0.5) for _ in range(25))):
+        assert 0.5 * min(usual) < size < 2 * max(usual)
+
+
+@pytest.mark.thorough
 def test_a_restored_learner_takes_the_same_steps() -> None:
     """Momentum, moving average and step included."""
     torch.manual_seed(3)
@@ -42,10 +62,11 @@ def test_a_restored_learner_takes_the_same_steps() -> None:
     alone = Workers(0, 1, torch.device("cpu"))
     one, other = Learner(recipe(), alone), Learner(recipe(seed=1), alone)
     one.advance(lr, hr, 0.1)
+    one.advance(lr, hr, 0.8)  # lowers the squared error from here on
     other.restore(copy.deepcopy(one.state()))
     for learner in (one, other):
-        learner.advance(lr, hr, 0.2)
-    assert other.step == 2
+        learner.advance(lr, hr, 0.9)
+    assert other.step == 3
     for network in ("network", "average"):
         ours, theirs = one.state()[network], other.state()[network]
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)

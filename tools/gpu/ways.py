@@ -95,9 +95,12 @@ def _try_all(call: Call, device: torch.device) -> None:
     rows: list[Row] = []
     profile: dict[str, str] = {}
 
+    def say() -> None:
+        call.say("ways", {"rows": [vars(row) for row in rows], **profile, **choice(rows)})
+
     def measured(way: str, batch: int) -> Row:
         rows.append(_measured(recipe_for(call, batch), way, device))
-        call.say("ways", {"rows": [vars(row) for row in rows], **profile, **choice(rows)})
+        say()
         print(f"{way}, batch {batch}: {rows[-1].problem or f'{rows[-1].pixels_per_s / 1e6:.3f} M LR pixels/s'}")
         return rows[-1]
 
@@ -107,6 +110,7 @@ def _try_all(call: Call, device: torch.device) -> None:
     measured(PLAIN, BATCH)
     next((way for way in FASTER if measured(way, BATCH).good), None)
     profile["profile"] = _profile(recipe_for(call, BATCH), device)
+    say()
 
 
 def choice(rows: Sequence[Row]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class Learner:
         before_s: seconds of training before that state.
         gradients: forward and backward of (lr, hr), which leaves the gradients at the parameters and adds the error to `loss`;
             the same work in a faster form may take its place.
+        squared: whether the squared error is lowered by now, see `Recipe.mse_from`.
         loss: the sum of this worker's mean absolute errors since it was last set to zero.
         noise: of the gradient, measured where a step has several micro-batches; else None.
     """
@@ -47,7 +48,7 @@ class Learner:
         if start is not None:
             _start_from(network, start)
         self.recipe, self.step, self.elapsed = recipe, 0, 0.0
-        self.begin, self.before_s = 0, 0.0
+        self.begin, self.before_s, self.squared = 0, 0.0, recipe.mse_from == 0
         network.to(workers.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (not in the stub)
         self.network = network
         self.averages = [copy.deepcopy(self.network).eval().requires_grad_(False) for _ in recipe.decays]
@@ -85,12 +86,14 @@ class Learner:
             "optimiser": self._optimiser.state_dict(),
             "begin": self.begin,
             "before_s": self.before_s,
+            "squared": self.squared,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a state; averages that it lacks begin as its first one."""
         self.step, self.elapsed = state["step"], state["elapsed"]
         self.begin, self.before_s = state.get("begin", 0), state.get("before_s", 0.0)
+        self.squared = bool(state.get("squared", self.progress >= self.recipe.mse_from))
         self.loss.copy_(state["loss"])
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
@@ -104,6 +107,7 @@ class Learner:
         """Begin a cool-down at the state of a stable phase."""
         self.restore(state)
         self.begin, self.before_s, self.elapsed = self.step, self.before_s + self.elapsed, 0.0
+        self.squared = bool(state.get("squared", False))
         self.loss.zero_()
 
     def advance(self, lr: Tensor, hr: Tensor, progress: float) -> None:
@@ -111,7 +115,9 @@ class Learner:
 
         Raises DivergedError before a gradient that is not finite reaches the weights.
         """
-        self.gradients(lr, hr, progress >= self.recipe.mse_from)
+        if progress >= self.recipe.mse_from and not self.squared:
+            self._turn_to_squared(lr, hr)
+        self.gradients(lr, hr, self.squared)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip or math.inf)
         if not torch.isfinite(norm):
             raise DivergedError(f"the gradient of step {self.step} is not finite")
@@ -126,6 +132,27 @@ class Learner:
                 into: _Averaging = cast("Any", get_ema_multi_avg_fn(self.recipe.averaging(self.step, decay)))
                 into(list(average.parameters()), list(self.network.parameters()), self.step)
         self.step += 1
+
+    def _turn_to_squared(self, lr: Tensor, hr: Tensor) -> None:
+        """Make Adam's means as much smaller as the squared error's gradient is than the absolute one's.
+
+        It is about a sixteenth. As they were, the means would be too large for it, and the steps too small, for some
+        thousand steps where beta2 is 0.999.
+        """
+        self.squared = True
+        if not self._optimiser.state:
+            return
+        loss, norms = self.loss.clone(), list[float]()
+        for squared in (False, True):
+            self.gradients(lr, hr, squared)
+            norms.append(nn.utils.get_total_norm(self._gradients()).item())
+            self._optimiser.zero_grad()
+        self.loss.copy_(loss)
+        if all(0 < norm < math.inf for norm in norms):
+            ratio = norms[1] / norms[0]
+            for means in self._optimiser.state.values():
+                means["exp_avg"] *= ratio
+                means["exp_avg_sq"] *= ratio**2
 
     def _backward(self, lr: Tensor, hr: Tensor, squared: bool) -> None:
         parts = self.recipe.accumulate
