@@ -2,14 +2,18 @@
 
 pip fetches it for the build, so nobody needs a compiler; where the build fails, the package installs without the library.
 The environment variable LAMNET_PLATFORM names another platform to build a wheel for, as tools/make_wheels.py does.
-LAMNET_LEVELS=here builds only what this processor runs: the plain level, which every processor does, and its best.
+LAMNET_LEVELS=here builds only what this processor runs: the plain level, which every processor does, and its best; and with
+the compiler `cc` where there is one, whose libraries are slower than zig's but there sooner than zig is.
 """
 
 import ctypes
 import os
 import platform
+import shutil
 import subprocess
 import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -18,6 +22,12 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
 SOURCES = Path("src/lamnet/ops/csrc")
+CC = {  # name -> options of cc
+    "x86_64": ["-march=x86-64"],
+    "x86_64_v3": ["-march=x86-64-v3"],
+    "x86_64_v4": ["-march=x86-64-v4"],
+    "x86_64_v4_bf16": ["-march=x86-64-v4", "-mavx512bf16"],
+}
 LEVELS = {  # name -> zig's -mcpu
     "x86_64": {
         "x86_64": "x86_64",
@@ -61,11 +71,17 @@ class ZigBuild(build_ext):
             return
         output.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "ziglang", "cc", "-target", target, f"-mcpu={LEVELS[machine][level]}"]
+        if ONLY_HERE and level in CC and shutil.which("cc"):
+            command = ["cc", *CC[level], "-Wno-psabi", "-pthread"]
+        command += [*FLAGS, *([] if "windows" in target else ["-fPIC"])]
         partial = output.with_name(f"partial{output.name}")  # whoever runs the library meanwhile keeps it whole
-        command += [*FLAGS, "-shared", "-s", "-o", str(partial), *ext.sources]
-        command += [] if "windows" in target else ["-fPIC"]
-        if subprocess.run(command).returncode:
-            raise CompileError(f"{ext.name}: {' '.join(command[:4])} failed")
+        with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = [str(Path(folder, f"{Path(source).stem}.o")) for source in ext.sources]
+            parts = zip(ext.sources, objects, strict=True)
+            calls = [[*command, "-c", source, "-o", made] for source, made in parts]
+            failed = any(pool.map(lambda call: subprocess.run(call).returncode, calls))
+            if failed or subprocess.run([*command, "-shared", "-s", "-o", str(partial), *objects, "-lm"]).returncode:
+                raise CompileError(f"{ext.name}: {' '.join(command[:4])} failed")
         partial.replace(output)
         for other in output.parent.glob(f"*_native_{level}.*"):  # an earlier build's, by another name; linkers' extras
             if other != output:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamnet.base import extras
+from lamnet.base.errors import MissingExtraError
 from lamnet.evaluation.resize import imresize
 from lamnet.media import arrays
 from lamnet.network.catalogue import load_best
@@ -45,10 +46,14 @@ def run(out: Path) -> dict[str, Path]:
 
 
 def _photograph() -> NDArray[Any]:
-    extras.require("skimage.data", "demo", "demo: the photograph")
-    folder = files("skimage.data")
+    package = find_spec("skimage")  # only a file of it is wanted, which needs nothing that scikit-image does
+    if package is None or package.origin is None:
+        raise MissingExtraError(
+            'demo: the photograph needs scikit-image; pip install "lamnet-sr[demo]", or ".[demo]" in a clone'
+        )
+    path = Path(package.origin).parent / "data" / "chelsea.png"
     top, left, height, width = CROP
-    return arrays.read_array(Path(str(folder / "chelsea.png")))[top : top + height, left : left + width]
+    return arrays.read_array(path)[top : top + height, left : left + width]
 
 
 def _labelled(pixels: NDArray[Any], label: str) -> NDArray[Any]:
