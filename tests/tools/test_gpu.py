@@ -135,6 +135,33 @@ def test_a_start_is_read_without_packages(tmp_path: Path) -> None:
         feed._write_start(tmp_path / "start.pth", tmp_path / "other.pt")
 
 
+PHOTOGRAPHS = """
+based_on = "stable"
+[network]
+size = "tiny"
+scale = 2
+[data]
+patch = 24
+[schedule]
+cooldown_squared = true
+[degradation]
+name = "photo"
+"""
+
+
+def test_another_recipe_is_taken_with_the_batch_of_a_gpu(tmp_path: Path) -> None:
+    one = replace(call(tmp_path), dry=False)
+    one.recipe.parent.mkdir()
+    one.recipe.write_text(PHOTOGRAPHS)
+    recipe = ways.recipe_for(one, 16)
+    assert (recipe.size, recipe.scale, recipe.patch, recipe.batch) == ("tiny", 2, 24, 16)
+    assert (recipe.degradation, recipe.precision, recipe.longer_ema) == ("photo", "bfloat16", ())
+    assert recipe.cooldown(1.0).mse_from == 0
+    one.recipe.write_text(PHOTOGRAPHS.replace("stable", "short"))
+    with pytest.raises(BadArgumentError, match=r"recipe\.toml: schedule: expected stable, .* got cosine"):
+        ways.recipe_for(one, 16)
+
+
 STAGES = {
     "unpack": "pass",
     "check": "import sys; sys.exit(3)",
@@ -166,6 +193,19 @@ def test_a_stage_that_fails_or_hangs_is_said_and_the_next_one_starts(
     started.clear()
     assert plan.run(one) == 0  # the second call has what the first one found
     assert started == ["unpack", "train"]
+
+
+@pytest.mark.thorough
+def test_photographs_are_degraded_while_it_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "DRY_S", 2.0)
+    one = call(tmp_path, seconds=600, cooldown=3)
+    feed.invented(one)
+    one.recipe.write_text(PHOTOGRAPHS)
+    pack.unpack(pack.Pack.open(one.photos), one.set, 2)
+    training.train(one, plain=False)
+    record = weights.read(one.cool / "weights.safetensors").record
+    assert record["recipe"]["degradation"] == "photo"
+    assert record["recipe"]["mse_from"] == 0
 
 
 @pytest.mark.thorough

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from gpu import plan
-from gpu.call import SCALE, Call
+from gpu.call import Call
 from lamnet.base.errors import LamnetError
 from lamnet.base.interrupts import Stopped
 
@@ -97,8 +97,9 @@ def _stage(given: argparse.Namespace) -> int:
     call = _call(given, given.until)
     if given.name == "unpack":
         from gpu.pack import Pack, unpack
+        from gpu.ways import BATCH, recipe_for
 
-        unpack(Pack.open(call.photos), call.set, SCALE)
+        unpack(Pack.open(call.photos), call.set, recipe_for(call, BATCH).scale)
     elif given.name == "check":
         from gpu.check import check
 
