@@ -115,7 +115,7 @@ def _matches(name: str) -> list[Path]:
     path = Path(name)
     try:
         found = list(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
-    except (OSError, ValueError, NotImplementedError):  # some versions of Python refuse "a**"
+    except (OSError, ValueError):  # some versions of Python refuse "a**"
         return []
     shown = (one for one in found if not any(p.startswith(".") and p not in path.parts for p in one.parts))
     return sorted(one for one in shown if one.is_file())
