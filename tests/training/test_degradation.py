@@ -159,6 +159,22 @@ def test_drawn_patches_get_no_blur_and_no_noise(patch: np.ndarray) -> None:
     assert np.abs(degrade(patch, 2, how, generator(3)) - plain).max() > 3
 
 
+def test_alone_is_only_one_kind_in_proportion_to_the_shares() -> None:
+    how = Degradation(clean=0, alone=1, blur=0.5, noise=0.1, compression=0.4)
+    drawn = [degradation._only_one(how, generator(seed)) for seed in range(500)]
+    counts = [sum(getattr(one, kind) for one in drawn) for kind in ("blur", "noise", "compression")]
+    assert sum(counts) == 500
+    assert np.abs(np.array(counts) - (250, 50, 200)).max() < 35
+
+
+@pytest.mark.parametrize("part", ["blur", "noise", "compression"])
+def test_alone_with_one_kind_is_that_kind(patch: np.ndarray, part: str) -> None:
+    how = replace(Degradation(clean=0, alone=1), **{part: 0.01})
+    plain = degrade(patch, 2, Degradation(clean=0), generator(3)).astype(int)
+    assert np.abs(degrade(patch, 2, how, generator(3)) - plain).max() >= 1
+    assert np.array_equal(degrade(patch, 2, replace(how, **{part: 0.0}), generator(3)), plain)
+
+
 @pytest.mark.thorough
 def test_a_share_is_clean(patch: np.ndarray) -> None:
     bicubic = degrade(patch, 4, degradation.clean(), generator())

@@ -9,7 +9,7 @@ cameras and the web, a part is left clean, and the target is never sharpened, so
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -36,6 +36,8 @@ class Degradation:
             no blur and no noise, and compression only of a quality in `drawn_quality`.
         drawn_clean: like `clean`, for drawn ones.
         drawn_quality: of JPEG and WebP of drawn ones.
+        alone: share of photographs' patches that get only one of blur, noise and compression, drawn in proportion to the
+            shares of these.
         blur: share that is blurred by a Gaussian before it is made smaller.
         blur_deviation: its standard deviation, LR pixels.
         anisotropic: share of blurs that have another deviation across, at a random angle.
@@ -55,6 +57,7 @@ class Degradation:
     drawn: float = 0.0
     drawn_clean: float = 0.5
     drawn_quality: Range = (75, 98)
+    alone: float = 0.0
     blur: float = 0.0
     blur_deviation: Range = (0.1, 0.9)
     anisotropic: float = 0.0
@@ -139,6 +142,8 @@ def degrade(
     """
     if generator.random() < (how.drawn_clean if drawn else how.clean):
         return _inner(imresize(hr, Fraction(1, scale)))
+    if how.alone and not drawn and generator.random() < how.alone:
+        how = _only_one(how, generator)
     pixels = _rounded(_reduced(hr, scale, how, generator, blurred=not drawn))
     for part in _parts(how, generator, drawn):
         if part == "noise":
@@ -146,6 +151,15 @@ def degrade(
         else:
             pixels = _compressed(pixels, how, how.drawn_quality if drawn else how.quality, generator)
     return _inner(pixels)
+
+
+def _only_one(how: Degradation, generator: np.random.Generator) -> Degradation:
+    """Draw the only kind of degradation that a patch gets; none where all have a share of 0."""
+    drawn = generator.random() * (how.blur + how.noise + how.compression)
+    blur = drawn < how.blur
+    noise = not blur and drawn < how.blur + how.noise
+    compression = not blur and not noise and how.compression > 0
+    return replace(how, blur=float(blur), noise=float(noise), compression=float(compression))
 
 
 def _parts(how: Degradation, generator: np.random.Generator, drawn: bool) -> list[str]:
