@@ -135,6 +135,16 @@ def test_differences_are_named_and_fields_added_later_are_none() -> None:
     assert one.differences({**recorded, "unheard_of": 1}) == ["unheard_of: None, 1"]
 
 
+def test_differences_of_a_degradation_and_a_network_are_named_by_field() -> None:
+    one = recipe(own_degradation=Degradation(noise=1), network=replace(LAMNetConfig.tiny(4), blocks=2))
+    recorded = json.loads(json.dumps(asdict(one)))
+    del recorded["own_degradation"]["alone"], recorded["network"]["window"]  # as before these fields were added
+    assert one.differences(recorded) == []
+    other = replace(one, own_degradation=Degradation(noise=1, blur=0.5), network=LAMNetConfig.tiny(4))
+    blocks = LAMNetConfig.tiny(4).blocks
+    assert other.differences(recorded) == [f"network.blocks: {blocks}, 2", "own_degradation.blur: 0.5, 0.0"]
+
+
 def test_a_recipe_survives_json() -> None:
     own = replace(LAMNetConfig.tiny(4), blocks=2)
     for one in (recipe(), recipe(size="own", network=own), recipe(own_degradation=Degradation(clean=0, noise=1))):

@@ -162,16 +162,31 @@ class Recipe:
 
     def differences(self, other: Mapping[str, Any]) -> list[str]:
         """List how a recorded recipe differs, as "name: here, there". The place where a stable phase rests makes no difference."""
-        mine = json.loads(json.dumps(asdict(self)))
-        theirs = {**json.loads(json.dumps(_DEFAULTS)), **json.loads(json.dumps(dict(other)))}
+        mine, theirs = _flat(asdict(self)), _flat(other)
         rests = {"steps", "budget_s"} if self.schedule == "stable" else set[str]()
         names = sorted((mine.keys() | theirs.keys()) - rests)
         return [f"{n}: {mine.get(n)}, {theirs.get(n)}" for n in names if mine.get(n) != theirs.get(n)]
 
 
 _COUNTS = ("patch", "batch", "accumulate", "log_every", "valid_every", "save_every")
-# What a record does not name, it left at the default: fields may be added without refusing older checkpoints.
-_DEFAULTS = {field.name: field.default for field in fields(Recipe) if field.default is not MISSING}
+_NESTED = {"own_degradation": Degradation, "network": LAMNetConfig}
+
+
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe as JSON has it, with the fields of its degradation and network as "own_degradation.blur".
+
+    What a record does not name, it left at the default: fields may be added without refusing older checkpoints.
+    """
+    whole = json.loads(json.dumps(_defaults(Recipe) | dict(record)))
+    for name, kind in _NESTED.items():
+        if isinstance(whole[name], dict):
+            own = json.loads(json.dumps(_defaults(kind), default=asdict)) | whole.pop(name)
+            whole |= {f"{name}.{field}": value for field, value in own.items()}
+    return whole
+
+
+def _defaults(kind: type[Recipe | Degradation | LAMNetConfig]) -> dict[str, Any]:
+    return {field.name: field.default for field in fields(kind) if field.default is not MISSING}
 
 
 def paper(size: str, scale: int) -> Recipe:
