@@ -177,8 +177,9 @@ def test_what_does_not_fit_is_refused() -> None:
         Network(replace(SMALL, channels=18), state)
     with pytest.raises(BadArgumentError, match="precision: expected one of float32, bfloat16, got 'float16'"):
         small(precision="float16")
-    with pytest.raises(BadArgumentError, match="threads: expected at least 1, got 0"):
-        small(threads=0)
+    for threads in (0, 1025):
+        with pytest.raises(BadArgumentError, match=f"threads: expected 1 to 1024, got {threads}"):
+            small(threads=threads)
     with pytest.raises(
         BadArgumentError, match=r"pixels: expected \(H, W, 3\) float32 or uint8, got \(4, 4, 4\) float64"
     ):

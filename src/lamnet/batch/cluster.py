@@ -20,7 +20,7 @@ from lamnet.batch.outcome import Event, Outcome
 from lamnet.batch.places import notes_of, place_of
 from lamnet.batch.request import Request
 from lamnet.batch.upscalers import Upscalers, load_networks
-from lamnet.core.library import default_threads
+from lamnet.core.library import wanted_threads
 
 ATTEMPTS = 3  # at one picture; it is given up after it has taken three workers down
 
@@ -82,7 +82,7 @@ def _attempt(ray: Any, data: Any, jobs: dict[int, Job], request: Request) -> Gen
     with ray_quirks.without_warnings():
         results = data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             _Worker,
-            fn_constructor_args=(request, default_threads(), Path.cwd()),
+            fn_constructor_args=(request, wanted_threads(), Path.cwd()),
             batch_size=1,
             max_task_retries=0,  # Ray's own repetition has no end for a picture that kills its worker each time
             **_resources(data, ray.cluster_resources(), len(rows)),
@@ -97,7 +97,7 @@ def _attempt(ray: Any, data: Any, jobs: dict[int, Job], request: Request) -> Gen
 
 def _resources(data: Any, cluster: dict[str, float], jobs: int) -> dict[str, Any]:
     """Choose workers that do one picture at a time, so that none is lost with another."""
-    gpus, cpus, threads = int(cluster.get("GPU", 0)), int(cluster.get("CPU", 1)), default_threads()
+    gpus, cpus, threads = int(cluster.get("GPU", 0)), int(cluster.get("CPU", 1)), wanted_threads()
     most = min(jobs, gpus or max(1, cpus // threads))
     pool = data.ActorPoolStrategy(min_size=1, max_size=most, max_tasks_in_flight_per_actor=1)
     return {"compute": pool} | ({"num_gpus": 1} if gpus else {"num_cpus": min(threads, cpus)})

@@ -153,10 +153,15 @@ def _open(path: Path) -> ctypes.CDLL:
 
 
 def default_threads() -> int:
-    """Return OMP_NUM_THREADS where it is set, else the number of processors that this process may run on."""
+    """Return the number of processors that this process may run on, or OMP_NUM_THREADS where that is less."""
+    return min(wanted_threads(), _processors())
+
+
+def wanted_threads() -> int:
+    """Return OMP_NUM_THREADS, also where this machine has fewer processors; without it the number of processors."""
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    if first.isdecimal() and int(first) > 0:
-        return int(first)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return int(first) if first.isdecimal() and int(first) > 0 else _processors()
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -20,6 +20,7 @@ Floats = NDArray[np.float32]
 Pixels = NDArray[Any]  # float32 or uint8
 
 _DTYPES = {"float32": 0, "bfloat16": 1, "uint8": 3}  # as csrc/arguments.h and network.h count them
+_MOST_THREADS = 1024
 _NO_MEMORY = 1  # lamnet_code of csrc/network.h
 
 
@@ -32,7 +33,7 @@ class Network:
         config: the network's configuration.
         state: its parameters by name, as `weights.load` returns them.
         precision: of the features between layers and of products.
-        threads: number of threads that share the work; None takes OMP_NUM_THREADS or the number of processors.
+        threads: that share the work, 1 to 1024; None takes one for each processor, or OMP_NUM_THREADS where that is less.
 
     Raises:
         BadArgumentError: an unknown precision, or no thread.
@@ -49,8 +50,8 @@ class Network:
     ) -> None:
         if precision not in get_args(Precision):
             raise BadArgumentError(f"precision: expected one of {', '.join(get_args(Precision))}, got {precision!r}")
-        if threads is not None and threads < 1:
-            raise BadArgumentError(f"threads: expected at least 1, got {threads}")
+        if threads is not None and not 1 <= threads <= _MOST_THREADS:
+            raise BadArgumentError(f"threads: expected 1 to {_MOST_THREADS}, got {threads}")
         self.config = config
         self.precision: Precision = precision
         self.threads = threads or default_threads()
