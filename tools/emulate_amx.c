@@ -2,8 +2,8 @@
 
        LD_PRELOAD=emulate_amx.so PROGRAM
 
-   So the library for AMX runs as it is. The instructions are those that it uses: ldtilecfg, tilerelease, tilezero, tileloadd,
-   tilestored, tdpbf16ps, as Intel's Software Developer's Manual, volume 2, has them (https://www.felixcloutier.com/x86/tdpbf16ps
+   So the library for AMX runs as it is. The instructions are ldtilecfg, tilerelease, tilezero, tileloadd, tilestored and
+   tdpbf16ps, as Intel's Software Developer's Manual, volume 2, has them (https://www.felixcloutier.com/x86/tdpbf16ps
    is a copy). What a processor refuses ends the program with a line. At its end it says on stderr how often tiles were shaped
    and multiplied, and how many threads still held some. On a processor with AMX nothing is illegal and nothing is caught. */
 #define _GNU_SOURCE
@@ -54,6 +54,11 @@ static void configure(const configuration *c) {
     tiles.of = *c;
     __atomic_add_fetch(&holders, 1, __ATOMIC_RELAXED);
     __atomic_add_fetch(&shapes, 1, __ATOMIC_RELAXED);
+}
+
+static void clear(int t) {
+    need(is_shaped(t), "tilezero: a tile without a shape");
+    memset(tiles.data[t], 0, sizeof tiles.data[t]);
 }
 
 static void load(int t, const uint8_t *from, int64_t stride) {
@@ -155,7 +160,7 @@ static int did(const instruction *i) {
     int of_memory = i->mode < 3, needs_sib = of_memory && i->rm == 4 && i->third == 0;
     if (i->opcode == 0x49 && i->prefix == 0 && of_memory && i->reg == 0) configure((const configuration *)i->base);
     else if (i->opcode == 0x49 && i->prefix == 0 && !of_memory && !i->reg && !i->rm) release();
-    else if (i->opcode == 0x49 && i->prefix == 3 && !of_memory && !i->rm) memset(tiles.data[i->reg], 0, sizeof tiles.data[0]);
+    else if (i->opcode == 0x49 && i->prefix == 3 && !of_memory && !i->rm) clear(i->reg);
     else if (i->opcode == 0x4b && i->prefix == 3 && needs_sib) load(i->reg, i->base, i->index);
     else if (i->opcode == 0x4b && i->prefix == 2 && needs_sib) store(i->reg, i->base, i->index);
     else if (i->opcode == 0x5c && i->prefix == 2 && !of_memory && i->third < TILES) multiply(i->reg, i->rm, i->third);
