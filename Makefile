@@ -7,10 +7,11 @@ GPU = PYTHONPATH=src:tools $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON
 
 FAST = $(BIN)/pip install -q --no-compile --disable-pip-version-check -c constraints.txt
 SANITIZED := build/kernels-sanitized.so
+EMULATOR := build/emulate_amx.so
 MARCH ?= native
 SANITIZER_CC ?= gcc
 
-.PHONY: check quick demo test test-slow test-web load lint docs results kernels-sanitized train-on gpu gpu-pack wheels check-wheels web clean
+.PHONY: check quick demo test test-slow test-web load lint docs results kernels-sanitized kernels-amx train-on gpu gpu-pack wheels check-wheels web clean
 
 demo: .venv/demo
 	$(BIN)/lamnet demo
@@ -78,6 +79,13 @@ kernels-sanitized: .venv/test
 		ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive LAMNET_KERNELS=$(SANITIZED) \
 		$(BIN)/pytest tests/ops tests/core
 
+# The same over the library for AMX on a processor that has AVX-512 with bfloat16: AMX is emulated, instruction by instruction.
+kernels-amx: .venv/test
+	mkdir -p $(dir $(EMULATOR))
+	$(BIN)/python -m ziglang cc -target x86_64-linux-gnu.2.17 -mcpu=x86_64_v4 -O2 -fPIC -shared -o $(EMULATOR) tools/emulate_amx.c
+	LD_PRELOAD=$(CURDIR)/$(EMULATOR) OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive \
+		LAMNET_KERNELS=src/lamnet/ops/_native_x86_64_v4_amx.so $(BIN)/pytest -p no:faulthandler tests/ops tests/core
+
 # For Linux, macOS and Windows, all made here; dist/ holds them.
 wheels: .venv/bin/pip
 	$(BIN)/pip install -q 'setuptools>=77' 'ziglang>=0.13'
@@ -99,7 +107,7 @@ web: .venv/demo
 # In a hurry: the library for this processor alone, by the machine's compiler where that knows all levels (it takes 1.5 times as
 # long as zig's, which `make test` and `pip install` have), and of scikit-image the photograph without what it needs to run.
 .venv/demo: .venv/bin/pip $(SOURCES)
-	$(FAST) --no-deps 'setuptools>=77' scikit-image $$(cc -march=x86-64-v4 -mavx512bf16 -E -x c /dev/null >/dev/null 2>&1 || echo ziglang)
+	$(FAST) --no-deps 'setuptools>=77' scikit-image $$(cc -march=x86-64-v4 -mavx512bf16 -mamx-bf16 -E -x c /dev/null >/dev/null 2>&1 || echo ziglang)
 	LAMNET_LEVELS=here $(FAST) --no-build-isolation -e .
 	touch $@
 

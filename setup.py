@@ -27,6 +27,7 @@ CC = {  # name -> options of cc, GCC 11 or Clang 12 at least
     "x86_64_v3": ["-march=x86-64-v3"],
     "x86_64_v4": ["-march=x86-64-v4"],
     "x86_64_v4_bf16": ["-march=x86-64-v4", "-mavx512bf16"],
+    "x86_64_v4_amx": ["-march=x86-64-v4", "-mavx512bf16", "-mamx-tile", "-mamx-bf16"],
 }
 LEVELS = {  # name -> zig's -mcpu
     "x86_64": {
@@ -34,9 +35,11 @@ LEVELS = {  # name -> zig's -mcpu
         "x86_64_v3": "x86_64_v3",
         "x86_64_v4": "x86_64_v4",
         "x86_64_v4_bf16": "x86_64_v4+avx512bf16",
+        "x86_64_v4_amx": "x86_64_v4+avx512bf16+amx_tile+amx_bf16",
     },
     "aarch64": {"aarch64": "generic"},
 }
+ONLY_ON_LINUX = {"x86_64_v4_amx"}  # see csrc/level.c
 # A wheel's platform -> processor, zig's target, suffix of a library. An old glibc, so that it loads on every Linux.
 PLATFORMS = {
     "manylinux_2_17_x86_64.manylinux2014_x86_64": ("x86_64", "x86_64-linux-gnu.2.17", ".so"),
@@ -115,7 +118,8 @@ def _target() -> tuple[str, str, str]:
 
 def _extensions() -> list[Extension]:
     sources = sorted(str(path) for path in SOURCES.glob("*.c"))
-    levels = LEVELS.get(_target()[0], {})
+    machine, target, _ = _target()
+    levels = [level for level in LEVELS.get(machine, {}) if "linux" in target or level not in ONLY_ON_LINUX]
     return [Extension(f"lamnet.ops._native_{level}", sources, optional=not ASKED) for level in levels]
 
 

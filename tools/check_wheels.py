@@ -4,7 +4,8 @@
 
 Builds tools/check_library.c for each platform with ziglang. Programs of other platforms run here where there are musl,
 qemu and wine: `apt-get install musl qemu-user-static libc6-arm64-cross wine64`. QEMU_LD_PREFIX names another folder with
-the C libraries for ARM than that of Debian's package; musl's is in none.
+the C libraries for ARM than that of Debian's package; musl's is in none. The library for AMX runs on a processor without it
+by tools/emulate_amx.c.
 """
 
 from __future__ import annotations
@@ -30,7 +31,12 @@ MACHINES = {  # of a library: its first bytes, where the number of the processor
     ("win", "amd64"): (b"MZ", 0, 0x8664),
     ("win", "arm64"): (b"MZ", 0, 0xAA64),
 }
-LEVELS = {"x86_64": 4, "amd64": 4}  # libraries in a wheel, one for a level of instruction sets; else one
+LEVELS = {  # libraries in a wheel, one for a level of instruction sets; else one
+    ("manylinux", "x86_64"): 5,
+    ("musllinux", "x86_64"): 5,
+    ("macosx", "x86_64"): 4,
+    ("win", "amd64"): 4,
+}
 TARGETS = {  # zig's target, and the file that loads its programs
     "manylinux_x86_64": ("x86_64-linux-gnu.2.17", "/lib64/ld-linux-x86-64.so.2"),
     "manylinux_aarch64": ("aarch64-linux-gnu.2.17", "lib/ld-linux-aarch64.so.1"),
@@ -77,7 +83,7 @@ def contents_faults(wheel: Path) -> list[str]:
         for name in libraries:
             faults += [f"{Path(name).name}: {fault}" for fault in library_faults(file.read(name), system, processor)]
         (metadata,) = (file.read(name).decode() for name in names if name.endswith(".dist-info/WHEEL"))
-    if len(libraries) != (expected := LEVELS.get(processor, 1)):
+    if len(libraries) != (expected := LEVELS.get((system, processor), 1)):
         faults.append(f"expected {expected} libraries, found {len(libraries)}")
     tags = set(re.findall(r"^Tag: (.+)$", metadata, re.MULTILINE))
     if any(not tag.startswith("py3-none-") for tag in tags) or "Root-Is-Purelib: false" not in metadata:
@@ -141,6 +147,18 @@ def runner(platform: str) -> list[str] | None:
     return [] if Path(str(loader)).exists() else None
 
 
+def compiled(to: Path, platform: str, *words: str | Path) -> Path:
+    """Compile C for a platform of TARGETS with ziglang."""
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", TARGETS[platform][0], "-o", str(to)]
+    subprocess.run([*command, *map(str, words)], check=True)
+    return to
+
+
+def emulator(to: Path, platform: str) -> Path:
+    """Compile what LD_PRELOAD takes to run the library for AMX where the processor has AVX-512 alone."""
+    return compiled(to, platform, "-mcpu=x86_64_v4", "-O2", "-fPIC", "-shared", ROOT / "tools/emulate_amx.c")
+
+
 def run_faults(wheel: Path, cases: list[Path], folder: Path) -> list[str]:
     """What golden cases find in a wheel's libraries, or why they do not run here."""
     platform = "_".join(platform_of(wheel))
@@ -149,27 +167,16 @@ def run_faults(wheel: Path, cases: list[Path], folder: Path) -> list[str]:
     before = runner(platform)
     if before is None:
         return ["not run: see the head of this tool for what is missing"]
-    program = folder / f"check_{platform}.exe"
-    command = [
-        sys.executable,
-        "-m",
-        "ziglang",
-        "cc",
-        "-O1",
-        "-dynamic",
-        "-target",
-        TARGETS[platform][0],
-        "-o",
-        str(program),
-    ]
-    subprocess.run([*command, str(ROOT / "tools/check_library.c")], check=True)
+    program = compiled(folder / f"check_{platform}.exe", platform, ROOT / "tools/check_library.c", "-O1", "-dynamic")
     faults = []
     with ZipFile(wheel) as file:
         for name in [name for name in file.namelist() if "/_native_" in name]:
             library = file.extract(name, folder / platform)
             words = [*before, str(program), library, *map(str, cases)]
-            quiet = {**os.environ, "WINEDEBUG": "-all"}
-            done = subprocess.run(words, capture_output=True, text=True, env=quiet, check=False)
+            environment = {**os.environ, "WINEDEBUG": "-all"}
+            if "_amx." in name:
+                environment["LD_PRELOAD"] = str(emulator(folder / f"amx_{platform}.so", platform))
+            done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
             if done.returncode:
                 faults.append(f"{Path(name).name}: {done.stdout.strip() or done.stderr.strip()[-200:]}")
     return faults

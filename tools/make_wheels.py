@@ -15,9 +15,9 @@ from zipfile import ZipFile
 ROOT = Path(__file__).parents[1]
 DIST = ROOT / "dist"
 PLATFORMS = {  # and how many libraries a wheel holds, one for a level of instruction sets
-    "manylinux_2_17_x86_64.manylinux2014_x86_64": 4,
+    "manylinux_2_17_x86_64.manylinux2014_x86_64": 5,
     "manylinux_2_17_aarch64.manylinux2014_aarch64": 1,
-    "musllinux_1_2_x86_64": 4,
+    "musllinux_1_2_x86_64": 5,
     "musllinux_1_2_aarch64": 1,
     "macosx_11_0_x86_64": 4,
     "macosx_11_0_arm64": 1,

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lamnet.base.errors import BackendError
 from lamnet.ops import arguments, native
 from lamnet.ops.arguments import STRUCTS, AttentionSizes, TapWindow
 from lamnet.ops.c_struct import Struct, int64s
@@ -125,6 +126,21 @@ def test_a_library_that_was_asked_for(tmp_path: Path) -> None:
         f"its kernels in {Path(other).name} are of another version: it has no lamnet_size_of; install the package again"
     )
     assert _why_not(other) == expected
+
+
+def test_why_no_build_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent() -> tuple[str, ...]:
+        raise BackendError("core: none was built")
+
+    monkeypatch.delenv("LAMNET_KERNELS", raising=False)
+    monkeypatch.setattr(native, "built", lambda level: Path(level) if level == "x86_64" else None)
+    for levels, why in [
+        (lambda: ("x86_64",), "has no AVX2"),
+        (lambda: ("x86_64_v4", "x86_64_v3", "x86_64"), "was built without its kernels for x86_64_v3"),
+        (absent, "core: none was built"),
+    ]:
+        monkeypatch.setattr(native, "levels", levels)
+        assert str(native.library.__wrapped__()).endswith(why)
 
 
 @pytest.mark.thorough

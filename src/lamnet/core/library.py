@@ -11,7 +11,8 @@ from pathlib import Path
 from lamnet.base.errors import BackendError
 
 FOLDER = Path(__file__).parents[1] / "ops"
-LEVELS = ("x86_64", "x86_64_v3", "x86_64_v4", "x86_64_v4_bf16")  # as lamnet_level of csrc/level.c counts them
+# As lamnet_level of csrc/level.c counts them.
+LEVELS = ("x86_64", "x86_64_v3", "x86_64_v4", "x86_64_v4_bf16", "x86_64_v4_amx")
 
 Int64 = ctypes.c_int64
 Address = ctypes.c_void_p
@@ -118,13 +119,19 @@ def level() -> str:
 def _path() -> Path:
     if asked := os.environ.get("LAMNET_KERNELS"):
         return Path(asked).absolute()
+    return next(path for level in levels() if (path := built(level)))
+
+
+def levels() -> tuple[str, ...]:
+    """Name the builds that this processor and its system run, the best first.
+
+    Raises:
+        BackendError: the one that every processor runs, and that knows, is missing or does not load.
+    """
     if platform.machine().lower() in ("arm64", "aarch64"):
-        return _built("aarch64")
-    plain = _built("x86_64")
-    for level in reversed(LEVELS[: _open(plain).lamnet_level() + 1]):
-        if found := built(level):
-            return found
-    return plain
+        _built("aarch64")
+        return ("aarch64",)
+    return LEVELS[_open(_built("x86_64")).lamnet_level() :: -1]
 
 
 def built(level: str) -> Path | None:

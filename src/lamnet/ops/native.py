@@ -18,34 +18,25 @@ from torch import Tensor
 
 from lamnet.base.errors import BackendError, BadArgumentError
 from lamnet.base.heap import c_function
-from lamnet.core.library import built
+from lamnet.core.library import built, levels
 from lamnet.ops.arguments import STRUCTS
 from lamnet.ops.c_struct import Struct
 
 DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 
 
-def _levels() -> list[str]:
-    """List the builds that this processor can run, by their names in setup.py, the best first."""
-    if platform.machine().lower() in ("arm64", "aarch64"):
-        return ["aarch64"]
-    capability = torch.backends.cpu.get_cpu_capability()
-    if capability != "AVX512":
-        return ["x86_64_v3"] if capability == "AVX2" else []
-    # PyTorch has no public name for this that all its versions know.
-    multiplies_bfloat16 = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)
-    return ["x86_64_v4_bf16", "x86_64_v4"] if multiplies_bfloat16() else ["x86_64_v4"]
-
-
 def _path() -> Path | str:
-    """Find the library's file, or say why there is none."""
+    """Find the library's file, or say why there is none: PyTorch's own code is better than the plain build."""
     if asked := os.environ.get("LAMNET_KERNELS"):
         return Path(asked).absolute()
-    levels = _levels()
-    if not levels:
+    try:
+        vector = [level for level in levels() if level != "x86_64"]
+    except BackendError as error:
+        return str(error)
+    if not vector:
         return f"the processor ({platform.machine()}) has no AVX2"
-    found = next((path for level in levels if (path := built(level))), None)
-    return found or f"this installation was built without its kernels for {levels[-1]}"
+    found = next((path for level in vector if (path := built(level))), None)
+    return found or f"this installation was built without its kernels for {vector[-1]}"
 
 
 @cache
