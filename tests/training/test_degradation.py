@@ -252,7 +252,8 @@ def test_names_and_ranges_are_checked() -> None:
 
 def test_photo_is_weak() -> None:
     """Users of photo networks ask for clean pictures to stay clean."""
-    assert PHOTO.clean + (1 - PHOTO.clean) * (1 - PHOTO.blur) * (1 - PHOTO.noise) * (1 - PHOTO.compression) > 0.1
+    nothing = (1 - PHOTO.alone) * (1 - PHOTO.blur) * (1 - PHOTO.noise) * (1 - PHOTO.compression)
+    assert PHOTO.clean + (1 - PHOTO.clean) * nothing > 0.1
     assert PHOTO.noise_deviation[1] <= 12
     assert PHOTO.quality[0] >= 32
     assert degradation.clean().clean == 1
