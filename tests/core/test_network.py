@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -189,10 +193,65 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(BadArgumentError, match=r"means: expected \(4, 2, 6\) float32, got \(3, 2, 6\) float32"):
         network(noise(4, 4), np.zeros((3, 2, 6), np.float32))
     features = network.shallow(noise(4, 4))
-    with pytest.raises(BadArgumentError, match="block on 4 x 4: a size, dtype or number is out of range"):
-        network.block(4, features, np.zeros((2, 6), np.float32))
+    for number in (4, -1, 2**64):
+        with pytest.raises(BadArgumentError, match=f"number: expected 0 to 3, got {number}"):
+            network.block(number, features, np.zeros((2, 6), np.float32))
+    with pytest.raises(BadArgumentError, match="number: expected 0 to 1, got 2"):
+        network.end_group(2, features, features)
+    with pytest.raises(BadArgumentError, match="inner: expected slices without a step"):
+        network.block_means(0, features, (slice(0, 4, 2), slice(0, 4)))
+    with pytest.raises(BadArgumentError, match="dtype: expected float32 or uint8, got 'float64'"):
+        network.reconstruct(features, features, "float64")  # type: ignore[arg-type]
     with pytest.raises(BadArgumentError, match="block_means on 4 x 4: a size"):
         network.block_means(0, features, (slice(3, 3), slice(0, 4)))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "found"),
+    [
+        ([[[0.0, 0.0, 0.0]]], "got list"),
+        (None, "got NoneType"),
+        (np.ma.masked_array(noise(4, 4), noise(4, 4) > 0.5), "got MaskedArray"),
+        (noise(4, 4).astype(">f4"), r"got \(4, 4, 3\) >f4"),
+    ],
+)
+def test_pixels_that_are_no_array_of_this_machine_are_refused(pixels: object, found: str) -> None:
+    with pytest.raises(BadArgumentError, match=rf"pixels: expected \(H, W, 3\) float32 or uint8, {found}"):
+        small()(pixels)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1j, "1", True])
+def test_weights_are_finite_real_numbers(value: object) -> None:
+    state = random_state(SMALL, np.random.default_rng(0))
+    with pytest.raises(BadWeightsError, match=r"weights: expected finite floating-point numbers in fuse\.bias"):
+        Network(SMALL, {**state, "fuse.bias": np.full(SMALL.channels, value)})
+
+
+def test_a_copy_and_a_pickled_network_give_the_same() -> None:
+    network, pixels = small(precision="bfloat16", threads=1), noise(9, 7)
+    for other in (copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
+        assert (other.config, other.precision, other.threads) == (SMALL, "bfloat16", 1)
+        assert np.array_equal(other(pixels), network(pixels))
+
+
+@pytest.mark.thorough
+def test_a_process_ends_while_a_daemon_thread_runs_a_network() -> None:
+    program = """if True:
+        import threading, time
+        import numpy as np
+        from lamnet.core import weights
+        from lamnet.core.network import Network
+        contents = weights.load("tiny", 2)
+        network, pixels = Network(contents.config, contents.state, threads=1), np.zeros((64, 64, 3), np.float32)
+        def run():
+            while True:
+                network(pixels)
+        for _ in range(3):
+            threading.Thread(target=run, daemon=True).start()
+        time.sleep(0.3)
+    """
+    for _ in range(3):
+        assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0
 
 
 def test_a_size_beyond_memory_is_one_line() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+from lamnet.base import records
 from lamnet.base.errors import BadArgumentError
 from lamnet.core.window import PAPER_WINDOW, Window
 
@@ -38,25 +38,31 @@ class LAMNetConfig:
 
     def __post_init__(self) -> None:
         for name in ("scale", "channels", "groups", "blocks", "heads"):
-            if type(getattr(self, name)) is not int:
-                raise BadArgumentError(f"{name}: expected a whole number, got {getattr(self, name)!r}")
-            if getattr(self, name) > _LARGEST:
-                raise BadArgumentError(f"{name}: expected at most {_LARGEST}, got more")
-        if self.scale < 1:
-            raise BadArgumentError(f"scale: expected at least 1, got {self.scale}")
-        if min(self.channels, self.groups, self.blocks, self.heads) < 1 or self.channels % (2 * self.heads):
+            value = getattr(self, name)
+            if type(value) is not int:
+                raise BadArgumentError(f"{name}: expected a whole number, got {value!r}")
+            if not 1 <= value <= _LARGEST:
+                bound = "at least 1" if value < 1 else f"at most {_LARGEST}"
+                raise BadArgumentError(f"{name}: expected {bound}, got {records.short(value)}")
+        if self.channels % (2 * self.heads):
             raise BadArgumentError(
                 f"channels: expected a positive multiple of 2*heads = {2 * self.heads}, got {self.channels}"
+            )
+        if type(self.expansion) not in (int, float) or not abs(self.expansion) <= _LARGEST:
+            raise BadArgumentError(
+                f"expansion: expected a number up to {_LARGEST}, got {records.short(self.expansion)}"
             )
         if self.hidden < 1 or self.hidden != self.expansion * self.channels:
             raise BadArgumentError(
                 f"expansion: expected expansion*{self.channels} to be a whole number, got {self.expansion}"
             )
+        if type(self.window) is not Window:
+            raise BadArgumentError(f"window: expected a Window, got {records.short(self.window)}")
 
     @property
     def hidden(self) -> int:
         """Hidden channels of the feed-forward."""
-        return round(self.expansion * self.channels) if math.isfinite(self.expansion) else 0
+        return round(self.expansion * self.channels)
 
     @classmethod
     def base(cls, scale: int) -> LAMNetConfig:

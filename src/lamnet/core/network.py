@@ -20,6 +20,7 @@ Floats = NDArray[np.float32]
 Pixels = NDArray[Any]  # float32 or uint8
 
 _DTYPES = {"float32": 0, "bfloat16": 1, "uint8": 3}  # as csrc/arguments.h and network.h count them
+_STORED = (np.dtype(np.float32).str, np.dtype(np.uint8).str)  # of pixels, in this machine's order of bytes
 _MOST_THREADS = 1024
 _NO_MEMORY = 1  # lamnet_code of csrc/network.h
 
@@ -50,13 +51,17 @@ class Network:
     ) -> None:
         if precision not in get_args(Precision):
             raise BadArgumentError(f"precision: expected one of {', '.join(get_args(Precision))}, got {precision!r}")
-        if threads is not None and not 1 <= threads <= _MOST_THREADS:
-            raise BadArgumentError(f"threads: expected 1 to {_MOST_THREADS}, got {threads}")
+        if threads is not None and not (type(threads) is int and 1 <= threads <= _MOST_THREADS):
+            raise BadArgumentError(f"threads: expected 1 to {_MOST_THREADS}, got {threads!r}")
         self.config = config
         self.precision: Precision = precision
         self.threads = threads or default_threads()
+        self._weights = flattened(config, state)
+        self._create()
+
+    def _create(self) -> None:
+        config, window = self.config, self.config.window
         self._handle = Address()
-        weights, window = flattened(config, state), config.window
         starts, lengths = np.array(window.starts, np.int64), np.array(window.lengths, np.int64)
         described = NetworkConfig(
             scale=config.scale,
@@ -65,18 +70,27 @@ class Network:
             blocks=config.blocks,
             heads=config.heads,
             hidden=config.hidden,
-            dtype=_DTYPES[precision],
+            dtype=_DTYPES[self.precision],
             taps=window.taps,
             starts=starts.ctypes.data,
             lengths=lengths.ctypes.data,
         )
         _check(
             library().lamnet_network_create(
-                ctypes.byref(self._handle), ctypes.byref(described), weights.ctypes.data, weights.size
+                ctypes.byref(self._handle), ctypes.byref(described), self._weights.ctypes.data, self._weights.size
             ),
             "network",
         )
-        weakref.finalize(self, library().lamnet_network_destroy, self._handle)
+        end = weakref.finalize(self, library().lamnet_network_destroy, self._handle)
+        end.atexit = False  # a daemon thread may still run it when the process ends
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but the network in the library, which is made again: so it can be copied, or pickled for other processes."""
+        return {name: value for name, value in vars(self).items() if name != "_handle"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state)
+        self._create()
 
     def __call__(
         self, pixels: Pixels, means: Floats | None = None, dtype: Literal["float32", "uint8"] | None = None
@@ -103,10 +117,8 @@ class Network:
 
     def _run(self, pixels: Pixels, dtype: str | None, means: Floats | None, own: Floats | None) -> Pixels:
         pixels = _pixels(pixels)
-        if dtype not in (None, "float32", "uint8"):
-            raise BadArgumentError(f"dtype: expected float32 or uint8, got {dtype!r}")
         height, width = pixels.shape[:2]
-        out = self._empty((height * self.config.scale, width * self.config.scale, 3), dtype or pixels.dtype.name)
+        out = self._result(height, width, dtype or pixels.dtype.name)
         arguments = NetworkRun(
             threads=self.threads,
             height=height,
@@ -144,9 +156,11 @@ class Network:
         """
         x = self._features("x", x)
         height, width = x.shape[:2]
-        (top, bottom, _), (left, right, _) = inner[0].indices(height), inner[1].indices(width)
+        (top, bottom, down), (left, right, across) = inner[0].indices(height), inner[1].indices(width)
+        if (down, across) != (1, 1):
+            raise BadArgumentError(f"inner: expected slices without a step, got {inner}")
         out = np.empty((2, self.config.channels // 2), np.float32)
-        arguments = self._layer(number, x, out, top=top, left=left, rows=bottom - top, columns=right - left)
+        arguments = self._block(number, x, out, top=top, left=left, rows=bottom - top, columns=right - left)
         self._call("block_means", arguments, height, width)
         return out
 
@@ -154,7 +168,7 @@ class Network:
         """Run one block on x (H, W, C) with these exchange means (2, C/2); reach window.reach + 1 pixels."""
         x, means = self._features("x", x), _floats("means", means, self._means_shape[1:])
         out = self._empty(x.shape, "float32")
-        self._call("block", self._layer(number, x, out, means=means.ctypes.data), *x.shape[:2])
+        self._call("block", self._block(number, x, out, means=means.ctypes.data), *x.shape[:2])
         return out
 
     def end_group(self, number: int, deep: Floats, y: Floats) -> Floats:
@@ -162,7 +176,7 @@ class Network:
         y, out = self._features("y", y), self._features("deep", deep).copy()
         if y.shape != out.shape:
             raise BadArgumentError(f"y: expected the shape of deep, {out.shape}, got {y.shape}")
-        self._call("end_group", self._layer(number, y, out), *y.shape[:2])
+        self._call("end_group", self._layer(number, self.config.groups, y, out), *y.shape[:2])
         return out
 
     def reconstruct(self, shallow: Floats, deep: Floats, dtype: Literal["float32", "uint8"] = "float32") -> Pixels:
@@ -171,7 +185,7 @@ class Network:
         if shallow.shape != deep.shape:
             raise BadArgumentError(f"deep: expected the shape of shallow, {shallow.shape}, got {deep.shape}")
         height, width = deep.shape[:2]
-        out = self._empty((height * self.config.scale, width * self.config.scale, 3), dtype)
+        out = self._result(height, width, dtype)
         arguments = NetworkEnds(
             threads=self.threads,
             height=height,
@@ -189,9 +203,15 @@ class Network:
         return self.config.groups * self.config.blocks, 2, self.config.channels // 2
 
     def _features(self, name: str, x: NDArray[Any]) -> Floats:
+        _check_array(name, x, f"(H, W, {self.config.channels}) float32")
         return _floats(name, x, (*x.shape[:2], self.config.channels))
 
-    def _layer(self, number: int, x: Floats, out: Floats, **more: int) -> NetworkLayer:
+    def _block(self, number: int, x: Floats, out: Floats, **more: int) -> NetworkLayer:
+        return self._layer(number, self.config.groups * self.config.blocks, x, out, **more)
+
+    def _layer(self, number: int, count: int, x: Floats, out: Floats, **more: int) -> NetworkLayer:
+        if number not in range(count):
+            raise BadArgumentError(f"number: expected 0 to {count - 1}, got {number!r}")
         height, width = x.shape[:2]
         return NetworkLayer(
             threads=self.threads,
@@ -202,6 +222,11 @@ class Network:
             out=out.ctypes.data,
             **more,
         )
+
+    def _result(self, height: int, width: int, dtype: str) -> Pixels:
+        if dtype not in ("float32", "uint8"):
+            raise BadArgumentError(f"dtype: expected float32 or uint8, got {dtype!r}")
+        return self._empty((height * self.config.scale, width * self.config.scale, 3), dtype)
 
     @staticmethod
     def _empty(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
@@ -227,12 +252,20 @@ def _address(array: NDArray[Any] | None) -> int | None:
 
 
 def _pixels(pixels: NDArray[Any]) -> Pixels:
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape or pixels.dtype.name not in ("float32", "uint8"):
+    _check_array("pixels", pixels, "(H, W, 3) float32 or uint8")
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape or pixels.dtype.str not in _STORED:
         raise BadArgumentError(f"pixels: expected (H, W, 3) float32 or uint8, got {pixels.shape} {pixels.dtype}")
     return np.ascontiguousarray(pixels)
 
 
 def _floats(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> Floats:
+    _check_array(name, array, f"{shape} float32")
     if array.shape != shape or array.dtype != np.float32 or 0 in shape:
         raise BadArgumentError(f"{name}: expected {shape} float32, got {array.shape} {array.dtype}")
     return np.ascontiguousarray(array)
+
+
+def _check_array(name: str, array: object, expected: str) -> None:
+    kind = type(array).__name__
+    if not isinstance(array, np.ndarray) or kind == "MaskedArray":
+        raise BadArgumentError(f"{name}: expected {expected}, got {kind}")

@@ -84,7 +84,12 @@ def flattened(config: LAMNetConfig, state: Mapping[str, NDArray[Any]]) -> NDArra
     """Put all parameters into one array, one after the other, as the C library reads them.
 
     Raises:
-        BadWeightsError: they are not those of the configuration.
+        BadWeightsError: they are not those of the configuration, or not finite.
     """
-    check("weights", config, {name: array.shape for name, array in state.items()})
-    return np.concatenate([np.asarray(state[name], np.float32).ravel() for name in shapes(config)])
+    arrays = {name: np.asarray(array) for name, array in state.items()}
+    check("weights", config, {name: array.shape for name, array in arrays.items()})
+    for name, array in arrays.items():
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            found = "others" if array.dtype.kind == "f" else array.dtype
+            raise BadWeightsError(f"weights: expected finite floating-point numbers in {name}, found {found}")
+    return np.concatenate([arrays[name].ravel() for name in shapes(config)]).astype(np.float32)

@@ -21,6 +21,8 @@ class Window:
     lengths: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        if not type(self.starts) is type(self.lengths) is tuple:
+            raise BadArgumentError("window: expected starts and lengths as tuples of whole numbers")
         if not self.starts or len(self.starts) != len(self.lengths):
             raise BadArgumentError(
                 f"window: expected as many starts as lengths, at least one; got {len(self.starts)} and {len(self.lengths)}"
