@@ -83,7 +83,8 @@ def test_one_restores_without_enlarging(lamnet: Command, photos: Path) -> None:
     ("arguments", "expected"),
     [
         (["--scale", "2", "--strength", "1.5"], "strength: expected a number from 0 (clean) to 1 (photo), got 1.5"),
-        (["--scale", "2", "--strength", "0.5", "--weights", "photo"], "strength: expected it without weights"),
+        (["--scale", "2", "--strength", "0.5", "--weights", "photo"], "strength: expected it without photo weights"),
+        (["--scale", "1", "--strength", "0.5"], "strength: expected a scale above 1 with it"),
         (["--scale", "3", "--strength", "0.5"], "scale: expected at most 2 with both weights of this model, got 3"),
         (["--scale", "3", "--weights", "photo"], "scale: expected at most 2 with photo weights of this model, got 3"),
         (["--scale", "0.5"], "scale: expected a factor from 1 to 100, got 0.5"),

@@ -56,6 +56,8 @@ def test_a_condition_named_twice_is_refused() -> None:
     assert [one.name for one in parse_all(["clean", "jpeg75"])] == ["clean", "jpeg75"]
     with pytest.raises(BadArgumentError, match="expected each condition once, got jpeg75 2 times"):
         parse_all(["jpeg75", "clean", " jpeg75"])
+    with pytest.raises(BadArgumentError, match="expected each condition once, got noise5 2 times"):
+        parse_all(["noise5", "noise5.0"])
 
 
 @pytest.mark.parametrize(

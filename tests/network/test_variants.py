@@ -130,7 +130,7 @@ def test_strength_is_a_way_between_the_two(folder: Path) -> None:
 def test_mistakes_about_strength(folder: Path) -> None:
     with pytest.raises(BadArgumentError, match=r"strength: expected a number from 0 \(clean\) to 1 \(photo\), got 1.5"):
         catalogue.select("tiny", 2, strength=1.5)
-    with pytest.raises(BadArgumentError, match=r"strength: expected it without weights, got 0.5 and photo"):
+    with pytest.raises(BadArgumentError, match=r"strength: expected it without photo weights, got 0.5"):
         catalogue.select("tiny", 2, strength=0.5, variant="photo")
     with pytest.raises(BadArgumentError, match="strength: expected it with a size that ships, got the file"):
         catalogue.select(str(folder / "tiny_x2.safetensors"), strength=0.5)

@@ -71,6 +71,18 @@ def test_other_pictures_are_not_alike_and_flat_ones_tell_nothing() -> None:
         assert fit(hr, other, 4).likeness < 0.5
     flat = np.full((160, 192, 3), 9, np.uint8)
     assert fit(flat, flat[:40, :48], 4).likeness == 1
+    assert fit(flat, flat[:40, :48] + np.uint8([0, 0, 99]), 4).likeness == 0
+
+
+def test_red_and_blue_exchanged_are_not_alike() -> None:
+    """As OpenCV reads pictures: luma alone says little."""
+    hr = np.repeat(_picture(0)[..., :1] // 2 + 60, 3, 2)
+    hr[..., 0] = np.clip(hr[..., 0] + np.linspace(-50, 50, hr.shape[1]), 0, 255)
+    lr = imresize(hr, Fraction(1, 4))
+    assert fit(hr, lr, 4).likeness > 0.95
+    assert fit(hr, lr[..., ::-1].copy(), 4).likeness < 0.5
+    grey = np.repeat(lr[..., 1:2], 3, 2)
+    assert fit(hr, grey, 4).likeness > 0.5
 
 
 @pytest.mark.parametrize(
@@ -98,6 +110,9 @@ def test_names_that_do_not_belong_together_are_listed() -> None:
     assert found.files == {"b.png": Path("lr/b.png")}
     assert found.unpaired == ("ax2.png", "c/b.png")
     assert Given.find(Path("lr"), 4, ["a.png"], ["X2/ax2.png", "X4/ax4.png"]).unpaired == ()
+    twice = Given.find(Path("lr"), 4, ["a.png"], ["a.jpg", "a.png", "ax4.png"])
+    assert twice.files == {"a.png": Path("lr/a.jpg")}
+    assert twice.unpaired == ("a.png", "ax4.png")
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ def write_text(path: Path, text: str, error: type[LamnetError] = BadDataError, d
 
 
 def read_text(path: Path, max_bytes: int = 2**28, errors: str = "strict") -> str:
-    """Read a text file in UTF-8, of at most this many bytes, without waiting for a pipe that nobody writes to.
+    """Read a text file in UTF-8, with or without a byte-order mark, of at most this many bytes, without waiting for a pipe that nobody writes to.
 
     Raises OSError where it cannot be read, ValueError where it is longer or no text.
     """
@@ -109,9 +109,9 @@ def read_text(path: Path, max_bytes: int = 2**28, errors: str = "strict") -> str
     if len(content) > max_bytes:
         raise ValueError(f"more than {max_bytes:,} bytes")
     try:
-        return content.decode("utf-8", errors)
+        return content.decode("utf-8-sig", errors)
     except UnicodeDecodeError:
-        raise ValueError("no text") from None
+        raise ValueError("no text in UTF-8") from None
 
 
 def check_place(path: Path, error: type[LamnetError] = BadDataError) -> None:

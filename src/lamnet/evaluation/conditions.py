@@ -89,7 +89,7 @@ def parse(text: str) -> Condition:
         steps.append(Step(found[1], float(found[2])))
     if any(late.kind == "blur" and early.kind != "blur" for early, late in itertools.pairwise(steps)):
         raise BadArgumentError(f'degrade: expected blur, which acts on HR, before what acts on LR, got "{text}"')
-    return Condition("+".join(parts), tuple(steps))
+    return Condition("+".join(f"{step.kind}{step.strength:g}" for step in steps), tuple(steps))
 
 
 def parse_all(texts: Sequence[str]) -> list[Condition]:

@@ -173,7 +173,11 @@ def _of_size(size: str | None, factor: float | None, variant: Variant | None, st
     """Load the networks of a size, or the best at each scale, that reach the factor."""
     if strength is not None:
         if variant is not None:
-            raise BadArgumentError(f"strength: expected it without weights, got {strength:g} and {variant}")
+            raise BadArgumentError(f"strength: expected it without {variant} weights, got {strength:g}")
+        if factor == 1:
+            raise BadArgumentError(
+                "strength: expected a scale above 1 with it, since clean weights take nothing away, got 1"
+            )
         return [_mixed(size, scale, strength) for scale in _scales(size, factor, VARIANTS)]
     if factor == 1:
         if variant == "clean":

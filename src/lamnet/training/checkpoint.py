@@ -51,14 +51,21 @@ def load(path: Path, recipe: Recipe) -> dict[str, Any]:
 
 
 def load_branch(path: Path, recipe: Recipe) -> dict[str, Any]:
-    """Read the state of any training of a recipe's network, from which a cool-down branches off.
+    """Read the state of a stable phase of a recipe's network, from which a cool-down branches off.
 
-    Raises BadWeightsError when it is not a checkpoint, or one of another network.
+    Raises BadWeightsError when it is not a checkpoint, or one of another schedule or network.
     """
     content = _content(path)
     recorded = from_record(content.pop("recipe"), str(path))
-    if recorded.config != recipe.config:
-        raise BadWeightsError(f"{path}: expected a state of {recipe.config}, found one of {recorded.config}")
+    if recorded.schedule != "stable":
+        raise BadWeightsError(
+            f"{path}: expected the state of a stable phase, found one of the schedule {recorded.schedule}"
+        )
+    mine, theirs = asdict(recipe.config), asdict(recorded.config)
+    if other := [f"{name} {value}, {theirs[name]}" for name, value in mine.items() if value != theirs[name]]:
+        raise BadWeightsError(
+            f"{path}: expected a state of this network, found one of another (here, there): {'; '.join(other)}"
+        )
     return content
 
 

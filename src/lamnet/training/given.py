@@ -19,6 +19,8 @@ MAX_SHIFT = 0.5  # LR pixels; a pair with a larger shift is skipped
 NOTED_SHIFT = 0.1  # LR pixels; a pair with a larger shift gets a note
 MIN_LIKENESS = 0.5  # correlation of LR and reduced HR below which they show different things
 _MIN_CONTRAST = 1.0  # standard deviation in 8-bit levels below which a picture is too flat to measure a shift
+_MIN_COLOUR = 4.0  # the same of a colour difference, below which it is mostly noise
+_FAR_APART = 64  # 8-bit levels between the mean colours of flat pictures that do not show the same
 _SIDE = 512  # LR pixels of the part in the middle that is compared
 
 Plane = NDArray[np.float64]
@@ -35,7 +37,7 @@ class Given:
     Attributes:
         folder: as it was given.
         files: LR by the path of HR below its folder.
-        unpaired: paths of LR pictures, below their folder, that belong to no HR.
+        unpaired: paths of LR pictures, below their folder, that belong to no HR, or to one that has another LR.
     """
 
     folder: Path
@@ -63,7 +65,8 @@ class Given:
         folders = re.compile(r"x(\d)/", re.IGNORECASE)
         if any((found := folders.match(name)) and int(found[1]) == scale for name in names):
             names = [name for name in names if (found := folders.match(name)) and int(found[1]) == scale]
-        left = {_stem(folders.sub("", name, count=1)): name for name in names}
+        left: dict[str, str] = {}
+        others = [name for name in names if left.setdefault(_stem(folders.sub("", name, count=1)), name) != name]
         files: dict[str, Path] = {}
         for name in hr:
             stem = _stem(name)
@@ -71,7 +74,7 @@ class Given:
             candidates = [one + end.format(scale) for one in bare for end in _LR_ENDINGS]
             if found := next((left.pop(one) for one in candidates if one in left), None):
                 files[name] = folder / found
-        return cls(folder, files, tuple(sorted(left.values())))
+        return cls(folder, files, tuple(sorted([*left.values(), *others])))
 
 
 def _stem(name: str) -> str:
@@ -84,7 +87,8 @@ class Fit:
 
     Attributes:
         right, down: its shift in LR pixels; 0 where the picture is too flat to tell.
-        likeness: correlation of the two after the shift, -1 to 1; 1 where the picture is too flat to tell.
+        likeness: the least correlation of luma and of colour differences after the shift, -1 to 1; where the picture is too
+            flat to tell, 1, or 0 if the colours are far apart.
     """
 
     right: float
@@ -98,24 +102,36 @@ class Fit:
 
 
 def fit(hr: NDArray[np.uint8], lr: NDArray[np.uint8], scale: int) -> Fit:
-    """Compare LR (h, w, 3) with HR (scale*h, scale*w, 3) reduced by bicubic, on luma in the middle of the picture.
+    """Compare LR (h, w, 3) with HR (scale*h, scale*w, 3) reduced by bicubic, in the middle of the picture.
 
-    Whole pixels come from phase correlation (Kuglin and Hines 1975), the rest from least squares on the gradient (Lucas and
+    The shift is measured on luma.     Whole pixels come from phase correlation (Kuglin and Hines 1975), the rest from least squares on the gradient (Lucas and
     Kanade 1981), with a gain and an offset so that another exposure does no harm.
     """
     height, width = (min(side, _SIDE) for side in lr.shape[:2])
     top, left = (lr.shape[0] - height) // 2, (lr.shape[1] - width) // 2
     part = hr[scale * top : scale * (top + height), scale * left : scale * (left + width)]
-    reduced, seen = (
-        to_y(imresize(part, Fraction(1, scale), "mirror")),
-        to_y(lr[top : top + height, left : left + width]),
-    )
+    pair = imresize(part, Fraction(1, scale), "mirror"), lr[top : top + height, left : left + width]
+    reduced, seen = (to_y(picture) for picture in pair)
     if min(reduced.std(), seen.std()) < _MIN_CONTRAST:
-        return Fit(0.0, 0.0, 1.0)
+        apart = np.abs(pair[0].mean((0, 1)) - pair[1].mean((0, 1))).max()
+        return Fit(0.0, 0.0, float(apart < _FAR_APART))
     down, right = _whole_shift(reduced, seen)
     moved, still = _overlap(reduced, seen, down, right)
     y, x, likeness = _remaining_shift(moved, still)
-    return Fit(right + x, down + y, likeness)
+    return Fit(right + x, down + y, min(likeness, _colour_likeness(*pair, down, right)))
+
+
+def _colour_likeness(reduced: NDArray[np.uint8], seen: NDArray[np.uint8], down: int, right: int) -> float:
+    """Correlate red and blue, each less green, after a shift in whole pixels; 1 where a picture has hardly any colour."""
+    parts = [_overlap(_colour(reduced, channel), _colour(seen, channel), down, right) for channel in (0, 2)]
+    moved, still = (
+        np.concatenate([(plane - plane.mean()).ravel() for plane in planes]) for planes in zip(*parts, strict=True)
+    )
+    return float(np.corrcoef(moved, still)[0, 1]) if min(moved.std(), still.std()) > _MIN_COLOUR else 1.0
+
+
+def _colour(picture: NDArray[np.uint8], channel: int) -> Plane:
+    return _smooth(picture[..., channel].astype(np.float64) - picture[..., 1])
 
 
 def _whole_shift(reduced: Plane, seen: Plane) -> tuple[int, int]:
