@@ -49,6 +49,12 @@ def lamnet_of(folder: Path, *arguments: object) -> str:
     return done.stdout
 
 
+BROKEN = """
+from lamnet.core import library
+library.FOLDER = library.Path("nowhere")
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a picture of smooth noise in it, and the same one below it."""
@@ -124,6 +130,34 @@ def test_what_takes_pytorch_names_the_extra_in_one_line(folder: Path, arguments:
 def test_the_package_names_the_extra(folder: Path) -> None:
     done = called(BLOCKED + "import lamnet\nlamnet.load", folder=folder)
     assert done.stderr.splitlines()[-1].startswith("lamnet.base.errors.MissingExtraError: lamnet.load needs torch")
+
+
+def test_a_library_that_does_not_load_is_said_once_with_pytorch_and_is_the_end_without(folder: Path) -> None:
+    pytest.importorskip("torch")
+    words = ("upscale", "photos", "-o", "out", "--model", "tiny", "--scale", "2", "--overwrite")
+    for device in ((), ("--device", "cpu")):
+        done = called(BROKEN + COMMAND, *words, *device, folder=folder)
+        said = [line for line in done.stderr.splitlines() if "PyTorch computes" in line]
+        assert (done.returncode, len(said)) == (0, 1), done.stderr
+        assert said[0].startswith("lamnet: core: expected its library for ")
+    for asked in ("--precision float16", "--dry-run"):
+        assert "PyTorch computes" not in called(BROKEN + COMMAND, *words, *asked.split(), folder=folder).stderr
+    done = called(BLOCKED + BROKEN + COMMAND, *words, folder=folder)
+    assert done.returncode == 1
+    assert "core: expected its library for " in done.stderr
+
+
+@pytest.mark.parametrize("blocked", ["", BLOCKED])
+@pytest.mark.parametrize("options", ["", "--device cpu", "--precision bfloat16"])
+def test_a_library_that_was_asked_for_by_name_and_does_not_load_is_the_end(
+    folder: Path, blocked: str, options: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAMNET_KERNELS", str(folder / "nonexist.so"))
+    words = ("upscale", "a.png", "-o", "b.png", "--model", "tiny", "--scale", "2", *options.split())
+    done = called(blocked + COMMAND, *words, folder=folder)
+    assert done.returncode == 1
+    [line] = [line for line in done.stderr.splitlines() if not line.startswith("upscaling on ")]
+    assert line.startswith("lamnet: nonexist.so: expected a library of this package, found ")
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", r"C:\Windows\System32\nvcu
 def torch_device(device: str | torch.device | None, precision: Precision = "auto") -> torch.device | None:
     """Choose the device on which PyTorch runs a network, or None where the core runs it, as on most processors.
 
-    On a processor PyTorch runs what the core cannot: float16, the backends that LAMNET_BACKEND names, and everything in an
-    installation that was built without the core's library. It is imported only where it may be chosen.
+    On a processor PyTorch runs what the core cannot: float16, the backends that LAMNET_BACKEND names, and everything where the
+    core's library does not load, unless LAMNET_KERNELS names it. It is imported only where it may be chosen.
 
     Args:
         device: "cpu", "cuda", "cuda:1", "mps"; None takes the best there is.
@@ -54,6 +54,18 @@ def chosen() -> str | None:
     return f"the GPU ({device}), in PyTorch"
 
 
+def without_core(device: str | torch.device | None, precision: Precision = "auto") -> str | None:
+    """Say why the core does not run networks on the processor though nobody asked for PyTorch; None where all is well.
+
+    Takes what `torch_device` takes, and raises as it does.
+    """
+    reason = library.why_not()
+    if reason is None or precision == "float16" or os.environ.get("LAMNET_BACKEND"):
+        return None
+    place = torch_device(device, precision)
+    return reason if place is not None and place.type == "cpu" else None
+
+
 def has_gpu() -> bool:
     """Tell, without PyTorch, whether this machine seems to have a GPU that PyTorch may use."""
     if sys.platform == "darwin":
@@ -75,8 +87,8 @@ def _on_processor(precision: Precision) -> torch.device | None:
         require("torch", "torch", f"LAMNET_BACKEND: {asked}")
     elif precision == "float16":
         require("torch", "torch", "precision: float16")
-    elif not has_torch() or library.why_not() is None:
-        return None
+    elif not has_torch() or os.environ.get("LAMNET_KERNELS") or library.why_not() is None:
+        return None  # to the core, which says why it does not load where it was asked for by name
     return _picked("cpu")
 
 
