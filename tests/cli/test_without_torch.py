@@ -119,12 +119,40 @@ def test_other_commands(folder: Path) -> None:
     ],
 )
 def test_what_takes_pytorch_names_the_extra_in_one_line(folder: Path, arguments: str) -> None:
-    (folder / "published.pth").write_bytes(b"")
+    (folder / "published.pth").write_bytes(b"\x80\x02")
     done = called(BLOCKED + COMMAND, *arguments.split(), folder=folder)
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert line.startswith("lamnet: ")
     assert "lamnet-sr[torch" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("upscale a.png --model a.png", "a.png: expected a weights file, of safetensors or torch.save, found "),
+        ("info a.png", "a.png: expected a weights file, of safetensors or torch.save, found "),
+        ("evaluate spandrel:none.pth --data photos --scale 2", "none.pth: no such file"),
+        (
+            "upscale a.png --device xpu",
+            "device: expected cpu, or with PyTorch one such as cuda, cuda:1 or mps, got xpu",
+        ),
+    ],
+)
+def test_what_pytorch_would_not_take_asks_for_no_extra(folder: Path, words: str, problem: str) -> None:
+    done = called(BLOCKED + COMMAND, *words.split(), folder=folder)
+    assert done.returncode == 1
+    [line] = [line for line in done.stderr.splitlines() if not line.startswith("upscaling on ")]
+    assert line.startswith(f"lamnet: {problem}")
+
+
+@pytest.mark.parametrize("blocked", ["", BLOCKED])
+def test_a_backend_that_is_none_is_refused(folder: Path, blocked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAMNET_BACKEND", "bogus")
+    done = called(blocked + COMMAND, "upscale", "a.png", "--model", "tiny", folder=folder)
+    assert done.returncode == 1
+    [line] = [line for line in done.stderr.splitlines() if not line.startswith("upscaling on ")]
+    assert line == "lamnet: LAMNET_BACKEND: expected one of native, triton, reference, got 'bogus'"
 
 
 def test_the_package_names_the_extra(folder: Path) -> None:

@@ -16,6 +16,7 @@ import lamnet
 from lamnet import LAMNet, LAMNetConfig, Window
 from lamnet.base.errors import BadWeightsError, MissingExtraError
 from lamnet.core import header, parameters, weights
+from lamnet.network import weights as in_torch
 from lamnet.network.weights import save
 
 
@@ -116,9 +117,25 @@ def weights_config(path: Path) -> dict[str, object]:
 
 
 def test_a_published_checkpoint_names_the_extra(tmp_path: Path) -> None:
-    (tmp_path / "published.pth").write_bytes(b"?")
-    with pytest.raises(MissingExtraError, match=r'published\.pth: .* pip install "lamnet-sr\[torch\]"'):
-        weights.load(tmp_path / "published.pth")
+    for number, options in enumerate(({}, {"_use_new_zipfile_serialization": False})):
+        path = tmp_path / f"published{number}.jpg"  # a file is judged by what it holds
+        torch.save({"head.weight": torch.zeros(1)}, path, **options)
+        whole = path.read_bytes()
+        for content in (whole, whole[: len(whole) // 2]):
+            path.write_bytes(content)
+            with pytest.raises(MissingExtraError, match=r'published\d\.jpg: .* pip install "lamnet-sr\[torch\]"'):
+                weights.load(path)
+
+
+def test_files_of_other_kinds_need_no_extra(tmp_path: Path) -> None:
+    path = tmp_path / "published.pth"
+    np.savez(tmp_path / "arrays.npz", a=np.ones(3))
+    npz = (tmp_path / "arrays.npz").read_bytes()
+    for content in (b"", b"?", b"notes\n", b"\xff\xd8\xff\xe0 a picture", b"\x80\x01", npz):
+        path.write_bytes(content)
+        for load in (weights.load, in_torch.load):
+            with pytest.raises(BadWeightsError, match=r"published\.pth: expected a weights file, .* of another kind$"):
+                load(path)
 
 
 def test_the_core_runs_where_pytorch_is_not_installed() -> None:

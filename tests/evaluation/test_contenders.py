@@ -160,7 +160,8 @@ def test_a_file_that_spandrel_does_not_know_is_refused(monkeypatch: pytest.Monke
         contenders.load(f"spandrel:{tmp_path / 'peer.pth'}", 2)
 
 
-def test_without_spandrel_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_spandrel_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "spandrel", None)
+    (tmp_path / "peer.pth").write_bytes(b"\x80\x02")
     with pytest.raises(MissingExtraError, match=r'pip install "lamnet-sr\[peers\]"'):
-        contenders.load("spandrel:peer.pth", 2)
+        contenders.load(f"spandrel:{tmp_path / 'peer.pth'}", 2)

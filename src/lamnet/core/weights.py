@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from lamnet.core.config import LAMNetConfig
 from lamnet.core.shipped import Variant, path_of, shipped_names
 
 SUFFIX = ".safetensors"
+_PICKLES = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))  # their first bytes
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ def read(path: Path) -> WeightsFile:
     """Read and check a weights file of ours; tensors of half precision become float32. Raises as `load`."""
     if not path.is_file():
         raise BadWeightsError(f"{path}: no such model; expected a file or one of {shipped_names()}")
+    check_kind(path)
     if not is_safetensors(path):
         raise MissingExtraError(
             f'{path}: a published checkpoint takes PyTorch to read; pip install "lamnet-sr[torch]", and lamnet.load'
@@ -80,6 +83,27 @@ def is_safetensors(path: Path) -> bool:
     if path.suffix.lower() == SUFFIX:
         return not start.startswith((b"PK\x03\x04", b"\x80\x02"))  # torch.save's
     return start[8:] == b'{"' and int.from_bytes(start[:8], "little") <= path.stat().st_size
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Tell by how it begins, and by what it lists where it is a zip file, whether torch.save may have made a file."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    if start != b"PK":
+        return start in _PICKLES
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("data.pkl") for name in archive.namelist())
+    except Exception:  # a damaged file, which may raise anything; PyTorch says so
+        return True
+
+
+def check_kind(path: Path) -> None:
+    """Refuse what is neither a file of safetensors nor one of torch.save. Raises BadWeightsError."""
+    if not is_safetensors(path) and not is_checkpoint(path):
+        raise BadWeightsError(
+            f"{path}: expected a weights file, of safetensors or torch.save, found one of another kind"
+        )
 
 
 def is_ours(path: Path) -> bool:

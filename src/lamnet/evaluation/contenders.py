@@ -119,9 +119,9 @@ def load(model: LAMNet | str | Path, scale: int, ensemble: bool = False, device:
 
 def peer(path: Path, scale: int) -> Any:
     """Load another network's weights file as spandrel's descriptor, in eval mode on the CPU. Raises as `load`."""
-    loader = require("spandrel", "peers", f"{path}: a network of others").ModelLoader()
     if not path.is_file():
         raise BadWeightsError(f"{path}: no such file")
+    loader = require("spandrel", "peers", f"{path}: a network of others").ModelLoader()
     try:
         descriptor = loader.load_from_file(path)
     except Exception as error:  # spandrel passes on whatever a file of unknown origin makes pickle or torch raise

@@ -9,8 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from lamnet.base.errors import BackendError
 from lamnet.base.extras import require
 from lamnet.core import library
+from lamnet.ops import BACKENDS
 
 if TYPE_CHECKING:
     import torch
@@ -31,13 +33,15 @@ def torch_device(device: str | torch.device | None, precision: Precision = "auto
         device: "cpu", "cuda", "cuda:1", "mps"; None takes the best there is.
 
     Raises:
-        BackendError: the device cannot be used here.
+        BackendError: the device cannot be used here, or LAMNET_BACKEND names no backend.
         MissingExtraError: it takes PyTorch, which is not installed.
     """
     if device is None and has_gpu() and has_torch():
         return _on_processor(precision) if (best := _picked(None)).type == "cpu" else best
     if device is None or str(device).partition(":")[0] == "cpu":
         return _on_processor(precision)
+    if not has_torch() and str(device).partition(":")[0] not in ("cuda", "mps"):
+        raise BackendError(f"device: expected cpu, or with PyTorch one such as cuda, cuda:1 or mps, got {device!s:.40}")
     require("torch", "torch", f"device: {device}")
     return _picked(device)
 
@@ -83,6 +87,8 @@ def has_torch() -> bool:
 
 def _on_processor(precision: Precision) -> torch.device | None:
     asked = os.environ.get("LAMNET_BACKEND")
+    if asked and asked not in BACKENDS:
+        raise BackendError(f"LAMNET_BACKEND: expected one of {', '.join(BACKENDS)}, got {asked!r}")
     if asked not in (None, "", "native"):
         require("torch", "torch", f"LAMNET_BACKEND: {asked}")
     elif precision == "float16":

@@ -10,10 +10,7 @@ from contextlib import contextmanager
 import torch
 
 from lamnet.base.errors import BackendError
-from lamnet.ops import native
-
-BACKENDS = ("native", "triton", "reference")
-"""The backends in order of preference: C kernels on the processor, Triton on a GPU, plain PyTorch anywhere."""
+from lamnet.ops import BACKENDS, native
 
 _requested: list[str] = []
 
