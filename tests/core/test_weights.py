@@ -16,6 +16,7 @@ import lamnet
 from lamnet import LAMNet, LAMNetConfig, Window
 from lamnet.base.errors import BadWeightsError, MissingExtraError
 from lamnet.core import header, parameters, weights
+from lamnet.network import reading
 from lamnet.network import weights as in_torch
 from lamnet.network.weights import save
 
@@ -109,6 +110,25 @@ def test_files_of_others_name_the_extra(tmp_path: Path) -> None:
     (tmp_path / "none.safetensors").write_bytes(b"?")
     with pytest.raises(BadWeightsError, match=r"none\.safetensors: expected a safetensors file"):
         weights.load(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("name", ["two\nlines \x1b[31m", "long" * 25_000, "\u2028"])
+@pytest.mark.parametrize("kind", ["ours", "theirs", "pickled"])
+def test_names_of_tensors_are_shown_in_one_short_line(tmp_path: Path, kind: str, name: str) -> None:
+    path, state = tmp_path / "a.safetensors", {**lamnet.load("tiny", 2).state_dict(), name: torch.zeros(1)}
+    if kind == "ours":
+        save_file(state, path, header.header(LAMNetConfig.tiny(2), {}))
+    elif kind == "theirs":
+        save_file(state, path)
+    else:
+        torch.save(state, path)
+    for load in (reading.load, in_torch.load):
+        with pytest.raises(BadWeightsError) as caught:
+            load(path)
+        expected = f"{path}: expected names of tensors of up to 200 printable characters, found "
+        assert str(caught.value).startswith(expected)
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) <= len(expected) + 40
 
 
 def weights_config(path: Path) -> dict[str, object]:

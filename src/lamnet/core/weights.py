@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -11,12 +11,14 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from lamnet.base import lines, records
 from lamnet.base.errors import BadWeightsError, MissingExtraError
 from lamnet.core import header, parameters
 from lamnet.core.config import LAMNetConfig
 from lamnet.core.shipped import Variant, path_of, shipped_names
 
 SUFFIX = ".safetensors"
+_LONGEST_NAME = 200  # characters; ours have 45, those of wrapped checkpoints some more
 _PICKLES = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))  # their first bytes
 
 
@@ -130,14 +132,25 @@ def _tensors(path: Path) -> dict[str, dict[str, Any]]:
     import safetensors
 
     try:
-        return dict(cast("list[tuple[str, dict[str, Any]]]", safetensors.deserialize(path.read_bytes())))
+        tensors = dict(cast("list[tuple[str, dict[str, Any]]]", safetensors.deserialize(path.read_bytes())))
     except Exception as error:  # as above
         raise not_safetensors(path, error) from error
+    check_names(path, tensors)
+    return tensors
+
+
+def check_names(path: Path, names: Iterable[str]) -> None:
+    """Refuse names of tensors that would not fit into the one line of a message. Raises BadWeightsError."""
+    for name in names:
+        if len(name) > _LONGEST_NAME or not name.isprintable():
+            raise BadWeightsError(
+                f"{path}: expected names of tensors of up to {_LONGEST_NAME} printable characters, found {records.short(name)}"
+            )
 
 
 def not_safetensors(path: Path, error: Exception) -> BadWeightsError:
     """Make the error for a file that safetensors does not read, from the error that it raised."""
-    found = " ".join(str(error).split())[:200]
+    found = lines.one_line(" ".join(str(error).split()))[:200]
     return BadWeightsError(f"{path}: expected a safetensors file, found {found}")
 
 
