@@ -49,6 +49,12 @@ def lamnet_of(folder: Path, *arguments: object) -> str:
     return done.stdout
 
 
+BROKEN = """
+from lamnet.core import library
+library.FOLDER = library.Path("nowhere")
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a picture of smooth noise in it, and the same one below it."""
@@ -113,7 +119,7 @@ def test_other_commands(folder: Path) -> None:
     ],
 )
 def test_what_takes_pytorch_names_the_extra_in_one_line(folder: Path, arguments: str) -> None:
-    (folder / "published.pth").write_bytes(b"")
+    (folder / "published.pth").write_bytes(b"\x80\x02")
     done = called(BLOCKED + COMMAND, *arguments.split(), folder=folder)
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
@@ -121,9 +127,65 @@ def test_what_takes_pytorch_names_the_extra_in_one_line(folder: Path, arguments:
     assert "lamnet-sr[torch" in line
 
 
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("upscale a.png --model a.png", "a.png: expected a weights file, of safetensors or torch.save, found "),
+        ("info a.png", "a.png: expected a weights file, of safetensors or torch.save, found "),
+        ("evaluate spandrel:none.pth --data photos --scale 2", "none.pth: no such file"),
+        (
+            "upscale a.png --device xpu",
+            "device: expected cpu, or with PyTorch one such as cuda, cuda:1 or mps, got xpu",
+        ),
+    ],
+)
+def test_what_pytorch_would_not_take_asks_for_no_extra(folder: Path, words: str, problem: str) -> None:
+    done = called(BLOCKED + COMMAND, *words.split(), folder=folder)
+    assert done.returncode == 1
+    [line] = [line for line in done.stderr.splitlines() if not line.startswith("upscaling on ")]
+    assert line.startswith(f"lamnet: {problem}")
+
+
+@pytest.mark.parametrize("blocked", ["", BLOCKED])
+def test_a_backend_that_is_none_is_refused(folder: Path, blocked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAMNET_BACKEND", "bogus")
+    done = called(blocked + COMMAND, "upscale", "a.png", "--model", "tiny", folder=folder)
+    assert done.returncode == 1
+    [line] = [line for line in done.stderr.splitlines() if not line.startswith("upscaling on ")]
+    assert line == "lamnet: LAMNET_BACKEND: expected one of native, triton, reference, got 'bogus'"
+
+
 def test_the_package_names_the_extra(folder: Path) -> None:
     done = called(BLOCKED + "import lamnet\nlamnet.load", folder=folder)
     assert done.stderr.splitlines()[-1].startswith("lamnet.base.errors.MissingExtraError: lamnet.load needs torch")
+
+
+def test_a_library_that_does_not_load_is_said_once_with_pytorch_and_is_the_end_without(folder: Path) -> None:
+    pytest.importorskip("torch")
+    words = ("upscale", "photos", "-o", "out", "--model", "tiny", "--scale", "2", "--overwrite")
+    for device in ((), ("--device", "cpu")):
+        done = called(BROKEN + COMMAND, *words, *device, folder=folder)
+        said = [line for line in done.stderr.splitlines() if "PyTorch computes" in line]
+        assert (done.returncode, len(said)) == (0, 1), done.stderr
+        assert said[0].startswith("lamnet: core: expected its library for ")
+    for asked in ("--precision float16", "--dry-run"):
+        assert "PyTorch computes" not in called(BROKEN + COMMAND, *words, *asked.split(), folder=folder).stderr
+    done = called(BLOCKED + BROKEN + COMMAND, *words, folder=folder)
+    assert done.returncode == 1
+    assert "core: expected its library for " in done.stderr
+
+
+@pytest.mark.parametrize("blocked", ["", BLOCKED])
+@pytest.mark.parametrize("options", ["", "--device cpu", "--precision bfloat16"])
+def test_a_library_that_was_asked_for_by_name_and_does_not_load_is_the_end(
+    folder: Path, blocked: str, options: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAMNET_KERNELS", str(folder / "nonexist.so"))
+    words = ("upscale", "a.png", "-o", "b.png", "--model", "tiny", "--scale", "2", *options.split())
+    done = called(blocked + COMMAND, *words, folder=folder)
+    assert done.returncode == 1
+    [line] = [line for line in done.stderr.splitlines() if not line.startswith("upscaling on ")]
+    assert line.startswith("lamnet: nonexist.so: expected a library of this package, found ")
 
 
 @pytest.mark.parametrize(

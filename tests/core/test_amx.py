@@ -18,7 +18,7 @@ from lamnet.core import library
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src/lamnet/ops/csrc"
-BEST = library.LEVELS[-1]
+BEST = library.LEVELS["x86_64"][-1]
 HOST = "manylinux_x86_64"
 
 pytestmark = [

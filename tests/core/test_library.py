@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,7 +48,7 @@ for precision in ("float32", "bfloat16"):
     print(*Network(c.config, c.state, precision)(pixels).ravel())
 """
     results: list[list[list[float]]] = []
-    for name in library.LEVELS[: level + 1]:
+    for name in library.LEVELS["x86_64"][: level + 1]:
         path = next(library.FOLDER.glob(f"_native_{name}.*"))
         done = subprocess.run(
             [sys.executable, "-c", code], env={"LAMNET_KERNELS": str(path)}, capture_output=True, text=True, check=True
@@ -98,3 +99,18 @@ def test_threads_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for value, wanted, threads in (("3,2", 3, 3), ("100000", 100000, 4), ("none", 4, 4), ("0", 4, 4)):
         monkeypatch.setenv("OMP_NUM_THREADS", value)
         assert (library.wanted_threads(), library.default_threads()) == (wanted, threads)
+
+
+def test_levels_of_a_processor_by_any_of_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "_built", Path)
+    monkeypatch.setattr(library, "_open", lambda path: SimpleNamespace(lamnet_level=lambda: len(path.name) % 3))
+    monkeypatch.setattr(library, "LEVELS", {"x86_64": ("x86_64", "avx2", "more"), "aarch64": ("aarch64", "sve")})
+    for machine, names in (
+        ("x86_64", ("x86_64",)),
+        ("AMD64", ("x86_64",)),
+        ("arm64", ("sve", "aarch64")),
+        ("aarch64", ("sve", "aarch64")),
+        ("riscv64", ("riscv64",)),
+    ):
+        monkeypatch.setattr("platform.machine", lambda machine=machine: machine)
+        assert library.levels() == names

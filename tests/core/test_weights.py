@@ -16,6 +16,8 @@ import lamnet
 from lamnet import LAMNet, LAMNetConfig, Window
 from lamnet.base.errors import BadWeightsError, MissingExtraError
 from lamnet.core import header, parameters, weights
+from lamnet.network import reading
+from lamnet.network import weights as in_torch
 from lamnet.network.weights import save
 
 
@@ -110,15 +112,50 @@ def test_files_of_others_name_the_extra(tmp_path: Path) -> None:
         weights.load(tmp_path / "none.safetensors")
 
 
+@pytest.mark.parametrize("name", ["two\nlines \x1b[31m", "long" * 25_000, "\u2028"])
+@pytest.mark.parametrize("kind", ["ours", "theirs", "pickled"])
+def test_names_of_tensors_are_shown_in_one_short_line(tmp_path: Path, kind: str, name: str) -> None:
+    path, state = tmp_path / "a.safetensors", {**lamnet.load("tiny", 2).state_dict(), name: torch.zeros(1)}
+    if kind == "ours":
+        save_file(state, path, header.header(LAMNetConfig.tiny(2), {}))
+    elif kind == "theirs":
+        save_file(state, path)
+    else:
+        torch.save(state, path)
+    for load in (reading.load, in_torch.load):
+        with pytest.raises(BadWeightsError) as caught:
+            load(path)
+        expected = f"{path}: expected names of tensors of up to 200 printable characters, found "
+        assert str(caught.value).startswith(expected)
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) <= len(expected) + 40
+
+
 def weights_config(path: Path) -> dict[str, object]:
     data = path.read_bytes()
     return json.loads(json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]["config"])
 
 
 def test_a_published_checkpoint_names_the_extra(tmp_path: Path) -> None:
-    (tmp_path / "published.pth").write_bytes(b"?")
-    with pytest.raises(MissingExtraError, match=r'published\.pth: .* pip install "lamnet-sr\[torch\]"'):
-        weights.load(tmp_path / "published.pth")
+    for number, options in enumerate(({}, {"_use_new_zipfile_serialization": False})):
+        path = tmp_path / f"published{number}.jpg"  # a file is judged by what it holds
+        torch.save({"head.weight": torch.zeros(1)}, path, **options)
+        whole = path.read_bytes()
+        for content in (whole, whole[: len(whole) // 2]):
+            path.write_bytes(content)
+            with pytest.raises(MissingExtraError, match=r'published\d\.jpg: .* pip install "lamnet-sr\[torch\]"'):
+                weights.load(path)
+
+
+def test_files_of_other_kinds_need_no_extra(tmp_path: Path) -> None:
+    path = tmp_path / "published.pth"
+    np.savez(tmp_path / "arrays.npz", a=np.ones(3))
+    npz = (tmp_path / "arrays.npz").read_bytes()
+    for content in (b"", b"?", b"notes\n", b"\xff\xd8\xff\xe0 a picture", b"\x80\x01", npz):
+        path.write_bytes(content)
+        for load in (weights.load, in_torch.load):
+            with pytest.raises(BadWeightsError, match=r"published\.pth: expected a weights file, .* of another kind$"):
+                load(path)
 
 
 def test_the_core_runs_where_pytorch_is_not_installed() -> None:

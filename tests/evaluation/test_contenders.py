@@ -160,7 +160,23 @@ def test_a_file_that_spandrel_does_not_know_is_refused(monkeypatch: pytest.Monke
         contenders.load(f"spandrel:{tmp_path / 'peer.pth'}", 2)
 
 
-def test_without_spandrel_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_spandrel_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "spandrel", None)
+    (tmp_path / "peer.pth").write_bytes(b"\x80\x02")
     with pytest.raises(MissingExtraError, match=r'pip install "lamnet-sr\[peers\]"'):
-        contenders.load("spandrel:peer.pth", 2)
+        contenders.load(f"spandrel:{tmp_path / 'peer.pth'}", 2)
+
+
+def test_what_spandrel_says_is_one_short_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Loader:
+        def load_from_file(self, path: Path) -> None:
+            raise ValueError("two\nlines \x1b[31m" + "and more " * 100)
+
+    monkeypatch.setitem(sys.modules, "spandrel", SimpleNamespace(ModelLoader=Loader))
+    (tmp_path / "peer.pth").write_bytes(b"?")
+    with pytest.raises(
+        BadWeightsError, match=r"peer\.pth: expected a network that spandrel knows, found two lines \\"
+    ) as caught:
+        contenders.load(f"spandrel:{tmp_path / 'peer.pth'}", 2)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300 + len(str(tmp_path))

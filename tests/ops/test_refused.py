@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lamnet.base.errors import BackendError, BadArgumentError
 from lamnet.core.window import PAPER_WINDOW
+from lamnet.ops import native
 from lamnet.ops.backend import BACKENDS, backend_for, use_backend, why_not
 from lamnet.ops.block_weights import BlockWeights
 from support.kernels import (
@@ -103,6 +104,14 @@ def test_choice_of_backend(monkeypatch: pytest.MonkeyPatch) -> None:
         assert backend_for("cpu", torch.float32) == "reference"
     with use_backend("native"), pytest.raises(BackendError, match=r"native.*float64"):
         backend_for("cpu", torch.float64)
+    with monkeypatch.context() as patch:
+        patch.setenv("LAMNET_KERNELS", "nonexist.so")
+        patch.setattr(native, "why_not", lambda: "its kernels do not load")
+        with pytest.raises(BackendError, match=r"^LAMNET_KERNELS: its kernels do not load$"):
+            backend_for("cpu", torch.float32)
+        assert backend_for("meta", torch.float32) == "reference"
+        with use_backend("reference"):
+            assert backend_for("cpu", torch.float32) == "reference"
     monkeypatch.setenv("LAMNET_BACKEND", "reference")
     assert backend_for("cpu", torch.float32) == "reference"
     monkeypatch.setenv("LAMNET_BACKEND", "cude")

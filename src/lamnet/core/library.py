@@ -11,8 +11,11 @@ from pathlib import Path
 from lamnet.base.errors import BackendError
 
 FOLDER = Path(__file__).parents[1] / "ops"
-# As lamnet_level of csrc/level.c counts them.
-LEVELS = ("x86_64", "x86_64_v3", "x86_64_v4", "x86_64_v4_bf16", "x86_64_v4_amx")
+LEVELS = {  # as lamnet_level of csrc/level.c counts them; every processor of the kind runs the first
+    "x86_64": ("x86_64", "x86_64_v3", "x86_64_v4", "x86_64_v4_bf16", "x86_64_v4_amx"),
+    "aarch64": ("aarch64",),
+}
+_SAME = {"amd64": "x86_64", "arm64": "aarch64"}
 
 Int64 = ctypes.c_int64
 Address = ctypes.c_void_p
@@ -128,10 +131,10 @@ def levels() -> tuple[str, ...]:
     Raises:
         BackendError: the one that every processor runs, and that knows, is missing or does not load.
     """
-    if platform.machine().lower() in ("arm64", "aarch64"):
-        _built("aarch64")
-        return ("aarch64",)
-    return LEVELS[_open(_built("x86_64")).lamnet_level() :: -1]
+    machine = platform.machine().lower()
+    machine = _SAME.get(machine, machine)
+    known = LEVELS.get(machine, (machine,))
+    return known[_open(_built(known[0])).lamnet_level() :: -1]
 
 
 def built(level: str) -> Path | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -10,12 +11,15 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from lamnet.base import lines, records
 from lamnet.base.errors import BadWeightsError, MissingExtraError
 from lamnet.core import header, parameters
 from lamnet.core.config import LAMNetConfig
 from lamnet.core.shipped import Variant, path_of, shipped_names
 
 SUFFIX = ".safetensors"
+_LONGEST_NAME = 200  # characters; ours have 45, those of wrapped checkpoints some more
+_PICKLES = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))  # their first bytes
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ def read(path: Path) -> WeightsFile:
     """Read and check a weights file of ours; tensors of half precision become float32. Raises as `load`."""
     if not path.is_file():
         raise BadWeightsError(f"{path}: no such model; expected a file or one of {shipped_names()}")
+    check_kind(path)
     if not is_safetensors(path):
         raise MissingExtraError(
             f'{path}: a published checkpoint takes PyTorch to read; pip install "lamnet-sr[torch]", and lamnet.load'
@@ -82,6 +87,27 @@ def is_safetensors(path: Path) -> bool:
     return start[8:] == b'{"' and int.from_bytes(start[:8], "little") <= path.stat().st_size
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Tell by how it begins, and by what it lists where it is a zip file, whether torch.save may have made a file."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    if start != b"PK":
+        return start in _PICKLES
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("data.pkl") for name in archive.namelist())
+    except Exception:  # a damaged file, which may raise anything; PyTorch says so
+        return True
+
+
+def check_kind(path: Path) -> None:
+    """Refuse what is neither a file of safetensors nor one of torch.save. Raises BadWeightsError."""
+    if not is_safetensors(path) and not is_checkpoint(path):
+        raise BadWeightsError(
+            f"{path}: expected a weights file, of safetensors or torch.save, found one of another kind"
+        )
+
+
 def is_ours(path: Path) -> bool:
     """Tell by its header whether a file is a weights file of ours.
 
@@ -106,14 +132,25 @@ def _tensors(path: Path) -> dict[str, dict[str, Any]]:
     import safetensors
 
     try:
-        return dict(cast("list[tuple[str, dict[str, Any]]]", safetensors.deserialize(path.read_bytes())))
+        tensors = dict(cast("list[tuple[str, dict[str, Any]]]", safetensors.deserialize(path.read_bytes())))
     except Exception as error:  # as above
         raise not_safetensors(path, error) from error
+    check_names(path, tensors)
+    return tensors
+
+
+def check_names(path: Path, names: Iterable[str]) -> None:
+    """Refuse names of tensors that would not fit into the one line of a message. Raises BadWeightsError."""
+    for name in names:
+        if len(name) > _LONGEST_NAME or not name.isprintable():
+            raise BadWeightsError(
+                f"{path}: expected names of tensors of up to {_LONGEST_NAME} printable characters, found {records.short(name)}"
+            )
 
 
 def not_safetensors(path: Path, error: Exception) -> BadWeightsError:
     """Make the error for a file that safetensors does not read, from the error that it raised."""
-    found = " ".join(str(error).split())[:200]
+    found = lines.one_line(" ".join(str(error).split()))[:200]
     return BadWeightsError(f"{path}: expected a safetensors file, found {found}")
 
 

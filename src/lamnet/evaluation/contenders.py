@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lamnet.base import lines
 from lamnet.base.errors import BadWeightsError
 from lamnet.base.extras import require
 from lamnet.core import ensemble as on_arrays
@@ -119,15 +120,14 @@ def load(model: LAMNet | str | Path, scale: int, ensemble: bool = False, device:
 
 def peer(path: Path, scale: int) -> Any:
     """Load another network's weights file as spandrel's descriptor, in eval mode on the CPU. Raises as `load`."""
-    loader = require("spandrel", "peers", f"{path}: a network of others").ModelLoader()
     if not path.is_file():
         raise BadWeightsError(f"{path}: no such file")
+    loader = require("spandrel", "peers", f"{path}: a network of others").ModelLoader()
     try:
         descriptor = loader.load_from_file(path)
     except Exception as error:  # spandrel passes on whatever a file of unknown origin makes pickle or torch raise
-        raise BadWeightsError(
-            f"{path}: expected a network that spandrel knows, found {str(error) or type(error).__name__}"
-        ) from error
+        found = lines.one_line(" ".join(str(error).split()))[:200] or type(error).__name__
+        raise BadWeightsError(f"{path}: expected a network that spandrel knows, found {found}") from error
     if descriptor.scale != scale or descriptor.input_channels != 3:
         raise BadWeightsError(
             f"{path}: expected an RGB network for x{scale}, found x{descriptor.scale} of {descriptor.input_channels} channels"

@@ -129,4 +129,4 @@ def _perceptual(name: str, device: str | None) -> _Perceptual:
     try:
         return _Perceptual(pyiqa.create_metric(name, device=place), place)
     except Exception as error:  # pyiqa fetches its weights: anything from no network to a full disk
-        raise BackendError(f"metrics: {name} cannot run here, pyiqa says {error}") from error
+        raise BackendError(f"metrics: {name} cannot run here, pyiqa says {' '.join(str(error).split())}") from error

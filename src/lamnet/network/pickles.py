@@ -14,6 +14,7 @@ import torch
 
 from lamnet.base.errors import BadWeightsError
 from lamnet.base.files import naming_errors
+from lamnet.core.weights import is_checkpoint
 
 _MAX_PICKLE = 4_000_000  # bytes of the structure around the tensors; that of a network with its optimiser has 500,000
 _MAX_STEPS = 1_000_000  # instructions in it
@@ -40,19 +41,13 @@ def read(path: Path) -> Any:
         raise
     except Exception as error:  # torch.load does not say which errors a malformed file may raise
         # Not `from error`: PyTorch's words advise to load the file unsafely.
-        if isinstance(error, pickle.UnpicklingError) and _is_whole(path):
+        if isinstance(error, pickle.UnpicklingError) and is_checkpoint(path):
             raise BadWeightsError(
                 f"{path}: expected a PyTorch checkpoint, found something other than plain tensors, refused; {_HOW}"
             ) from None
         raise BadWeightsError(
             f"{path}: expected a PyTorch checkpoint, found a damaged file ({type(error).__name__})"
         ) from None
-
-
-def _is_whole(path: Path) -> bool:
-    """Tell whether a file begins like one of torch.save or a pickle."""
-    with path.open("rb") as file:
-        return file.read(2) in (b"PK", *(bytes([0x80, protocol]) for protocol in range(2, 6)))
 
 
 def _check(path: Path) -> None:

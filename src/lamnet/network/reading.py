@@ -33,6 +33,7 @@ def read(path: Path) -> WeightsFile:
     """Read and check a weights file of ours, or a checkpoint of another program. Raises as `load`."""
     if not path.is_file() or weights.is_ours(path):
         return weights.read(path)
+    weights.check_kind(path)
     require("torch", "torch", f"{path}: a published checkpoint")
     from lamnet.network import weights as in_torch
 

@@ -9,8 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from lamnet.base.errors import BackendError
 from lamnet.base.extras import require
 from lamnet.core import library
+from lamnet.ops import BACKENDS
 
 if TYPE_CHECKING:
     import torch
@@ -24,20 +26,22 @@ _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", r"C:\Windows\System32\nvcu
 def torch_device(device: str | torch.device | None, precision: Precision = "auto") -> torch.device | None:
     """Choose the device on which PyTorch runs a network, or None where the core runs it, as on most processors.
 
-    On a processor PyTorch runs what the core cannot: float16, the backends that LAMNET_BACKEND names, and everything in an
-    installation that was built without the core's library. It is imported only where it may be chosen.
+    On a processor PyTorch runs what the core cannot: float16, the backends that LAMNET_BACKEND names, and everything where the
+    core's library does not load, unless LAMNET_KERNELS names it. It is imported only where it may be chosen.
 
     Args:
         device: "cpu", "cuda", "cuda:1", "mps"; None takes the best there is.
 
     Raises:
-        BackendError: the device cannot be used here.
+        BackendError: the device cannot be used here, or LAMNET_BACKEND names no backend.
         MissingExtraError: it takes PyTorch, which is not installed.
     """
     if device is None and has_gpu() and has_torch():
         return _on_processor(precision) if (best := _picked(None)).type == "cpu" else best
     if device is None or str(device).partition(":")[0] == "cpu":
         return _on_processor(precision)
+    if not has_torch() and str(device).partition(":")[0] not in ("cuda", "mps"):
+        raise BackendError(f"device: expected cpu, or with PyTorch one such as cuda, cuda:1 or mps, got {device!s:.40}")
     require("torch", "torch", f"device: {device}")
     return _picked(device)
 
@@ -52,6 +56,18 @@ def chosen() -> str | None:
     if device is None or device.type == "cpu":
         return "the processor; PyTorch finds no GPU that it can use"
     return f"the GPU ({device}), in PyTorch"
+
+
+def without_core(device: str | torch.device | None, precision: Precision = "auto") -> str | None:
+    """Say why the core does not run networks on the processor though nobody asked for PyTorch; None where all is well.
+
+    Takes what `torch_device` takes, and raises as it does.
+    """
+    reason = library.why_not()
+    if reason is None or precision == "float16" or os.environ.get("LAMNET_BACKEND"):
+        return None
+    place = torch_device(device, precision)
+    return reason if place is not None and place.type == "cpu" else None
 
 
 def has_gpu() -> bool:
@@ -71,12 +87,14 @@ def has_torch() -> bool:
 
 def _on_processor(precision: Precision) -> torch.device | None:
     asked = os.environ.get("LAMNET_BACKEND")
+    if asked and asked not in BACKENDS:
+        raise BackendError(f"LAMNET_BACKEND: expected one of {', '.join(BACKENDS)}, got {asked!r}")
     if asked not in (None, "", "native"):
         require("torch", "torch", f"LAMNET_BACKEND: {asked}")
     elif precision == "float16":
         require("torch", "torch", "precision: float16")
-    elif not has_torch() or library.why_not() is None:
-        return None
+    elif not has_torch() or os.environ.get("LAMNET_KERNELS") or library.why_not() is None:
+        return None  # to the core, which says why it does not load where it was asked for by name
     return _picked("cpu")
 
 

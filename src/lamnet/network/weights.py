@@ -74,6 +74,7 @@ def read(path: Path) -> WeightsFile:
     """
     if not path.is_file():
         raise BadWeightsError(f"{path}: no such model; expected a file or one of {shipped_names()}")
+    core_weights.check_kind(path)
     return _own(path) if core_weights.is_ours(path) else _foreign(path)
 
 

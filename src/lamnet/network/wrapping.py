@@ -9,6 +9,8 @@ from typing import Any, cast
 from torch import Tensor
 
 from lamnet.base.errors import BadWeightsError
+from lamnet.base.lines import one_line
+from lamnet.core.weights import check_names
 
 # Keys under which programs put weights, averaged ones first: BasicSR, Lightning, timm, our own trainings.
 _KEYS = (
@@ -42,10 +44,11 @@ def unwrap(path: Path, content: object) -> dict[str, Tensor]:
         entries = cast("dict[object, Any]", found)
         tensors = {name: one for name, one in entries.items() if isinstance(name, str) and isinstance(one, Tensor)}
         if tensors and (len(tensors) == len(entries) or _prefixes(tensors)):
+            check_names(path, tensors)
             return _without_prefix(path, tensors)
         key = next((key for key in _KEYS if isinstance(entries.get(key), dict)), None)
         if key is None:
-            keys = ", ".join(sorted(f"{key!s:.30}" for key in entries)[:5]) or "nothing"
+            keys = ", ".join(sorted(one_line(f"{key!s:.30}") for key in entries)[:5]) or "nothing"
             raise BadWeightsError(
                 f"{path}: expected a LAMNet's tensors, bare or under {', '.join(_KEYS[:2])}, state_dict or model; found {keys}; "
                 "torch.save(that_part, ...) makes a file of the part that holds them"

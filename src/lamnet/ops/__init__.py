@@ -2,3 +2,6 @@
 
 May touch `core` and below; never pictures, videos or the terminal.
 """
+
+BACKENDS = ("native", "triton", "reference")
+"""The backends in order of preference: C kernels on the processor, Triton on a GPU, plain PyTorch anywhere."""

@@ -10,10 +10,7 @@ from contextlib import contextmanager
 import torch
 
 from lamnet.base.errors import BackendError
-from lamnet.ops import native
-
-BACKENDS = ("native", "triton", "reference")
-"""The backends in order of preference: C kernels on the processor, Triton on a GPU, plain PyTorch anywhere."""
+from lamnet.ops import BACKENDS, native
 
 _requested: list[str] = []
 
@@ -57,9 +54,14 @@ def use_backend(backend: str) -> Generator[None]:
 
 
 def backend_for(device: str, dtype: torch.dtype) -> str:
-    """Choose the backend for tensors of this device type and dtype: the one requested, else the first that can run."""
+    """Choose the backend for tensors of this device type and dtype: the one requested, else the first that can run.
+
+    Raises BackendError where the one requested cannot run, or the library that LAMNET_KERNELS names does not load.
+    """
     requested = _requested[-1] if _requested else os.environ.get("LAMNET_BACKEND")
     if not requested:
+        if device == "cpu" and os.environ.get("LAMNET_KERNELS") and (reason := native.why_not()):
+            raise BackendError(f"LAMNET_KERNELS: {reason}")
         return next(name for name in BACKENDS if why_not(name, device, dtype) is None)
     reason = why_not(requested, device, dtype)
     if reason:

@@ -6,7 +6,7 @@
 #include "pairs.h"
 
 #ifdef __AVX512F__
-enum { VECTORS = 4 }; /* vectors of columns that stay in registers for 6 rows */
+enum { VECTORS = 4 }; /* vectors of columns that stay in registers for 6 rows, 1 to 4 */
 #else
 enum { VECTORS = 1 };
 #endif
