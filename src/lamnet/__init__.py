@@ -78,11 +78,4 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of these
             from importlib.metadata import version
 
             return version("lamnet-sr")
-        try:
-            return _get(name)
-        except ModuleNotFoundError as error:
-            if error.name == "torch":
-                from lamnet.base.extras import require
-
-                require("torch", "torch", f"lamnet.{name}")
-            raise
+        return _get(name)

@@ -155,9 +155,11 @@ def test_a_backend_that_is_none_is_refused(folder: Path, blocked: str, monkeypat
     assert line == "lamnet: LAMNET_BACKEND: expected one of native, triton, reference, got 'bogus'"
 
 
-def test_the_package_names_the_extra(folder: Path) -> None:
-    done = called(BLOCKED + "import lamnet\nlamnet.load", folder=folder)
-    assert done.stderr.splitlines()[-1].startswith("lamnet.base.errors.MissingExtraError: lamnet.load needs torch")
+@pytest.mark.parametrize("name", ["lamnet.load", "lamnet.training.train"])
+def test_the_package_names_the_extra(folder: Path, name: str) -> None:
+    package, _, function = name.rpartition(".")
+    done = called(BLOCKED + f"from {package} import {function}", folder=folder)
+    assert done.stderr.splitlines()[-1].startswith(f"lamnet.base.errors.MissingExtraError: {name} needs torch")
 
 
 def test_a_library_that_does_not_load_is_said_once_with_pytorch_and_is_the_end_without(folder: Path) -> None:

@@ -102,6 +102,9 @@ def test_white_is_above_black(network: LAMNet, pixels: np.ndarray) -> None:
         ({"max_pixels": 0}, "max_pixels: expected a number of pixels"),
         ({"goal": "20x20"}, r"goal: expected a Goal"),
         ({"model": 3}, "model: expected a name, a file, its weights or a LAMNet, got 3"),
+        ({"photo": "tiny:photo"}, "photo: expected weights that are loaded, or a LAMNet, got 'tiny:photo'"),
+        ({"model": "tiny", "scale": 2.0}, "scale: expected a whole number, got 2.0"),
+        ({"model": "tiny", "scale": "2"}, "scale: expected a whole number, got '2'"),
     ],
 )
 def test_what_is_no_argument_is_refused_at_once(network: LAMNet, given: dict[str, Any], words: str) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
+from numbers import Integral
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, cast, get_args
 
 from lamnet.base.errors import BadArgumentError, BadWeightsError
 from lamnet.core.config import SIZES
@@ -69,8 +70,10 @@ def path_of(model: str | Path, scale: int | None, variant: Variant | None = None
     """Find the file that a name or path stands for; without a variant a size is the one for clean pictures.
 
     Raises BadWeightsError for a name whose weights do not ship at this scale, or the folder of a training;
-    BadArgumentError for a variant of a file, which has none.
+    BadArgumentError for a scale that is no whole number, or a variant of a file, which has none.
     """
+    if scale is not None and not isinstance(cast("object", scale), Integral):
+        raise BadArgumentError(f"scale: expected a whole number, got {scale!r:.40}")
     if is_name(model):
         size, variant = size_and_variant(str(model), variant)
         return shipped_path(size, scale, variant or "clean")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
@@ -25,9 +25,15 @@ if TYPE_CHECKING:
 
 
 def engine_for(
-    model: LAMNet | WeightsFile, device: str | torch.device | None, precision: Precision, ensemble: bool
+    model: LAMNet | WeightsFile,
+    device: str | torch.device | None,
+    precision: Precision,
+    ensemble: bool,
+    argument: Literal["model", "photo"] = "model",
 ) -> AnyEngine:
     """Make a model ready: weights on the C core where the device is a processor, all else in PyTorch.
+
+    `argument` is what its caller calls the model, for messages.
 
     Raises:
         BackendError: the device or the precision cannot be used here.
@@ -40,12 +46,12 @@ def engine_for(
             return CoreEngine(model, "bfloat16" if precision == "bfloat16" else "float32", ensemble)
         model = reading.network_of(model)
     elif not runtime.has_torch():
-        raise _no_model(model)
+        raise _no_model(argument, model)
     from lamnet.network.model import LAMNet
     from lamnet.upscale.engine import Engine
 
     if not isinstance(cast(object, model), LAMNet):
-        raise _no_model(model)
+        raise _no_model(argument, model)
     return Engine(model, device, precision, ensemble)
 
 
@@ -58,5 +64,6 @@ def seconds_per_pixel(engine: AnyEngine) -> float:
     return (time.perf_counter() - start) / noise[0].size
 
 
-def _no_model(found: object) -> BadArgumentError:
-    return BadArgumentError(f"model: expected a name, a file, its weights or a LAMNet, got {found!r:.40}")
+def _no_model(argument: Literal["model", "photo"], found: object) -> BadArgumentError:
+    kinds = "a name, a file, its weights or a LAMNet" if argument == "model" else "weights that are loaded, or a LAMNet"
+    return BadArgumentError(f"{argument}: expected {kinds}, got {found!r:.40}")

@@ -95,10 +95,11 @@ class Upscaler:
             raise BadArgumentError("scale: expected it with a name or a file, got it with a network")
         pixels = tile if tile == "auto" or tile is None else int(tile)
         bytes_in_all = None if memory is None else int(memory)
-        networks = {"clean": model} if photo is None else {"clean": model, "photo": photo}
+        engines = {"clean": engine_for(model, device, precision, ensemble)}
+        if photo is not None:
+            engines["photo"] = engine_for(photo, device, precision, ensemble, "photo")
         self.planners = {
-            variant: Planner(engine_for(network, device, precision, ensemble), pixels, bytes_in_all, exact, goal)
-            for variant, network in networks.items()
+            variant: Planner(engine, pixels, bytes_in_all, exact, goal) for variant, engine in engines.items()
         }
         self.planner = self.planners["clean"]
         self.engine = self.planner.engine
