@@ -1,8 +1,8 @@
 // The choice between weights for clean pictures and for photographs: the rule of upscale/choice.py.
 
-const GOOD_JPEG = 92, GOOD_BITS = 2.5;
+const GOOD_JPEG = 92, GOOD_BITS = 3;
 const JPEG = 0.45, ONE_GRID = 0.1, AGAIN = 0.4, ONE_GRID_AGAIN = 0.05, LOSSY = 0.11;
-const NOISE = 2.6, GRAIN = 3;
+const NOISE = 2.6, GRAIN = 3.2;
 const SOFT = 0.57, SOFT_EDGES = 0.61, DRAWN = 0.9;
 
 /** Whether the file alone decides. */

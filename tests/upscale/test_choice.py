@@ -54,7 +54,7 @@ CASES = [
     (Facts(measured=Measured(0.2, 0.0, fineness=SHARP)), "photo", "traces of lossy compression"),
     (Facts(measured=Measured(noise=1.5, fineness=SHARP)), "clean", "no trace of compression, noise or blur"),
     (Facts(measured=Measured(noise=4.8, fineness=SHARP)), "photo", "noise of about 5 of 255"),
-    (Facts(measured=Measured(grain=2.9, fineness=SHARP)), "clean", "no trace of compression, noise or blur"),
+    (Facts(measured=Measured(grain=3.1, fineness=SHARP)), "clean", "no trace of compression, noise or blur"),
     (Facts(measured=Measured(grain=4.0, fineness=SHARP)), "photo", "grain of about 4 of 255"),
     (Facts(measured=Measured(fineness=0.45)), "photo", "soft"),
     (Facts(measured=Measured(fineness=0.45, steepness=0.9)), "clean", "no trace of compression, noise or blur"),

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 # Where both are equally good, on pictures degraded in one way alone: tests/upscale/test_choice_accuracy.py.
 GOOD_JPEG = 92  # the lowest quality of a JPEG that is as good as clean
-GOOD_BITS = 2.5  # for each pixel of a lossy WebP or AVIF; about quality 80 and 70
+GOOD_BITS = 3.0  # for each pixel of a lossy WebP or AVIF; about quality 85 and 80
 _JPEG, _ONE_GRID = 0.45, 0.1  # a JPEG's blocks, at about that quality
 _AGAIN, _ONE_GRID_AGAIN = 0.4, 0.05  # the same in a good JPEG of it
 _LOSSY = 0.11  # blocks of no one grid, as WebP and AVIF leave them
-_NOISE, _GRAIN = 2.6, 3.0  # standard deviations, of 255
+_NOISE, _GRAIN = 2.6, 3.2  # standard deviations, of 255
 _SOFT, _SOFT_EDGES = 0.57, 0.61  # fineness, steepness
 _DRAWN = 0.9  # steepness of graphics, whose own squares look like blocks
 
