@@ -1,28 +1,35 @@
 // The choice between weights for clean pictures and for photographs: the rule of upscale/choice.py.
 
-const GOOD_JPEG = 92;
-const JPEG = 0.45, ONE_GRID = 0.1, LOSSY = 0.11;
-const NOISE = 2.6, GREY_NOISE = 3.4;
+const GOOD_JPEG = 92, GOOD_BITS = 3;
+const JPEG = 0.45, ONE_GRID = 0.1, AGAIN = 0.4, ONE_GRID_AGAIN = 0.05, LOSSY = 0.11;
+const NOISE = 2.6, GRAIN = 3.2;
 const SOFT = 0.57, SOFT_EDGES = 0.61, DRAWN = 0.9;
 
 /** Whether the file alone decides. */
-export const isKnown = ({ lossy, quality }) => Boolean(lossy) && (quality === null || quality < GOOD_JPEG);
+export const isKnown = ({ lossy, quality, bits }) =>
+  Boolean(lossy) && (quality === null ? bits === null || bits < GOOD_BITS : quality < GOOD_JPEG);
 
 /** {variant, reason} by what a file says and what `measure` found, or null. */
 export function decide(facts, measured) {
-  const says = facts.quality !== null ? `${facts.lossy} quality ${facts.quality}` : facts.lossy;
+  const says = coding(facts);
   if (isKnown(facts)) return { variant: "photo", reason: says };
-  const seen = seenIn(measured);
+  if (!measured) return { variant: "clean", reason: says ?? "too small to tell" };
+  const seen = seenIn(measured, facts.lossy);
   if (seen) return { variant: "photo", reason: says ? `${says}, ${seen}` : seen };
   return { variant: "clean", reason: says ?? "no trace of compression, noise or blur" };
 }
 
-function seenIn(measured) {
-  if (!measured) return null;
-  const { blocks, oneGrid, noise, grey, fineness, steepness } = measured;
-  if (blocks > JPEG && oneGrid > ONE_GRID) return "blocks of JPEG";
-  if (noise > (grey ? GREY_NOISE : NOISE)) return `noise of about ${noise.toFixed(0)} of 255`;
+function coding({ lossy, quality, bits }) {
+  if (quality !== null) return `${lossy} quality ${quality}`;
+  return bits !== null ? `${lossy} of ${bits.toFixed(1)} bits a pixel` : lossy;
+}
+
+function seenIn({ blocks, oneGrid, noise, grain, fineness, steepness }, lossy) {
+  const again = lossy === "JPEG";
+  if (blocks > (again ? AGAIN : JPEG) && oneGrid > (again ? ONE_GRID_AGAIN : ONE_GRID)) return "blocks of JPEG";
+  if (noise > NOISE) return `noise of about ${noise.toFixed(0)} of 255`;
+  if (grain > GRAIN) return `grain of about ${grain.toFixed(0)} of 255`;
   if (fineness !== null && fineness < SOFT && steepness < SOFT_EDGES) return "soft";
-  if (blocks > LOSSY && oneGrid < ONE_GRID && steepness < DRAWN) return "traces of lossy compression";
+  if (!lossy && blocks > LOSSY && oneGrid < ONE_GRID && steepness < DRAWN) return "traces of lossy compression";
   return null;
 }

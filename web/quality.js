@@ -1,24 +1,29 @@
 // How a picture has suffered, measured on its pixels: media/quality.py, whose docstrings say what each measure means.
 
 const BLOCK = 8, SAMPLES = 3, SIDE = 160, LEAST = 32;
-const ZERO = 1.5, ACTIVE = 40, CALMEST = 10, EQUAL = 0.5, RISE = 5, HIGHEST = 97, DETAIL = 0.3;
+const ZERO = 1.5, ZERO_IN_JPEG = 4, ACTIVE = 40, CALMEST = 10, EQUAL = 0.5, RISE = 5, HIGHEST = 97, DETAIL = 0.3;
 const IMMERKAER = Math.sqrt(Math.PI / 2) / 6;
+const TEXTURE = 0.3, DARKEST = 4, LIGHTEST = 251;
 const HIGH = Array.from({ length: 64 }, (_, i) => i).filter((i) => (i >> 3) + (i & 7) >= 5);
+const order = (i) => (i >> 3) + (i & 7);
+const LOW = [...Array(64).keys()].filter((i) => order(i) >= 2 && order(i) <= 4);
+const FINE = [...Array(64).keys()].filter((i) => order(i) >= 10);
 const DCT = Float32Array.from({ length: 64 }, (_, i) => {
   const k = i >> 3, n = i & 7;
   return Math.cos((Math.PI * (2 * n + 1) * k) / 16) * Math.sqrt((k ? 2 : 1) / 8);
 });
 
-/** Measures a picture {data, width, height} of RGBA; null where it is too small. */
-export function measure(picture) {
+/** Measures a picture {data, width, height} of RGBA, by the lossy coding of its file; null where it is too small. */
+export function measure(picture, lossy) {
   const crops = cropsOf(picture);
   if (!crops.length) return null;
   const grey = crops.every(({ red, green, blue }) => red.every((value, i) => value === green[i] && value === blue[i]));
   const luma = crops.map(({ red, green, blue, height, width }) => ({
     height, width, y: grey ? red : red.map((r, i) => 0.299 * r + 0.587 * green[i] + 0.114 * blue[i]),
   }));
-  const { blocks, oneGrid } = blocksOf(luma);
-  return { blocks, oneGrid, noise: noiseOf(crops, luma, grey), grey, fineness: finenessOf(luma), steepness: steepnessOf(luma) };
+  const { blocks, oneGrid } = blocksOf(luma, lossy === "JPEG" ? ZERO_IN_JPEG : ZERO);
+  const flat = hasFlats(luma), noise = flat || grey ? 0 : noiseOf(crops), grain = flat ? 0 : grainOf(luma);
+  return { blocks, oneGrid, noise, grain, fineness: finenessOf(luma), steepness: steepnessOf(luma) };
 }
 
 function places(length) {
@@ -38,17 +43,17 @@ function cropsOf({ data, width, height }) {
   return crops;
 }
 
-function blocksOf(luma) {
+function blocksOf(luma, zero) {
   const shares = [];
-  for (let top = 0; top < BLOCK; top++) for (let left = 0; left < BLOCK; left++) shares.push(zeros(luma, top, left));
+  for (let top = 0; top < BLOCK; top++) for (let left = 0; left < BLOCK; left++) shares.push(zeros(luma, top, left, zero));
   shares.sort((a, b) => a - b);
   const usual = (shares[31] + shares[32]) / 2, best = shares[63];
   return { blocks: (best - usual) / (1.02 - usual), oneGrid: best - shares[62] };
 }
 
 /** Share of zeros among the high coefficients of blocks that have other coefficients. */
-function zeros(luma, top, left) {
-  let zero = 0, count = 0;
+function zeros(luma, top, left, zero) {
+  let below = 0, count = 0;
   const half = new Float32Array(64), block = new Float32Array(64);
   for (const { y, height, width } of luma)
     for (let v = top; v + BLOCK <= height; v += BLOCK)
@@ -57,10 +62,10 @@ function zeros(luma, top, left) {
         let sum = 0;
         for (let i = 1; i < 64; i++) sum += Math.abs(block[i]);
         if (sum <= ACTIVE) continue;
-        for (const i of HIGH) zero += Math.abs(block[i]) < ZERO;
+        for (const i of HIGH) below += Math.abs(block[i]) < zero;
         count += HIGH.length;
       }
-  return count >= 10 * HIGH.length ? zero / count : 0;
+  return count >= 10 * HIGH.length ? below / count : 0;
 }
 
 function transform(y, at, pitch, half, block) {
@@ -78,14 +83,16 @@ function transform(y, at, pitch, half, block) {
     }
 }
 
-function noiseOf(crops, luma, grey) {
+function hasFlats(luma) {
   const equal = luma.map(({ y, height, width }) => {
     let count = 0;
     for (let v = 0; v < height; v++) for (let u = 1; u < width; u++) count += y[v * width + u] === y[v * width + u - 1];
     return count / (height * (width - 1));
   });
-  if (equal.reduce((a, b) => a + b) / equal.length > EQUAL) return 0;
-  if (grey) return noise(luma);
+  return equal.reduce((a, b) => a + b) / equal.length > EQUAL;
+}
+
+function noiseOf(crops) {
   const difference = (band) => crops.map((crop) => ({
     height: crop.height, width: crop.width, y: crop[band].map((value, i) => (value - crop.green[i]) / Math.SQRT2),
   }));
@@ -108,6 +115,29 @@ function noise(planes) {
       }
   }
   return IMMERKAER * percentile(Float32Array.from(parts), CALMEST);
+}
+
+function grainOf(luma) {
+  const lows = [], fines = [], half = new Float32Array(64), block = new Float32Array(64);
+  const power = (which) => which.reduce((sum, i) => sum + block[i] ** 2, 0) / which.length;
+  for (const { y, height, width } of luma)
+    for (let v = 0; v + BLOCK <= height; v += BLOCK)
+      for (let u = 0; u + BLOCK <= width; u += BLOCK) {
+        let least = 255, most = 0;
+        for (let i = 0; i < 64; i++) {
+          const value = y[(v + (i >> 3)) * width + u + (i & 7)];
+          least = Math.min(least, value);
+          most = Math.max(most, value);
+        }
+        if (least <= DARKEST || most >= LIGHTEST) continue;
+        transform(y, v * width + u, width, half, block);
+        lows.push(power(LOW));
+        fines.push(power(FINE));
+      }
+  if (!lows.length) return 0;
+  const limit = percentile(Float64Array.from(lows), CALMEST);
+  const median = (values) => percentile(Float64Array.from(values.filter((_, i) => lows[i] <= limit)), 50);
+  return Math.sqrt(Math.max(0, median(fines) - TEXTURE ** 2 * median(lows)));
 }
 
 function finenessOf(luma) {

@@ -35,7 +35,7 @@ async function work(file, options) {
 function chooseFor(picture, facts, { clean, photo, strength }) {
   if (strength !== undefined) return { config: clean, files: [clean, photo], strength };
   if (!clean || !photo) return { config: clean ?? photo, files: [clean ?? photo] };
-  const choice = decide(facts, isKnown(facts) ? null : measure(picture));
+  const choice = decide(facts, isKnown(facts) ? null : measure(picture, facts.lossy));
   const config = choice.variant === "photo" ? photo : clean;
   return { config, files: [config], choice };
 }

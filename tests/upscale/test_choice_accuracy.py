@@ -12,11 +12,12 @@ from PIL import Image
 import lamnet
 from lamnet import LAMNet
 from lamnet.core import shipped
-from lamnet.evaluation import conditions, contenders
+from lamnet.evaluation import conditions, contenders, imresize
 from lamnet.evaluation.conditions import Condition
 from lamnet.evaluation.metrics import psnr, to_y
 from lamnet.media import arrays, opening
 from lamnet.upscale.choice import decide, facts_of
+from lamnet.upscale.raster import raster_of_array
 
 MIXED = 100
 """Pictures of each scale."""
@@ -32,11 +33,35 @@ def test_right_on_95_of_100_mixed_pictures(shared: Path, size: str, scale: int, 
     assert right(networks, scale, shared, tmp_path) >= 95
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_grain_is_told_from_texture(shared: Path, scale: int) -> None:
+    found = dict.fromkeys((0, 3, 4, 8), 0)
+    generator = np.random.default_rng(0)
+    pictures = _pictures(shared)
+    for picture in pictures:
+        hr = arrays.read_array(picture)
+        hr = hr[: hr.shape[0] // scale * scale, : hr.shape[1] // scale * scale]
+        lr = imresize(hr, 1 / scale) if scale > 1 else hr
+        for deviation in found:
+            noise = generator.normal(0, deviation, (*lr.shape[:2], 1))
+            raster = raster_of_array((lr + noise).round().clip(0, 255).astype(np.uint8))
+            found[deviation] += "grain" in decide(facts_of(raster)).reason
+    print(f"grain found at 1/{scale} in {found} of {len(pictures)}")  # noqa: T201 (figures for docs/log)
+    assert found[0] <= 0.06 * len(pictures)
+    assert found[4] >= 0.75 * len(pictures)
+    assert found[8] >= 0.95 * len(pictures)
+
+
+def _pictures(shared: Path) -> list[Path]:
+    benchmarks = shared / "data" / "benchmarks"
+    return [path for name in ("Set5", "Set14", "B100") for path in sorted((benchmarks / name / "HR").iterdir())]
+
+
 def right(networks: dict[shipped.Variant, LAMNet], scale: int, shared: Path, folder: Path, seed: int = 21) -> int:
     """Count the mixed pictures that get the better network, or one within 0.1 dB of PSNR-Y of it."""
     upscalers = {variant: contenders.load(network, scale) for variant, network in networks.items()}
-    benchmarks = shared / "data" / "benchmarks"
-    pictures = [path for name in ("Set5", "Set14", "B100") for path in sorted((benchmarks / name / "HR").iterdir())]
+    pictures = _pictures(shared)
     drawn, count = random.Random(seed), 0
     for number in range(MIXED):
         picture = drawn.choice(pictures)

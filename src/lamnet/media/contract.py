@@ -88,6 +88,7 @@ class Extras:
         own: what a result in the same format alone carries over, in words; None for nothing.
         lossy: how pixels are coded where the file says that something is lost: "JPEG", "lossy WebP".
         quality: of a JPEG by its tables, 1 to 100 on the scale of the Independent JPEG Group.
+        bits: of a lossy WebP or AVIF, for each pixel of its first frame; None where the file does not say.
     """
 
     known: tuple[PageExtras, ...] = ()
@@ -100,6 +101,7 @@ class Extras:
     own: str | None = None
     lossy: str | None = None
     quality: int | None = None
+    bits: float | None = None
 
     def page(self, number: int) -> PageExtras:
         """Return what is known of a page."""

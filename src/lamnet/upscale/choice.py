@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 # Where both are equally good, on pictures degraded in one way alone: tests/upscale/test_choice_accuracy.py.
 GOOD_JPEG = 92  # the lowest quality of a JPEG that is as good as clean
+GOOD_BITS = 3.0  # for each pixel of a lossy WebP or AVIF; about quality 85 and 80
 _JPEG, _ONE_GRID = 0.45, 0.1  # a JPEG's blocks, at about that quality
+_AGAIN, _ONE_GRID_AGAIN = 0.4, 0.05  # the same in a good JPEG of it
 _LOSSY = 0.11  # blocks of no one grid, as WebP and AVIF leave them
-_NOISE, _GREY_NOISE = 2.6, 3.4  # standard deviations, of 255
+_NOISE, _GRAIN = 2.6, 3.2  # standard deviations, of 255
 _SOFT, _SOFT_EDGES = 0.57, 0.61  # fineness, steepness
 _DRAWN = 0.9  # steepness of graphics, whose own squares look like blocks
 
@@ -36,12 +38,30 @@ class Facts:
     Attributes:
         lossy: the lossy coding of its file, such as "JPEG" or "lossy WebP"; None of others, and of arrays.
         quality: of a JPEG, by its tables, on the scale of the Independent JPEG Group; None where it is not known.
-        measured: measurements of its pixels; None where they could not be made.
+        bits: of a lossy WebP or AVIF, for each pixel; None where it is not known.
+        measured: measurements of its pixels; None where it is too small for them, or they need not be made.
+        lossless_video: whether it is a video that has lost nothing, which is not measured.
     """
 
     lossy: str | None = None
     quality: int | None = None
+    bits: float | None = None
     measured: Measured | None = None
+    lossless_video: bool = False
+
+    @property
+    def poor(self) -> bool:
+        """Whether the file alone asks for photo weights."""
+        if self.quality is not None:
+            return self.quality < GOOD_JPEG
+        return self.lossy is not None and (self.bits is None or self.bits < GOOD_BITS)
+
+    @property
+    def coding(self) -> str | None:
+        """The lossy coding, in words."""
+        if self.quality is not None:
+            return f"{self.lossy} quality {self.quality}"
+        return f"{self.lossy} of {self.bits:.1f} bits a pixel" if self.bits is not None else self.lossy
 
 
 @dataclass(frozen=True)
@@ -57,10 +77,12 @@ class Choice:
 
 def decide(facts: Facts) -> Choice:
     """Decide which weights suit a picture or video."""
-    coding = f"{facts.lossy} quality {facts.quality}" if facts.quality is not None else facts.lossy
-    if coding and (facts.quality is None or facts.quality < GOOD_JPEG):
+    coding = facts.coding
+    if coding and facts.poor:
         return Choice("photo", coding)
-    if flaw := _worst_flaw(facts.measured):
+    if facts.measured is None:
+        return Choice("clean", coding or ("lossless video" if facts.lossless_video else "too small to tell"))
+    if flaw := _worst_flaw(facts.measured, facts.lossy):
         return Choice("photo", f"{coding}, {flaw}" if coding else flaw)
     return Choice("clean", coding or "no trace of compression, noise or blur")
 
@@ -69,37 +91,37 @@ def facts_of(source: Picture | Clip | Raster) -> Facts:
     """Learn the facts of a picture by its first page, of a video by its header, or of an array. Raises BadImageError."""
     if isinstance(source, Picture):
         extras = source.extras
-        known = Facts(extras.lossy, extras.quality)
-        if known.lossy and (known.quality is None or known.quality < GOOD_JPEG):
-            return known  # this decides the choice
-        return Facts(extras.lossy, extras.quality, _measured(PageRaster(source, 0)))
+        known = Facts(extras.lossy, extras.quality, extras.bits)
+        return known if known.poor else replace(known, measured=_measured(PageRaster(source, 0), extras.lossy))
     if isinstance(source, Raster):
         return Facts(measured=_measured(source))
-    return Facts(None if source.codec in _LOSSLESS else "video")
+    return Facts(lossless_video=True) if source.codec in _LOSSLESS else Facts("video")
 
 
-def _worst_flaw(measured: Measured | None) -> str | None:
+def _worst_flaw(measured: Measured, lossy: str | None) -> str | None:
     """Name the plainest flaw of a picture; None without one."""
-    if measured is None:
-        return None
-    if measured.blocks > _JPEG and measured.one_grid > _ONE_GRID:
+    blocks, one_grid = (_AGAIN, _ONE_GRID_AGAIN) if lossy == "JPEG" else (_JPEG, _ONE_GRID)
+    if measured.blocks > blocks and measured.one_grid > one_grid:
         return "blocks of JPEG"
-    if measured.noise > (_GREY_NOISE if measured.grey else _NOISE):
+    if measured.noise > _NOISE:
         return f"noise of about {measured.noise:.0f} of 255"
+    if measured.grain > _GRAIN:
+        return f"grain of about {measured.grain:.0f} of 255"
     if measured.fineness is not None and measured.fineness < _SOFT and measured.steepness < _SOFT_EDGES:
         return "soft"
-    if measured.blocks > _LOSSY and measured.one_grid < _ONE_GRID and measured.steepness < _DRAWN:
+    if not lossy and measured.blocks > _LOSSY and measured.one_grid < _ONE_GRID and measured.steepness < _DRAWN:
         return "traces of lossy compression"
     return None
 
 
-def _measured(raster: Raster) -> Measured | None:
+def _measured(raster: Raster, lossy: str | None = None) -> Measured | None:
     boxes = [
         Box(top, left, height, width)
         for top, height in quality.places(raster.height)
         for left, width in quality.places(raster.width)
     ]
-    return quality.measure([_crop(raster, box) for box in boxes])
+    zero = quality.ZERO_IN_JPEG if lossy == "JPEG" else quality.ZERO
+    return quality.measure([_crop(raster, box) for box in boxes], zero)
 
 
 def _crop(raster: Raster, box: Box) -> NDArray[np.float32]:

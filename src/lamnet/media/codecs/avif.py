@@ -31,6 +31,7 @@ FORMAT = Format(
     profiled=(3,),
 )
 
+_SIDES = re.compile(rb"ispe.{4}(.{8})", re.DOTALL)
 _SEQUENCES = (b"avis", b"msf1")  # brands of files with frames
 _DESCRIPTION, _EXIF, _ROOM = 0x010E, b"Exif\0\0", b"a place of 32 bytes for our EXIF."
 _LIMIT = 2**24  # bytes of a description: more is none
@@ -45,13 +46,15 @@ def extras(path: Path) -> Extras:
     """Learn whether there are frames, what the colours are, and whether they are lossy. Raises OSError."""
     with path.open("rb") as file:
         brand = file.read(12)[8:]
-        described = description(file)
+        described, coded = description(file), _box(file, b"mdat")
+    lossless = is_lossless(described)
     return Extras(
         (PageExtras(oriented=True),),  # libvips has turned the picture itself
         hidden_frames=brand in _SEQUENCES,
         colours=numbered_colours(described),
         premultiplied=b"prem" in described.partition(b"iref")[2],
-        lossy=None if is_lossless(described) else "lossy AVIF",
+        lossy=None if lossless else "lossy AVIF",
+        bits=None if lossless else _bits(coded, described),
     )
 
 
@@ -104,13 +107,25 @@ def is_lossless(description: bytes) -> bool:
 
 def description(file: IO[bytes]) -> bytes:
     """Return the contents of the box that describes the pictures; nothing where there is none."""
+    return file.read(min(_box(file, b"meta"), _LIMIT))
+
+
+def _bits(coded: int, description: bytes) -> float | None:
+    """Bits for each pixel of the largest picture of a description, of so many bytes in all."""
+    sides = (struct.unpack_from(">LL", found[1]) for found in _SIDES.finditer(description))
+    most = max((width * height for width, height in sides), default=0)
+    return 8 * coded / most if coded and most else None
+
+
+def _box(file: IO[bytes], name: bytes) -> int:
+    """Go to the contents of the first box of a name; return the size that it states, 0 where there is none."""
     at = file.seek(0)
     while len(start := file.read(8)) == 8:
         size, kind = int.from_bytes(start[:4], "big"), start[4:]
-        if kind == b"meta":
-            return file.read(min(size, _LIMIT))
+        if kind == name:
+            return size
         at += int.from_bytes(file.read(8), "big") if size == 1 else size
         if size in (0, *range(2, 8)):
             break
         file.seek(min(at, 2**62))
-    return b""
+    return 0

@@ -15,7 +15,11 @@ _WITHOUT_CONTENTS = (0x01, *range(0xD0, 0xD9))
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # that ends a scan's data
 _OF_THE_CODING = (_APP0, 0xE8, 0xEB, 0xEC, 0xED, 0xEE)  # JFIF, SPIFF, JPEG XT and seals, Ducky, Photoshop, Adobe
 _CARRIED_ELSEWHERE = (EXIF, XMP, b"ICC_PROFILE\0", MPF)
-_STEPS = 3688  # sum of the steps for luma at quality 50: ITU-T T.81, table K.1
+_STEPS = (  # for luma at quality 50: ITU-T T.81, table K.1, in any order, since they are added
+    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
+    18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101,
+    72, 92, 95, 98, 112, 100, 103, 99,
+)  # fmt: skip
 
 
 def segments_of(data: Any) -> Generator[tuple[int, int, int]]:
@@ -44,10 +48,16 @@ def quality_of(tables: bytes) -> int | None:
         size, number = 1 + (tables[at] >> 4), tables[at] & 15
         steps = tables[at + 1 : at + 1 + 64 * size]
         if number == 0 and len(steps) == 64 * size:
-            scale = 100 * sum(steps if size == 1 else struct.unpack(">64H", steps)) / _STEPS
-            return min(100, max(1, round(100 - scale / 2 if scale <= 100 else 5000 / scale)))
+            total = sum(steps if size == 1 else struct.unpack(">64H", steps))
+            return min(range(1, 101), key=lambda quality: abs(_sum_of_steps(quality, 256**size - 1) - total))
         at += 1 + 64 * size
     return None
+
+
+def _sum_of_steps(quality: int, most: int) -> int:
+    """Add the steps for luma that libjpeg makes of a quality."""
+    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return sum(min(most, max(1, (step * scale + 50) // 100)) for step in _STEPS)
 
 
 def is_attached(kind: int) -> bool:

@@ -29,6 +29,7 @@ FORMAT = Format(
 
 _ALPHA, _EXIF = 0x10, 0x08  # flags of the extended header
 _FLAGS_AT = 20
+_KEY_FRAME = 10  # bytes at the start of VP8's frame, which end in two sides of 14 bits: RFC 6386, 9.1
 _FRAME_HEADER, _FRAME_DELAY = 16, 12  # bytes; where in it
 
 
@@ -51,10 +52,19 @@ def extras(path: Path) -> WebpExtras:
         while len(start := _chunk_at(file, at)) == 8:
             kind, size = start[:4], int.from_bytes(start[4:], "little")
             if kind in (b"VP8L", b"VP8 "):
-                lossless = kind == b"VP8L"
-                return WebpExtras(lossy=None if lossless else "lossy WebP", lossless=lossless)
+                if kind == b"VP8L":
+                    return WebpExtras(lossless=True)
+                return WebpExtras(lossy="lossy WebP", bits=_bits(size, file.read(_KEY_FRAME)))
             at += 8 + (_FRAME_HEADER if kind == b"ANMF" else size + size % 2)
     return WebpExtras()
+
+
+def _bits(size: int, start: bytes) -> float | None:
+    """Bits for each pixel of a frame in VP8 of so many bytes, which starts so."""
+    if len(start) < _KEY_FRAME:
+        return None
+    width, height = (side & 0x3FFF for side in struct.unpack("<HH", start[6:]))
+    return 8 * size / (width * height) if width * height else None
 
 
 def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: Path) -> None:
