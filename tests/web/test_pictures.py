@@ -84,6 +84,7 @@ def test_the_choice_is_the_commands(node: Node, tmp_path: Path, kind: str) -> No
     assert found["facts"]["bits"] == pytest.approx(facts.bits)
     assert (found["choice"]["variant"], found["choice"]["reason"]) == (expected.variant, expected.reason)
     if facts.measured:
+        near = 1e-2 if "avif" in kind else 1e-3  # Pillow and libvips do not decode AVIF to the same bits
         for name, other in [
             ("blocks", "blocks"),
             ("one_grid", "oneGrid"),
@@ -92,7 +93,7 @@ def test_the_choice_is_the_commands(node: Node, tmp_path: Path, kind: str) -> No
             ("fineness", "fineness"),
             ("steepness", "steepness"),
         ]:
-            assert found["measured"][other] == pytest.approx(getattr(facts.measured, name), rel=2e-3, abs=1e-2), name
+            assert found["measured"][other] == pytest.approx(getattr(facts.measured, name), rel=2e-3, abs=near), name
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WebP", "AVIF"])

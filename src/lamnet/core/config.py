@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from lamnet.base import records
 from lamnet.base.errors import BadArgumentError
@@ -58,6 +58,11 @@ class LAMNetConfig:
             )
         if type(self.window) is not Window:
             raise BadArgumentError(f"window: expected a Window, got {records.short(self.window)}")
+
+    def differences(self, other: LAMNetConfig) -> list[str]:
+        """List the fields in which another configuration differs, as "name here, there"."""
+        here, there = asdict(self), asdict(other)
+        return [f"{name} {here[name]}, {there[name]}" for name in here if here[name] != there[name]]
 
     @property
     def hidden(self) -> int:

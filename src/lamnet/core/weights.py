@@ -135,11 +135,11 @@ def _tensors(path: Path) -> dict[str, dict[str, Any]]:
         tensors = dict(cast("list[tuple[str, dict[str, Any]]]", safetensors.deserialize(path.read_bytes())))
     except Exception as error:  # as above
         raise not_safetensors(path, error) from error
-    check_names(path, tensors)
+    check_printable(path, tensors)
     return tensors
 
 
-def check_names(path: Path, names: Iterable[str]) -> None:
+def check_printable(path: Path, names: Iterable[str]) -> None:
     """Refuse names of tensors that would not fit into the one line of a message. Raises BadWeightsError."""
     for name in names:
         if len(name) > _LONGEST_NAME or not name.isprintable():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,8 +36,7 @@ def mix(a: LAMNet, b: LAMNet, strength: float) -> LAMNet:
 def mixed(a: WeightsFile, b: WeightsFile, strength: float) -> WeightsFile:
     """Mix the weights of two networks as `mix` does; the record is that of `a`. Raises as `mix`."""
     check_strength(strength)
-    here, there = asdict(a.config), asdict(b.config)
-    if other := [f"{name} {here[name]}, {there[name]}" for name in here if here[name] != there[name]]:
+    if other := a.config.differences(b.config):
         raise BadWeightsError(f"strength: expected two networks of one configuration, got {'; '.join(other)}")
     state = {name: _interpolated(one, b.state[name], strength) for name, one in a.state.items()}
     return WeightsFile(a.config, state, a.record)

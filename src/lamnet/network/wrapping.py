@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lamnet.base.errors import BadWeightsError
 from lamnet.base.lines import one_line
-from lamnet.core.weights import check_names
+from lamnet.core.weights import check_printable
 
 # Keys under which programs put weights, averaged ones first: BasicSR, Lightning, timm, our own trainings.
 _KEYS = (
@@ -44,7 +44,7 @@ def unwrap(path: Path, content: object) -> dict[str, Tensor]:
         entries = cast("dict[object, Any]", found)
         tensors = {name: one for name, one in entries.items() if isinstance(name, str) and isinstance(one, Tensor)}
         if tensors and (len(tensors) == len(entries) or _prefixes(tensors)):
-            check_names(path, tensors)
+            check_printable(path, tensors)
             return _without_prefix(path, tensors)
         key = next((key for key in _KEYS if isinstance(entries.get(key), dict)), None)
         if key is None:

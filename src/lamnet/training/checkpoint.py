@@ -61,8 +61,7 @@ def load_branch(path: Path, recipe: Recipe) -> dict[str, Any]:
         raise BadWeightsError(
             f"{path}: expected the state of a stable phase, found one of the schedule {recorded.schedule}"
         )
-    mine, theirs = asdict(recipe.config), asdict(recorded.config)
-    if other := [f"{name} {value}, {theirs[name]}" for name, value in mine.items() if value != theirs[name]]:
+    if other := recipe.config.differences(recorded.config):
         raise BadWeightsError(
             f"{path}: expected a state of this network, found one of another (here, there): {'; '.join(other)}"
         )

@@ -104,8 +104,8 @@ class Fit:
 def fit(hr: NDArray[np.uint8], lr: NDArray[np.uint8], scale: int) -> Fit:
     """Compare LR (h, w, 3) with HR (scale*h, scale*w, 3) reduced by bicubic, in the middle of the picture.
 
-    The shift is measured on luma.     Whole pixels come from phase correlation (Kuglin and Hines 1975), the rest from least squares on the gradient (Lucas and
-    Kanade 1981), with a gain and an offset so that another exposure does no harm.
+    The shift is measured on luma. Whole pixels come from phase correlation (Kuglin and Hines 1975), the rest from least
+    squares on the gradient (Lucas and Kanade 1981), with a gain and an offset so that another exposure does no harm.
     """
     height, width = (min(side, _SIDE) for side in lr.shape[:2])
     top, left = (lr.shape[0] - height) // 2, (lr.shape[1] - width) // 2
