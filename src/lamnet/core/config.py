@@ -59,11 +59,6 @@ class LAMNetConfig:
         if type(self.window) is not Window:
             raise BadArgumentError(f"window: expected a Window, got {records.short(self.window)}")
 
-    def differences(self, other: LAMNetConfig) -> list[str]:
-        """List the fields in which another configuration differs, as "name here, there"."""
-        here, there = asdict(self), asdict(other)
-        return [f"{name} {here[name]}, {there[name]}" for name in here if here[name] != there[name]]
-
     @property
     def hidden(self) -> int:
         """Hidden channels of the feed-forward."""
@@ -86,3 +81,9 @@ class LAMNetConfig:
 
 
 SIZES = {"tiny": LAMNetConfig.tiny, "base": LAMNetConfig.base, "large": LAMNetConfig.large}
+
+
+def differences(here: LAMNetConfig, there: LAMNetConfig) -> list[str]:
+    """List the fields in which two configurations differ, as "name here, there"."""
+    one, other = asdict(here), asdict(there)
+    return [f"{name} {one[name]}, {other[name]}" for name in one if one[name] != other[name]]

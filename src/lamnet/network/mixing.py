@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamnet.base.errors import BadArgumentError, BadWeightsError
+from lamnet.core import config
 from lamnet.core.weights import WeightsFile
 from lamnet.network import reading
 
@@ -36,7 +37,7 @@ def mix(a: LAMNet, b: LAMNet, strength: float) -> LAMNet:
 def mixed(a: WeightsFile, b: WeightsFile, strength: float) -> WeightsFile:
     """Mix the weights of two networks as `mix` does; the record is that of `a`. Raises as `mix`."""
     check_strength(strength)
-    if other := a.config.differences(b.config):
+    if other := config.differences(a.config, b.config):
         raise BadWeightsError(f"strength: expected two networks of one configuration, got {'; '.join(other)}")
     state = {name: _interpolated(one, b.state[name], strength) for name, one in a.state.items()}
     return WeightsFile(a.config, state, a.record)

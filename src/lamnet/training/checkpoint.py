@@ -14,6 +14,7 @@ from torch import Tensor
 from lamnet.base import records
 from lamnet.base.errors import BadDataError, BadWeightsError
 from lamnet.base.files import appearing
+from lamnet.core import config
 from lamnet.network import pickles
 from lamnet.training.recipe_files import from_record
 from lamnet.training.recipes import Recipe
@@ -61,7 +62,7 @@ def load_branch(path: Path, recipe: Recipe) -> dict[str, Any]:
         raise BadWeightsError(
             f"{path}: expected the state of a stable phase, found one of the schedule {recorded.schedule}"
         )
-    if other := recipe.config.differences(recorded.config):
+    if other := config.differences(recipe.config, recorded.config):
         raise BadWeightsError(
             f"{path}: expected a state of this network, found one of another (here, there): {'; '.join(other)}"
         )
