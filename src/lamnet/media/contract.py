@@ -86,6 +86,7 @@ class Extras:
         notes: what of the file is in none of the pages, a line each.
         comments: texts without a keyword.
         own: what a result in the same format alone carries over, in words; None for nothing.
+        not_enlarged: the part of that which stays as it is though it is of the picture's size, in words; None for nothing.
         lossy: how pixels are coded where the file says that something is lost: "JPEG", "lossy WebP".
         quality: of a JPEG by its tables, 1 to 100 on the scale of the Independent JPEG Group.
         bits: of a lossy WebP or AVIF, for each pixel of its first frame; None where the file does not say.
@@ -99,6 +100,7 @@ class Extras:
     notes: tuple[str, ...] = ()
     comments: tuple[bytes, ...] = ()
     own: str | None = None
+    not_enlarged: str | None = None
     lossy: str | None = None
     quality: int | None = None
     bits: float | None = None

@@ -54,6 +54,8 @@ def losses(picture: Picture, target: Path) -> tuple[str, ...]:
         found.append(f"{_BITS[picture.dtype]} became {_BITS[format.dtypes[-1]]}, the most that {target.suffix} holds")
     if picture.extras.own and format != picture.format:
         found.append(f"without {picture.extras.own}")
+    if picture.extras.not_enlarged and format == picture.format:
+        found.append(f"not enlarged: {picture.extras.not_enlarged}")
     if picture.extras.comments and not format.comments:
         found.append(f"without its comment, which {target.suffix} does not hold")
     lost = [words for name, words in _IN_NO_PALETTE if format.palette and picture.pages[0].get_typeof(name)]

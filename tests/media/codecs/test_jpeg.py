@@ -54,6 +54,17 @@ def test_the_picture_behind_stays(upscaler: Upscaler, tmp_path: Path) -> None:
     np.testing.assert_array_equal(behind, before[1])
 
 
+def test_a_view_of_the_same_size_is_said_to_stay_small(upscaler: Upscaler, tmp_path: Path) -> None:
+    first = Image.fromarray(gradient(3))
+    first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[first.transpose(Image.Transpose.ROTATE_180)])
+    assert upscaler.file(tmp_path / "a.jpg", tmp_path / "b.jpg") == (
+        "not enlarged: the other pictures of its size in its file, such as stereo's second view",
+    )
+    assert [one.shape for one in pictures_of(tmp_path / "b.jpg")] == [(48, 72, 3), (24, 36, 3)]
+    stereo(tmp_path / "a.jpg")
+    assert upscaler.file(tmp_path / "a.jpg", tmp_path / "c.jpg") == ()
+
+
 @pytest.mark.parametrize("orientation", range(2, 9))
 def test_it_is_turned_with_the_picture(upscaler: Upscaler, tmp_path: Path, orientation: int) -> None:
     stereo(tmp_path / "a.jpg", orientation)

@@ -36,6 +36,7 @@ from lamnet.media.codecs.jpeg_segments import (
     quality_of,
     segment,
     segments_of,
+    size_of,
 )
 from lamnet.media.contract import Extras, Format
 from lamnet.media.picture import Picture
@@ -52,6 +53,7 @@ FORMAT = Format(
     salvageable=True,
 )
 
+_VIEWS = "the other pictures of its size in its file, such as stereo's second view"
 _PADDING = 64  # bytes behind a picture that are nothing
 _MOST_NAMED = 8  # of Photoshop's resources
 _MOST_SEGMENTS = 10_000  # that a result keeps
@@ -104,8 +106,10 @@ def extras(path: Path) -> JpegExtras:
                 carried += 1
                 if carried <= _MOST_SEGMENTS:
                     segments.append((kind, contents))
-    if index and not all(picture_end <= start < stop <= file_end for start, stop in index.places):
-        index = None
+        if index and not all(picture_end <= start < stop <= file_end for start, stop in index.places):
+            index = None
+        size, places = size_of(data), index.places if index else []
+        views = any(size_of(data[start:stop]) == size for start, stop in places)
     notes = (f"without the segments behind the first {_MOST_SEGMENTS:,}",) if carried > _MOST_SEGMENTS else ()
     if lost:
         shown = [*islice(lost, _MOST_NAMED), *(["others"] if len(lost) > _MOST_NAMED else [])]
@@ -118,6 +122,7 @@ def extras(path: Path) -> JpegExtras:
         quality=quality,
         notes=notes,
         own=" and ".join(own) or None,
+        not_enlarged=_VIEWS if views else None,
         comments=tuple(contents for kind, contents in segments if kind == COMMENT),
         segments=tuple(segments),
         index=index,

@@ -11,6 +11,7 @@ LIMIT = 65_533  # bytes of contents
 END, SCAN, TABLES, COMMENT = 0xD9, 0xDA, 0xDB, 0xFE  # markers
 _APP0, APP1, APP2, APP13 = 0xE0, 0xE1, 0xE2, 0xED
 EXIF, XMP, MPF = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"MPF\0"  # what contents open with
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # headers that give the size
 _WITHOUT_CONTENTS = (0x01, *range(0xD0, 0xD9))
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # that ends a scan's data
 _OF_THE_CODING = (_APP0, 0xE8, 0xEB, 0xEC, 0xED, 0xEE)  # JFIF, SPIFF, JPEG XT and seals, Ducky, Photoshop, Adobe
@@ -39,6 +40,15 @@ def segments_of(data: Any) -> Generator[tuple[int, int, int]]:
         if kind == SCAN:
             found = _MARKER.search(data, at)
             at = found.start() if found else len(data)
+
+
+def size_of(data: Any) -> tuple[int, int] | None:
+    """Return the (width, height) of a JPEG by its frame's header; None without one."""
+    for kind, start, stop in segments_of(data):
+        if kind in _FRAMES and stop - start > 5:
+            height, width = struct.unpack(">HH", data[start + 1 : start + 5])
+            return width, height
+    return None
 
 
 def quality_of(tables: bytes) -> int | None:
