@@ -33,6 +33,7 @@ def test_shapes_are_those_of_the_network(config: LAMNetConfig) -> None:
     with torch.device("meta"):
         state = LAMNet(config).state_dict()
     assert parameters.shapes(config) == {name: tuple(tensor.shape) for name, tensor in state.items()}
+    assert parameters.count(config) == sum(tensor.numel() for tensor in state.values())
 
 
 def test_a_shipped_file_is_what_pytorch_loads() -> None:

@@ -9,12 +9,21 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lamnet.base.errors import BadArgumentError
 from lamnet.core.config import LAMNetConfig
 from lamnet.network import weights
 from lamnet.network.model import LAMNet
 from lamnet.training.distributed import Workers
 from lamnet.training.learner import Learner
 from support.sets import recipe
+
+
+def test_a_network_beyond_all_memory_is_refused_at_once() -> None:
+    huge = recipe(size="own", network=LAMNetConfig(4, channels=65536, blocks=60000))
+    with pytest.raises(
+        BadArgumentError, match=r"^network: expected one .* fits into .* GB of free memory, got [\d,]+ para"
+    ):
+        Learner(huge, Workers(0, 1, torch.device("cpu")))
 
 
 @pytest.mark.thorough

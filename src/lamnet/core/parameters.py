@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,17 @@ def shapes(config: LAMNetConfig) -> dict[str, Shape]:
         for name, shape in _block(config)
     ]
     return dict([*ends, *blocks, *((f"groups.{group}.scale", (channels,)) for group in range(config.groups))])
+
+
+def count(config: LAMNetConfig) -> int:
+    """Count the numbers in all parameters of a network, however many groups and blocks it has."""
+
+    def of(groups: int, blocks: int) -> int:
+        return sum(math.prod(shape) for shape in shapes(replace(config, groups=groups, blocks=blocks)).values())
+
+    block = of(1, 2) - of(1, 1)
+    group = of(2, 1) - of(1, 1)
+    return of(1, 1) + (config.groups - 1) * group + config.groups * (config.blocks - 1) * block
 
 
 def _block(config: LAMNetConfig) -> Iterator[tuple[str, Shape]]:

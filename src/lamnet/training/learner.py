@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from lamnet.base.errors import BadWeightsError, LamnetError
+from lamnet.base import memory
+from lamnet.base.errors import BadArgumentError, BadWeightsError, LamnetError
+from lamnet.core import parameters
 from lamnet.network import weights
 from lamnet.network.model import Group, LAMNet
 from lamnet.training.distributed import Workers
@@ -21,6 +23,10 @@ from lamnet.training.gradient_noise import GradientNoise
 from lamnet.training.recipes import Recipe
 
 _Averaging = Callable[[list[Tensor], list[Tensor], int], None]
+
+
+_OF_ADAM = 4  # of each parameter: itself, its gradient, two moments
+_BYTES = 4  # of a number
 
 
 class DivergedError(LamnetError):
@@ -42,7 +48,11 @@ class Learner:
     """
 
     def __init__(self, recipe: Recipe, workers: Workers, start: Path | None = None) -> None:
-        """Begin at step 0, from the weights in `start` if given: of another scale all but the tail, fewer groups at rest."""
+        """Begin at step 0, from the weights in `start` if given: of another scale all but the tail, fewer groups at rest.
+
+        Raises BadArgumentError when memory holds no such network with what its training needs.
+        """
+        _check_fits(recipe)
         torch.manual_seed(recipe.seed)
         network = LAMNet(recipe.config)
         if start is not None:
@@ -187,3 +197,13 @@ def _start_from(network: LAMNet, path: Path) -> None:
     network.load_state_dict(network.state_dict() | taken)
     for group in list(network.groups)[contents.config.groups :]:
         nn.init.zeros_(cast("Group", group).scale)
+
+
+def _check_fits(recipe: Recipe) -> None:
+    free, count = memory.available(), parameters.count(recipe.config)
+    needed = count * _BYTES * (_OF_ADAM + len(recipe.decays))
+    if free is not None and needed > free:
+        raise BadArgumentError(
+            f"network: expected one whose training fits into {free / 1e9:.1f} GB of free memory, got {count:,} parameters, "
+            f"which need {needed / 1e9:,.1f} GB"
+        )

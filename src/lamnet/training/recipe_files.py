@@ -54,6 +54,7 @@ def from_toml(path: Path) -> Recipe:
     Raises BadArgumentError, which names the file and the field, what was expected and what was found.
     """
     content = _toml(path)
+    _check_places(content, path)
     top = _checked(content, {"based_on": Literal[*KINDS], **dict.fromkeys(_TABLES, dict)}, f"{path}: ")
     network, data, ranges, schedule = (cast("dict[str, Any]", top.get(table, {})) for table in _TABLES)
     data = _checked(data, _hints(Recipe, DATA), f"{path}: data.")
@@ -73,7 +74,11 @@ def from_toml(path: Path) -> Recipe:
             **schedule,
         )
     except LamnetError as error:
-        raise BadArgumentError(str(error) if str(error).startswith(f"{path}: ") else f"{path}: {error}") from error
+        if str(error).startswith(f"{path}: "):
+            raise
+        name = str(error).partition(":")[0]
+        table = f"{place}." if (place := _places().get(name)) else ""
+        raise BadArgumentError(f"{path}: {table}{error}") from error
 
 
 def to_record(recipe: Recipe) -> dict[str, Any]:
@@ -120,6 +125,29 @@ def _toml(path: Path) -> dict[str, Any]:
         raise BadArgumentError(f"{path}: expected a recipe, found {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise BadArgumentError(f"{path}: expected TOML, found {error}") from error
+
+
+def _places() -> dict[str, str]:
+    """Return the table of each field."""
+    fields_of = (
+        ("network", ("size", *_hints(LAMNetConfig))),
+        ("data", DATA),
+        ("degradation", _hints(Degradation)),
+        ("schedule", SCHEDULE),
+    )
+    return {name: table for table, names in fields_of for name in names}
+
+
+def _check_places(content: Mapping[str, Any], path: Path) -> None:
+    """Check that no field stands outside its table."""
+    places = _places()
+    found = [("no table", name) for name in content if name not in _TABLES]
+    for table in _TABLES:
+        if isinstance(given := content.get(table), dict):
+            found += [(f"[{table}]", name) for name in cast("dict[str, Any]", given)]
+    for where, name in found:
+        if name in places and where != f"[{places[name]}]":
+            raise BadArgumentError(f"{path}: {name}: expected it in [{places[name]}], found it in {where}")
 
 
 def _network(given: object, where: str) -> tuple[str | None, LAMNetConfig]:
