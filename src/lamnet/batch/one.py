@@ -20,6 +20,7 @@ from lamnet.media import opening, saving
 from lamnet.media.picture import Picture
 from lamnet.upscale import video
 from lamnet.upscale.choice import Choice
+from lamnet.upscale.goal import Goal
 from lamnet.upscale.planner import Planner
 from lamnet.upscale.upscaler import Upscaler
 
@@ -63,7 +64,15 @@ def open_job(job: Job, upscalers: Upscalers) -> Opened:
     sizes = _sizes(picture)
     upscaler = max((upscalers.for_size(*size) for size in sizes), key=lambda one: one.scale)
     suffix = upscalers.suffix or saving.suffix_for(picture, upscaler.result_size(*sizes[0]))
-    return Opened(picture, upscaler, job.result(suffix))
+    return Opened(picture, upscaler, job.result(suffix), _about_restoring(upscaler, upscalers.goal))
+
+
+def _about_restoring(upscaler: Upscaler, goal: Goal) -> tuple[str, ...]:
+    if goal.factor != 1 or upscaler.scale == 1:
+        return ()
+    return (
+        f"restored by weights for x{upscaler.scale} and reduced again; tiny has weights for x1, measured as better",
+    )
 
 
 def _open_clip(job: Job, upscalers: Upscalers) -> Opened:
@@ -74,7 +83,7 @@ def _open_clip(job: Job, upscalers: Upscalers) -> Opened:
     notes = (
         () if suffix == own else (f"is Matroska, since {own} cannot be written, or not with all that is in this one",)
     )
-    return Opened(clip, upscaler, job.result(suffix), notes)
+    return Opened(clip, upscaler, job.result(suffix), notes + _about_restoring(upscaler, upscalers.goal))
 
 
 def upscale_one(job: Job, upscalers: Upscalers, overwrite: bool) -> Work[Outcome]:

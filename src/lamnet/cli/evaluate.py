@@ -79,6 +79,7 @@ def evaluate(
     from lamnet.evaluation import report
     from lamnet.evaluation.comparison import comparing
     from lamnet.evaluation.protocol import Protocol
+    from lamnet.network import runtime
 
     for path in filter(None, (json, csv, markdown)):
         report.prepare_place(path)
@@ -98,6 +99,8 @@ def evaluate(
         save=save,
         save_lr=save_lr,
     )
+    if {*models} - {"bicubic"} and (line := runtime.without_core(device)):
+        terminal.complain(line)
     found = terminal.shown(work)
     try:
         table = report.to_markdown([*earlier, *found])

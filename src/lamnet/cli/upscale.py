@@ -157,8 +157,8 @@ def _upscale(request: Request, engine: Literal["local", "ray"], as_json: bool) -
 
         if request.device is None and engine == "local" and (chosen := runtime.chosen()):
             terminal.note(f"upscaling on {chosen}")
-        if engine == "local" and (reason := runtime.without_core(request.device, request.precision)):
-            terminal.complain(f"{reason}; PyTorch computes instead, many times slower")
+        if engine == "local" and (line := runtime.without_core(request.device, request.precision)):
+            terminal.complain(line)
     failed = 0
     events = cluster.run(request) if engine == "ray" else local.run(request)
     with interrupts.by_exception(), closing(events), terminal.without_progress(events) as outcomes:

@@ -59,7 +59,7 @@ def chosen() -> str | None:
 
 
 def without_core(device: str | torch.device | None, precision: Precision = "auto") -> str | None:
-    """Say why the core does not run networks on the processor though nobody asked for PyTorch; None where all is well.
+    """Say in a line that and why PyTorch runs networks on the processor though nobody asked for it; None where all is well.
 
     Takes what `torch_device` takes, and raises as it does.
     """
@@ -67,7 +67,9 @@ def without_core(device: str | torch.device | None, precision: Precision = "auto
     if reason is None or precision == "float16" or os.environ.get("LAMNET_BACKEND"):
         return None
     place = torch_device(device, precision)
-    return reason if place is not None and place.type == "cpu" else None
+    if place is None or place.type != "cpu":
+        return None
+    return f"{reason}; PyTorch computes instead, many times slower"
 
 
 def has_gpu() -> bool:
