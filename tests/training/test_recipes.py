@@ -150,3 +150,12 @@ def test_a_recipe_survives_json() -> None:
     for one in (recipe(), recipe(size="own", network=own), recipe(own_degradation=Degradation(clean=0, noise=1))):
         assert from_record(json.loads(json.dumps(to_record(one))), "here") == one
         assert from_record(json.loads(json.dumps(asdict(one))), "here") == one
+
+
+def test_longer_averages_look_further_back_from_the_start() -> None:
+    one = replace(recipe_named("tiny_x4_stable"), ema=0.999, longer_ema=(0.9999, 0.0))
+    held = [0.0, 0.0, 0.0]
+    for step in range(2000):
+        held = [decay * old + (1 - decay) * step for decay, old in zip(one.averaging(step), held, strict=True)]
+    assert [1999 - step for step in held] == pytest.approx([200, 500, 0], rel=0.01, abs=0.01)
+    assert one.averaging(10**6) == [0.999, 0.9999, 0.0]

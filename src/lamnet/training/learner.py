@@ -138,8 +138,8 @@ class Learner:
         self._optimiser.step()
         self._optimiser.zero_grad()
         with torch.no_grad():
-            for decay, average in zip(self.recipe.decays, self.averages, strict=True):
-                into: _Averaging = cast("Any", get_ema_multi_avg_fn(self.recipe.averaging(self.step, decay)))
+            for decay, average in zip(self.recipe.averaging(self.step), self.averages, strict=True):
+                into: _Averaging = cast("Any", get_ema_multi_avg_fn(decay))
                 into(list(average.parameters()), list(self.network.parameters()), self.step)
         self.step += 1
 

@@ -156,9 +156,13 @@ class Recipe:
             return self.lr * rising * 0.5 * (1 + math.cos(math.pi * progress))
         return self.lr * rising * 0.5 ** sum(progress >= mark for mark in (0.5, 0.8, 0.9, 0.95))
 
-    def averaging(self, step: int, decay: float) -> float:
-        """The decay of a moving average after step `step`: rises to `decay`, so that the start is soon forgotten."""
-        return min(decay, (1 + step) / (10 + step))
+    def averaging(self, step: int) -> list[float]:
+        """The decays of all moving averages after step `step`: they rise to `decays`, so that the start is soon forgotten.
+
+        Until then the weights in an average are a tenth of the steps so far old, on average, in a longer one a quarter.
+        """
+        shares = [9] + [3] * len(self.longer_ema)
+        return [min(decay, (1 + step) / (1 + step + share)) for decay, share in zip(self.decays, shares, strict=True)]
 
     def differences(self, other: Mapping[str, Any]) -> list[str]:
         """List how a recorded recipe differs, as "name: here, there". The place where a stable phase rests makes no difference."""
