@@ -157,6 +157,24 @@ def test_licences_come_from_a_manifest(tmp_path: Path) -> None:
     assert [photo.licence for photo in prepare(photos, tmp_path / "out").photos] == ["", "CC BY 4.0, Somebody"]
 
 
+def test_a_manifest_may_begin_with_a_mark_and_has_to_be_a_table_of_licences(tmp_path: Path) -> None:
+    photos = photographs(tmp_path / "in", [(60, 60)])
+    manifest = photos / "manifest.csv"
+    for content, found in (
+        (
+            "file,licence\np0.png,© J. Müller\n".encode("latin-1"),
+            "expected a table of licences, found no text in UTF-8",
+        ),
+        (b"file;licence\np0.png;CC0\n", "expected columns file and licence, with commas between, found file;licence"),
+        (b"", "expected columns file and licence, with commas between, found none"),
+    ):
+        manifest.write_bytes(content)
+        with pytest.raises(BadDataError, match=rf"manifest\.csv: {found}"):
+            prepare(photos, tmp_path / "out", (2,))
+    manifest.write_bytes("file,licence\r\np0.png,© J. Müller\r\n".encode("utf-8-sig"))
+    assert [photo.licence for photo in prepare(photos, tmp_path / "out", (2,)).photos] == ["© J. Müller"]
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("count", COUNTS)
 def test_damaged_indexes_are_refused_or_read(tmp_path: Path, count: int) -> None:

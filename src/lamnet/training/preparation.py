@@ -7,6 +7,7 @@ sizes, and appears last: a folder that has it is whole.
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from lamnet.base import locks
 from lamnet.base.errors import BadArgumentError, BadDataError, BadImageError
+from lamnet.base.files import read_text
 from lamnet.base.progress import Progress, Work, finish
 from lamnet.evaluation.benchmarks import LARGEST
 from lamnet.evaluation.resize import crop_to_multiple, imresize
@@ -216,11 +218,18 @@ def _rgb8(path: Path) -> NDArray[np.uint8]:
 
 
 def _licences(manifest: Path) -> Mapping[str, str]:
-    """Read licences by file name; none without a manifest."""
+    """Read licences by file name; none without a manifest. Raises BadDataError where it is no such table."""
     if not manifest.is_file():
         return {}
-    with manifest.open(newline="") as file:
-        return {row["file"]: row["licence"] for row in csv.DictReader(file) if row.get("file") and row.get("licence")}
+    try:
+        table = csv.DictReader(io.StringIO(read_text(manifest), newline=""))
+        rows, columns = list(table), table.fieldnames or []
+    except (OSError, ValueError, csv.Error) as error:
+        raise BadDataError(f"{manifest}: expected a table of licences, found {error}") from error
+    if not {"file", "licence"} <= set(columns):
+        found = ", ".join(columns) or "none"
+        raise BadDataError(f"{manifest}: expected columns file and licence, with commas between, found {found}")
+    return {row["file"]: row["licence"] for row in rows if row["file"] and row["licence"]}
 
 
 def _check_same(finished: PreparedSet, sources: list[Photo], scales: list[int], lr: str) -> None:
