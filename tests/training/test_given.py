@@ -210,3 +210,18 @@ def test_what_cannot_be_paired_is_refused(folders: tuple[Path, Path], tmp_path: 
     ):
         with pytest.raises(error, match=words):
             prepare(hr, tmp_path / "set", scales, folder)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("side", [6, 7, 11])
+def test_lr_too_small_to_be_compared_says_so(tmp_path: Path, side: int) -> None:
+    for place in ("hr", "lr"):
+        (tmp_path / place).mkdir()
+    for number, height in enumerate((side, 12)):
+        hr = _picture(number, 8 * height, 96)
+        arrays.write_array(tmp_path / "hr" / f"{number}.png", hr)
+        arrays.write_array(tmp_path / "lr" / f"{number}.png", imresize(hr, Fraction(1, 8)))
+    opened = prepare(tmp_path / "hr", tmp_path / "set", (8,), tmp_path / "lr")
+    assert [(photo.name, photo.note) for photo in opened.photos] == [("1.png", "")]
+    (small,) = opened.skipped
+    assert small.reason == f"expected LR sides of at least 12 pixels to compare it with HR, found 12x{side}"

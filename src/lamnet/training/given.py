@@ -18,6 +18,7 @@ from lamnet.evaluation.resize import imresize
 MAX_SHIFT = 0.5  # LR pixels; a pair with a larger shift is skipped
 NOTED_SHIFT = 0.1  # LR pixels; a pair with a larger shift gets a note
 MIN_LIKENESS = 0.5  # correlation of LR and reduced HR below which they show different things
+MIN_SIDE = 12  # LR pixels; less is too little to tell a shift
 _MIN_CONTRAST = 1.0  # standard deviation in 8-bit levels below which a picture is too flat to measure a shift
 _MIN_COLOUR = 4.0  # the same of a colour difference, below which it is mostly noise
 _FAR_APART = 64  # 8-bit levels between the mean colours of flat pictures that do not show the same

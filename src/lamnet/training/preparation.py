@@ -29,7 +29,7 @@ from lamnet.evaluation.resize import crop_to_multiple, imresize
 from lamnet.media import formats, opening
 from lamnet.media.levels import levels
 from lamnet.media.picture import read
-from lamnet.training.given import MAX_SHIFT, MIN_LIKENESS, NOTED_SHIFT, Given, fit
+from lamnet.training.given import MAX_SHIFT, MIN_LIKENESS, MIN_SIDE, NOTED_SHIFT, Given, fit
 from lamnet.training.journal import Journal
 from lamnet.training.prepared import BICUBIC, INDEX, Photo, PreparedSet, hash_of
 
@@ -188,6 +188,8 @@ def _misfit(hr: NDArray[np.uint8], lr: NDArray[np.uint8], scale: int) -> str | N
         return f"expected LR of {width}x{height} for HR of {_size(hr)} at x{scale}, found {_size(lr)}"
     if scale * min(height, width) < SMALLEST_SIDE:
         return f"expected sides of at least {SMALLEST_SIDE} pixels, found {_size(hr)}"
+    if min(height, width) < MIN_SIDE:
+        return f"expected LR sides of at least {MIN_SIDE} pixels to compare it with HR, found {_size(lr)}"
     return None
 
 
