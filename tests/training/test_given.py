@@ -16,6 +16,7 @@ from lamnet.base.errors import BadArgumentError, BadDataError
 from lamnet.evaluation.benchmarks import find_sets
 from lamnet.evaluation.resize import crop_to_multiple, imresize
 from lamnet.media import arrays
+from lamnet.training import preparation as module
 from lamnet.training.given import Given, fit
 from lamnet.training.loop import train
 from lamnet.training.preparation import prepare
@@ -225,3 +226,20 @@ def test_lr_too_small_to_be_compared_says_so(tmp_path: Path, side: int) -> None:
     assert [(photo.name, photo.note) for photo in opened.photos] == [("1.png", "")]
     (small,) = opened.skipped
     assert small.reason == f"expected LR sides of at least 12 pixels to compare it with HR, found 12x{side}"
+
+
+def test_a_pair_beyond_memory_is_skipped(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hr, lr = folders
+    read = module._rgb8
+
+    def full(path: Path) -> np.ndarray:
+        if path.name in ("a.png", "bx4.png"):
+            raise MemoryError
+        return read(path)
+
+    monkeypatch.setattr(module, "_rgb8", full)
+    opened = prepare(hr, tmp_path / "set", (4,), lr)
+    assert [photo.name for photo in opened.photos] == ["c.png"]
+    assert [photo.reason for photo in opened.skipped[:2]] == ["expected a picture that fits into memory"] * 2

@@ -34,6 +34,7 @@ from lamnet.training.journal import Journal
 from lamnet.training.prepared import BICUBIC, INDEX, Photo, PreparedSet, hash_of
 
 SMALLEST_SIDE = 48
+_TOO_LARGE = "expected a picture that fits into memory"
 _AT_ONCE = 32  # photographs that are converted before the first of them is written
 
 
@@ -150,7 +151,7 @@ def _convert(folder: Path, source: Photo, scales: Sequence[int]) -> _Converted:
     except BadImageError as error:
         return replace(source, reason=str(error)), {}
     except MemoryError:
-        return replace(source, reason="expected a picture that fits into memory"), {}
+        return replace(source, reason=_TOO_LARGE), {}
     hr = crop_to_multiple(pixels, math.lcm(*scales))
     if min(hr.shape[:2]) < SMALLEST_SIDE:
         return replace(source, reason=f"expected sides of at least {SMALLEST_SIDE} pixels, found {_size(pixels)}"), {}
@@ -166,6 +167,8 @@ def _convert_pair(folder: Path, source: Photo, scale: int, given: Given) -> _Con
         pixels, lr = _rgb8(folder / source.name), _rgb8(given.files[source.name])
     except BadImageError as error:
         return replace(source, reason=str(error)), {}
+    except MemoryError:
+        return replace(source, reason=_TOO_LARGE), {}
     hr = crop_to_multiple(pixels, scale)
     if reason := _misfit(pixels, lr, scale):
         return replace(source, reason=reason), {}
