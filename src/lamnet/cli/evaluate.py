@@ -76,13 +76,17 @@ def evaluate(
     device
         cpu, cuda, cuda:1, mps; the best there is when left out.
     """
-    from lamnet.evaluation import report
+    from lamnet.evaluation import contenders, places, report
     from lamnet.evaluation.comparison import comparing
     from lamnet.evaluation.protocol import Protocol
     from lamnet.network import runtime
 
-    for path in filter(None, (json, csv, markdown)):
-        report.prepare_place(path)
+    outputs = {"json": json, "csv": csv, "markdown": markdown}
+    places.prepare(
+        {name: path for name, path in outputs.items() if path is not None},
+        [*(contenders.file_of(model, scale) for model in models), *(compare or ())],
+        [data, *(results or ())],
+    )
     earlier = [evaluation for path in compare or () for evaluation in report.from_json(path)]
     protocol = Protocol(tuple(name.strip() for name in metrics.split(",")), convention, border, ensemble, times)
     chosen = [name.strip() for name in sets.split(",")] if sets else None

@@ -119,15 +119,15 @@ def bench(
         A file for the table.
     """
     torch = require("torch", "torch", "bench")
-    from lamnet.evaluation import report
+    from lamnet.evaluation import places, report
     from lamnet.evaluation.speed import candidate, table
     from lamnet.evaluation.speed.run import timing
     from lamnet.network import devices
 
     devices.pick(device)
-    for path in filter(None, (json, markdown)):
-        report.prepare_place(path)
     chosen = [name.strip() for name in networks.split(",")] if networks else candidate.MODELS
+    outputs = {"json": json, "markdown": markdown}
+    places.prepare({name: path for name, path in outputs.items() if path is not None}, map(Path, chosen))
     setting = candidate.Setting(
         scale, (output[1], output[0]), device, torch.get_num_threads() if threads is None else threads
     )

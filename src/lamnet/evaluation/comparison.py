@@ -83,7 +83,7 @@ def comparing(
         results: folders of finished results, as `results.find_results` finds them.
         degrade: conditions as for `evaluate`; everything is measured under each of them.
         save: a folder for the models' results, MODEL/SET/NAMEx4.png, or MODEL/CONDITION/SET/NAMEx4.png; none of the
-            files may exist.
+            files may exist, and no two models may have one folder.
         save_lr: a folder for the LR pictures, SET/NAMEx4.png or CONDITION/SET/NAMEx4.png; existing ones of the right
             size are used as they are.
     """
@@ -98,6 +98,8 @@ def comparing(
     found = [_Found(str(folder), find_results(folder, benchmark, scale)) for folder in results]
     meter = Meter(protocol, scale, device)
     loaded = [contenders.load(model, scale, protocol.ensemble, device) for model in models]
+    if save is not None:
+        _check_folders(save, [one.name for one in loaded])
     rounds: list[tuple[Condition | None, list[_Made]]] = []
     for condition in put_under:
         below = "" if condition is None else condition.name
@@ -152,10 +154,26 @@ class _Found:
         return arrays.read_array(self.files[pair]), None
 
 
+def _check_folders(save: Path, names: Sequence[str]) -> None:
+    """Refuse models whose results would go into one folder."""
+    first = dict[Path, str]()
+    for name in names:
+        if (folder := _folder(save, name)) in first:
+            raise BadArgumentError(
+                f"save: expected a folder for each model, found {folder} for {first[folder]} and {name}"
+            )
+        first[folder] = name
+
+
+def _folder(save: Path, name: str) -> Path:
+    """Name the folder of a model's results."""
+    return save / re.sub(r"[^\w.+-]+", "_", name).lstrip("._")
+
+
 def _targets(
     save: Path | None, name: str, below: str, benchmark: Sequence[BenchmarkSet], scale: int
 ) -> dict[Pair, Path]:
-    folder = None if save is None else save / re.sub(r"[^\w.+-]+", "_", name).lstrip("._")
+    folder = None if save is None else _folder(save, name)
     targets = _files(folder, below, benchmark, scale)
     existing = [path for path in targets.values() if path.exists()]
     if existing:
