@@ -151,6 +151,8 @@ class _Found:
 
     def picture(self, pair: Pair) -> tuple[NDArray[np.uint8], None]:
         """Read the result for a pair, of which the time is not known."""
+        if pair not in self.files:  # whoever made the results could not read it either
+            raise BadImageError(f"{pair.lr or pair.hr}: cannot be read, and there is no result of it")
         return arrays.read_array(self.files[pair]), None
 
 
@@ -205,7 +207,7 @@ def _measuring(
         "protocol": {
             "convention": meter.protocol.convention,
             "border": meter.border,
-            "lr_made": [one.name for one in benchmark if any(pair.lr is None for pair in one.pairs)],
+            "lr_made": [one.name for one in benchmark if scale > 1 and any(pair.lr is None for pair in one.pairs)],
             **({} if condition is None else {"degrade": condition.name}),
         },
         "sets": scores,
@@ -221,8 +223,9 @@ def _measuring_set(
     per_image, left_out = dict[str, dict[str, float]](), dict(one.left_out)
     for index, pair in enumerate(one.pairs, 1):
         try:
+            hr = crop_to_multiple(arrays.read_array(pair.hr), scale)
             sr, seconds = entrant.picture(pair)
-            scores = meter.scores(crop_to_multiple(arrays.read_array(pair.hr), scale), sr)
+            scores = meter.scores(hr, sr)
         except BadImageError as error:  # its pixels are damaged
             left_out[pair.name] = str(error)
         else:
