@@ -72,7 +72,7 @@ def evaluate(
         A folder for the models' results, MODEL/SET/NAMEx4.png; with --degrade MODEL/CONDITION/SET/NAMEx4.png.
     save_lr
         A folder for the LR pictures that are measured, SET/NAMEx4.png; with --degrade CONDITION/SET/NAMEx4.png. Those
-        that are there in the right size are taken as they are.
+        that are there in the right size are taken as they are, which is said where they differ.
     device
         cpu, cuda, cuda:1, mps; the best there is when left out.
     """
@@ -106,6 +106,8 @@ def evaluate(
     if {*models} - {"bicubic"} and (line := runtime.without_core(device)):
         terminal.complain(line)
     found = terminal.shown(work)
+    if taken := report.lr_sets(found, "lr_taken"):
+        terminal.complain(f"{save_lr}: had other LR of {', '.join(taken)} than would be made; it was measured")
     try:
         table = report.to_markdown([*earlier, *found])
         for line in table.splitlines():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -85,7 +86,7 @@ def comparing(
         save: a folder for the models' results, MODEL/SET/NAMEx4.png, or MODEL/CONDITION/SET/NAMEx4.png; none of the
             files may exist, and no two models may have one folder.
         save_lr: a folder for the LR pictures, SET/NAMEx4.png or CONDITION/SET/NAMEx4.png; existing ones of the right
-            size are used as they are.
+            size are used as they are, which "protocol" says under "lr_taken" where they differ from what would be made.
     """
     if not models and not results:
         raise BadArgumentError("models: expected at least one model or folder of results, got none")
@@ -103,7 +104,7 @@ def comparing(
     rounds: list[tuple[Condition | None, list[_Made]]] = []
     for condition in put_under:
         below = "" if condition is None else condition.name
-        lr = LowResolution(scale, condition or UNCHANGED, _files(save_lr, below, benchmark, scale))
+        lr = LowResolution(scale, condition or UNCHANGED, _lr_files(save_lr, below, benchmark, scale))
         made = [_Made(one, lr, _targets(save, one.name, below, benchmark, scale)) for one in loaded]
         rounds.append((condition, made))
     figures: list[dict[str, Any]] = []
@@ -183,6 +184,15 @@ def _targets(
     return targets
 
 
+def _lr_files(save_lr: Path | None, below: str, benchmark: Sequence[BenchmarkSet], scale: int) -> dict[Pair, Path]:
+    """Name a file for each pair's LR. Raises BadArgumentError where one is a picture of the data."""
+    files = _files(save_lr, below, benchmark, scale)
+    data = {os.path.realpath(path) for one in benchmark for pair in one.pairs for path in (pair.hr, pair.lr) if path}
+    if own := [path for path in files.values() if os.path.realpath(path) in data]:
+        raise BadArgumentError(f"save_lr: expected a folder apart from the data, found {own[0]} among it")
+    return files
+
+
 def _files(folder: Path | None, below: str, benchmark: Sequence[BenchmarkSet], scale: int) -> dict[Pair, Path]:
     """Name a file for each pair; no files without a folder."""
     if folder is None:
@@ -207,11 +217,21 @@ def _measuring(
         "protocol": {
             "convention": meter.protocol.convention,
             "border": meter.border,
-            "lr_made": [one.name for one in benchmark if scale > 1 and any(pair.lr is None for pair in one.pairs)],
+            **_origin(entrant, benchmark, scale),
             **({} if condition is None else {"degrade": condition.name}),
         },
         "sets": scores,
     }
+
+
+def _origin(entrant: _Made | _Found, benchmark: Sequence[BenchmarkSet], scale: int) -> dict[str, list[str]]:
+    """Name the sets whose LR was made, and those where it was taken from other files of `save_lr`, if any."""
+    taken = (
+        {pair for pair, differs in entrant.lr.taken.items() if differs} if isinstance(entrant, _Made) else set[Pair]()
+    )
+    made = [one.name for one in benchmark if any(pair.lr is None and pair not in taken for pair in one.pairs)]
+    from_files = [one.name for one in benchmark if taken.intersection(one.pairs)]
+    return {"lr_made": made if scale > 1 else [], **({"lr_taken": from_files} if from_files else {})}
 
 
 def _measuring_set(

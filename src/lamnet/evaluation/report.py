@@ -60,8 +60,9 @@ def _evaluation(content: Any, what: str) -> dict[str, Any]:
         protocol = records.mapping(found["protocol"], f"{what}, protocol")
         records.text(protocol.get("convention"), f"{what}, convention")
         records.whole(protocol.get("border"), f"{what}, border", 0)
-        for name in records.items(protocol.get("lr_made", []), f"{what}, lr_made"):
-            records.text(name, f"{what}, lr_made")
+        for origin in ("lr_made", "lr_taken"):
+            for name in records.items(protocol.get(origin, []), f"{what}, {origin}"):
+                records.text(name, f"{what}, {origin}")
         records.text(protocol.get("degrade", ""), f"{what}, degrade")
     sets = records.mapping(found.get("sets"), f"{what}, sets")
     return {**found, "sets": {records.text(name, what): _scores(one, f"{what}, {name}") for name, one in sets.items()}}
@@ -239,9 +240,17 @@ def _protocol(evaluations: Sequence[Evaluation]) -> str:
             raise BadArgumentError(
                 f"{other}: expected figures measured like {first}'s ({convention}, border {border}), found {protocol[0]}, border {protocol[1]}"
             )
-    made = sorted({one for e in evaluations if "protocol" in e for one in e["protocol"].get("lr_made", ())})
-    note = f", LR of {', '.join(made)} made by bicubic" if made else ""
+    note = "".join(
+        f", LR of {', '.join(names)} {how}"
+        for origin, how in (("lr_made", "made by bicubic"), ("lr_taken", "taken from other files"))
+        if (names := lr_sets(evaluations, origin))
+    )
     return f", {convention} convention, border {border}{note}{_measured(evaluations)}"
+
+
+def lr_sets(evaluations: Sequence[Evaluation], origin: str) -> list[str]:
+    """Name the sets whose LR was made from HR ("lr_made"), or taken from files that differ from that ("lr_taken")."""
+    return sorted({one for e in evaluations for one in e.get("protocol", {}).get(origin, ())})
 
 
 def _measured(evaluations: Sequence[Evaluation]) -> str:
