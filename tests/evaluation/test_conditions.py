@@ -144,6 +144,7 @@ def test_at_scale_one_the_spoilt_picture_itself_is_measured(tmp_path: Path, pict
     arrays.write_array(tmp_path / "Set" / "HR" / "a.png", picture)
     arrays.write_array(tmp_path / "Set" / "LR_bicubic" / "X2" / "ax2.png", imresize(picture, 0.5))
     clean, spoilt = finish(comparing(["bicubic"], 1, tmp_path, degrade=["clean", "jpeg50"]))
+    assert spoilt["protocol"]["lr_made"] == []  # nothing is reduced
     assert clean["sets"]["Set"]["psnr_y"] == np.inf
     expected = psnr(to_y(lossy.jpeg(picture, 50))[1:-1, 1:-1], to_y(picture)[1:-1, 1:-1])
     assert spoilt["sets"]["Set"]["psnr_y"] == pytest.approx(expected)

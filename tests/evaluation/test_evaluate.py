@@ -138,12 +138,57 @@ def test_saved_lr_is_what_was_measured_and_is_taken_again(data: Path, tmp_path: 
     noisy = imresize(arrays.read_array(path), 2)
     measured = psnr(to_y(picture(0)[:40]), to_y(noisy), 2)
     assert row["sets"]["B"]["images"]["baby"]["psnr_y"] == pytest.approx(measured, abs=1e-6)
-    arrays.write_array(path, np.zeros((20, 18, 3), np.uint8))
     (again,) = finish(comparing(["bicubic"], 2, data, ["B"], degrade=["noise9"], save_lr=save))
-    assert again["sets"]["B"]["images"]["baby"]["psnr_y"] < 15
+    assert again == row
+    darker = arrays.read_array(path) // 2 + 50
+    arrays.write_array(path, darker)
+    both = finish(comparing(["bicubic", "bicubic"], 2, data, ["B"], degrade=["noise9"], save_lr=save))
+    measured = psnr(to_y(picture(0)[:40]), to_y(imresize(darker, 2)), 2)
+    for other in both:
+        assert other["sets"]["B"]["images"]["baby"]["psnr_y"] == pytest.approx(measured, abs=1e-6)
+        assert (other["protocol"]["lr_made"], other["protocol"]["lr_taken"]) == (["B"], ["B"])
+    assert "LR of B made by bicubic, LR of B taken from other files" in report.to_markdown(both)
+    arrays.write_array(path, 255 - arrays.read_array(path))
+    with pytest.raises(BadDataError, match=r"noise9/B/babyx2\.png: expected LR of the picture of that name, found an"):
+        finish(comparing(["bicubic"], 2, data, ["B"], degrade=["noise9"], save_lr=save))
     arrays.write_array(path, np.zeros((19, 18, 3), np.uint8))
     (anew,) = finish(comparing(["bicubic"], 2, data, ["B"], degrade=["noise9"], save_lr=save))
     assert anew == row
+
+
+@pytest.mark.parametrize("noise", ["noise50", "noise100"])
+def test_lr_with_other_noise_shows_the_same_picture(tmp_path: Path, noise: str) -> None:
+    waves = np.sin(np.arange(200)[:, None, None] / 30) + np.cos(np.arange(160)[:, None] / 40) + np.zeros(3)
+    for name in ("a", "b"):
+        (tmp_path / "S").mkdir(exist_ok=True)
+        arrays.write_array(tmp_path / "S" / f"{name}.png", (127 + 50 * waves).astype(np.uint8))
+    finish(comparing(["bicubic"], 2, tmp_path / "S", degrade=[noise], save_lr=tmp_path / "lr"))
+    a, b = (tmp_path / "lr" / noise / "S" / f"{name}x2.png" for name in "ab")
+    a.write_bytes(b.read_bytes())
+    (row,) = finish(comparing(["bicubic"], 2, tmp_path / "S", degrade=[noise], save_lr=tmp_path / "lr"))
+    assert row["protocol"]["lr_taken"] == ["S"]
+
+
+def test_lr_that_was_there_is_said_by_the_command(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ("evaluate", "bicubic", "--scale", 2, "--data", data, "--sets", "B", "--save-lr", tmp_path / "lr")
+    run(*common)
+    run(*common)
+    assert capsys.readouterr().err == ""
+    for path in (tmp_path / "lr" / "B").iterdir():
+        arrays.write_array(path, arrays.read_array(path) // 2 + 60)
+    assert "border 2, LR of B taken from other files\n" in run(*common)
+    assert capsys.readouterr().err == (
+        f"lamnet: {tmp_path / 'lr'}: had other LR of B than would be made; it was measured\n"
+    )
+
+
+def test_lr_is_not_saved_onto_the_data(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "lr").mkdir()
+    (tmp_path / "lr" / "A").symlink_to(data / "A" / "LR_bicubic" / "X2")
+    with pytest.raises(BadArgumentError, match=r"save_lr: expected a folder apart from the data, found .*babyx2\.png"):
+        finish(comparing(["bicubic"], 2, data, ["A"], save_lr=tmp_path / "lr"))
 
 
 def test_times_stand_beside_the_figures_only_on_request(data: Path, network: LAMNet, tmp_path: Path) -> None:

@@ -114,6 +114,41 @@ def test_a_single_row_has_no_marks_and_a_missing_set_a_dash() -> None:
     assert cells(table, 0)[2:] == ["**30.00** / **0.8000**", "- / -"]
 
 
+def with_pictures(model: str, psnr_y: float, *names: str) -> dict[str, Any]:
+    found = evaluation(model, psnr_y)
+    found["sets"]["Set5"]["images"] = {name: {"psnr_y": psnr_y, "ssim_y": 0.8} for name in names}
+    return found
+
+
+def test_a_mean_over_other_pictures_is_not_ranked() -> None:
+    rows = [
+        with_pictures("a", 30.0, "baby", "bird"),
+        with_pictures("made", 35.0, "baby"),
+        with_pictures("b", 31.0, "baby", "bird"),
+        with_pictures("others", 36.0, "x", "y"),
+    ]
+    table = report.to_markdown(rows)
+    assert [cells(table, row)[-1] for row in range(4)] == [
+        "<u>30.00</u> / **0.8000**",
+        "35.00 / 0.8000 (1 of 2)",
+        "**31.00** / **0.8000**",
+        "36.00 / 0.8000 (2 other)",
+    ]
+    assert table.splitlines()[0].endswith(
+        "border 4, made not ranked on Set5 with 1 of 2 pictures, others not ranked on Set5 with 2 other pictures"
+    )
+    assert "**" not in report.to_markdown(rows[:2])
+
+
+def test_a_picture_that_no_row_has_leaves_the_rows_comparable() -> None:
+    rows = [with_pictures("a", 30.0, "baby"), with_pictures("b", 31.0, "baby")]
+    for row in rows:
+        row["sets"]["Set5"]["left_out"] = {"bird": "damaged"}
+    table = report.to_markdown(rows)
+    assert table.splitlines()[0].endswith("border 4, 1 of 2 pictures of Set5")
+    assert cells(table, 1)[-1] == "**31.00** / **0.8000**"
+
+
 def test_each_scale_has_its_table_and_pipes_are_escaped() -> None:
     table = report.to_markdown([evaluation("a|b", 30.0, scale=4), evaluation("a", 33.0, scale=2)])
     assert table.index("x2: ") < table.index("x4: ")

@@ -16,3 +16,14 @@ def test_cyclopts_still_takes_a_dash_alone_for_an_option(arguments: list[str]) -
 
     with pytest.raises(CycloptsError):
         app(arguments, exit_on_error=False, print_error=False)
+
+
+def test_cyclopts_still_rounds_fractions() -> None:
+    """None known. cli/whole.py."""
+    app = App()
+
+    @app.default
+    def command(*, scale: int) -> int:
+        return scale
+
+    assert app(["--scale", "3.9"], exit_on_error=False, result_action="return_value") == 4

@@ -94,10 +94,16 @@ def test_names_that_tell_the_scale_pass(name: str, scale: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "scale"), [("lamnet.param", 2), ("a_x2.param", 4), ("a_x4.param", 3), ("3x.param", 2)]
+    ("name", "scale", "found"),
+    [
+        ("lamnet.param", 2, "a name without a scale, which it takes for x4"),
+        ("a_x2.param", 4, "a name for x2"),
+        ("a_x4.param", 3, "a name for x4"),
+        ("3x.param", 2, "a name for x3"),
+    ],
 )
-def test_names_that_tell_another_scale_are_refused(name: str, scale: int) -> None:
-    with pytest.raises(BadArgumentError, match="by which Upscayl knows the scale"):
+def test_names_that_tell_another_scale_are_refused(name: str, scale: int, found: str) -> None:
+    with pytest.raises(BadArgumentError, match=f"by which Upscayl knows the scale; found {found}$"):
         check_name(Path(name), scale)
 
 

@@ -72,17 +72,21 @@ def evaluate(
         A folder for the models' results, MODEL/SET/NAMEx4.png; with --degrade MODEL/CONDITION/SET/NAMEx4.png.
     save_lr
         A folder for the LR pictures that are measured, SET/NAMEx4.png; with --degrade CONDITION/SET/NAMEx4.png. Those
-        that are there in the right size are taken as they are.
+        that are there in the right size are taken as they are, which is said where they differ.
     device
         cpu, cuda, cuda:1, mps; the best there is when left out.
     """
-    from lamnet.evaluation import report
+    from lamnet.evaluation import contenders, places, report
     from lamnet.evaluation.comparison import comparing
     from lamnet.evaluation.protocol import Protocol
     from lamnet.network import runtime
 
-    for path in filter(None, (json, csv, markdown)):
-        report.prepare_place(path)
+    outputs = {"json": json, "csv": csv, "markdown": markdown}
+    places.prepare(
+        {name: path for name, path in outputs.items() if path is not None},
+        [*(contenders.file_of(model, scale) for model in models), *(compare or ())],
+        [data, *(results or ())],
+    )
     earlier = [evaluation for path in compare or () for evaluation in report.from_json(path)]
     protocol = Protocol(tuple(name.strip() for name in metrics.split(",")), convention, border, ensemble, times)
     chosen = [name.strip() for name in sets.split(",")] if sets else None
@@ -102,6 +106,8 @@ def evaluate(
     if {*models} - {"bicubic"} and (line := runtime.without_core(device)):
         terminal.complain(line)
     found = terminal.shown(work)
+    if taken := report.lr_sets(found, "lr_taken"):
+        terminal.complain(f"{save_lr}: had other LR of {', '.join(taken)} than would be made; it was measured")
     try:
         table = report.to_markdown([*earlier, *found])
         for line in table.splitlines():

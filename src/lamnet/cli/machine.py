@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from lamnet.base import interrupts
 from lamnet.base.errors import BadArgumentError
 from lamnet.base.extras import require
+from lamnet.base.files import check_apart
 from lamnet.cli import terminal
 
 
@@ -61,7 +62,7 @@ def _describe(model: str, scale: int | None) -> None:
     from lamnet.core import shipped
     from lamnet.network import reading
 
-    path = shipped.path_of(model, scale or (4 if shipped.is_name(model) else None))
+    path = shipped.path_of(model, 4 if scale is None and shipped.is_name(model) else scale)
     contents = reading.load(path, scale)
     config = asdict(contents.config)
     window = config.pop("window")
@@ -119,15 +120,15 @@ def bench(
         A file for the table.
     """
     torch = require("torch", "torch", "bench")
-    from lamnet.evaluation import report
+    from lamnet.evaluation import places, report
     from lamnet.evaluation.speed import candidate, table
     from lamnet.evaluation.speed.run import timing
     from lamnet.network import devices
 
     devices.pick(device)
-    for path in filter(None, (json, markdown)):
-        report.prepare_place(path)
     chosen = [name.strip() for name in networks.split(",")] if networks else candidate.MODELS
+    outputs = {"json": json, "markdown": markdown}
+    places.prepare({name: path for name, path in outputs.items() if path is not None}, map(Path, chosen))
     setting = candidate.Setting(
         scale, (output[1], output[0]), device, torch.get_num_threads() if threads is None else threads
     )
@@ -140,7 +141,7 @@ def bench(
             report.write(path, text(found))
 
 
-def export(model: str, out: Path, /, *, scale: Literal[2, 3, 4] | None = None, half: bool = False) -> None:
+def export(model: str, out: Path, /, *, scale: int | None = None, half: bool = False) -> None:
     """Write a network for other programs, for images of any size: ONNX, ncnn (Upscayl), or PyTorch's exported program.
 
     Parameters
@@ -159,8 +160,12 @@ def export(model: str, out: Path, /, *, scale: Literal[2, 3, 4] | None = None, h
     from lamnet.network.export import export
 
     ships = shipped.is_name(model)
+    scale = 4 if ships and scale is None else scale
+    source = shipped.path_of(model, scale)
+    for target in (out, out.with_suffix(".bin")) if out.suffix == ".param" else (out,):
+        check_apart(source, target)
     with interrupts.by_exception():
-        export(reading.load(model, scale or (4 if ships else None)), out, half, shipped.TERMS if ships else None)
+        export(reading.load(model, scale), out, half, shipped.TERMS if ships else None)
     terminal.say(out)
     if out.suffix == ".param":
         terminal.say(out.with_suffix(".bin"))

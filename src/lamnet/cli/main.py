@@ -13,13 +13,14 @@ from lamnet.base import interrupts
 from lamnet.base.errors import LamnetError
 from lamnet.cli import evaluate, figures, machine, terminal, training, upscale
 from lamnet.cli.app import app as serve
+from lamnet.cli.whole import unrounded
 
 app = App(
     name="lamnet",
     help="Lightweight image super-resolution with LAMNet.",
     version=lambda: lamnet.__version__,  # reading it imports much
     help_format="plaintext",  # of this list alone: what reads Markdown takes long to import
-    default_parameter=Parameter(negative=()),
+    default_parameter=Parameter(negative=(), converter=unrounded),
     suppress_keyboard_interrupt=False,
 )
 for group in (training.train_app, figures.app):

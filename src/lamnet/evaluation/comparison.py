@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -83,9 +84,9 @@ def comparing(
         results: folders of finished results, as `results.find_results` finds them.
         degrade: conditions as for `evaluate`; everything is measured under each of them.
         save: a folder for the models' results, MODEL/SET/NAMEx4.png, or MODEL/CONDITION/SET/NAMEx4.png; none of the
-            files may exist.
+            files may exist, and no two models may have one folder.
         save_lr: a folder for the LR pictures, SET/NAMEx4.png or CONDITION/SET/NAMEx4.png; existing ones of the right
-            size are used as they are.
+            size are used as they are, which "protocol" says under "lr_taken" where they differ from what would be made.
     """
     if not models and not results:
         raise BadArgumentError("models: expected at least one model or folder of results, got none")
@@ -98,10 +99,12 @@ def comparing(
     found = [_Found(str(folder), find_results(folder, benchmark, scale)) for folder in results]
     meter = Meter(protocol, scale, device)
     loaded = [contenders.load(model, scale, protocol.ensemble, device) for model in models]
+    if save is not None:
+        _check_folders(save, [one.name for one in loaded])
     rounds: list[tuple[Condition | None, list[_Made]]] = []
     for condition in put_under:
         below = "" if condition is None else condition.name
-        lr = LowResolution(scale, condition or UNCHANGED, _files(save_lr, below, benchmark, scale))
+        lr = LowResolution(scale, condition or UNCHANGED, _lr_files(save_lr, below, benchmark, scale))
         made = [_Made(one, lr, _targets(save, one.name, below, benchmark, scale)) for one in loaded]
         rounds.append((condition, made))
     figures: list[dict[str, Any]] = []
@@ -149,18 +152,45 @@ class _Found:
 
     def picture(self, pair: Pair) -> tuple[NDArray[np.uint8], None]:
         """Read the result for a pair, of which the time is not known."""
+        if pair not in self.files:  # whoever made the results could not read it either
+            raise BadImageError(f"{pair.lr or pair.hr}: cannot be read, and there is no result of it")
         return arrays.read_array(self.files[pair]), None
+
+
+def _check_folders(save: Path, names: Sequence[str]) -> None:
+    """Refuse models whose results would go into one folder."""
+    first = dict[Path, str]()
+    for name in names:
+        if (folder := _folder(save, name)) in first:
+            raise BadArgumentError(
+                f"save: expected a folder for each model, found {folder} for {first[folder]} and {name}"
+            )
+        first[folder] = name
+
+
+def _folder(save: Path, name: str) -> Path:
+    """Name the folder of a model's results."""
+    return save / re.sub(r"[^\w.+-]+", "_", name).lstrip("._")
 
 
 def _targets(
     save: Path | None, name: str, below: str, benchmark: Sequence[BenchmarkSet], scale: int
 ) -> dict[Pair, Path]:
-    folder = None if save is None else save / re.sub(r"[^\w.+-]+", "_", name).lstrip("._")
+    folder = None if save is None else _folder(save, name)
     targets = _files(folder, below, benchmark, scale)
     existing = [path for path in targets.values() if path.exists()]
     if existing:
         raise BadArgumentError(f"save: expected a folder without these results, found {existing[0]} already there")
     return targets
+
+
+def _lr_files(save_lr: Path | None, below: str, benchmark: Sequence[BenchmarkSet], scale: int) -> dict[Pair, Path]:
+    """Name a file for each pair's LR. Raises BadArgumentError where one is a picture of the data."""
+    files = _files(save_lr, below, benchmark, scale)
+    data = {os.path.realpath(path) for one in benchmark for pair in one.pairs for path in (pair.hr, pair.lr) if path}
+    if own := [path for path in files.values() if os.path.realpath(path) in data]:
+        raise BadArgumentError(f"save_lr: expected a folder apart from the data, found {own[0]} among it")
+    return files
 
 
 def _files(folder: Path | None, below: str, benchmark: Sequence[BenchmarkSet], scale: int) -> dict[Pair, Path]:
@@ -187,11 +217,21 @@ def _measuring(
         "protocol": {
             "convention": meter.protocol.convention,
             "border": meter.border,
-            "lr_made": [one.name for one in benchmark if any(pair.lr is None for pair in one.pairs)],
+            **_origin(entrant, benchmark, scale),
             **({} if condition is None else {"degrade": condition.name}),
         },
         "sets": scores,
     }
+
+
+def _origin(entrant: _Made | _Found, benchmark: Sequence[BenchmarkSet], scale: int) -> dict[str, list[str]]:
+    """Name the sets whose LR was made, and those where it was taken from other files of `save_lr`, if any."""
+    taken = (
+        {pair for pair, differs in entrant.lr.taken.items() if differs} if isinstance(entrant, _Made) else set[Pair]()
+    )
+    made = [one.name for one in benchmark if any(pair.lr is None and pair not in taken for pair in one.pairs)]
+    from_files = [one.name for one in benchmark if taken.intersection(one.pairs)]
+    return {"lr_made": made if scale > 1 else [], **({"lr_taken": from_files} if from_files else {})}
 
 
 def _measuring_set(
@@ -203,8 +243,9 @@ def _measuring_set(
     per_image, left_out = dict[str, dict[str, float]](), dict(one.left_out)
     for index, pair in enumerate(one.pairs, 1):
         try:
+            hr = crop_to_multiple(arrays.read_array(pair.hr), scale)
             sr, seconds = entrant.picture(pair)
-            scores = meter.scores(crop_to_multiple(arrays.read_array(pair.hr), scale), sr)
+            scores = meter.scores(hr, sr)
         except BadImageError as error:  # its pixels are damaged
             left_out[pair.name] = str(error)
         else:

@@ -6,21 +6,23 @@ import hashlib
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from lamnet.base.errors import BadArgumentError, BadImageError
+from lamnet.base.errors import BadArgumentError, BadDataError, BadImageError
 from lamnet.base.files import naming_errors
 from lamnet.evaluation import lossy
 from lamnet.evaluation.benchmarks import Pair, header
+from lamnet.evaluation.metrics import psnr
 from lamnet.evaluation.resize import crop_to_multiple, imresize
 from lamnet.media import arrays
 
 CLEAN = "clean"
+_SAME_PICTURE = 15.0  # dB between small versions; those of most pairs of photographs are below
 
 
 @dataclass(frozen=True)
@@ -107,14 +109,19 @@ class LowResolution:
 
     Attributes:
         saved: files for them by pair. A file of the size of the pair's LR is read; others are made and written.
+        taken: the pairs whose file was read so far, and whether it differs from what would be made; updated.
     """
 
     scale: int
     condition: Condition = UNCHANGED
     saved: Mapping[Pair, Path] | None = None
+    taken: dict[Pair, bool] = field(default_factory=dict[Pair, bool])
 
     def of(self, pair: Pair) -> NDArray[np.uint8]:
-        """Return (h, w, 1 or 3): the pair's LR file, or LR made from HR where it has none or the condition has blur."""
+        """Return (h, w, 1 or 3): the pair's LR file, or LR made from HR where it has none or the condition has blur.
+
+        Raises BadDataError where the saved file shows another picture.
+        """
         path = (self.saved or {}).get(pair)
         if path is None:
             return self._made(pair)
@@ -122,9 +129,12 @@ class LowResolution:
             found: NDArray[np.uint8] = arrays.read_array(path)
             height, width, *_ = header(pair.hr)
             if found.shape[:2] == (height // self.scale, width // self.scale) and found.dtype == np.uint8:
+                if pair not in self.taken:
+                    self.taken[pair] = _differs(path, found, self._made(pair))
                 return found
         made = self._made(pair)
         write(path, made)
+        self.taken[pair] = False
         return made
 
     def _made(self, pair: Pair) -> NDArray[np.uint8]:
@@ -132,6 +142,24 @@ class LowResolution:
         if pair.lr is None or any(step.kind == "blur" for step in steps):
             return low_resolution(arrays.read_array(pair.hr), self.scale, self.condition, pair.name)
         return _degraded(arrays.read_array(pair.lr), steps, pair.name)
+
+
+def _differs(path: Path, found: NDArray[np.uint8], made: NDArray[np.uint8]) -> bool:
+    """Tell whether a file's pixels are not those that would be made. Raises BadDataError where it shows another picture.
+
+    Both are made smaller first, which takes most of any noise away.
+    """
+    if found.shape[2] not in (1, 3):
+        raise BadDataError(f"{path}: expected 1 (grey) or 3 (RGB) channels, found {found.shape[2]}")
+    if found.shape == made.shape and (found == made).all():
+        return False
+    coarse = [imresize(np.broadcast_to(pixels, (*made.shape[:2], 3)), 1 / 4) for pixels in (found, made)]
+    if (likeness := psnr(coarse[0], coarse[1])) < _SAME_PICTURE:
+        raise BadDataError(
+            f"{path}: expected LR of the picture of that name, found another picture ({likeness:.1f} dB from it); "
+            "choose another folder for --save-lr, or remove it"
+        )
+    return True
 
 
 def write(path: Path, pixels: NDArray[np.uint8]) -> None:

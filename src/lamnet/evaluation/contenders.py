@@ -13,6 +13,7 @@ from lamnet.base import lines
 from lamnet.base.errors import BadWeightsError
 from lamnet.base.extras import require
 from lamnet.core import ensemble as on_arrays
+from lamnet.core import shipped
 from lamnet.core.network import Network as Core
 from lamnet.core.weights import WeightsFile, check_scale
 from lamnet.evaluation.resize import imresize
@@ -116,6 +117,13 @@ def load(model: LAMNet | str | Path, scale: int, ensemble: bool = False, device:
     check_scale("model", model.config, scale)
     place = device or next(model.parameters()).device
     return _in_torch("LAMNet", model, list(model.parameters()), ensemble, place)
+
+
+def file_of(model: str, scale: int) -> Path:
+    """Return the file that a model's name stands for; of "bicubic" one that need not exist. Raises BadWeightsError."""
+    if model == BICUBIC or model.startswith(PEER):
+        return Path(model.removeprefix(PEER))
+    return shipped.path_of(model, scale)
 
 
 def peer(path: Path, scale: int) -> Any:

@@ -60,8 +60,9 @@ def _evaluation(content: Any, what: str) -> dict[str, Any]:
         protocol = records.mapping(found["protocol"], f"{what}, protocol")
         records.text(protocol.get("convention"), f"{what}, convention")
         records.whole(protocol.get("border"), f"{what}, border", 0)
-        for name in records.items(protocol.get("lr_made", []), f"{what}, lr_made"):
-            records.text(name, f"{what}, lr_made")
+        for origin in ("lr_made", "lr_taken"):
+            for name in records.items(protocol.get(origin, []), f"{what}, {origin}"):
+                records.text(name, f"{what}, {origin}")
         records.text(protocol.get("degrade", ""), f"{what}, degrade")
     sets = records.mapping(found.get("sets"), f"{what}, sets")
     return {**found, "sets": {records.text(name, what): _scores(one, f"{what}, {name}") for name, one in sets.items()}}
@@ -120,7 +121,8 @@ def to_csv(evaluations: Sequence[Evaluation]) -> str:
 def to_markdown(evaluations: Sequence[Evaluation]) -> str:
     """Write evaluations as tables, one for each scale: a row a model, a column a set.
 
-    Of several rows the best is bold, the second best underlined. Under several conditions a row is a model under one of
+    Of several rows the best is bold, the second best underlined; a mean over other pictures than those of most is not
+    ranked, and says so. Under several conditions a row is a model under one of
     them, and each condition has its best ones.
 
     Raises BadArgumentError when figures of one scale were not measured in the same way.
@@ -162,14 +164,33 @@ def _condition(evaluation: Evaluation) -> str:
     return str(evaluation.get("protocol", {}).get("degrade", ""))
 
 
+def _by_condition(evaluations: Sequence[Evaluation]) -> dict[str, list[Evaluation]]:
+    """Group evaluations by the condition of LR, in order; those of a group are compared."""
+    groups = dict[str, list[Evaluation]]()
+    for evaluation in evaluations:
+        groups.setdefault(_condition(evaluation) or CLEAN, []).append(evaluation)
+    return groups
+
+
+def _shares(evaluations: Sequence[Evaluation], one: str) -> list[str]:
+    """Say for each evaluation of which pictures its mean is, where they are not those of most: "1 of 2", "2 other".
+
+    They are "" for the others, and where the pictures are not recorded; means over other pictures cannot be ranked.
+    """
+    pictures = [frozenset(evaluation["sets"].get(one, {}).get("images", ())) for evaluation in evaluations]
+    most = max(pictures, key=len, default=frozenset[str]())
+    return [
+        "" if not own or own == most else f"{len(own)} of {len(most)}" if own < most else f"{len(own)} other"
+        for own in pictures
+    ]
+
+
 def _table(evaluations: Sequence[Evaluation]) -> str:
     names = _metrics(evaluations)
     sets = list(dict.fromkeys(name for evaluation in evaluations for name in evaluation["sets"]))
-    conditions = list(dict.fromkeys(_condition(evaluation) or CLEAN for evaluation in evaluations))
     shown = any(map(_condition, evaluations))
     rows: list[list[str]] = []
-    for condition in conditions:
-        alike = [evaluation for evaluation in evaluations if (_condition(evaluation) or CLEAN) == condition]
+    for condition, alike in _by_condition(evaluations).items():
         cells = {one: _columns(alike, one, names) for one in sets}
         for index, evaluation in enumerate(alike):
             params = "" if evaluation["params"] is None else f"{evaluation['params']:,}"
@@ -181,15 +202,26 @@ def _table(evaluations: Sequence[Evaluation]) -> str:
 
 
 def _columns(evaluations: Sequence[Evaluation], one: str, names: Sequence[str]) -> list[str]:
-    """Make the cells of a set, "30.40 / 0.8689" with best and second best marked."""
+    """Make the cells of a set, "30.40 / 0.8689" with best and second best marked; "30.40 / 0.8689 (1 of 2)" is not ranked."""
+    shares = _shares(evaluations, one)
+    alone = shares.count("") == 1
     columns: list[list[str]] = []
     for name in names:
         values = [evaluation["sets"].get(one, {}).get(name) for evaluation in evaluations]
         shown = ["-" if value is None else f"{value:.{_DECIMALS.get(name, 4)}f}" for value in values]
-        ranked = sorted({float(text) for text in shown if text != "-"}, reverse=name not in _LESS_IS_BETTER)
-        alone = len(evaluations) == 1
-        columns.append([text if alone or text == "-" else _marked(text, ranked.index(float(text))) for text in shown])
-    return [" / ".join(cells) for cells in zip(*columns, strict=True)]
+        plain = [alone or share != "" or text == "-" for text, share in zip(shown, shares, strict=True)]
+        ranked = sorted(
+            {float(text) for text, unranked in zip(shown, plain, strict=True) if not unranked},
+            reverse=name not in _LESS_IS_BETTER,
+        )
+        columns.append(
+            [
+                text if unranked else _marked(text, ranked.index(float(text)))
+                for text, unranked in zip(shown, plain, strict=True)
+            ]
+        )
+    cells = [" / ".join(figures) for figures in zip(*columns, strict=True)]
+    return [f"{cell} ({share})" if share else cell for cell, share in zip(cells, shares, strict=True)]
 
 
 def _marked(text: str, rank: int) -> str:
@@ -208,16 +240,32 @@ def _protocol(evaluations: Sequence[Evaluation]) -> str:
             raise BadArgumentError(
                 f"{other}: expected figures measured like {first}'s ({convention}, border {border}), found {protocol[0]}, border {protocol[1]}"
             )
-    made = sorted({one for e in evaluations if "protocol" in e for one in e["protocol"].get("lr_made", ())})
-    note = f", LR of {', '.join(made)} made by bicubic" if made else ""
+    note = "".join(
+        f", LR of {', '.join(names)} {how}"
+        for origin, how in (("lr_made", "made by bicubic"), ("lr_taken", "taken from other files"))
+        if (names := lr_sets(evaluations, origin))
+    )
     return f", {convention} convention, border {border}{note}{_measured(evaluations)}"
 
 
+def lr_sets(evaluations: Sequence[Evaluation], origin: str) -> list[str]:
+    """Name the sets whose LR was made from HR ("lr_made"), or taken from files that differ from that ("lr_taken")."""
+    return sorted({one for e in evaluations for one in e.get("protocol", {}).get(origin, ())})
+
+
 def _measured(evaluations: Sequence[Evaluation]) -> str:
-    """Describe of which sets pictures were left out, for the caption: ", 4 of 5 pictures of Set5"."""
+    """Describe of which sets pictures were left out, for the caption: ", 4 of 5 pictures of Set5".
+
+    Where rows of a set are of other pictures than most: ", tiny not ranked on Set5 with 3 of 4 pictures".
+    """
     found = dict[str, None]()
-    for name, scores in (pair for evaluation in evaluations for pair in evaluation["sets"].items()):
-        if left_out := scores.get("left_out"):
-            count = len(scores.get("images", {}))
-            found[f", {count} of {count + len(left_out)} pictures of {name}"] = None
+    for alike in _by_condition(evaluations).values():
+        for name in dict.fromkeys(name for evaluation in alike for name in evaluation["sets"]):
+            for evaluation, share in zip(alike, _shares(alike, name), strict=True):
+                scores = evaluation["sets"].get(name, {})
+                count = len(scores.get("images", ()))
+                if share:
+                    found[f", {evaluation['model']} not ranked on {name} with {share} pictures"] = None
+                elif left_out := scores.get("left_out"):
+                    found[f", {count} of {count + len(left_out)} pictures of {name}"] = None
     return "".join(found)

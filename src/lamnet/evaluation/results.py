@@ -9,6 +9,7 @@ from pathlib import Path
 from lamnet.base.errors import BadDataError, BadImageError
 from lamnet.evaluation.benchmarks import BenchmarkSet, Pair, header, unmeasurable
 from lamnet.evaluation.layouts import picture_files
+from lamnet.media import arrays
 
 
 def find_results(folder: Path, sets: Sequence[BenchmarkSet], scale: int) -> dict[Pair, Path]:
@@ -17,6 +18,8 @@ def find_results(folder: Path, sets: Sequence[BenchmarkSet], scale: int) -> dict
     Results are in DIR/Set5, DIR/Set5/x4, DIR/x4/Set5, DIR/visualization/Set5 or, for a single set, in DIR itself. Their
     names begin with that of the HR picture; the rest begins with the scale, with SR, or with neither letter nor digit:
     baby.png, babyx4.png, babySR.png, baby_SwinIR_x4.png. LR and HR pictures in the same folder are ignored.
+
+    A picture whose own HR or LR is damaged may have no result, and is then not among those returned. A damaged result is.
 
     Raises:
         BadDataError: results are missing, there twice, or of the wrong size; names all of them, over all sets.
@@ -34,7 +37,7 @@ def find_results(folder: Path, sets: Sequence[BenchmarkSet], scale: int) -> dict
             if len(files) == 1:
                 found[pair] = files[0]
                 problems += [f"{one.name} {pair.name}: {text}" for text in _misfits(files[0], pair, scale)]
-            else:
+            elif files or not _is_damaged(pair):
                 several = "several results, " + " and ".join(file.name for file in files)
                 problems.append(f"{one.name} {pair.name}: {several if files else 'no result'}")
     if problems:
@@ -59,21 +62,24 @@ def _child(folder: Path, name: str) -> Path | None:
 
 
 def _assign(files: Sequence[Path], one: BenchmarkSet) -> dict[Pair, list[Path]]:
-    """Assign each file to the picture with the longest name that it begins with: img_10 is not img_1."""
-    found: dict[Pair, list[Path]] = {pair: [] for pair in one.pairs}
-    longest_first = sorted(one.pairs, key=lambda pair: -len(pair.name))
+    """Assign each file to the picture with the longest name that it begins with: img_10 is not img_1.
+
+    Those of pictures that are left out are nobody's.
+    """
+    found: dict[str, list[Path]] = {name: [] for name in (*one.left_out, *(pair.name for pair in one.pairs))}
+    longest_first = sorted(found, key=lambda name: -len(name))
     for file in files:
-        for pair in longest_first:
-            rest = _rest(file, pair)
+        for name in longest_first:
+            rest = _rest(file, name)
             if rest is not None and re.match(r"$|[^a-z0-9]|x\d|sr(?![a-z0-9])", rest):
                 if not re.search(r"_(lr|hr|gt)(_x\d)?$", rest):
-                    found[pair].append(file)
+                    found[name].append(file)
                 break
-    return found
+    return {pair: found[pair.name] for pair in one.pairs}
 
 
-def _rest(file: Path, pair: Pair) -> str | None:
-    stem, name = file.stem.lower(), pair.name.lower()
+def _rest(file: Path, name: str) -> str | None:
+    stem, name = file.stem.lower(), name.lower()
     return stem.removeprefix(name) if stem.startswith(name) else None
 
 
@@ -81,17 +87,27 @@ def _of_scale(files: list[Path], pair: Pair, scale: int) -> list[Path]:
     """Pick, from several results for one picture, those with this scale in their names."""
     if len(files) < 2:
         return files
-    return [file for file in files if re.search(rf"x{scale}(?!\d)", _rest(file, pair) or "")] or files
+    return [file for file in files if re.search(rf"x{scale}(?!\d)", _rest(file, pair.name) or "")] or files
+
+
+def _is_damaged(pair: Pair) -> bool:
+    """Tell whether the pixels of a pair cannot be read, so that nobody can have made a result."""
+    try:
+        for path in filter(None, (pair.hr, pair.lr)):
+            arrays.read_array(path)
+    except BadImageError:
+        return True
+    return False
 
 
 def _misfits(file: Path, pair: Pair, scale: int) -> list[str]:
+    height, width, *_ = header(pair.hr)
+    expected = (height - height % scale, width - width % scale)
     try:
-        height, width, *_ = header(pair.hr)
-        expected = (height - height % scale, width - width % scale)
         found = header(file)[:2]
         problems = list(unmeasurable(file))
-    except BadImageError as error:
-        return [str(error)]
+    except BadImageError:  # which leaves out this picture where it is measured
+        return []
     if found != expected:
         problems.append(f"{file.name} is {found[1]}x{found[0]}, expected {expected[1]}x{expected[0]}")
     return problems

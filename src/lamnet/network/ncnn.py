@@ -51,9 +51,11 @@ def check_name(path: Path, scale: int) -> None:
     """Refuse a name from which Upscayl would read another scale: it looks for x2, 2x, x3, 3x, else takes 4."""
     found = re.findall(r"x([23])|([23])x", path.stem.lower())
     read = min((int(a or b) for a, b in found), default=4)
+    says = re.search(r"x[234]|[234]x", path.stem.lower())
+    name = f"a name for x{read}" if says else "a name without a scale, which it takes for x4"
     if scale in (2, 3, 4) and read != scale:
         wanted = f"x{scale} in the name" if scale < 4 else "no x2 or x3 in the name"
-        raise BadArgumentError(f"{path}: expected {wanted}, by which Upscayl knows the scale; found a name for x{read}")
+        raise BadArgumentError(f"{path}: expected {wanted}, by which Upscayl knows the scale; found {name}")
 
 
 @dataclass(frozen=True)

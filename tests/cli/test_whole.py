@@ -1,0 +1,44 @@
+"""Whole numbers on the command line are not rounded."""
+
+from __future__ import annotations
+
+import pytest
+from cyclopts import CycloptsError
+
+from lamnet.cli.main import app
+
+
+def read(line: str, option: str) -> object:
+    return app.parse_args(line, exit_on_error=False, print_error=False)[1].arguments[option]
+
+
+@pytest.mark.parametrize(
+    ("line", "option", "word"),
+    [
+        ("evaluate bicubic --data d --scale 3.9", "--scale", "3.9"),
+        ("evaluate bicubic --data d --border=1.6", "--border", "1.6"),
+        ("prepare d --out o --scales 2 3.9", "--scales", "3.9"),
+        ("train tiny_x4 --data d --out o --batch 2.5", "--batch", "2.5"),
+        ("upscale a.png --tile 33.7", "--tile", "33.7"),
+        ("upscale a.png --tile 1.e400", "--tile", "1.e400"),
+        ("bench --scale 2.7", "--scale", "2.7"),
+        ("bench --output 34 5.5", "--output", "5.5"),
+        ("info tiny --scale 2.5", "--scale", "2.5"),
+        ("app --port 0.5", "--port", "0.5"),
+        ("figures attribution a.png tiny --region 1 2 3.5 4 --out o.png", "--region", "3.5"),
+    ],
+)
+def test_a_fraction_is_no_whole_number(line: str, option: str, word: str) -> None:
+    with pytest.raises(CycloptsError) as raised:
+        read(line, "")
+    assert str(raised.value) == f"Invalid value for {option}: expected a whole number, got {word}"
+
+
+def test_whole_numbers_and_factors_are_read_as_before() -> None:
+    assert read("evaluate bicubic --data d --scale 3", "scale") == 3
+    assert read("evaluate bicubic --data d --border 0", "border") == 0
+    assert read("bench --scale 2.0", "scale") == 2
+    assert read("bench --output 34 5", "output") == (34, 5)
+    assert read("prepare d --out o --scales 2 4", "scales") == (2, 4)
+    assert read("upscale a.png --scale 2.5", "scale") == 2.5
+    assert read("upscale a.png 1.5", "photos") == ["a.png", "1.5"]
