@@ -99,7 +99,8 @@ def write_text(path: Path, text: str, error: type[LamnetError] = BadDataError, d
 def read_text(path: Path, max_bytes: int = 2**28, errors: str = "strict") -> str:
     """Read a text file in UTF-8 of at most this many bytes, without waiting for a pipe that nobody writes to.
 
-    A byte-order mark, which some editors write, is left out. Raises OSError where it cannot be read, ValueError where it is longer or no text.
+    A byte-order mark, which some editors write, is left out. Raises OSError where it cannot be read, ValueError where it
+    is longer or no text.
     """
     opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     if hasattr(os, "set_blocking"):
