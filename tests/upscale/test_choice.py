@@ -160,6 +160,10 @@ def test_flat_small_and_drawn_pictures_are_clean() -> None:
     ImageDraw.Draw(text).text((10, 10), "words on white", fill="black")
     dithered = Image.fromarray(_scene()).quantize(16).convert("RGB")
     art += [np.asarray(dithered), np.asarray(Image.fromarray(_scene()).convert("1").convert("L"))[..., None]]
+    generator = np.random.default_rng(0)
+    tiles, places = generator.integers(0, 16, (6, 8, 8)), generator.integers(0, 6, (20, 30))
+    game = generator.integers(0, 256, (16, 3), np.uint8)[tiles[places].transpose(0, 2, 1, 3).reshape(160, 240)]
+    art += [game, np.roll(game, (3, 5), (0, 1)), game[..., :1]]
     flat = (np.full((64, 64, 3), 200, np.uint8), np.zeros((5, 3, 4), np.uint8), slope[..., None])
     for pixels in (*flat, *art, np.asarray(text)):
         assert decide(facts_of(raster_of_array(pixels))).variant == "clean"

@@ -36,6 +36,7 @@ _LOW, _FINE = (  # coefficients of noise and picture, of noise mostly
 )
 _TEXTURE = 0.3  # fine by low coefficients of textures
 _DARKEST, _LIGHTEST = 4, 251  # beyond which noise is cut off
+_FEW = 32  # levels of luma in a crop of a drawing; damage leaves many more
 _DETAIL = 0.3  # levels; with less at half the size there is nothing to be sharp
 
 
@@ -71,7 +72,7 @@ def places(length: int) -> list[tuple[int, int]]:
 def measure(crops: Sequence[Pixels], zero: float = ZERO) -> Measured | None:
     """Measure a picture by crops (h, w, 1 or 3) in 0..255, from `places`; None where they are too small.
 
-    Coefficients below `zero` count as zero for its blocks.
+    Coefficients below `zero` count as zero for its blocks. A drawing of few colours, such as a map of 8x8 tiles, has no damage.
 
     Noise: Immerkaer, "Fast noise variance estimation", CVIU 1996, on the calmest blocks, of the differences between
     channels, which hold less of the picture. Grain is equal in all channels: it is told from texture by its spectrum.
@@ -81,6 +82,8 @@ def measure(crops: Sequence[Pixels], zero: float = ZERO) -> Measured | None:
         return None
     grey = all(crop.shape[2] == 1 or bool((crop == crop[..., :1]).all()) for crop in crops)
     luma = [_luma(crop) for crop in crops]
+    if all(len(np.unique(y)) <= _FEW for y in luma):
+        return Measured()
     noise = grain = 0.0
     if np.mean([(y[:, 1:] == y[:, :-1]).mean() for y in luma]) <= _EQUAL:
         grain = _grain(luma)
