@@ -65,6 +65,18 @@ def test_target_is_refused_before_the_work(tmp_path: Path) -> None:
         layout.check_target(tmp_path / "absent" / "figure.png")
 
 
+def test_target_is_none_of_the_pictures(tmp_path: Path) -> None:
+    picture, other = tmp_path / "pictures" / "a.png", tmp_path / "b.png"
+    picture.parent.mkdir()
+    picture.write_bytes(b"a picture")
+    other.symlink_to(picture)
+    for out, pictures in ((picture, picture), (other, picture), (picture, picture.parent)):
+        with pytest.raises(BadArgumentError, match=r"expected a file for out that is no input, found .*a\.png"):
+            layout.check_target(out, pictures)
+    layout.check_target(picture.parent / "figure.png", picture.parent)
+    assert picture.read_bytes() == b"a picture"
+
+
 def test_without_matplotlib_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "matplotlib", raising=False)
     find = PathFinder.find_spec

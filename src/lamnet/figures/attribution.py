@@ -56,7 +56,7 @@ def creating(
     device: str | None = None,
 ) -> Work[dict[str, Attribution]]:
     """Write the figure of a region of an HR picture file to `out`, with progress; return maps by label."""
-    layout.check_target(out)
+    layout.check_target(out, picture)
     hr, lr = inputs.read_pair(picture, scale)
     region.check_inside(hr.shape)
     networks = {label: inputs.network_of(model, scale, device) for label, model in inputs.by_label(models).items()}

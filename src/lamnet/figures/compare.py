@@ -61,7 +61,7 @@ def creating(
 
     It is one column wide, or with `wide` two.
     """
-    layout.check_target(out)
+    layout.check_target(out, picture)
     hr, lr = inputs.read_pair(picture, scale)
     labelled = {_BICUBIC: contenders.BICUBIC, **inputs.by_label(models)}
     outputs: dict[str, NDArray[np.uint8]] = {}

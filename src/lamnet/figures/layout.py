@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lamnet.base.errors import BadArgumentError
 from lamnet.base.extras import require
 from lamnet.base.files import appearing
+from lamnet.evaluation import places
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -163,13 +164,18 @@ def balanced_columns(count: int, limit: int) -> int:
     return math.ceil(count / math.ceil(count / limit))
 
 
-def check_target(path: Path) -> None:
-    """Refuse, before the work is done, a file that `save` could not write. Raises BadArgumentError."""
+def check_target(path: Path, pictures: Path | None = None) -> None:
+    """Refuse, before the work is done, a file that `save` could not write, or one of the pictures that are read.
+
+    `pictures` is a file or a folder. Raises BadArgumentError.
+    """
     _require_matplotlib()
     if path.suffix.lower() not in _METADATA:
         raise BadArgumentError(f"{path}: expected a name that ends in .png or .pdf")
     if not path.parent.is_dir():
         raise BadArgumentError(f"{path}: expected a file in an existing folder, found no {path.parent}")
+    if pictures is not None:
+        places.prepare({"out": path}, [pictures], [pictures])
 
 
 def _require_matplotlib() -> None:

@@ -60,7 +60,7 @@ def creating(
         pictures: a file or a folder; LR is made from them as for benchmarks.
         size: width and height of the centres, LR pixels, odd.
     """
-    layout.check_target(out)
+    layout.check_target(out, pictures)
     files = arrays.find(pictures) if pictures.is_dir() else [pictures]
     networks = {label: inputs.network_of(model, scale, device) for label, model in inputs.by_label(models).items()}
     crops = [_centre_crop(path, scale, size) for path in files]
