@@ -30,26 +30,33 @@ from lamnet.training.degraded import DegradedSampler
 from lamnet.training.prepared import INDEX, PreparedSet
 from lamnet.training.recipes import Recipe
 
-PATCH = 96  # LR pixels: four times what a training takes, so that it finds other places each time
+PATCH = 64  # LR pixels: more than a training takes, so that it finds other places each time
+BORDER = 16  # LR pixels around a patch, where the teacher sees the zeros beyond: 4 levels off, within 16 still 0.4
 SEED = 1000  # another than a training's
 
 Pixels = NDArray[np.uint8]
 
 
 def patches(data: PreparedSet, recipes: list[Recipe], count: int, seed: int = SEED) -> Iterator[Pixels]:
-    """Yield degraded LR patches (PATCH, PATCH, 3), of each recipe in turn."""
-    samplers = [DegradedSampler(data, one.ranges, one.scale, PATCH, 1, seed) for one in recipes]
+    """Yield degraded LR patches of PATCH and BORDER, (S, S, 3), of each recipe in turn."""
+    samplers = [DegradedSampler(data, one.ranges, one.scale, PATCH + 2 * BORDER, 1, seed) for one in recipes]
     for number in range(count):
         lr, _ = samplers[number % len(samplers)].draw(number)
         yield np.ascontiguousarray(lr[0].transpose(1, 2, 0))
 
 
-def taught(network: Network, lr: Pixels, ensemble: bool) -> Pixels:
-    """What a network makes of a patch, or the mean of what it makes of its flips and rotations."""
-    if not ensemble:
-        return network(lr)
-    mean = self_ensemble(network, lr.astype(np.float32) / np.float32(255))
-    return np.floor(mean.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+def taught(network: Network, lr: Pixels, ensemble: bool) -> tuple[Pixels, Pixels]:
+    """Return a patch without its border, and what a network makes of it, or the mean over its flips and rotations."""
+    if ensemble:
+        mean = self_ensemble(network, lr.astype(np.float32) / np.float32(255))
+        hr = np.floor(mean.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    else:
+        hr = network(lr)
+    return _inner(lr, BORDER), _inner(hr, BORDER * network.config.scale)
+
+
+def _inner(pixels: Pixels, border: int) -> Pixels:
+    return pixels[border:-border, border:-border]
 
 
 def make(
@@ -85,7 +92,7 @@ def main() -> None:
         file = weights.load(asked.teacher, scale)
         network = Network(file.config, file.state, "bfloat16")
         drawn = patches(PreparedSet.open(asked.data), recipes, asked.patches)
-        pairs = ((lr, taught(network, lr, asked.ensemble)) for lr in drawn)
+        pairs = (taught(network, lr, asked.ensemble) for lr in drawn)
         make(asked.out, scale, asked.teacher, pairs, lambda done: print(f"{done} of {asked.patches}", end="\r"))
     except LamnetError as error:
         sys.exit(str(error))

@@ -15,6 +15,7 @@ from lamnet.core.network import Network
 from lamnet.training.loop import train
 from lamnet.training.preparation import prepare
 from lamnet.training.prepared import PreparedSet
+from lamnet.training.recipes import recipe_named
 from support.sets import photographs, recipe
 
 
@@ -22,8 +23,8 @@ from support.sets import photographs, recipe
 def test_hr_is_what_the_teacher_makes_of_lr(
     options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    side = 4 * teacher_set.PATCH
-    prepare(photographs(tmp_path / "photos", [(side + 16, side)]), tmp_path / "set", (4,))
+    side, border = 4 * teacher_set.PATCH, teacher_set.BORDER
+    prepare(photographs(tmp_path / "photos", [(side + 8 * border + 16, side + 8 * border)]), tmp_path / "set", (4,))
     out = tmp_path / "taught"
     words = ["tiny:photo", str(tmp_path / "set"), str(out), "--recipe", "tiny_x4_photo", "--patches", "3", *options]
     monkeypatch.setattr(sys, "argv", ["teacher_set.py", *words])
@@ -35,9 +36,12 @@ def test_hr_is_what_the_teacher_makes_of_lr(
     lr = np.fromfile(made.file(4), np.uint8).reshape(3, teacher_set.PATCH, teacher_set.PATCH, 3)
     hr = np.fromfile(made.file(1), np.uint8).reshape(3, side, side, 3)
     assert not (lr[0] == lr[1]).all()
+    wide = next(teacher_set.patches(PreparedSet.open(tmp_path / "set"), [recipe_named("tiny_x4_photo")], 1))
+    assert (wide[border:-border, border:-border] == lr[0]).all()
     file = weights.load("tiny:photo", 4)
-    network, pixels = Network(file.config, file.state), lr[0].astype(np.float32) / np.float32(255)
-    wanted = (self_ensemble(network, pixels) if options else network(pixels)).clip(0, 1) * 255
+    network, pixels = Network(file.config, file.state), wide.astype(np.float32) / np.float32(255)
+    whole = (self_ensemble(network, pixels) if options else network(pixels)).clip(0, 1) * 255
+    wanted = whole[4 * border : -4 * border, 4 * border : -4 * border]
     assert np.abs(hr[0] - wanted).max() < 3  # the teacher computes in bfloat16
     assert np.abs(hr[0] - wanted).mean() < 0.5
 
