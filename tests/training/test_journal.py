@@ -28,7 +28,7 @@ from support.sets import photographs
 def test_goes_on_where_it_was_cut_off_with_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photos = photographs(tmp_path / "in", [(60, 60), (72, 48), (48, 96), (60, 84)])
     whole = prepare(photos, tmp_path / "whole")
-    convert, done, allowed = module._convert, list[str](), {"p0.png", "p1.png"}
+    convert, done, allowed = module.convert, list[str](), {"p0.png", "p1.png"}
 
     def cut_off(folder: Path, source: Photo, scales: list[int]):
         if source.name not in allowed:
@@ -36,7 +36,7 @@ def test_goes_on_where_it_was_cut_off_with_the_same_bytes(tmp_path: Path, monkey
         done.append(source.name)
         return convert(folder, source, scales)
 
-    monkeypatch.setattr(module, "_convert", cut_off)
+    monkeypatch.setattr(module, "convert", cut_off)
     with pytest.raises(KeyboardInterrupt):
         prepare(photos, tmp_path / "cut")
     with (tmp_path / "cut" / "hr.u8").open("ab") as file:
@@ -56,7 +56,7 @@ def test_goes_on_where_it_was_cut_off_with_the_same_bytes(tmp_path: Path, monkey
 
 def _cut_off(photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch, after: str) -> None:
     """Prepare until a photograph is converted, and stop there."""
-    convert = module._convert
+    convert = module.convert
 
     def stopping(folder: Path, source: Photo, scales: list[int]):
         if source.name >= after:
@@ -64,7 +64,7 @@ def _cut_off(photos: Path, out: Path, monkeypatch: pytest.MonkeyPatch, after: st
         return convert(folder, source, scales)
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "_convert", stopping)
+        patched.setattr(module, "convert", stopping)
         with pytest.raises(KeyboardInterrupt):
             prepare(photos, out)
 
@@ -131,14 +131,14 @@ def test_damaged_journals_end_in_the_whole_set_or_an_error_of_ours(
 ) -> None:
     photos = photographs(tmp_path / "in", [(48, 48), (48, 50), (48, 60)])
     whole = prepare(photos, tmp_path / "whole", (2,))
-    convert, known = module._convert, dict[str, Any]()
+    convert, known = module.convert, dict[str, Any]()
 
     def remembered(folder: Path, source: Photo, scales: list[int]):
         if source.name not in known:
             known[source.name] = convert(folder, source, scales)
         return known[source.name]
 
-    monkeypatch.setattr(module, "_convert", remembered)
+    monkeypatch.setattr(module, "convert", remembered)
     out, refused = tmp_path / "out", 0
     prepare(photos, out, (2,))
     index = json.loads((out / "index.json").read_text())
@@ -172,12 +172,12 @@ import sys, time
 from pathlib import Path
 from lamnet.training import journal, preparation
 journal._SYNCED_EVERY_S = 0
-convert = preparation._convert
+convert = preparation.convert
 def stopping(folder, source, scales):
     if source.name == "p2.png":
         time.sleep(60)
     return convert(folder, source, scales)
-preparation._convert = stopping
+preparation.convert = stopping
 preparation.prepare(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 

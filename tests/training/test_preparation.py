@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image, ImageCms
 from lamnet.base.errors import BadArgumentError, BadDataError
 from lamnet.evaluation.resize import imresize
 from lamnet.media import arrays
+from lamnet.training import conversion, reading
 from lamnet.training.pairs import PatchSampler
 from lamnet.training.preparation import prepare
 from lamnet.training.prepared import PreparedSet
@@ -191,6 +193,23 @@ def test_damaged_indexes_are_refused_or_read(tmp_path: Path, count: int) -> None
         sampler.draw(0)
         assert (read.megapixels, len(read.fingerprint) > 10) == (opened.megapixels, True)
     assert count // 4 < refused < count
+
+
+@pytest.mark.parametrize(("module", "name"), [(reading, "read"), (conversion, "imresize")])
+def test_a_picture_beyond_memory_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str
+) -> None:
+    inner = getattr(module, name)
+
+    def full(first: object, *others: object) -> object:
+        if getattr(first, "shape", (0,))[0] == 72 or getattr(first, "path", Path()).name == "p1.png":
+            raise MemoryError
+        return inner(first, *others)
+
+    monkeypatch.setattr(module, name, full)
+    opened = prepare(photographs(tmp_path / "in", [(60, 60), (72, 60)]), tmp_path / "out", (2,))
+    assert [photo.name for photo in opened.photos] == ["p0.png"]
+    assert [photo.reason for photo in opened.skipped] == ["expected a picture that fits into memory"]
 
 
 @pytest.mark.thorough

@@ -45,7 +45,7 @@ class Journal:
         self._folder, self._scales, self._given = folder, list(scales), given
         path = folder / JOURNAL
         listed = [[photo.name, photo.bytes] for photo in sources]
-        settings = {"scales": self._scales, "sources": listed, **({"lr": given.facts} if given else {})}
+        settings = {"scales": self._scales, "sources": listed, **(given.facts if given else {})}
         self.photos = _whole(folder, self._scales, _earlier_photos(path, settings, sources))
         lines = "".join(json.dumps(entry) + "\n" for entry in [settings, *map(asdict, self.photos)])
         write_text(path, lines, durable=True)
@@ -102,7 +102,7 @@ class Journal:
         index = {
             "scales": self._scales,
             "lr": self._given.origin if self._given else BICUBIC,
-            **({"unpaired": self._given.unpaired} if self._given else {}),
+            **({"unpaired": self._given.unpaired, **self._given.facts} if self._given else {}),
             "photos": [asdict(photo) for photo in self.usable],
             "skipped": [asdict(photo) for photo in self.skipped],
         }

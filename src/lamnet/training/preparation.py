@@ -8,32 +8,23 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from fractions import Fraction
-from itertools import repeat
+from functools import partial
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from lamnet.base import locks
 from lamnet.base.errors import BadArgumentError, BadDataError, BadImageError
 from lamnet.base.files import read_text
 from lamnet.base.progress import Progress, Work, finish
-from lamnet.evaluation.benchmarks import LARGEST
-from lamnet.evaluation.resize import crop_to_multiple, imresize
-from lamnet.media import formats, opening
-from lamnet.media.levels import levels
-from lamnet.media.picture import read
-from lamnet.training.given import MAX_SHIFT, MIN_LIKENESS, MIN_SIDE, NOTED_SHIFT, Given, fit
+from lamnet.media import formats
+from lamnet.training.conversion import Converted, convert, convert_pair
+from lamnet.training.given import Given
 from lamnet.training.journal import Journal
-from lamnet.training.prepared import BICUBIC, INDEX, Photo, PreparedSet, hash_of
+from lamnet.training.prepared import BICUBIC, GIVEN, INDEX, Photo, PreparedSet
 
-SMALLEST_SIDE = 48
 _TOO_LARGE = "expected a picture that fits into memory"
 _AT_ONCE = 32  # photographs that are converted before the first of them is written
 
@@ -49,7 +40,8 @@ def prepare(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4), lr_dir: 
 
     With `lr_dir` LR is not made but read from there, for one scale, in pairs as `given.Given.find` finds them. LR must have
     the size of HR cropped to a multiple of the scale, divided by it. A pair of other sizes, of different pictures, or with a
-    shift of more than `given.MAX_SHIFT` LR pixels is skipped; a smaller shift is noted.
+    shift of more than `fitting.MAX_SHIFT` LR pixels is skipped; a smaller shift, another contrast, and grey beside colour are
+    noted. Black and white of 16 bits and of floats are the same numbers in both.
 
     Raises:
         BadDataError: no usable photograph, `out` holds a set of other photographs, scales or LR, is in use by another
@@ -67,11 +59,11 @@ def preparing(
     sources, wanted = _sources(hr_dir), sorted(set(scales))
     given = None
     if lr_dir is not None:
-        names, lr_names = ([photo.name for photo in found] for found in (sources, _sources(lr_dir)))
-        given = Given.find(lr_dir, wanted[0], names, lr_names)
+        lr = {picture.name: picture.bytes for picture in _sources(lr_dir)}
+        given = Given.find(lr_dir, wanted[0], [photo.name for photo in sources], lr)
     if (out / INDEX).exists():
         finished = PreparedSet.recorded(out)
-        _check_same(finished, sources, wanted, given.origin if given else BICUBIC)
+        _check_same(finished, sources, wanted, given)
         if (yield from _checking(finished)):
             return finished
     if not sources:
@@ -125,101 +117,32 @@ def _sources(folder: Path) -> list[Photo]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         for path in (Path(place, name) for name in names):
             if not path.name.startswith(".") and path.suffix.lower() in formats.SUFFIXES:
-                length = path.stat().st_size if path.exists() else 0
-                found.append(Photo(path.relative_to(folder).as_posix(), bytes=length))
+                found.append(Photo(path.relative_to(folder).as_posix(), bytes=_length(path)))
     return sorted(found, key=lambda photo: photo.name)
 
 
-_Converted = tuple[Photo, dict[int, NDArray[np.uint8]]]
+def _length(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # a link that leads nowhere
+        return 0
 
 
 def _in_order(
     pool: ThreadPoolExecutor, folder: Path, sources: Sequence[Photo], scales: Sequence[int], given: Given | None
-) -> Iterator[_Converted]:
+) -> Iterator[Converted]:
     for first in range(0, len(sources), _AT_ONCE):
-        some = sources[first : first + _AT_ONCE]
-        if given is None:
-            yield from pool.map(_convert, repeat(folder), some, repeat(scales))
-        else:
-            yield from pool.map(_convert_pair, repeat(folder), some, repeat(scales[0]), repeat(given))
+        yield from pool.map(partial(_converted, folder, scales, given), sources[first : first + _AT_ONCE])
 
 
-def _convert(folder: Path, source: Photo, scales: Sequence[int]) -> _Converted:
-    """Convert one photograph to HR pixels (under 1) and LR pixels; none when it has to be skipped."""
+def _converted(folder: Path, scales: Sequence[int], given: Given | None, source: Photo) -> Converted:
+    """Convert one photograph; no pixels where it has to be skipped."""
     try:
-        pixels = _rgb8(folder / source.name)
+        return convert(folder, source, scales) if given is None else convert_pair(folder, source, scales[0], given)
     except BadImageError as error:
         return replace(source, reason=str(error)), {}
     except MemoryError:
         return replace(source, reason=_TOO_LARGE), {}
-    hr = crop_to_multiple(pixels, math.lcm(*scales))
-    if min(hr.shape[:2]) < SMALLEST_SIDE:
-        return replace(source, reason=f"expected sides of at least {SMALLEST_SIDE} pixels, found {_size(pixels)}"), {}
-    lr = {scale: imresize(hr, Fraction(1, scale), "mirror") for scale in scales}
-    return _whole(source, {1: hr, **lr})
-
-
-def _convert_pair(folder: Path, source: Photo, scale: int, given: Given) -> _Converted:
-    """Read one photograph and its LR; no pixels where the two do not fit."""
-    if source.name not in given.files:
-        return replace(source, reason=f"found no LR picture for it in {given.folder}"), {}
-    try:
-        pixels, lr = _rgb8(folder / source.name), _rgb8(given.files[source.name])
-    except BadImageError as error:
-        return replace(source, reason=str(error)), {}
-    except MemoryError:
-        return replace(source, reason=_TOO_LARGE), {}
-    hr = crop_to_multiple(pixels, scale)
-    if reason := _misfit(pixels, lr, scale):
-        return replace(source, reason=reason), {}
-    found = fit(hr, lr, scale)
-    shifted = f"LR is shifted by {found.right:+.2f} pixels to the right and {found.down:+.2f} down"
-    if found.likeness < MIN_LIKENESS:
-        return replace(source, reason=f"LR shows something else than HR: their correlation is {found.likeness:.2f}"), {}
-    if found.shift > MAX_SHIFT:
-        return replace(source, reason=f"{shifted}, expected at most {MAX_SHIFT}"), {}
-    notes = [shifted] if found.shift > NOTED_SHIFT else []
-    if hr.shape != pixels.shape:
-        notes.append(f"HR of {_size(pixels)} was cropped to {_size(hr)}")
-    return _whole(replace(source, note="; ".join(notes)), {1: hr, scale: lr})
-
-
-def _misfit(hr: NDArray[np.uint8], lr: NDArray[np.uint8], scale: int) -> str | None:
-    """Say why the sizes of a pair cannot be used; None where they can."""
-    height, width = (side // scale for side in hr.shape[:2])
-    if lr.shape[:2] != (height, width):
-        return f"expected LR of {width}x{height} for HR of {_size(hr)} at x{scale}, found {_size(lr)}"
-    if scale * min(height, width) < SMALLEST_SIDE:
-        return f"expected sides of at least {SMALLEST_SIDE} pixels, found {_size(hr)}"
-    if min(height, width) < MIN_SIDE:
-        return f"expected LR sides of at least {MIN_SIDE} pixels to compare it with HR, found {_size(lr)}"
-    return None
-
-
-def _size(pixels: NDArray[np.uint8]) -> str:
-    return f"{pixels.shape[1]}x{pixels.shape[0]}"
-
-
-def _whole(source: Photo, pixels: dict[int, NDArray[np.uint8]]) -> _Converted:
-    """Complete the entry of a photograph by the size and the hash of its pixels."""
-    height, width = pixels[1].shape[:2]
-    hashed = hash_of(np.ascontiguousarray(part).data for _, part in sorted(pixels.items()))
-    return replace(source, height=height, width=width, pixels=hashed or ""), pixels
-
-
-def _rgb8(path: Path) -> NDArray[np.uint8]:
-    """Read (H, W, 3) uint8 of a picture of any depth; alpha is left out, grey repeated. Raises BadImageError."""
-    picture = opening.open_picture(path)
-    page = picture.pages[0]
-    if page.height * page.width > LARGEST:
-        raise BadImageError(f"{path}: expected at most {LARGEST:,} pixels, found {page.width} x {page.height}")
-    pixels = read(picture, 0, 0, 0, page.height, page.width)
-    pixels = np.repeat(pixels[..., :1], 3, 2) if page.bands < 3 else pixels[..., :3]
-    if pixels.dtype == np.uint8:
-        return pixels
-    known = levels(picture, 0)
-    shares = (pixels.astype(np.float64) - known.black) / (known.white - known.black)
-    return np.floor(shares.clip(0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def _licences(manifest: Path) -> Mapping[str, str]:
@@ -237,20 +160,46 @@ def _licences(manifest: Path) -> Mapping[str, str]:
     return {row["file"]: row["licence"] for row in rows if row["file"] and row["licence"]}
 
 
-def _check_same(finished: PreparedSet, sources: list[Photo], scales: list[int], lr: str) -> None:
+def _check_same(finished: PreparedSet, sources: list[Photo], scales: list[int], given: Given | None) -> None:
     out = finished.folder
     found = {photo.name: photo.bytes for photo in finished.photos + finished.skipped}
     wanted = {photo.name: photo.bytes for photo in sources}
-    differing = list(found.keys() ^ wanted.keys())
-    differing += [name for name in found.keys() & wanted.keys() if found[name] not in (0, wanted[name])]
-    if differing:
+    if not any(found.values()):  # an older set, without lengths
+        wanted = dict.fromkeys(wanted, 0)
+    if differing := _differing(found, wanted):
         raise BadDataError(
             f"{out}: expected a set of these {len(wanted)} photographs, found one of {len(found)} others; they differ in "
-            f"{min(differing)}{f' and {len(differing) - 1} more' if len(differing) > 1 else ''}: use another folder"
+            f"{differing}: use another folder"
         )
     if list(finished.scales) != scales:
         raise BadDataError(
             f"{out}: holds a set of scales {list(finished.scales)}; expected {scales}: use another folder"
         )
-    if finished.lr != lr:
-        raise BadDataError(f"{out}: holds a set whose LR is {finished.lr}; expected {lr}: use another folder")
+    if not (_is_made_from(finished, given) if given else finished.lr == BICUBIC):
+        expected = given.origin if given else BICUBIC
+        raise BadDataError(f"{out}: holds a set whose LR is {finished.lr}; expected {expected}: use another folder")
+    if given is None or finished.pairs is None:
+        return
+    if differing := _differing({pair.hr: pair for pair in finished.pairs}, given.pairs):
+        raise BadDataError(
+            f"{out}: expected a set of the LR in {given.folder}, found one of other files; they differ for {differing}: "
+            "use another folder"
+        )
+
+
+def _differing(found: Mapping[str, object], wanted: Mapping[str, object]) -> str:
+    """Name the first photograph that is not the same in both, and tell how many more there are; "" without one."""
+    names = {name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name)}
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{min(names)}{more}" if names else ""
+
+
+def _is_made_from(finished: PreparedSet, given: Given) -> bool:
+    """Tell whether the LR of a set came from this folder, whichever way that is typed."""
+    if finished.lr == given.origin:
+        return True
+    recorded = finished.lr_folder or finished.lr.removeprefix(GIVEN)
+    try:
+        return finished.lr.startswith(GIVEN) and given.folder.samefile(recorded)
+    except (OSError, ValueError):  # it is gone, or no path
+        return False

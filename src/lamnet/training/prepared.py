@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ _LONGEST_SIDE = 2**24
 _BLOCK = 2**24  # bytes read at a time
 _NAMED = 5  # photographs in a line
 BICUBIC = "bicubic (MATLAB's imresize, mirrored borders)"  # the origin of LR that is made from HR
+GIVEN = "given: "  # begins the origin of other LR, its folder follows
+
+_Entry = TypeVar("_Entry")
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,29 @@ class Photo:
 
 
 @dataclass(frozen=True)
+class GivenPair:
+    """A photograph and the LR picture that was given for it.
+
+    Attributes:
+        hr, lr: their paths below the folders of HR and of LR.
+        bytes: length of the file of LR; 0 where it is a link that leads nowhere.
+    """
+
+    hr: str
+    lr: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class PreparedSet:
     """The index of a prepared set.
 
     Attributes:
         photos: those with pixels, in the order of the pixel files.
-        lr: the origin of LR, BICUBIC or "given: FOLDER".
+        lr: the origin of LR, BICUBIC or "given: FOLDER" as it was typed.
         unpaired: names of given LR pictures that have no HR.
+        lr_folder: the whole path of the folder of given LR; "" where an older set does not record it.
+        pairs: the given LR pictures; None where an older set does not record them.
     """
 
     folder: Path
@@ -64,6 +83,8 @@ class PreparedSet:
     skipped: tuple[Photo, ...]
     lr: str = BICUBIC
     unpaired: tuple[str, ...] = ()
+    lr_folder: str = ""
+    pairs: tuple[GivenPair, ...] | None = None
 
     @classmethod
     def open(cls, folder: Path) -> PreparedSet:
@@ -161,13 +182,7 @@ def _of_index(folder: Path, index: Any) -> PreparedSet:
     scales = [records.whole(scale, "scales", 2, 8) for scale in records.items(index.get("scales"), "scales")]
     if not scales or len(set(scales)) < len(scales):
         raise ValueError(f"scales: expected different ones, found {scales}")
-    photos, skipped = (
-        tuple(
-            records.record(Photo, entry, f"{key} {number}")
-            for number, entry in enumerate(records.items(index.get(key), key), 1)
-        )
-        for key in ("photos", "skipped")
-    )
+    photos, skipped = (_entries(Photo, index, key) for key in ("photos", "skipped"))
     for number, photo in enumerate(photos, 1):
         if photo.reason is not None or not is_possible(photo, scales):
             raise ValueError(f"photos {number}: expected sides that scales {scales} divide, found none")
@@ -175,7 +190,15 @@ def _of_index(folder: Path, index: Any) -> PreparedSet:
         raise ValueError("photos: expected at least one, found none")
     lr = records.text(index.get("lr", BICUBIC), "lr")
     unpaired = tuple(str(name) for name in records.items(index.get("unpaired", []), "unpaired"))
-    return PreparedSet(folder, tuple(scales), photos, skipped, lr, unpaired)
+    lr_folder = str(index.get("lr_folder", ""))  # its bytes need not be UTF-8
+    pairs = _entries(GivenPair, index, "pairs") if "pairs" in index else None
+    return PreparedSet(folder, tuple(scales), photos, skipped, lr, unpaired, lr_folder, pairs)
+
+
+def _entries(kind: type[_Entry], index: Any, key: str) -> tuple[_Entry, ...]:
+    """Read a list of an index. Raises ValueError where an entry is invalid."""
+    listed = enumerate(records.items(index.get(key), key), 1)
+    return tuple(records.record(kind, entry, f"{key} {number}") for number, entry in listed)
 
 
 def _parts(files: Mapping[int, IO[bytes]], photo: Photo) -> Iterator[bytes | None]:
