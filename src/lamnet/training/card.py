@@ -109,7 +109,8 @@ def _parameters(network: LAMNet) -> int:
 
 def _results(evaluation: Mapping[str, Any]) -> str:
     rows = [[name, f"{scores['psnr_y']:.2f}", f"{scores['ssim_y']:.4f}"] for name, scores in evaluation["sets"].items()]
-    return markdown_table(["set", "PSNR-Y, dB", "SSIM-Y"], rows)
+    under = evaluation.get("protocol", {}).get("degrade")
+    return markdown_table([f"set, {under}" if under else "set", "PSNR-Y, dB", "SSIM-Y"], rows)
 
 
 def _hardware() -> str:

@@ -50,7 +50,8 @@ def train(
         data: a prepared set.
         out: gets recipe.json, metrics.jsonl, checkpoint.pt and at the end weights.safetensors (the moving average),
             card.md and, with `valid`, evaluation.json. Of several moving averages the best validated one is taken.
-        valid: benchmark folder or folder of HR pictures, for PSNR-Y of the moving average.
+        valid: benchmark folder or folder of HR pictures, for PSNR-Y of the moving average; at scale 1, where LR would be
+            HR, of JPEGs of quality 50.
         start: weights to start from; those of another scale give the body.
         state: a checkpoint of a stable phase, from which a recipe of `Recipe.cooldown` branches off; it is only read.
         tensorboard: also write curves and validation pictures for TensorBoard (extra "tensorboard").
@@ -158,7 +159,12 @@ class Run:
                     "images_per_s": round(images / max(learner.elapsed - logged_at, 1e-9), 2),
                     "loader_images_per_s": round(loader.images_per_s * self.workers.world, 1),
                 }
-                metrics = {"loss": self._mean_loss(), "lr": rate, **speeds, "elapsed_s": round(learner.elapsed, 3)}
+                metrics: dict[str, float | str] = {
+                    "loss": self._mean_loss(),
+                    "lr": rate,
+                    **speeds,
+                    "elapsed_s": round(learner.elapsed, 3),
+                }
                 if learner.noise is not None and (noise := learner.noise.take()) is not None:
                     metrics["gradient_noise"] = round(noise, 1)
                 due = done == 1 or learner.step % recipe.valid_every == 0
@@ -211,8 +217,8 @@ class Run:
         self.learner.loss.zero_()
         return mean
 
-    def _validate(self, monitor: Monitor, valid: Path) -> dict[str, float]:
-        """PSNR-Y of the moving average, the mean over the validation sets and that of each where there are several."""
+    def _validate(self, monitor: Monitor, valid: Path) -> dict[str, float | str]:
+        """The figures of the best moving average, and its decay as "ema" where there are several."""
         from lamnet.training import validation
 
         learner = self.learner
@@ -221,8 +227,7 @@ class Run:
             name, upscaled = validation.picture(learner.averages[which], learner.recipe.scale, valid)
             monitor.picture(learner.step, name, upscaled)
         best = {"ema": learner.recipe.decays[which]} if learner.recipe.longer_ema else {}
-        sets = {f"psnr_y/{name}": one["psnr_y"] for name, one in evaluation["sets"].items()}
-        return {"psnr_y": validation.mean_psnr(evaluation), **(sets if len(sets) > 1 else {}), **best}
+        return {**validation.figures(evaluation), **best}
 
 
 def _sampler(data: PreparedSet, recipe: Recipe) -> PatchSampler | DegradedSampler:
