@@ -16,13 +16,21 @@ from lamnet.core.config import SIZES
 from lamnet.evaluation.machine import installed
 from lamnet.evaluation.markdown import markdown_table
 from lamnet.network.model import LAMNet
-from lamnet.training.prepared import PreparedSet
+from lamnet.training import idle
+from lamnet.training.degradation import Degradation
+from lamnet.training.prepared import BICUBIC, PreparedSet
 from lamnet.training.recipe_files import RECIPE, from_record
 from lamnet.training.recipes import KINDS, Recipe
 
 # Options of the command that stand for a field of a recipe, in the order of its help.
 _OPTIONS = ("steps", "batch", "patch", "lr", "seed", "precision", "accumulate")
-_DRAWN = "blur, downscaling by several filters, noise, JPEG and WebP, drawn for every patch"
+_DRAWN = {
+    "blur": "blur",
+    "other_filters": "downscaling by several filters",
+    "in_parts": "downscaling in two steps",
+    "noise": "noise",
+    "compression": "JPEG and WebP",
+}
 
 
 def write(
@@ -44,7 +52,7 @@ def write(
         "command": f"`{_command(recipe, record['start'], data)}`",
         "photographs": f"{record['photographs']} ({record['megapixels']} megapixels), folder {record['set']}",
         "licences": f"{len(licences)}, in the table below" if licences else "not recorded",
-        "degradation": data.lr if recipe.reads_lr else _DRAWN,
+        "degradation": data.lr if recipe.reads_lr else _degradation(recipe.ranges),
         "started from": record["start"],
         "time": f"{record['steps']:,} steps in {record['seconds'] / 60:.0f} minutes{_cooled(record)}",
         "LR pixels seen": f"{record['steps'] * recipe.batch * recipe.patch**2 / 1e6:,.1f} million",
@@ -69,6 +77,12 @@ def _network(recipe: Recipe) -> str:
     config = {name: value for name, value in asdict(recipe.network).items() if name not in ("scale", "window")}
     window = f"{recipe.network.window.taps} taps over {recipe.network.window.span} pixels"
     return f"x{recipe.scale}, {', '.join(f'{name} {value}' for name, value in config.items())}, window {window}"
+
+
+def _degradation(how: Degradation) -> str:
+    """Describe the kinds of degradation that patches get."""
+    kinds = [words for name, words in _DRAWN.items() if getattr(how, name) and idle.lacking(how, name) is None]
+    return f"{', '.join(kinds)}, drawn for every patch" if kinds else BICUBIC
 
 
 def _command(recipe: Recipe, start: str, data: PreparedSet) -> str:
