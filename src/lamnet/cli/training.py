@@ -101,8 +101,9 @@ def train(
     lr
         Highest learning rate; the recipe's when left out.
     start
-        Weights to start from, a file or tiny, base, large for those that ship; of another scale, the body is taken, and a
-        network of fewer groups, such as base for large, gives its own.
+        Weights to start from, a file or tiny, base, tiny:photo, ... for those that ship. Those of another scale give the
+        body (the nearest that ships, where the recipe's does not), and a network of fewer groups, such as base for large,
+        gives its own.
     cooldown
         Branch off the state of a stable phase and let the rate fall to zero in this time, such as 30m. The state is only
         read: the phase can go on, and others can branch off it.
@@ -122,7 +123,6 @@ def train(
     from dataclasses import replace
 
     from lamnet.cli import values
-    from lamnet.core import shipped
     from lamnet.training import recipe_files
     from lamnet.training.folder import CHECKPOINT
     from lamnet.training.loop import train as run
@@ -152,9 +152,26 @@ def train(
             raise BadArgumentError(f"state: expected the folder or checkpoint of a stable phase, found none at {state}")
     elif state is not None:
         raise BadArgumentError("state: expected a cooldown with it, got none")
-    first = shipped.path_of(start, chosen.scale) if start is not None else None
+    first = _first_weights(start, chosen.scale) if start is not None else None
     with interrupts.by_exception():
         terminal.say(run(chosen, data, out, valid, first, state=state, tensorboard=tensorboard))
+
+
+def _first_weights(start: str, scale: int) -> Path:
+    """Find the weights to start from; where a name's do not ship at this scale, those of the nearest one, which a line names."""
+    from lamnet.core import shipped
+
+    if not shipped.is_name(start):
+        return shipped.path_of(start, scale)
+    size, variant = shipped.size_and_variant(start)
+    scales = [one.scale for one in shipped.shipped() if (one.size, one.variant) == (size, variant or "clean")]
+    nearest = min(scales, key=lambda one: (abs(one - scale), one), default=scale)
+    found = shipped.path_of(start, nearest)
+    if nearest != scale:
+        terminal.note(
+            f"{start}: has no weights for x{scale}; the training starts from the body of those for x{nearest}"
+        )
+    return found
 
 
 @train_app.command(name=_HELP_RECIPE)

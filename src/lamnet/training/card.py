@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping
@@ -89,11 +90,17 @@ def _command(recipe: Recipe, start: str, data: PreparedSet) -> str:
     """Write a command that trains by this recipe: by its name and the options that differ, or else by recipe.json."""
     words = ["lamnet", "train", *_words(recipe), "--data", data.folder.name, "--out", "RUN"]
     if recipe.schedule != "cooldown" and start != "scratch":
-        shipped = start.removesuffix(", which ships")
-        words += ["--from", start if start == shipped else shipped.split("_x")[0]]
+        words += ["--from", _name_of(start)]
     elif recipe.schedule == "cooldown":
         words += ["--state", start]
     return shlex.join(words)
+
+
+def _name_of(start: str) -> str:
+    """Write weights that a training starts from as --from takes them: tiny:photo for those that ship as tiny_x4_photo."""
+    if not (found := re.fullmatch(r"([a-z]+)_x\d+(?:_([a-z]+))?, which ships", start)):
+        return start
+    return f"{found[1]}:{found[2]}" if found[2] else found[1]
 
 
 def _words(recipe: Recipe) -> list[str]:
