@@ -62,6 +62,24 @@ def test_a_phase_that_rested_goes_on_as_if_it_never_had(data: Path, tmp_path: Pa
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize("older", [False, True])
+def test_the_loss_after_a_rest_between_lines_is_the_mean_of_its_own_steps(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, older: bool
+) -> None:
+    """At a rate of almost zero, on one batch, it is that of any step; a state from before `summed` has no such count."""
+    draw = PatchSampler.draw
+    monkeypatch.setattr(PatchSampler, "draw", lambda self, step, *parts: draw(self, 0, *parts))
+    for steps in (1, 3, 8):  # lines at 1, 3, 4, 8
+        train(_stable(steps=steps, lr=1e-12, log_every=4, save_every=1), data, tmp_path / "run")
+        if older:
+            state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+            del state["summed"]
+            torch.save(state, tmp_path / "run" / "checkpoint.pt")
+    losses = {int(line["step"]): line["loss"] for line in _lines(tmp_path / "run")}
+    assert losses == {step: pytest.approx(losses[1], rel=1e-4) for step in (1, 3, 4, 8)}
+
+
+@pytest.mark.thorough
 def test_a_signal_saves_the_state_and_leaves_weights(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

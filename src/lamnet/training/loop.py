@@ -160,7 +160,7 @@ class Run:
                     "loader_images_per_s": round(loader.images_per_s * self.workers.world, 1),
                 }
                 metrics: dict[str, float | str] = {
-                    "loss": self._mean_loss(),
+                    "loss": learner.take_loss(),
                     "lr": rate,
                     **speeds,
                     "elapsed_s": round(learner.elapsed, 3),
@@ -207,15 +207,6 @@ class Run:
             self.learner.advance(*loader.take(self.learner.step), done)
         except DivergedError as error:
             raise DivergedError(f"{error}; {self.folder.last_saved(self.learner.recipe)}") from None
-
-    def _mean_loss(self) -> float:
-        """The mean absolute error of a step since the last line, over all workers."""
-        step, log_every = self.learner.step, self.learner.recipe.log_every
-        # The loss is summed since the last line, also across restarts.
-        steps_summed = min(step % log_every or log_every, step - self.learner.begin)
-        mean = self.workers.mean(self.learner.loss).item() / steps_summed
-        self.learner.loss.zero_()
-        return mean
 
     def _validate(self, monitor: Monitor, valid: Path) -> dict[str, float | str]:
         """The figures of the best moving average, and its decay as "ema" where there are several."""
