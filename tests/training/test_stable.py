@@ -19,6 +19,7 @@ from lamnet.cli.main import app
 from lamnet.network import weights
 from lamnet.training.loop import train
 from lamnet.training.pairs import PatchSampler
+from lamnet.training.recipe_files import to_record
 from lamnet.training.recipes import Recipe
 from support.sets import photographs, prepared, recipe
 from support.trainings import interrupt_at
@@ -214,7 +215,12 @@ def test_the_command_branches_several_cool_downs_off_a_folder(data: Path, tmp_pa
         (["--cooldown", "soon"], "cooldown: expected a time such as 90s"),
         (
             ["--cooldown", "9s"],
-            "state: expected the folder or checkpoint of a stable phase, found none at tiny_x4_stable",
+            "state: expected the folder or checkpoint of a stable phase, here or in place of the recipe, "
+            "got tiny_x4_stable alone",
+        ),
+        (
+            ["--cooldown", "9s", "--state", "."],
+            r"state: expected the folder or checkpoint.*, found none at checkpoint\.pt",
         ),
         (["--cooldown", "9s", "--steps", "3"], "cooldown: expected it without budget, steps and from"),
         (["--state", "."], "state: expected a cooldown with it, got none"),
@@ -224,3 +230,19 @@ def test_options_that_do_not_fit(data: Path, tmp_path: Path, options: list[str],
     call = ["train", "tiny_x4_stable", "--data", str(data), "--out", str(tmp_path / "out"), *options]
     with pytest.raises(BadArgumentError, match=words):
         app(call, exit_on_error=False)
+
+
+def test_a_recipe_file_is_no_stable_phase(data: Path, tmp_path: Path) -> None:
+    toml, run = tmp_path / "st.toml", tmp_path / "run"
+    toml.write_text('based_on = "stable"')
+    with pytest.raises(BadArgumentError, match=r"^state: expected the folder or checkpoint .*, got \S*st\.toml alone$"):
+        app(["train", str(toml), "--data", str(data), "--out", str(run), "--cooldown", "2s"], exit_on_error=False)
+    assert not run.exists()
+
+
+def test_the_recipe_of_a_cool_down_alone_is_refused_with_the_options_that_it_takes(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "cool").mkdir()
+    (tmp_path / "cool" / "recipe.json").write_text(json.dumps(to_record(_stable().cooldown(steps=1))))
+    words = r"^recipe: expected --cooldown TIME with that of a cool-down, and --state with the stable phase, got \S*cool alone$"
+    with pytest.raises(BadArgumentError, match=words):
+        app(["train", str(tmp_path / "cool"), "--data", str(data), "--out", str(tmp_path / "out")], exit_on_error=False)

@@ -124,7 +124,6 @@ def train(
 
     from lamnet.cli import values
     from lamnet.training import recipe_files
-    from lamnet.training.folder import CHECKPOINT
     from lamnet.training.loop import train as run
 
     if steps is not None and budget is not None:
@@ -140,21 +139,37 @@ def train(
     }
     chosen = recipe_files.chosen(recipe)
     if budget is not None or steps is not None:
-        chosen = replace(chosen, budget_s=values.seconds(budget) if budget else 0.0)
+        chosen = replace(chosen, budget_s=0.0 if budget is None else values.seconds(budget))
     chosen = replace(chosen, **{name: value for name, value in given.items() if value is not None})
     if cooldown is not None:
         if any(option is not None for option in (budget, steps, start)):
             raise BadArgumentError("cooldown: expected it without budget, steps and from, got one of them")
         chosen = chosen.cooldown(values.seconds(cooldown, "cooldown"))
-        state = Path(recipe) if state is None else state
-        state = state / CHECKPOINT if state.is_dir() else state
-        if not state.is_file():
-            raise BadArgumentError(f"state: expected the folder or checkpoint of a stable phase, found none at {state}")
+        state = _state_of(recipe, state)
     elif state is not None:
         raise BadArgumentError("state: expected a cooldown with it, got none")
+    elif chosen.schedule == "cooldown":
+        raise BadArgumentError(
+            f"recipe: expected --cooldown TIME with that of a cool-down, and --state with the stable phase, got {recipe} alone"
+        )
     first = _first_weights(start, chosen.scale) if start is not None else None
     with interrupts.by_exception():
         terminal.say(run(chosen, data, out, valid, first, state=state, tensorboard=tensorboard))
+
+
+def _state_of(recipe: str, state: Path | None) -> Path:
+    """Find the checkpoint of a stable phase, which --state names or the run's folder that is the recipe."""
+    from lamnet.training.folder import CHECKPOINT
+
+    given = Path(recipe) if state is None else state
+    if state is None and not given.is_dir():
+        raise BadArgumentError(
+            f"state: expected the folder or checkpoint of a stable phase, here or in place of the recipe, got {recipe} alone"
+        )
+    found = given / CHECKPOINT if given.is_dir() else given
+    if not found.is_file():
+        raise BadArgumentError(f"state: expected the folder or checkpoint of a stable phase, found none at {found}")
+    return found
 
 
 def _first_weights(start: str, scale: int) -> Path:

@@ -143,7 +143,7 @@ class Run:
     def loop(self, loader: Loader, monitor: Monitor, request: interrupts.Request) -> None:
         """Train until the recipe's steps or its time are over, or a signal asks to end; the last step is saved.
 
-        Raises DivergedError, which names the last good checkpoint, and BadDataError where a file cannot be written.
+        Raises DivergedError, which names the checkpoint, and BadDataError where a file cannot be written.
         """
         learner, recipe = self.learner, self.learner.recipe
         begun = self.clock() - learner.elapsed
@@ -206,7 +206,11 @@ class Run:
         try:
             self.learner.advance(*loader.take(self.learner.step), done)
         except DivergedError as error:
-            raise DivergedError(f"{error}; {self.folder.last_saved(self.learner.recipe)}") from None
+            kept = self.folder.last_saved(self.learner.recipe)
+            raise DivergedError(
+                f"{error}: the training has diverged; {kept}; the same command would come here again, "
+                f"a lower rate than {self.learner.recipe.lr:g} (--lr) in a new folder may not"
+            ) from None
 
     def _validate(self, monitor: Monitor, valid: Path) -> dict[str, float | str]:
         """The figures of the best moving average, and its decay as "ema" where there are several."""
