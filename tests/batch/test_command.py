@@ -179,6 +179,15 @@ def test_any_size(upscale: Command, folder: Path, arguments: list[str], name: st
     assert arrays.read_array(folder / name).shape[:2] == size
 
 
+@pytest.mark.parametrize(
+    ("to", "said"), [("15x", "is 15 x 10, smaller than its source of 30 x 20"), ("30x", None), ("x30", None)]
+)
+def test_a_picture_that_becomes_smaller_is_named(upscale: Command, folder: Path, to: str, said: str | None) -> None:
+    done = upscale(folder / "good.png", "--to", to)
+    assert (done.code, len(done.out)) == (0, 1)
+    assert done.err == ([f"lamnet: {done.out[0]}: {said}"] if said else [])
+
+
 def test_a_size_beyond_the_network_is_refused(upscale: Command, folder: Path) -> None:
     done = upscale(folder / "good.png", "--to", "3840x2160")
     assert done.code == 1

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
+from lamnet.base.errors import BadWeightsError
 from lamnet.cli import main
 from lamnet.training import recipe_help
+from lamnet.training.preparation import prepare
+from support.sets import photographs
 
 
 @pytest.mark.parametrize("words", [["base_x2_photo", "--help-recipe"], ["--help-recipe", "base_x2_photo"]])
@@ -31,3 +35,53 @@ def test_other_names_are_refused_in_a_line(monkeypatch: pytest.MonkeyPatch, caps
     assert stopped.value.code == 1
     words = "paper, short, photo, stable, or a recipe's name such as base_x2_photo, got mine.toml"
     assert capsys.readouterr().err == f"lamnet: help-recipe: expected {words}\n"
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("recipe", "start", "scale"),
+    [("tiny_x1_photo", "tiny", 2), ("x5.toml", "tiny", 4), ("base_x3_photo", "base:photo", 2), ("tiny_x3", "tiny", 3)],
+)
+def test_where_a_scale_does_not_ship_the_nearest_gives_its_body(
+    recipe: str,
+    start: str,
+    scale: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "x5.toml").write_text('based_on = "photo"\n[network]\nsize = "tiny"\nscale = 5')
+    monkeypatch.chdir(tmp_path)
+    photographs(tmp_path / "photos", [(60, 60)])
+    prepare(tmp_path / "photos", tmp_path / "set", (2, 3))
+    call = [
+        "train",
+        recipe,
+        "--data",
+        "set",
+        "--out",
+        "run",
+        "--steps",
+        "1",
+        "--patch",
+        "8",
+        "--batch",
+        "1",
+        "--from",
+        start,
+    ]
+    with pytest.raises(SystemExit) as stopped:
+        main.app(call)
+    assert not stopped.value.code
+    noted = (
+        f"{start}: has no weights for x{recipe[6] if recipe[0] != 'x' else 5}; the training starts from the body"
+        in (capsys.readouterr().err)
+    )
+    shown = f"| started from | {start.partition(':')[0]}_x{scale}{'_photo' if ':' in start else ''}, which ships |"
+    assert shown in (tmp_path / "run" / "card.md").read_text()
+    assert noted == (recipe != "tiny_x3")
+
+
+def test_sizes_without_weights_are_refused_at_every_scale(tmp_path: Path) -> None:
+    with pytest.raises(BadWeightsError, match="large: has no weights yet"):
+        main.app(["train", "large_x4", "--data", "set", "--out", "run", "--from", "large"], exit_on_error=False)

@@ -1,4 +1,4 @@
-"""Whole numbers on the command line are not rounded."""
+"""Whole numbers on the command line are not rounded, and empty words are not taken for a value."""
 
 from __future__ import annotations
 
@@ -42,3 +42,35 @@ def test_whole_numbers_and_factors_are_read_as_before() -> None:
     assert read("prepare d --out o --scales 2 4", "scales") == (2, 4)
     assert read("upscale a.png --scale 2.5", "scale") == 2.5
     assert read("upscale a.png 1.5", "photos") == ["a.png", "1.5"]
+
+
+@pytest.mark.parametrize(
+    ("line", "option"),
+    [
+        ("train tiny_x4 --data d --out o --budget", "--budget"),
+        ("train tiny_x4 --data d --out o --cooldown", "--cooldown"),
+        ("train tiny_x4 --data d --out o --from", "--from"),
+        ("train tiny_x4 --data d --out o --valid", "--valid"),
+        ("train tiny_x4 --data d --out o --state", "--state"),
+        ("train tiny_x4 --data d --out", "--out"),
+        ("upscale a.png -o", "-o"),
+        ("upscale a.png --model", "--model"),
+        ("evaluate tiny --data", "--data"),
+        ("evaluate tiny --data d --degrade", "--degrade"),
+        ("figures curve run -o", "-o"),
+    ],
+)
+def test_an_empty_word_is_no_value(line: str, option: str) -> None:
+    with pytest.raises(CycloptsError) as raised:
+        app.parse_args([*line.split(), ""], exit_on_error=False, print_error=False)
+    assert str(raised.value) == f"Invalid value for {option}: expected a value, got an empty word"
+
+
+def test_an_empty_word_is_no_folder() -> None:
+    with pytest.raises(CycloptsError, match="expected a value, got an empty word"):
+        app.parse_args(["prepare", "", "set"], exit_on_error=False, print_error=False)
+
+
+def test_flags_are_read_as_before() -> None:
+    assert read("upscale a.png --overwrite --json", "overwrite") is True
+    assert read("train tiny_x4 --data d --out o --tensorboard", "tensorboard") is True

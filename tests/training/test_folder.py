@@ -50,7 +50,7 @@ def test_a_saved_learner_comes_back(tmp_path: Path) -> None:
     assert (fresh.step, fresh.elapsed) == (7, 2.5)
     for name, tensor in learner.network.state_dict().items():
         assert torch.equal(fresh.network.state_dict()[name], tensor)
-    assert folder.last_saved(recipe()) == f"the last good checkpoint is {folder.checkpoint}, of step 7"
+    assert folder.last_saved(recipe()) == f"{folder.checkpoint} of step 7 is kept"
 
 
 def test_a_checkpoint_of_another_origin_is_refused(tmp_path: Path) -> None:

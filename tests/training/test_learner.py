@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from lamnet.base import memory
 from lamnet.base.errors import BadArgumentError
 from lamnet.core.config import LAMNetConfig
 from lamnet.network import weights
@@ -24,6 +26,45 @@ def test_a_network_beyond_all_memory_is_refused_at_once() -> None:
         BadArgumentError, match=r"^network: expected one .* fits into .* GB of free memory, got [\d,]+ para"
     ):
         Learner(huge, Workers(0, 1, torch.device("cpu")))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"batch": 2**31 - 1},
+        {"batch": 2**31 - 1, "accumulate": 2**31 - 1},  # whose patches alone are too many
+        {"patch": 10**6},
+        {"patch": 10**6, "precision": "bfloat16"},
+    ],
+)
+def test_a_step_beyond_all_memory_is_refused_at_once(change: dict[str, object]) -> None:
+    with pytest.raises(
+        BadArgumentError, match=r"^batch, patch: expected a step that fits into .* GB of free memory, got "
+    ):
+        Learner(recipe(**change), Workers(0, 1, torch.device("cpu")))
+
+
+def test_the_least_that_a_step_takes_is_no_more_than_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """8 patches of 64x64 of tiny x4 take 570 MB on a processor in float32, beside the network."""
+    for free, fits in ((300e6, True), (100e6, False)):
+        monkeypatch.setattr(memory, "available", lambda free=free: int(free))
+        with nullcontext() if fits else pytest.raises(BadArgumentError, match="batch, patch"):
+            Learner(recipe(batch=8, patch=64), Workers(0, 1, torch.device("cpu")))
+            Learner(recipe(batch=80, patch=64, accumulate=10), Workers(0, 1, torch.device("cpu")))
+
+
+@pytest.mark.thorough
+def test_the_mean_loss_is_of_the_steps_that_it_was_summed_over() -> None:
+    torch.manual_seed(3)
+    lr, hr = (torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8) for side in (8, 32))
+    learner = Learner(recipe(lr=1e-12, warmup=0), Workers(0, 1, torch.device("cpu")))
+    for _ in range(3):
+        learner.advance(lr, hr, 0.1)
+    each = learner.take_loss()
+    assert each == pytest.approx(F.l1_loss(learner.network(lr / 255), hr / 255).item(), rel=1e-4)
+    for _ in range(2):
+        learner.advance(lr, hr, 0.1)
+    assert learner.take_loss() == pytest.approx(each, rel=1e-4)
 
 
 @pytest.mark.thorough

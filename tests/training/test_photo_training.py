@@ -58,4 +58,7 @@ def test_the_ranges_are_in_the_header_and_the_card(data: Path, tmp_path: Path) -
     recorded = weights.read(made).record
     assert recorded["recipe"]["degradation"] == "photo"
     assert recorded["degradation"] == json.loads(json.dumps(asdict(degradation.photo())))
-    assert "blur, downscaling by several filters, noise, JPEG and WebP" in (tmp_path / "run" / "card.md").read_text()
+    kinds = (
+        "blur, downscaling by several filters, downscaling in two steps, noise, JPEG and WebP, drawn for every patch"
+    )
+    assert f"| degradation | {kinds} |\n" in (tmp_path / "run" / "card.md").read_text()

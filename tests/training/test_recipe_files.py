@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.core.config import LAMNetConfig
 from lamnet.core.window import Window
 from lamnet.network import weights
-from lamnet.training import recipe_help
-from lamnet.training.degradation import clean, photo
+from lamnet.training import idle, recipe_help
+from lamnet.training.degradation import Degradation, clean, degrade, photo
 from lamnet.training.loop import train
 from lamnet.training.recipe_files import chosen, from_record, from_toml, to_record
 from lamnet.training.recipes import KINDS, recipe_named
@@ -82,6 +85,34 @@ def test_the_page_shows_a_recipe(tmp_path: Path) -> None:
     assert one.ranges == replace(photo(), quality=(60.0, 98.0))
 
 
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", sorted({*asdict(photo())} - {"clean", "drawn"}))
+def test_a_field_is_refused_exactly_where_it_changes_no_patch(name: str) -> None:
+    """By the patches themselves, with shares of none, some and all."""
+    some = Degradation(**{**dict.fromkeys(asdict(photo()), 0.5), **_STRENGTHS})
+    for shares in itertools.product((0.0, 1.0), (0.0, 0.5, 1.0), (0.0, 1.0)):
+        for absent in ({}, {"blur": 0.0, "noise": 0.0, "compression": 0.0}):
+            how = replace(some, **dict(zip(("clean", "drawn", "drawn_clean"), shares, strict=True)), **absent)
+            value = getattr(how, name)
+            moved = replace(how, **{name: (value[0], value[0]) if isinstance(value, tuple) else 1 - round(value)})
+            changed = any((_patch(how, seed) != _patch(moved, seed)).any() for seed in range(30))
+            assert changed == (idle.lacking(how, name) is None), how
+
+
+_STRENGTHS = {
+    "drawn_quality": (60, 90),
+    "quality": (20, 90),
+    "blur_deviation": (0.5, 1.1),
+    "noise_deviation": (2, 30),
+}
+
+
+def _patch(how: Degradation, seed: int) -> NDArray[np.uint8]:
+    wide = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    drawn = np.random.default_rng((seed, 1)).random() < how.drawn
+    return degrade(wide, 2, how, np.random.default_rng(seed), drawn=drawn)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -115,6 +146,19 @@ def test_the_page_shows_a_recipe(tmp_path: Path) -> None:
         ("[degradation]\nname = 'foto'", "degradation: expected clean or photo, got foto"),
         ("[degradation]\nblur = 2", "degradation.blur: expected a share from 0 to 1, got 2.0"),
         ("[degradation]\nquality = [95, 30]", "degradation.quality: expected two rising numbers from 1 to 100"),
+        (
+            "[degradation]\nquality = [60, 98]",
+            'degradation.quality: expected clean below 1, or name = "photo", beside it, .*found clean = 1$',
+        ),
+        ("[degradation]\nnoise = 1", "degradation.noise: expected clean below 1, or"),
+        ("[degradation]\ndrawn = 1\nblur = 1", "degradation.blur: expected drawn below 1, or.* found drawn = 1"),
+        ("[degradation]\ndrawn = 0.5\nblur = 1", "degradation.blur: expected clean below 1, or"),
+        ("[degradation]\nclean = 0\nquality = [60, 98]", "degradation.quality: expected compression above 0"),
+        ("[degradation]\ndrawn_quality = [60, 98]", "degradation.drawn_quality: expected drawn above 0"),
+        (
+            "[degradation]\nname = 'photo'\nnoise = 0\ngrey = 1",
+            "degradation.grey: expected noise above 0 beside it, since it changes nothing otherwise, found noise = 0$",
+        ),
         ("based_on = 'long'", "based_on: expected one of paper, short, photo, stable, found 'long'"),
         ("[data", "expected TOML, found"),
     ],

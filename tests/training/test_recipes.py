@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 
 import pytest
 
@@ -12,7 +12,7 @@ from lamnet.cli.values import seconds
 from lamnet.core.config import LAMNetConfig
 from lamnet.training.degradation import Degradation
 from lamnet.training.recipe_files import from_record, to_record
-from lamnet.training.recipes import recipe_named, short
+from lamnet.training.recipes import Recipe, recipe_named, short
 from support.sets import recipe
 
 
@@ -58,7 +58,7 @@ def test_budgets_are_written_as_times(text: str, expected: float) -> None:
     assert seconds(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "25", "m", "0m", "-5m", "1.5h", "25 m"])
+@pytest.mark.parametrize("text", ["", "25", "m", "0m", "-5m", "1.5h", "25 m", "1" + "0" * 400 + "s"])
 def test_other_budgets_are_refused(text: str) -> None:
     with pytest.raises(BadArgumentError, match="such as 90s, 25m or 1h30m, got"):
         seconds(text)
@@ -118,11 +118,34 @@ def test_where_a_stable_phase_rests_is_no_difference() -> None:
         ({"size": "huge"}, "size: expected one of tiny, base, large, got huge"),
         ({"schedule": "linear"}, "schedule: expected cosine, steps, stable or cooldown, got linear"),
         ({"seed": -1}, "seed: expected at least 0, got -1"),
+        ({"seed": 2**63}, "seed: expected at most 9223372036854775807, got 9223372036854775808"),
+        ({"seed": 10**5000}, "seed: expected at most 9223372036854775807, got a very large number"),
     ],
 )
 def test_senseless_values_are_refused(change: dict[str, object], words: str) -> None:
     with pytest.raises(BadArgumentError, match=words):
         recipe(**change)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Recipe) if field.type == "float"])
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_numbers_that_are_not_finite_are_refused(name: str, value: float) -> None:
+    with pytest.raises(BadArgumentError, match=f"^{name}: expected .*, got {value}$"):
+        recipe(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["betas", "longer_ema"])
+def test_lists_with_numbers_that_are_not_finite_are_refused(name: str) -> None:
+    with pytest.raises(BadArgumentError, match=f"^{name}: expected"):
+        recipe(**{name: (float("nan"), 0.5)})
+
+
+@pytest.mark.parametrize(
+    "name", [field.name for field in fields(Recipe) if field.type == "int" and field.name != "scale"]
+)
+def test_whole_numbers_beyond_all_counting_are_refused(name: str) -> None:
+    with pytest.raises(BadArgumentError, match=f"^{name}: expected at most [0-9]+, got a very large number$"):
+        recipe(**{name: 10**400})
 
 
 def test_differences_are_named_and_fields_added_later_are_none() -> None:

@@ -19,6 +19,7 @@ from lamnet.cli.main import app
 from lamnet.network import weights
 from lamnet.training.loop import train
 from lamnet.training.pairs import PatchSampler
+from lamnet.training.recipe_files import to_record
 from lamnet.training.recipes import Recipe
 from support.sets import photographs, prepared, recipe
 from support.trainings import interrupt_at
@@ -59,6 +60,24 @@ def test_a_phase_that_rested_goes_on_as_if_it_never_had(data: Path, tmp_path: Pa
         train(_stable(steps=steps), data, tmp_path / "parts")
     assert _equal(tmp_path / "whole", tmp_path / "parts")
     assert {line["lr"] for line in _lines(tmp_path / "parts")} == {3e-3}
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("older", [False, True])
+def test_the_loss_after_a_rest_between_lines_is_the_mean_of_its_own_steps(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, older: bool
+) -> None:
+    """At a rate of almost zero, on one batch, it is that of any step; a state from before `summed` has no such count."""
+    draw = PatchSampler.draw
+    monkeypatch.setattr(PatchSampler, "draw", lambda self, step, *parts: draw(self, 0, *parts))
+    for steps in (1, 3, 8):  # lines at 1, 3, 4, 8
+        train(_stable(steps=steps, lr=1e-12, log_every=4, save_every=1), data, tmp_path / "run")
+        if older:
+            state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+            del state["summed"]
+            torch.save(state, tmp_path / "run" / "checkpoint.pt")
+    losses = {int(line["step"]): line["loss"] for line in _lines(tmp_path / "run")}
+    assert losses == {step: pytest.approx(losses[1], rel=1e-4) for step in (1, 3, 4, 8)}
 
 
 @pytest.mark.thorough
@@ -196,7 +215,12 @@ def test_the_command_branches_several_cool_downs_off_a_folder(data: Path, tmp_pa
         (["--cooldown", "soon"], "cooldown: expected a time such as 90s"),
         (
             ["--cooldown", "9s"],
-            "state: expected the folder or checkpoint of a stable phase, found none at tiny_x4_stable",
+            "state: expected the folder or checkpoint of a stable phase, here or in place of the recipe, "
+            "got tiny_x4_stable alone",
+        ),
+        (
+            ["--cooldown", "9s", "--state", "."],
+            r"state: expected the folder or checkpoint.*, found none at checkpoint\.pt",
         ),
         (["--cooldown", "9s", "--steps", "3"], "cooldown: expected it without budget, steps and from"),
         (["--state", "."], "state: expected a cooldown with it, got none"),
@@ -206,3 +230,19 @@ def test_options_that_do_not_fit(data: Path, tmp_path: Path, options: list[str],
     call = ["train", "tiny_x4_stable", "--data", str(data), "--out", str(tmp_path / "out"), *options]
     with pytest.raises(BadArgumentError, match=words):
         app(call, exit_on_error=False)
+
+
+def test_a_recipe_file_is_no_stable_phase(data: Path, tmp_path: Path) -> None:
+    toml, run = tmp_path / "st.toml", tmp_path / "run"
+    toml.write_text('based_on = "stable"')
+    with pytest.raises(BadArgumentError, match=r"^state: expected the folder or checkpoint .*, got \S*st\.toml alone$"):
+        app(["train", str(toml), "--data", str(data), "--out", str(run), "--cooldown", "2s"], exit_on_error=False)
+    assert not run.exists()
+
+
+def test_the_recipe_of_a_cool_down_alone_is_refused_with_the_options_that_it_takes(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "cool").mkdir()
+    (tmp_path / "cool" / "recipe.json").write_text(json.dumps(to_record(_stable().cooldown(steps=1))))
+    words = r"^recipe: expected --cooldown TIME with that of a cool-down, and --state with the stable phase, got \S*cool alone$"
+    with pytest.raises(BadArgumentError, match=words):
+        app(["train", str(tmp_path / "cool"), "--data", str(data), "--out", str(tmp_path / "out")], exit_on_error=False)

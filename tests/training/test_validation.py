@@ -73,3 +73,48 @@ def test_a_validation_set_of_which_a_picture_cannot_be_measured_is_refused(data:
         BadDataError, match=rf"valid: expected pictures that can all be measured, found valid {path.stem}: "
     ):
         train(recipe(), data, tmp_path / "run", valid)
+
+
+def test_damaged_pixels_of_validation_pictures_are_named_before_the_first_step(data: Path, tmp_path: Path) -> None:
+    """Their headers are whole; without a look at the pixels the mean would be over fewer pictures, or the training end late."""
+    valid = photographs(tmp_path / "valid", [(48, 60), (48, 60), (48, 60)])
+    first, _, last = sorted(valid.iterdir())
+    for path in (first, last):
+        path.write_bytes(path.read_bytes()[:-40])
+    found = rf"found valid {first.stem}: .*{first.name}: .*; {last.stem}: .*{last.name}: "
+    with pytest.raises(BadDataError, match=rf"valid: expected pictures that can all be measured, {found}"):
+        train(recipe(), data, tmp_path / "run", valid)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.thorough
+def test_damaged_lr_of_a_benchmark_is_named_before_the_first_step(data: Path, tmp_path: Path) -> None:
+    photographs(tmp_path / "set" / "HR", [(48, 60), (48, 60)])
+    for path in photographs(tmp_path / "set" / "LR_bicubic" / "X4", [(12, 15), (12, 15)]).iterdir():
+        if path.stem == "p1":
+            path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(BadDataError, match=r"found set p1: .*X4.p1\.png: "):
+        train(recipe(), data, tmp_path / "run", tmp_path / "set")
+
+
+@pytest.mark.thorough
+def test_a_network_that_does_not_enlarge_is_measured_on_jpegs(
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    valid, run = photographs(tmp_path / "valid", [(48, 60)]), tmp_path / "run"
+    start = train(recipe(steps=1), data, tmp_path / "first")
+    made = train(recipe(scale=1, degradation="photo", steps=2), data, run, valid, start, tensorboard=True)
+    expected = evaluate(str(made), 1, valid, degrade="jpeg50")["sets"]["valid"]["psnr_y"]
+    lines = _lines(run)
+    assert [(line["step"], line["degrade"]) for line in lines] == [(0, "jpeg50"), (2, "jpeg50")]
+    assert lines[-1]["psnr_y"] == pytest.approx(expected)
+    assert json.loads((run / "evaluation.json").read_text())["protocol"]["degrade"] == "jpeg50"
+    assert (
+        f"| set, jpeg50 | PSNR-Y, dB | SSIM-Y |\n|---|---|---|\n| valid | {expected:.2f} |"
+        in (run / "card.md").read_text()
+    )
+    assert f"PSNR {expected:.2f} dB (jpeg50)" in " ".join(capfd.readouterr().err.split())
+    picture = EventAccumulator(str(run / "tensorboard")).Reload().Images("p0")[-1]
+    assert (picture.step, picture.height, picture.width) == (2, 48, 60)

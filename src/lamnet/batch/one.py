@@ -64,10 +64,14 @@ def open_job(job: Job, upscalers: Upscalers) -> Opened:
     sizes = _sizes(picture)
     upscaler = max((upscalers.for_size(*size) for size in sizes), key=lambda one: one.scale)
     suffix = upscalers.suffix or saving.suffix_for(picture, upscaler.result_size(*sizes[0]))
-    return Opened(picture, upscaler, job.result(suffix), _about_restoring(upscaler, upscalers.goal))
+    return Opened(picture, upscaler, job.result(suffix), _about(upscaler, upscalers.goal, *sizes))
 
 
-def _about_restoring(upscaler: Upscaler, goal: Goal) -> tuple[str, ...]:
+def _about(upscaler: Upscaler, goal: Goal, *sizes: tuple[int, int]) -> tuple[str, ...]:
+    """Say where a result is no larger than its source, of one of these sizes: made smaller, or restored in a worse way."""
+    if smaller := next((size for size in sizes if goal.factor_for(*size) < 1), None):
+        (width, height), (own_width, own_height) = goal.size(*smaller), smaller
+        return (f"is {width} x {height}, smaller than its source of {own_width} x {own_height}",)
     if goal.factor != 1 or upscaler.scale == 1:
         return ()
     return (
@@ -83,7 +87,7 @@ def _open_clip(job: Job, upscalers: Upscalers) -> Opened:
     notes = (
         () if suffix == own else (f"is Matroska, since {own} cannot be written, or not with all that is in this one",)
     )
-    return Opened(clip, upscaler, job.result(suffix), notes + _about_restoring(upscaler, upscalers.goal))
+    return Opened(clip, upscaler, job.result(suffix), notes + _about(upscaler, upscalers.goal, clip.shown_size))
 
 
 def upscale_one(job: Job, upscalers: Upscalers, overwrite: bool) -> Work[Outcome]:

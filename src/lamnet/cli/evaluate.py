@@ -36,7 +36,7 @@ def evaluate(
     Parameters
     ----------
     models
-        tiny, base, large, weights files, bicubic, or spandrel:FILE for a network of others.
+        tiny, base, tiny:photo, weights files, bicubic, or spandrel:FILE for a network of others.
     data
         A folder of sets (HR and LR_bicubic/X4, LRBICX4, DIV2K_valid_HR, img_001_SRF_4_HR.png, ...), or one set; where
         there are only HR pictures, LR is made.

@@ -34,7 +34,7 @@ def compare(
     picture
         The HR picture; LR is made of it.
     models
-        tiny, base, large, weights files, spandrel:FILE, or a picture that somebody's network made of the same LR.
+        tiny, base, tiny:photo, weights files, spandrel:FILE, or a picture that somebody's network made of the same LR.
         LABEL=MODEL says what the figure calls it.
     out
         The figure, a .png or .pdf.
@@ -71,7 +71,7 @@ def attribution(
     picture
         The HR picture; LR is made of it.
     models
-        tiny, base, large, weights files, or spandrel:FILE; LABEL=MODEL says what the figure calls it.
+        tiny, base, tiny:photo, weights files, or spandrel:FILE; LABEL=MODEL says what the figure calls it.
     region
         Left, top, width and height in HR pixels.
     out
@@ -103,7 +103,7 @@ def receptive_field(
     pictures
         An HR picture, or a folder of them; LR is made of them.
     models
-        tiny, base, large, weights files, or spandrel:FILE; LABEL=MODEL says what the figure calls it.
+        tiny, base, tiny:photo, weights files, or spandrel:FILE; LABEL=MODEL says what the figure calls it.
     out
         The figure, a .png or .pdf.
     scale

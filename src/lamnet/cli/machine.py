@@ -147,7 +147,7 @@ def export(model: str, out: Path, /, *, scale: int | None = None, half: bool = F
     Parameters
     ----------
     model
-        tiny, base, large, tiny:photo, or a weights file.
+        tiny, base, tiny:photo, or a weights file.
     out
         A name that ends in .onnx, .param (its .bin goes beside it) or .pt2.
     scale

@@ -89,7 +89,7 @@ def train(
     out
         The run's folder: recipe.json, metrics.jsonl, checkpoint.pt, at the end weights.safetensors and card.md.
     valid
-        A benchmark folder or a folder of photographs, for PSNR-Y during the training.
+        A benchmark folder or a folder of photographs, for PSNR-Y during the training; at scale 1, of JPEGs of quality 50.
     budget
         Time for the whole training, such as 25m or 1h30m: the schedule ends with it. A stable phase rests after it.
     steps
@@ -101,8 +101,9 @@ def train(
     lr
         Highest learning rate; the recipe's when left out.
     start
-        Weights to start from, a file or tiny, base, large for those that ship; of another scale, the body is taken, and a
-        network of fewer groups, such as base for large, gives its own.
+        Weights to start from, a file or tiny, base, tiny:photo, ... for those that ship. Those of another scale give the
+        body (the nearest that ships, where the recipe's does not), and a network of fewer groups, such as base for large,
+        gives its own.
     cooldown
         Branch off the state of a stable phase and let the rate fall to zero in this time, such as 30m. The state is only
         read: the phase can go on, and others can branch off it.
@@ -122,9 +123,7 @@ def train(
     from dataclasses import replace
 
     from lamnet.cli import values
-    from lamnet.core import shipped
     from lamnet.training import recipe_files
-    from lamnet.training.folder import CHECKPOINT
     from lamnet.training.loop import train as run
 
     if steps is not None and budget is not None:
@@ -140,21 +139,54 @@ def train(
     }
     chosen = recipe_files.chosen(recipe)
     if budget is not None or steps is not None:
-        chosen = replace(chosen, budget_s=values.seconds(budget) if budget else 0.0)
+        chosen = replace(chosen, budget_s=0.0 if budget is None else values.seconds(budget))
     chosen = replace(chosen, **{name: value for name, value in given.items() if value is not None})
     if cooldown is not None:
         if any(option is not None for option in (budget, steps, start)):
             raise BadArgumentError("cooldown: expected it without budget, steps and from, got one of them")
         chosen = chosen.cooldown(values.seconds(cooldown, "cooldown"))
-        state = Path(recipe) if state is None else state
-        state = state / CHECKPOINT if state.is_dir() else state
-        if not state.is_file():
-            raise BadArgumentError(f"state: expected the folder or checkpoint of a stable phase, found none at {state}")
+        state = _state_of(recipe, state)
     elif state is not None:
         raise BadArgumentError("state: expected a cooldown with it, got none")
-    first = shipped.path_of(start, chosen.scale) if start is not None else None
+    elif chosen.schedule == "cooldown":
+        raise BadArgumentError(
+            f"recipe: expected --cooldown TIME with that of a cool-down, and --state with the stable phase, got {recipe} alone"
+        )
+    first = _first_weights(start, chosen.scale) if start is not None else None
     with interrupts.by_exception():
         terminal.say(run(chosen, data, out, valid, first, state=state, tensorboard=tensorboard))
+
+
+def _state_of(recipe: str, state: Path | None) -> Path:
+    """Find the checkpoint of a stable phase, which --state names or the run's folder that is the recipe."""
+    from lamnet.training.folder import CHECKPOINT
+
+    given = Path(recipe) if state is None else state
+    if state is None and not given.is_dir():
+        raise BadArgumentError(
+            f"state: expected the folder or checkpoint of a stable phase, here or in place of the recipe, got {recipe} alone"
+        )
+    found = given / CHECKPOINT if given.is_dir() else given
+    if not found.is_file():
+        raise BadArgumentError(f"state: expected the folder or checkpoint of a stable phase, found none at {found}")
+    return found
+
+
+def _first_weights(start: str, scale: int) -> Path:
+    """Find the weights to start from; where a name's do not ship at this scale, those of the nearest one, which a line names."""
+    from lamnet.core import shipped
+
+    if not shipped.is_name(start):
+        return shipped.path_of(start, scale)
+    size, variant = shipped.size_and_variant(start)
+    scales = [one.scale for one in shipped.shipped() if (one.size, one.variant) == (size, variant or "clean")]
+    nearest = min(scales, key=lambda one: (abs(one - scale), one), default=scale)
+    found = shipped.path_of(start, nearest)
+    if nearest != scale:
+        terminal.note(
+            f"{start}: has no weights for x{scale}; the training starts from the body of those for x{nearest}"
+        )
+    return found
 
 
 @train_app.command(name=_HELP_RECIPE)

@@ -73,9 +73,9 @@ def upscale(
         Factor of width and height: 2, 3, 4, or a number between, for which a larger result is reduced. When left out, 4,
         or a weights file's own. 1 restores without enlarging, with photo weights.
     to
-        A size to fit into instead: 3840x2160, 3840x or x2160.
+        A size to fit into instead: 3840x2160, 3840x or x2160. A picture that is larger is made smaller, and a line says so.
     model
-        tiny, base, large, tiny:photo, or a weights file; the best that ships when left out.
+        tiny, base, tiny:photo, ... (`lamnet models` lists them), or a weights file; the best that ships when left out.
     weights
         photo: for pictures that JPEG, noise or a soft lens have been at. clean: for others. auto: what suits each picture,
         by its file or its pixels; a line on stderr says which and why.

@@ -35,7 +35,7 @@ def bytes_of(text: str, name: str = "memory") -> int:
 
 def seconds(budget: str, name: str = "budget") -> float:
     """Read the seconds of a time such as 90s, 25m or 1h30m. Raises BadArgumentError, with this `name`, for anything else."""
-    found = re.fullmatch(r"(?=.)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", budget)
+    found = re.fullmatch(r"(?=.)(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", budget)
     total = sum(int(part or 0) * unit for part, unit in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0
     if total == 0:
         raise BadArgumentError(f"{name}: expected a time such as 90s, 25m or 1h30m, got {budget}")

@@ -1,20 +1,29 @@
-"""Whole numbers on the command line, which Cyclopts would round: 3.9 is no 4."""
+"""Words of the command line that Cyclopts would take for others: 3.9 is no 4, and an empty one no file or time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast, get_args
 
-from cyclopts import CoercionError, Token, convert
+from cyclopts import UNSET, CoercionError, Token, convert
 
 
 def unrounded(hint: Any, tokens: Sequence[Token]) -> object:
-    """Convert an option's words as Cyclopts does; raise CoercionError for a fraction where whole numbers are expected."""
-    if _is_whole(hint):
-        for token in tokens:
-            if _is_fraction(token.value):
-                raise CoercionError(f"expected a whole number, got {token.value}", token=token, target_type=int)
+    """Convert an option's words as Cyclopts does; raise CoercionError for empty ones, and for fractions where whole numbers are.
+
+    An empty word is most often a variable of the shell that is not set. As a path it would be the folder that one is in.
+    """
+    for token in tokens:
+        if _is_empty(token) and (token.keyword is not None or hint is Path):
+            raise CoercionError("expected a value, got an empty word", token=token, target_type=str)
+        if _is_whole(hint) and _is_fraction(token.value):
+            raise CoercionError(f"expected a whole number, got {token.value}", token=token, target_type=int)
     return cast("object", convert(hint, tokens))
+
+
+def _is_empty(token: Token) -> bool:
+    return not token.value and token.implicit_value is UNSET  # of which a flag has another
 
 
 def _is_whole(hint: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping
@@ -16,13 +17,21 @@ from lamnet.core.config import SIZES
 from lamnet.evaluation.machine import installed
 from lamnet.evaluation.markdown import markdown_table
 from lamnet.network.model import LAMNet
-from lamnet.training.prepared import PreparedSet
+from lamnet.training import idle
+from lamnet.training.degradation import Degradation
+from lamnet.training.prepared import BICUBIC, PreparedSet
 from lamnet.training.recipe_files import RECIPE, from_record
 from lamnet.training.recipes import KINDS, Recipe
 
 # Options of the command that stand for a field of a recipe, in the order of its help.
 _OPTIONS = ("steps", "batch", "patch", "lr", "seed", "precision", "accumulate")
-_DRAWN = "blur, downscaling by several filters, noise, JPEG and WebP, drawn for every patch"
+_DRAWN = {
+    "blur": "blur",
+    "other_filters": "downscaling by several filters",
+    "in_parts": "downscaling in two steps",
+    "noise": "noise",
+    "compression": "JPEG and WebP",
+}
 
 
 def write(
@@ -44,7 +53,7 @@ def write(
         "command": f"`{_command(recipe, record['start'], data)}`",
         "photographs": f"{record['photographs']} ({record['megapixels']} megapixels), folder {record['set']}",
         "licences": f"{len(licences)}, in the table below" if licences else "not recorded",
-        "degradation": data.lr if recipe.reads_lr else _DRAWN,
+        "degradation": data.lr if recipe.reads_lr else _degradation(recipe.ranges),
         "started from": record["start"],
         "time": f"{record['steps']:,} steps in {record['seconds'] / 60:.0f} minutes{_cooled(record)}",
         "LR pixels seen": f"{record['steps'] * recipe.batch * recipe.patch**2 / 1e6:,.1f} million",
@@ -71,15 +80,27 @@ def _network(recipe: Recipe) -> str:
     return f"x{recipe.scale}, {', '.join(f'{name} {value}' for name, value in config.items())}, window {window}"
 
 
+def _degradation(how: Degradation) -> str:
+    """Describe the kinds of degradation that patches get."""
+    kinds = [words for name, words in _DRAWN.items() if getattr(how, name) and idle.lacking(how, name) is None]
+    return f"{', '.join(kinds)}, drawn for every patch" if kinds else BICUBIC
+
+
 def _command(recipe: Recipe, start: str, data: PreparedSet) -> str:
     """Write a command that trains by this recipe: by its name and the options that differ, or else by recipe.json."""
     words = ["lamnet", "train", *_words(recipe), "--data", data.folder.name, "--out", "RUN"]
     if recipe.schedule != "cooldown" and start != "scratch":
-        shipped = start.removesuffix(", which ships")
-        words += ["--from", start if start == shipped else shipped.split("_x")[0]]
+        words += ["--from", _name_of(start)]
     elif recipe.schedule == "cooldown":
         words += ["--state", start]
     return shlex.join(words)
+
+
+def _name_of(start: str) -> str:
+    """Write weights that a training starts from as --from takes them: tiny:photo for those that ship as tiny_x4_photo."""
+    if not (found := re.fullmatch(r"([a-z]+)_x\d+(?:_([a-z]+))?, which ships", start)):
+        return start
+    return f"{found[1]}:{found[2]}" if found[2] else found[1]
 
 
 def _words(recipe: Recipe) -> list[str]:
@@ -109,7 +130,8 @@ def _parameters(network: LAMNet) -> int:
 
 def _results(evaluation: Mapping[str, Any]) -> str:
     rows = [[name, f"{scores['psnr_y']:.2f}", f"{scores['ssim_y']:.4f}"] for name, scores in evaluation["sets"].items()]
-    return markdown_table(["set", "PSNR-Y, dB", "SSIM-Y"], rows)
+    under = evaluation.get("protocol", {}).get("degrade")
+    return markdown_table([f"set, {under}" if under else "set", "PSNR-Y, dB", "SSIM-Y"], rows)
 
 
 def _hardware() -> str:

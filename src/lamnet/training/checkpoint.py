@@ -90,9 +90,9 @@ def fitted(path: Path, state: Mapping[str, Any], like: Mapping[str, Any]) -> dic
     Raises BadWeightsError, which names the first part that does not fit.
     """
     try:
-        for name in ("step", "elapsed", "begin", "before_s"):
-            count = records.whole if name in ("step", "begin") else records.number
-            optional = 0 if name in ("begin", "before_s") else None
+        for name in ("step", "elapsed", "begin", "before_s", "summed"):
+            count = records.number if name in ("elapsed", "before_s") else records.whole
+            optional = None if name in ("step", "elapsed") else 0
             if count(state.get(name, optional), name) < 0:
                 raise ValueError(f"{name}: expected at least 0, found {records.short(state[name])}")
         _check_alike(state["loss"], like["loss"], "loss")

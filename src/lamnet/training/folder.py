@@ -80,7 +80,7 @@ class RunFolder:
         if not self.checkpoint.exists():
             return "there is no checkpoint yet"
         step = checkpoint.load(self.checkpoint, recipe)["step"]
-        return f"the last good checkpoint is {self.checkpoint}, of step {step}"
+        return f"{self.checkpoint} of step {step} is kept"
 
     def write_results(
         self, learner: Learner, which: int, data: PreparedSet, evaluation: Mapping[str, Any] | None, workers: int

@@ -27,6 +27,9 @@ _Averaging = Callable[[list[Tensor], list[Tensor], int], None]
 
 _OF_ADAM = 4  # of each parameter: itself, its gradient, two moments
 _BYTES = 4  # of a number
+_KEPT = 4  # images of a block for its backward; it is 8 to 11 on a processor
+_STEPS_AHEAD = 2  # whose patches are held: this one's and the next one's
+_OF_PATCH = 1000  # bytes of Python's for each
 
 
 class DivergedError(LamnetError):
@@ -43,22 +46,23 @@ class Learner:
         gradients: forward and backward of (lr, hr), which leaves the gradients at the parameters and adds the error to `loss`;
             the same work in a faster form may take its place.
         squared: whether the squared error is lowered by now, see `Recipe.mse_from`.
-        loss: the sum of this worker's mean absolute errors since it was last set to zero.
+        loss: the sum of this worker's mean absolute errors of the last `summed` steps.
+        summed: the steps since `take_loss`, also of earlier sessions.
         noise: of the gradient, measured where a step has several micro-batches; else None.
     """
 
     def __init__(self, recipe: Recipe, workers: Workers, start: Path | None = None) -> None:
         """Begin at step 0, from the weights in `start` if given: of another scale all but the tail, fewer groups at rest.
 
-        Raises BadArgumentError when memory holds no such network with what its training needs.
+        Raises BadArgumentError when memory holds no such network with what its training needs, or no such step.
         """
-        _check_fits(recipe)
+        _check_fits(recipe, workers)
         torch.manual_seed(recipe.seed)
         network = LAMNet(recipe.config)
         if start is not None:
             _start_from(network, start)
         self.recipe, self.step, self.elapsed = recipe, 0, 0.0
-        self.begin, self.before_s, self.squared = 0, 0.0, recipe.mse_from == 0
+        self.begin, self.before_s, self.squared, self.summed = 0, 0.0, recipe.mse_from == 0, 0
         network.to(workers.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (not in the stub)
         self.network = network
         self.averages = [copy.deepcopy(self.network).eval().requires_grad_(False) for _ in recipe.decays]
@@ -90,6 +94,7 @@ class Learner:
             "step": self.step,
             "elapsed": self.elapsed,
             "loss": self.loss,
+            "summed": self.summed,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "longer": {str(decay): network.state_dict() for decay, network in longer},
@@ -105,6 +110,7 @@ class Learner:
         self.begin, self.before_s = state.get("begin", 0), state.get("before_s", 0.0)
         self.squared = bool(state.get("squared", self.progress >= self.recipe.mse_from))
         self.loss.copy_(state["loss"])
+        self.summed = state.get("summed", self._counted())
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         for decay, network in zip(self.recipe.longer_ema, self.averages[1:], strict=True):
@@ -119,6 +125,7 @@ class Learner:
         self.begin, self.before_s, self.elapsed = self.step, self.before_s + self.elapsed, 0.0
         self.squared = bool(state.get("squared", False))
         self.loss.zero_()
+        self.summed = 0
 
     def advance(self, lr: Tensor, hr: Tensor, progress: float) -> None:
         """Make one step on this worker's patches, (b, 3, p, p) and (b, 3, s*p, s*p) uint8, at this share of the training.
@@ -142,6 +149,18 @@ class Learner:
                 into: _Averaging = cast("Any", get_ema_multi_avg_fn(decay))
                 into(list(average.parameters()), list(self.network.parameters()), self.step)
         self.step += 1
+        self.summed += 1
+
+    def take_loss(self) -> float:
+        """Return the mean absolute error of the steps since the last call, over all workers."""
+        mean = self._workers.mean(self.loss).item() / self.summed
+        self.loss.zero_()
+        self.summed = 0
+        return mean
+
+    def _counted(self) -> int:
+        """Count the steps in the loss of a state that does not say it: those since the last line, which may also come at a rest."""
+        return min(self.step % self.recipe.log_every, self.step - self.begin) if self.loss else 0
 
     def _turn_to_squared(self, lr: Tensor, hr: Tensor) -> None:
         """Make Adam's means as much smaller as the squared error's gradient is than the absolute one's.
@@ -199,11 +218,30 @@ def _start_from(network: LAMNet, path: Path) -> None:
         nn.init.zeros_(cast("Group", group).scale)
 
 
-def _check_fits(recipe: Recipe) -> None:
-    free, count = memory.available(), parameters.count(recipe.config)
+def _check_fits(recipe: Recipe, workers: Workers) -> None:
+    """Check that memory holds the network with its averages, and at least what a step takes that PyTorch does not spare."""
+    free, config, count = _free(workers.device), recipe.config, parameters.count(recipe.config)
     needed = count * _BYTES * (_OF_ADAM + len(recipe.decays))
     if free is not None and needed > free:
         raise BadArgumentError(
             f"network: expected one whose training fits into {free / 1e9:.1f} GB of free memory, got {count:,} parameters, "
             f"which need {needed / 1e9:,.1f} GB"
         )
+    own, pixels = recipe.batch // workers.world, recipe.patch**2
+    kept = _KEPT * (2 if recipe.precision == "bfloat16" else 4) * config.channels * config.groups * config.blocks
+    features = max(1, own // recipe.accumulate) * pixels * kept
+    patches = _STEPS_AHEAD * own * (3 * pixels * (1 + recipe.scale**2) + _OF_PATCH)
+    for needed, there in ((features, free), (patches, memory.available())):
+        if there is not None and needed > there:
+            raise BadArgumentError(
+                f"batch, patch: expected a step that fits into {there / 1e9:.1f} GB of free memory, got {recipe.batch:,} patches "
+                f"of {recipe.patch:,}x{recipe.patch:,} in {recipe.accumulate:,} micro-batches, which need more than "
+                f"{needed / 1e9:,.0f} GB"
+            )
+
+
+def _free(device: torch.device) -> int | None:
+    """Return the bytes that are free where a network is trained; on a GPU with what PyTorch holds there without need."""
+    if device.type != "cuda":
+        return memory.available()
+    return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)

@@ -50,7 +50,8 @@ def train(
         data: a prepared set.
         out: gets recipe.json, metrics.jsonl, checkpoint.pt and at the end weights.safetensors (the moving average),
             card.md and, with `valid`, evaluation.json. Of several moving averages the best validated one is taken.
-        valid: benchmark folder or folder of HR pictures, for PSNR-Y of the moving average.
+        valid: benchmark folder or folder of HR pictures, for PSNR-Y of the moving average; at scale 1, where LR would be
+            HR, of JPEGs of quality 50.
         start: weights to start from; those of another scale give the body.
         state: a checkpoint of a stable phase, from which a recipe of `Recipe.cooldown` branches off; it is only read.
         tensorboard: also write curves and validation pictures for TensorBoard (extra "tensorboard").
@@ -142,7 +143,7 @@ class Run:
     def loop(self, loader: Loader, monitor: Monitor, request: interrupts.Request) -> None:
         """Train until the recipe's steps or its time are over, or a signal asks to end; the last step is saved.
 
-        Raises DivergedError, which names the last good checkpoint, and BadDataError where a file cannot be written.
+        Raises DivergedError, which names the checkpoint, and BadDataError where a file cannot be written.
         """
         learner, recipe = self.learner, self.learner.recipe
         begun = self.clock() - learner.elapsed
@@ -158,7 +159,12 @@ class Run:
                     "images_per_s": round(images / max(learner.elapsed - logged_at, 1e-9), 2),
                     "loader_images_per_s": round(loader.images_per_s * self.workers.world, 1),
                 }
-                metrics = {"loss": self._mean_loss(), "lr": rate, **speeds, "elapsed_s": round(learner.elapsed, 3)}
+                metrics: dict[str, float | str] = {
+                    "loss": learner.take_loss(),
+                    "lr": rate,
+                    **speeds,
+                    "elapsed_s": round(learner.elapsed, 3),
+                }
                 if learner.noise is not None and (noise := learner.noise.take()) is not None:
                     metrics["gradient_noise"] = round(noise, 1)
                 due = done == 1 or learner.step % recipe.valid_every == 0
@@ -200,19 +206,14 @@ class Run:
         try:
             self.learner.advance(*loader.take(self.learner.step), done)
         except DivergedError as error:
-            raise DivergedError(f"{error}; {self.folder.last_saved(self.learner.recipe)}") from None
+            kept = self.folder.last_saved(self.learner.recipe)
+            raise DivergedError(
+                f"{error}: the training has diverged; {kept}; the same command would come here again, "
+                f"a lower rate than {self.learner.recipe.lr:g} (--lr) in a new folder may not"
+            ) from None
 
-    def _mean_loss(self) -> float:
-        """The mean absolute error of a step since the last line, over all workers."""
-        step, log_every = self.learner.step, self.learner.recipe.log_every
-        # The loss is summed since the last line, also across restarts.
-        steps_summed = min(step % log_every or log_every, step - self.learner.begin)
-        mean = self.workers.mean(self.learner.loss).item() / steps_summed
-        self.learner.loss.zero_()
-        return mean
-
-    def _validate(self, monitor: Monitor, valid: Path) -> dict[str, float]:
-        """PSNR-Y of the moving average, the mean over the validation sets and that of each where there are several."""
+    def _validate(self, monitor: Monitor, valid: Path) -> dict[str, float | str]:
+        """The figures of the best moving average, and its decay as "ema" where there are several."""
         from lamnet.training import validation
 
         learner = self.learner
@@ -221,8 +222,7 @@ class Run:
             name, upscaled = validation.picture(learner.averages[which], learner.recipe.scale, valid)
             monitor.picture(learner.step, name, upscaled)
         best = {"ema": learner.recipe.decays[which]} if learner.recipe.longer_ema else {}
-        sets = {f"psnr_y/{name}": one["psnr_y"] for name, one in evaluation["sets"].items()}
-        return {"psnr_y": validation.mean_psnr(evaluation), **(sets if len(sets) > 1 else {}), **best}
+        return {**validation.figures(evaluation), **best}
 
 
 def _sampler(data: PreparedSet, recipe: Recipe) -> PatchSampler | DegradedSampler:

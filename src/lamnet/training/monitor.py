@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +17,9 @@ from lamnet.base.errors import BadDataError
 from lamnet.base.extras import require
 from lamnet.base.files import read_text, write_text
 from lamnet.base.lines import one_line
+
+Metrics = Mapping[str, float | str]
+"""Of a step, by name; "degrade" alone is text, the condition that "psnr_y" was measured under."""
 
 
 class Monitor:
@@ -59,7 +63,7 @@ class Monitor:
         text = one_line(line, self._console.encoding)
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def show(self, step: int, done: float, metrics: dict[str, float]) -> None:
+    def show(self, step: int, done: float, metrics: Metrics) -> None:
         """Record the metrics of a step; `done` is the share of the training that is over, 0..1."""
         if self._path is None:
             return
@@ -70,9 +74,11 @@ class Monitor:
             raise BadDataError(f"{self._path}: step {step} cannot be recorded ({error.strerror})") from error
         if self._board is not None:
             for name, value in metrics.items():
-                self._board.add_scalar(name, value, step)
+                if not isinstance(value, str):
+                    self._board.add_scalar(name, value, step)
         if "psnr_y" in metrics:
-            self._psnr = f"  PSNR {metrics['psnr_y']:.2f} dB"
+            under = f" ({metrics['degrade']})" if "degrade" in metrics else ""
+            self._psnr = f"  PSNR {metrics['psnr_y']:.2f} dB{under}"
         speed = f"  loss {metrics['loss']:.5f}  {metrics['images_per_s']:.1f} images/s" if "loss" in metrics else ""
         text = f"step {step}{speed}{self._psnr}"
         self._progress.update(self._task, completed=done, description=text)

@@ -17,7 +17,7 @@ from lamnet.base.errors import BadArgumentError, LamnetError
 from lamnet.base.files import read_text
 from lamnet.core.config import SIZES, LAMNetConfig
 from lamnet.core.window import Window
-from lamnet.training import degradation
+from lamnet.training import degradation, idle
 from lamnet.training.degradation import Degradation
 from lamnet.training.recipes import KINDS, Recipe, recipe_named
 
@@ -64,6 +64,8 @@ def from_toml(path: Path) -> Recipe:
         first = KINDS[top.get("based_on", "short")](size or "base", config.scale)
         of_kind = asdict(first.ranges) if ranges.get("name", first.degradation) == first.degradation else {}
         name, own = _ranges({"name": first.degradation, **of_kind, **ranges}, f"{path}: degradation.")
+        if own is not None:
+            _check_idle(name, own, ranges, f"{path}: degradation.")
         return replace(
             first,
             size=size or _OWN,
@@ -172,6 +174,20 @@ def _ranges(given: object, where: str) -> tuple[str, Degradation | None]:
     by_name = degradation.degradation_named(name)
     own = replace(by_name, **values)
     return name, None if own == by_name else own
+
+
+def _check_idle(name: str, own: Degradation, given: Mapping[str, Any], where: str) -> None:
+    """Check that the fields of a table that differ from those of the degradation's name change something."""
+    by_name = degradation.degradation_named(name)
+    for field in [one for one in given if one != "name"]:
+        takes = idle.lacking(own, field)
+        if takes is not None and getattr(own, field) != getattr(by_name, field):
+            share, bound = takes
+            photo = ', or name = "photo",' if name == "clean" else ""
+            raise BadArgumentError(
+                f"{where}{field}: expected {share} {bound}{photo} beside it, since it changes nothing otherwise, "
+                f"found {share} = {getattr(own, share):g}"
+            )
 
 
 def _hints(kind: type, names: Sequence[str] | None = None) -> dict[str, Any]:

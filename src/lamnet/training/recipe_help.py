@@ -57,7 +57,10 @@ def example(kind: str = "short", size: str = "tiny", scale: int = 4) -> str:
         *_commented({name: values[name] for name in DATA}, _documented(Recipe)),
         "",
         "[degradation]",
-        *_commented({"name": recipe.degradation}, {"name": "clean or photo; the fields below change its ranges"}),
+        *_commented(
+            {"name": recipe.degradation},
+            {"name": "clean or photo; the fields below change its ranges, beside clean with a clean below 1"},
+        ),
         *_commented(asdict(recipe.ranges), _documented(Degradation)),
         "",
         "[schedule]",

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.core.config import SIZES, LAMNetConfig
-from lamnet.training import degradation
+from lamnet.training import bounds, degradation
 from lamnet.training.degradation import Degradation
 
 
@@ -75,38 +75,7 @@ class Recipe:
     save_every: int = 1000
 
     def __post_init__(self) -> None:
-        endless = self.schedule == "stable"
-        at_least = {"steps": 0 if endless else 1, "seed": 0, "warmup": 0, "clip": 0, "weight_decay": 0}
-        for name, minimum in {**dict.fromkeys(_COUNTS, 1), **at_least}.items():
-            if not getattr(self, name) >= minimum:
-                raise BadArgumentError(f"{name}: expected at least {minimum}, got {getattr(self, name)}")
-        for name, within, what in (
-            ("lr", 0 < self.lr < math.inf, "a number above 0"),
-            ("ema", 0 <= self.ema < 1, "a number from 0 to below 1"),
-            (
-                "longer_ema",
-                all(0 <= one < 1 and one != self.ema for one in self.longer_ema),
-                "other numbers than ema from 0 to below 1",
-            ),
-            ("betas", all(0 <= one < 1 for one in self.betas), "two numbers from 0 to below 1"),
-            ("cooldown_beta2", 0 <= self.cooldown_beta2 < 1, "a number from 0 to below 1"),
-            ("budget_s", 0 <= self.budget_s < math.inf, "at least 0"),
-            ("mse_from", 0 <= self.mse_from <= 1, "a number from 0 to 1"),
-            ("longer_ema", len(set(self.longer_ema)) == len(self.longer_ema), "each decay once"),
-            ("size", self.network is not None or self.size in SIZES, f"one of {', '.join(SIZES)}"),
-            ("network", self.network is None or self.network.scale == self.scale, f"one for x{self.scale}"),
-            (
-                "schedule",
-                self.schedule in ("cosine", "steps", "stable", "cooldown"),
-                "cosine, steps, stable or cooldown",
-            ),
-            ("precision", self.precision in ("float32", "bfloat16"), "float32 or bfloat16"),
-        ):
-            if not within:
-                raise BadArgumentError(f"{name}: expected {what}, got {getattr(self, name)}")
-        if self.batch % self.accumulate:
-            raise BadArgumentError(f"accumulate: expected a divisor of the batch {self.batch}, got {self.accumulate}")
-        degradation.degradation_named(self.degradation)
+        bounds.check(self)
 
     @property
     def config(self) -> LAMNetConfig:
@@ -172,7 +141,6 @@ class Recipe:
         return [f"{n}: {mine.get(n)}, {theirs.get(n)}" for n in names if mine.get(n) != theirs.get(n)]
 
 
-_COUNTS = ("patch", "batch", "accumulate", "log_every", "valid_every", "save_every")
 _NESTED = {"own_degradation": Degradation, "network": LAMNetConfig}
 
 
