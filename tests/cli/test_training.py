@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from lamnet.base.errors import BadWeightsError
-from lamnet.cli import main
+from lamnet.cli import main, training
 from lamnet.training import recipe_help
 from lamnet.training.preparation import prepare
+from support.pairs import some_pairs
 from support.sets import photographs
 
 
@@ -85,3 +86,24 @@ def test_where_a_scale_does_not_ship_the_nearest_gives_its_body(
 def test_sizes_without_weights_are_refused_at_every_scale(tmp_path: Path) -> None:
     with pytest.raises(BadWeightsError, match="large: has no weights yet"):
         main.app(["train", "large_x4", "--data", "set", "--out", "run", "--from", "large"], exit_on_error=False)
+
+
+def test_no_kind_of_line_about_a_set_hides_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hr, lr = some_pairs(tmp_path)
+    words = ["lamnet", "prepare", str(hr), str(tmp_path / "set"), "--scales", "4", "--lr", str(lr)]
+    monkeypatch.setattr(sys, "argv", words)
+    monkeypatch.setattr(training, "_MAX_NOTES", 1)
+    with pytest.raises(SystemExit):
+        main.main()
+    lines = capsys.readouterr().err.splitlines()
+    listed = [line for line in lines if line.startswith(("skipped", "zx4.png", "b.png", "c.png", "and "))]
+    assert [line.split(":")[0].split(" more ")[0] for line in listed] == [
+        "skipped d.png",
+        "and 3",
+        "zx4.png",
+        "b.png",
+        "and 1",
+    ]
+    assert "zx4.png: LR without HR, or beside another LR" in listed

@@ -12,7 +12,7 @@ from lamnet.base.errors import BadArgumentError
 from lamnet.base.extras import require
 from lamnet.cli import terminal
 
-_MAX_NOTES = 20  # lines about photographs
+_MAX_NOTES = 20  # lines of a kind about photographs
 
 
 def prepare(
@@ -40,14 +40,14 @@ def prepare(
     from lamnet.training.prepared import INDEX
 
     prepared = terminal.shown(preparing(photos, out, scales, lr))
-    for photo in prepared.skipped:
-        terminal.note(f"skipped {photo.name}: {photo.reason}")
+    skipped = [f"skipped {photo.name}: {photo.reason}" for photo in prepared.skipped]
+    unpaired = [f"{name}: LR without HR, or beside another LR" for name in prepared.unpaired]
     notes = [f"{photo.name}: {photo.note}" for photo in prepared.photos if photo.note]
-    notes += [f"{name}: LR without HR" for name in prepared.unpaired]
-    for note in notes[:_MAX_NOTES]:
-        terminal.note(note)
-    if len(notes) > _MAX_NOTES:
-        terminal.note(f"and {len(notes) - _MAX_NOTES} more such lines; {out / INDEX} has all")
+    for lines in (skipped, unpaired, notes):
+        for line in lines[:_MAX_NOTES]:
+            terminal.note(line)
+        if len(lines) > _MAX_NOTES:
+            terminal.note(f"and {len(lines) - _MAX_NOTES} more such lines; {out / INDEX} has all")
     terminal.say(f"{out}: {len(prepared.photos)} photographs, {len(prepared.skipped)} skipped")
 
 
