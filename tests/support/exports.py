@@ -15,6 +15,10 @@ CONFIGS = {
     "no enlargement, window on one side": LAMNetConfig(
         1, channels=16, groups=1, blocks=1, heads=4, expansion=0.5, window=Window((-4, -2), (2, 1))
     ),
+    "a single channel in the branches": LAMNetConfig(
+        2, channels=2, groups=1, blocks=1, heads=1, expansion=0.5, window=Window((-1, 0, 1), (1, 1, 2))
+    ),
+    "no pixel but the own": LAMNetConfig(2, channels=8, groups=1, blocks=1, heads=2, window=Window((0,), (1,))),
     "overlapping taps, far away": LAMNetConfig(
         2, channels=24, groups=1, blocks=1, heads=3, window=Window((3, 2, -9, 0), (1, 5, 2, 2))
     ),

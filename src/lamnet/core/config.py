@@ -54,7 +54,7 @@ class LAMNetConfig:
             )
         if self.hidden < 1 or self.hidden != self.expansion * self.channels:
             raise BadArgumentError(
-                f"expansion: expected expansion*{self.channels} to be a whole number, got {self.expansion}"
+                f"expansion: expected a multiple of 1/{self.channels} (channels) above 0, got {self.expansion}"
             )
         if type(self.window) is not Window:
             raise BadArgumentError(f"window: expected a Window, got {records.short(self.window)}")

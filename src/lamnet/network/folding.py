@@ -24,10 +24,7 @@ class Conv:
 
     weight: Array
     bias: Array
-
-    @property
-    def depthwise(self) -> bool:
-        return self.weight.shape[1] == 1 and self.weight.shape[0] > 1
+    depthwise: bool = False
 
     @property
     def pads(self) -> tuple[int, int]:
@@ -111,8 +108,8 @@ def _layer(state: State, name: str) -> _Layer:
     return (weight[:, :, None, None] if weight.ndim == 2 else weight), bias
 
 
-def _conv(weight: NDArray[np.float64], bias: NDArray[np.float64]) -> Conv:
-    return Conv(np.ascontiguousarray(weight, np.float32), np.ascontiguousarray(bias, np.float32))
+def _conv(weight: NDArray[np.float64], bias: NDArray[np.float64], depthwise: bool = False) -> Conv:
+    return Conv(np.ascontiguousarray(weight, np.float32), np.ascontiguousarray(bias, np.float32), depthwise)
 
 
 def _times(layer: _Layer, factor: NDArray[np.floating]) -> _Layer:
@@ -144,15 +141,21 @@ def _block(config: LAMNetConfig, state: State, prefix: str) -> Block:
     weight, bias = _behind_norm(_layer(state, prefix + "mixer.project_in"), _norm(state, prefix + "mixer_norm"))
     ffn_in = _behind_norm(_layer(state, prefix + "ffn.project_in"), _norm(state, prefix + "ffn_norm"))
     channel_in = _after(_layer(state, prefix + "mixer.channel_in"), (weight[:half], bias[:half]))
+    channel_out = _layer(state, prefix + "mixer.channel_out")
+    if (
+        half == 1
+    ):  # nothing lies between the two then, which other programs do not take; a channel of zeros does the same
+        channel_in = np.zeros((1, config.channels, 1, 1)), np.zeros(1)
+        channel_out = np.zeros((1, 1, 1, 1)), channel_out[1]
     return Block(
         channel_in=_conv(*channel_in),
-        channel_out=_conv(*_layer(state, prefix + "mixer.channel_out")),
+        channel_out=_conv(*channel_out),
         value=_conv(weight[half:], bias[half:]),
         horizontal=_attention(config, state, prefix + "mixer.horizontal."),
         vertical=_attention(config, state, prefix + "mixer.vertical."),
         project_out=_conv(*_times(_layer(state, prefix + "mixer.project_out"), state[prefix + "mixer_scale"])),
         ffn_in=_conv(*ffn_in),
-        ffn_depthwise=_conv(*_layer(state, prefix + "ffn.depthwise")),
+        ffn_depthwise=_conv(*_layer(state, prefix + "ffn.depthwise"), depthwise=True),
         ffn_out=_conv(*_times(_layer(state, prefix + "ffn.project_out"), state[prefix + "ffn_scale"])),
     )
 
@@ -160,4 +163,5 @@ def _block(config: LAMNetConfig, state: State, prefix: str) -> Block:
 def _attention(config: LAMNetConfig, state: State, prefix: str) -> Attention:
     weight, bias = _layer(state, prefix + "project")
     by_tap = np.arange(len(bias)).reshape(config.heads, config.window.taps).T.ravel()
-    return Attention(_conv(*_layer(state, prefix + "depthwise")), _conv(weight[by_tap], bias[by_tap]))
+    depthwise = _conv(*_layer(state, prefix + "depthwise"), depthwise=True)
+    return Attention(depthwise, _conv(weight[by_tap], bias[by_tap]))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -208,7 +208,7 @@ def _heads_inside(block: Block, config: LAMNetConfig) -> Block:
     both = np.concatenate([order, order + inner])
 
     def outputs(conv: Conv) -> Conv:
-        return Conv(conv.weight[order], conv.bias[order])
+        return replace(conv, weight=conv.weight[order], bias=conv.bias[order])
 
     def attention(old: Attention) -> Attention:
         return Attention(outputs(old.depthwise), Conv(old.project.weight[:, order], old.project.bias))
