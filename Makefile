@@ -47,7 +47,7 @@ lint: .venv/test
 docs: .venv/docs
 	$(BIN)/python tools/make_site.py
 
-# RESULTS.md and the pictures of docs/figures.md, anew from the weights that ship.
+# RESULTS.md, the table of docs/speed.md and the pictures of docs/figures.md, anew from the weights that ship and docs/log.
 results: .venv/test
 	$(BIN)/python docs/make_figures.py
 	$(BIN)/python docs/make_results.py

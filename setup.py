@@ -12,9 +12,12 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
+from runpy import run_path
+from typing import Any
 
 from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
@@ -22,35 +25,8 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
 SOURCES = Path("src/lamnet/ops/csrc")
-CC = {  # name -> options of cc, GCC 11 or Clang 12 at least
-    "x86_64": ["-march=x86-64"],
-    "x86_64_v3": ["-march=x86-64-v3"],
-    "x86_64_v4": ["-march=x86-64-v4"],
-    "x86_64_v4_bf16": ["-march=x86-64-v4", "-mavx512bf16"],
-    "x86_64_v4_amx": ["-march=x86-64-v4", "-mavx512bf16", "-mamx-tile", "-mamx-bf16"],
-}
-LEVELS = {  # name -> zig's -mcpu
-    "x86_64": {
-        "x86_64": "x86_64",
-        "x86_64_v3": "x86_64_v3",
-        "x86_64_v4": "x86_64_v4",
-        "x86_64_v4_bf16": "x86_64_v4+avx512bf16",
-        "x86_64_v4_amx": "x86_64_v4+avx512bf16+amx_tile+amx_bf16",
-    },
-    "aarch64": {"aarch64": "generic"},
-}
-ONLY_ON_LINUX = {"x86_64_v4_amx"}  # see csrc/level.c
-# A wheel's platform -> processor, zig's target, suffix of a library. An old glibc, so that it loads on every Linux.
-PLATFORMS = {
-    "manylinux_2_17_x86_64.manylinux2014_x86_64": ("x86_64", "x86_64-linux-gnu.2.17", ".so"),
-    "manylinux_2_17_aarch64.manylinux2014_aarch64": ("aarch64", "aarch64-linux-gnu.2.17", ".so"),
-    "musllinux_1_2_x86_64": ("x86_64", "x86_64-linux-musl", ".so"),
-    "musllinux_1_2_aarch64": ("aarch64", "aarch64-linux-musl", ".so"),
-    "macosx_11_0_x86_64": ("x86_64", "x86_64-macos.11.0", ".dylib"),
-    "macosx_11_0_arm64": ("aarch64", "aarch64-macos.11.0", ".dylib"),
-    "win_amd64": ("x86_64", "x86_64-windows-gnu", ".dll"),
-    "win_arm64": ("aarch64", "aarch64-windows-gnu", ".dll"),
-}
+BUILDS = run_path("src/lamnet/core/builds.py")  # the package is not there yet
+LEVELS, PLATFORMS = BUILDS["LEVELS"], BUILDS["PLATFORMS"]
 ASKED = os.environ.get("LAMNET_PLATFORM")
 ONLY_HERE = os.environ.get("LAMNET_LEVELS") == "here"
 FLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
@@ -63,19 +39,21 @@ class ZigBuild(build_ext):
 
     def get_ext_filename(self, fullname: str) -> str:
         """Without Python's ABI, which a plain library has none of."""
-        return fullname.replace(".", os.sep) + _target()[2]
+        return fullname.replace(".", os.sep) + _platform().suffix
 
     def build_extension(self, ext: Extension) -> None:
-        machine, target, _ = _target()
+        family, target, _ = _platform()
         level = ext.name.rpartition("_native_")[2]
         output = Path(self.get_ext_fullpath(ext.name))
-        if ONLY_HERE and level != machine and level != self._best(machine):
+        plain, *_ = levels = LEVELS[family]
+        if ONLY_HERE and level != plain and level != self._best(levels):
             output.unlink(missing_ok=True)
             return
         output.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "ziglang", "cc", "-target", target, f"-mcpu={LEVELS[machine][level]}"]
-        if level in CC and find_spec("ziglang") is None:
-            command = ["cc", *CC[level], "-Wno-psabi", "-pthread"]
+        options = levels[level]
+        command = [sys.executable, "-m", "ziglang", "cc", "-target", target, *options.zig]
+        if options.cc and find_spec("ziglang") is None:
+            command = ["cc", *options.cc, "-Wno-psabi", "-pthread"]
         command += [*FLAGS, *([] if "windows" in target else ["-fPIC"])]
         partial = output.with_name(f"partial{output.name}")  # whoever runs the library meanwhile keeps it whole
         with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -90,10 +68,10 @@ class ZigBuild(build_ext):
             if other != output:
                 other.unlink()
 
-    def _best(self, machine: str) -> str:
-        """The best level of this processor, as the plain library, which is built first, tells."""
-        plain = ctypes.CDLL(self.get_ext_fullpath(f"lamnet.ops._native_{machine}"))
-        return list(LEVELS[machine])[plain.lamnet_level()]
+    def _best(self, levels: Iterable[str]) -> str:
+        """The best of this processor, as the plain library tells, which is the first of them and built first."""
+        known = list(levels)
+        return known[ctypes.CDLL(self.get_ext_fullpath(f"lamnet.ops._native_{known[0]}")).lamnet_level()]
 
 
 class Wheel(bdist_wheel):
@@ -103,23 +81,20 @@ class Wheel(bdist_wheel):
         return "py3", "none", ASKED or super().get_tag()[2]
 
 
-def _target() -> tuple[str, str, str]:
-    """Processor, zig's target and suffix of a library."""
+def _platform() -> Any:
+    """The Platform of builds.py that is asked for, or that this is; None where it is none of them."""
     if ASKED:
         return PLATFORMS[ASKED]
-    machine = platform.machine().lower()
-    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
-    libc = "gnu.2.17" if platform.libc_ver()[0] else "musl"
-    system, suffix = {"linux": (f"linux-{libc}", ".so"), "darwin": ("macos.11.0", ".dylib")}.get(
-        sys.platform, ("windows-gnu", ".dll")
-    )
-    return machine, f"{machine}-{system}", suffix
+    linux = "manylinux" if platform.libc_ver()[0] else "musllinux"
+    system = {"linux": linux, "darwin": "macosx"}.get(sys.platform, "win")
+    family = BUILDS["family_of"](platform.machine())
+    return next((one for tag, one in PLATFORMS.items() if tag.startswith(system) and one.family == family), None)
 
 
 def _extensions() -> list[Extension]:
     sources = sorted(str(path) for path in SOURCES.glob("*.c"))
-    machine, target, _ = _target()
-    levels = [level for level in LEVELS.get(machine, {}) if "linux" in target or level not in ONLY_ON_LINUX]
+    built_for = _platform()
+    levels = BUILDS["levels_of"](built_for) if built_for else []
     return [Extension(f"lamnet.ops._native_{level}", sources, optional=not ASKED) for level in levels]
 
 

@@ -1,4 +1,5 @@
-"""Writes RESULTS.md from the evaluations that ship with the weights, docs/results/bicubic_x*.json and published.csv.
+"""Writes RESULTS.md from the evaluations that ship with the weights, docs/results/bicubic_x*.json and published.csv; and the
+table in docs/speed.md from docs/log/bench.csv.
 
 python docs/make_results.py
 """
@@ -6,6 +7,7 @@ python docs/make_results.py
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,6 +26,14 @@ REPOSITORY = Path(__file__).parents[1]
 RESULTS, PRETRAINED = REPOSITORY / "docs" / "results", REPOSITORY / "src" / "lamnet" / "pretrained"
 SETS = ("Set5", "Set14", "B100", "Urban100", "Manga109")
 COLUMNS = ("model", "trained on", "parameters K", "multiply-adds G", *SETS, "source")
+
+SPEED = REPOSITORY / "docs" / "speed.md"
+SPEED_COLUMNS = {
+    "row": "network",
+    "precision": "precision",
+    "seconds": "seconds",
+    "times_faster": "times faster than SwinIR-light",
+}
 
 INTRODUCTION = """\
 # Results
@@ -160,5 +170,18 @@ def _commands(scale: int, sizes: list[str]) -> Iterator[str]:
         yield evaluate.format(size, f"src/lamnet/pretrained/{size}")
 
 
+def speed() -> str:
+    """docs/speed.md with the newest run of the benchmark `forward`: its table is all lines that begin with |, and one below."""
+    with (REPOSITORY / "docs" / "log" / "bench.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["bench"] == "forward"]
+    commit, date = rows[-1]["commit"], rows[-1]["date"]
+    cells = [[row[name] or "-" for name in SPEED_COLUMNS] for row in rows if row["commit"] == commit]
+    lines = [list(SPEED_COLUMNS.values()), ["---"] * len(SPEED_COLUMNS), *cells]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    found = f"{table}\n\n(Of {date}, commit {commit}.)\n"
+    return re.sub(r"(^\|.*\n)+\n\(Of .*\)\n", lambda _: found, SPEED.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
 if __name__ == "__main__":
     report.write(REPOSITORY / "RESULTS.md", text())
+    report.write(SPEED, speed())

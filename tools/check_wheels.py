@@ -20,6 +20,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import golden
+from lamnet.core.builds import PLATFORMS, levels_of
 
 ROOT = Path(__file__).parents[1]
 MOST_MB = 15
@@ -31,23 +32,16 @@ MACHINES = {  # of a library: its first bytes, where the number of the processor
     ("win", "amd64"): (b"MZ", 0, 0x8664),
     ("win", "arm64"): (b"MZ", 0, 0xAA64),
 }
-LEVELS = {  # libraries in a wheel, one for a level of instruction sets; else one
-    ("manylinux", "x86_64"): 5,
-    ("musllinux", "x86_64"): 5,
-    ("macosx", "x86_64"): 4,
-    ("win", "amd64"): 4,
-}
-TARGETS = {  # zig's target, and the file that loads its programs
-    "manylinux_x86_64": ("x86_64-linux-gnu.2.17", "/lib64/ld-linux-x86-64.so.2"),
-    "manylinux_aarch64": ("aarch64-linux-gnu.2.17", "lib/ld-linux-aarch64.so.1"),
-    "musllinux_x86_64": ("x86_64-linux-musl", "/lib/ld-musl-x86_64.so.1"),
-    "musllinux_aarch64": ("aarch64-linux-musl", "lib/ld-musl-aarch64.so.1"),
-    "win_amd64": ("x86_64-windows-gnu", None),
+LOADERS = {  # of programs for the platforms that may run here: the file that loads them
+    "manylinux_x86_64": "/lib64/ld-linux-x86-64.so.2",
+    "manylinux_aarch64": "lib/ld-linux-aarch64.so.1",
+    "musllinux_x86_64": "/lib/ld-musl-x86_64.so.1",
+    "musllinux_aarch64": "lib/ld-musl-aarch64.so.1",
+    "win_amd64": None,  # wine
 }
 EMULATED = Path(
     os.environ.get("QEMU_LD_PREFIX", "/usr/aarch64-linux-gnu")
 )  # where programs for ARM find their libraries
-OLDEST_GLIBC = 17  # 2.17, as the tag says
 SYSTEM_DLLS = re.compile(rb"(?i)kernel32|ucrtbase|ntdll|api-ms-win-crt-[a-z0-9-]+")
 
 
@@ -66,27 +60,34 @@ def main() -> None:
     sys.exit(f"{bad} of {len(wheels)} wheels" if bad or not wheels else 0)
 
 
-def platform_of(wheel: Path) -> tuple[str, str]:
-    """System and processor of a wheel by its name: ("manylinux", "x86_64")."""
-    tag = wheel.stem.split("-")[-1].split(".")[0]
-    system, processor = re.fullmatch(r"(manylinux|musllinux|macosx|win)_(?:\d+_\d+_)?(\w+)", tag).groups()
+def tag_of(wheel: Path) -> str:
+    """The platform in a wheel's name."""
+    return wheel.stem.split("-")[-1]
+
+
+def platform_of(tag: str) -> tuple[str, str]:
+    """System and processor of a tag: ("manylinux", "x86_64")."""
+    system, processor = re.fullmatch(r"(manylinux|musllinux|macosx|win)_(?:\d+_\d+_)?(\w+)", tag.split(".")[0]).groups()
     return system, processor
+
+
+BUILT = {"_".join(platform_of(tag)): platform for tag, platform in PLATFORMS.items()}
 
 
 def contents_faults(wheel: Path) -> list[str]:
     """What is wrong with a wheel's files."""
-    system, processor = platform_of(wheel)
-    faults = []
+    tag, faults = tag_of(wheel), []
     with ZipFile(wheel) as file:
         names = file.namelist()
         libraries = [name for name in names if "/_native_" in name]
         for name in libraries:
-            faults += [f"{Path(name).name}: {fault}" for fault in library_faults(file.read(name), system, processor)]
+            faults += [f"{Path(name).name}: {fault}" for fault in library_faults(file.read(name), tag)]
         (metadata,) = (file.read(name).decode() for name in names if name.endswith(".dist-info/WHEEL"))
-    if len(libraries) != (expected := LEVELS.get((system, processor), 1)):
-        faults.append(f"expected {expected} libraries, found {len(libraries)}")
+    expected = sorted(f"_native_{level}" for level in levels_of(BUILT["_".join(platform_of(tag))]))
+    if (found := sorted(Path(name).stem for name in libraries)) != expected:
+        faults.append(f"expected {expected}, found {found}")
     tags = set(re.findall(r"^Tag: (.+)$", metadata, re.MULTILINE))
-    if any(not tag.startswith("py3-none-") for tag in tags) or "Root-Is-Purelib: false" not in metadata:
+    if any(not one.startswith("py3-none-") for one in tags) or "Root-Is-Purelib: false" not in metadata:
         faults.append(f"expected a plain library for any Python 3, found {tags}")
     for ending in ("licenses/LICENSE", ".safetensors", "py.typed"):
         if not any(name.endswith(ending) for name in names):
@@ -96,16 +97,18 @@ def contents_faults(wheel: Path) -> list[str]:
     return faults
 
 
-def library_faults(data: bytes, system: str, processor: str) -> list[str]:
+def library_faults(data: bytes, tag: str) -> list[str]:
     """What is wrong with a library: another format, another processor, or more than an old system has."""
+    system, processor = platform_of(tag)
     magic, place, number = MACHINES[system.replace("musl", "many"), processor]
     if magic == b"MZ":  # the header of today stands behind that of DOS
         place = int.from_bytes(data[60:64], "little") + 4
     if not data.startswith(magic) or int.from_bytes(data[place : place + 2], "little") != number:
         return [f"expected a library for {system} on {processor}"]
     faults = []
-    if system == "manylinux" and max(map(int, re.findall(rb"GLIBC_2\.(\d+)", data)), default=0) > OLDEST_GLIBC:
-        faults.append(f"expected glibc 2.{OLDEST_GLIBC} to do")
+    newest = max(map(int, re.findall(rb"GLIBC_2\.(\d+)", data)), default=0)
+    if system == "manylinux" and newest > (oldest := int(tag.split("_")[2])):
+        faults.append(f"expected glibc 2.{oldest} to do, found 2.{newest}")
     if system == "musllinux" and b"GLIBC_" in data:
         faults.append("expected no glibc")
     if system == "win":
@@ -135,7 +138,7 @@ def is_signed(data: bytes) -> bool:
 
 def runner(platform: str) -> list[str] | None:
     """The words before a program of another platform; None where it does not run here."""
-    _, loader = TARGETS[platform]
+    loader = LOADERS[platform]
     if platform == "win_amd64":
         wine = shutil.which("wine64") or next(
             (str(path) for path in [Path("/usr/lib/wine/wine64")] if path.exists()), None
@@ -148,8 +151,8 @@ def runner(platform: str) -> list[str] | None:
 
 
 def compiled(to: Path, platform: str, *words: str | Path) -> Path:
-    """Compile C for a platform of TARGETS with ziglang."""
-    command = [sys.executable, "-m", "ziglang", "cc", "-target", TARGETS[platform][0], "-o", str(to)]
+    """Compile C for a platform of BUILT with ziglang."""
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", BUILT[platform].target, "-o", str(to)]
     subprocess.run([*command, *map(str, words)], check=True)
     return to
 
@@ -161,8 +164,8 @@ def emulator(to: Path, platform: str) -> Path:
 
 def run_faults(wheel: Path, cases: list[Path], folder: Path) -> list[str]:
     """What golden cases find in a wheel's libraries, or why they do not run here."""
-    platform = "_".join(platform_of(wheel))
-    if platform not in TARGETS:
+    platform = "_".join(platform_of(tag_of(wheel)))
+    if platform not in LOADERS:
         return ["not run: nothing here runs it"]
     before = runner(platform)
     if before is None:

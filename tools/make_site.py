@@ -7,7 +7,6 @@ fetch from elsewhere.
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import shutil
@@ -26,12 +25,6 @@ CARDS = PurePosixPath("src/lamnet/pretrained")
 LINK = re.compile(
     r"^```.*?^```|`[^`\n]+`|(!?)\[((?:`[^`]*`|[^][])*)\]\((?!\w+:|#)([^)\s#]+)(#[^)\s]*)?\)", re.DOTALL | re.M
 )
-COLUMNS = {
-    "row": "network",
-    "precision": "precision",
-    "seconds": "seconds",
-    "times_faster": "times faster than SwinIR-light",
-}
 
 
 def main(folder: Path) -> None:
@@ -82,9 +75,7 @@ def _places() -> Iterator[tuple[PurePosixPath, PurePosixPath]]:
 def _text(path: Path) -> str:
     """A page's Markdown; that of a notebook is made of its cells."""
     text = path.read_text(encoding="utf-8")
-    if path.suffix == ".ipynb":
-        return _of_notebook(json.loads(text))
-    return text.replace("<!-- forward -->", _last_run("forward")) if path.name == "speed.md" else text
+    return _of_notebook(json.loads(text)) if path.suffix == ".ipynb" else text
 
 
 def _linked(text: str, source: PurePosixPath, places: Mapping[PurePosixPath, PurePosixPath]) -> str:
@@ -131,16 +122,6 @@ def _commands() -> str:
     text = app.generate_docs().replace("```console", "```sh").replace("# lamnet\n", "# Commands\n", 1)
     text = re.sub(r"^## Table of Contents$.*?(?=^\*\*Commands\*\*:)", "", text, flags=re.DOTALL | re.MULTILINE)
     return re.sub(r"\[(`--help-recipe`)\]\(#[\w-]+\)", r"\1", text)  # whose heading makes another anchor
-
-
-def _last_run(bench: str) -> str:
-    """The newest run of a benchmark, as a table."""
-    with (REPOSITORY / "docs" / "log" / "bench.csv").open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["bench"] == bench]
-    last = [row for row in rows if row["commit"] == rows[-1]["commit"]]
-    lines = [list(COLUMNS.values()), ["---"] * len(COLUMNS), *([row[name] or "-" for name in COLUMNS] for row in last)]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{table}\n\n(Of {rows[-1]['date']}, commit {rows[-1]['commit']}.)"
 
 
 if __name__ == "__main__":

@@ -10,20 +10,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from runpy import run_path
 from zipfile import ZipFile
 
 ROOT = Path(__file__).parents[1]
 DIST = ROOT / "dist"
-PLATFORMS = {  # and how many libraries a wheel holds, one for a level of instruction sets
-    "manylinux_2_17_x86_64.manylinux2014_x86_64": 5,
-    "manylinux_2_17_aarch64.manylinux2014_aarch64": 1,
-    "musllinux_1_2_x86_64": 5,
-    "musllinux_1_2_aarch64": 1,
-    "macosx_11_0_x86_64": 4,
-    "macosx_11_0_arm64": 1,
-    "win_amd64": 4,
-    "win_arm64": 1,
-}
+BUILDS = run_path(str(ROOT / "src/lamnet/core/builds.py"))
+PLATFORMS = BUILDS["PLATFORMS"]
 MOST_MB = 15
 
 
@@ -32,11 +25,12 @@ def main() -> None:
     for platform in sys.argv[1:] or PLATFORMS:
         wheel = built(platform)
         names = ZipFile(wheel).namelist()
-        libraries = [name for name in names if "_native_" in name]
+        libraries = sorted(Path(name).stem for name in names if "_native_" in name)
+        expected = sorted(f"_native_{level}" for level in BUILDS["levels_of"](PLATFORMS[platform]))
         size = wheel.stat().st_size / 1e6
         print(f"{wheel.name:80} {size:5.1f} MB, {len(libraries)} libraries", flush=True)
-        if len(libraries) != PLATFORMS[platform] or any("cpython" in name or "cp3" in name for name in names):
-            sys.exit(f"{wheel.name}: expected {PLATFORMS[platform]} plain libraries, found {libraries}")
+        if libraries != expected:
+            sys.exit(f"{wheel.name}: expected {expected}, found {libraries}")
         if size > MOST_MB:
             sys.exit(f"{wheel.name}: expected at most {MOST_MB} MB, found {size:.1f}")
 

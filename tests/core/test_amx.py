@@ -15,10 +15,11 @@ import check_wheels
 import golden
 from lamnet.base.errors import BackendError
 from lamnet.core import library
+from lamnet.core.builds import LEVELS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src/lamnet/ops/csrc"
-BEST = library.LEVELS["x86_64"][-1]
+BEST = list(LEVELS["x86_64"])[-1]
 HOST = "manylinux_x86_64"
 
 pytestmark = [

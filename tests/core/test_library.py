@@ -13,6 +13,7 @@ import pytest
 
 from lamnet.base.errors import BackendError
 from lamnet.core import library
+from lamnet.core.builds import LEVELS
 
 HEADER = Path(__file__).parents[2] / "src" / "lamnet" / "ops" / "csrc" / "network.h"
 
@@ -48,7 +49,7 @@ for precision in ("float32", "bfloat16"):
     print(*Network(c.config, c.state, precision)(pixels).ravel())
 """
     results: list[list[list[float]]] = []
-    for name in library.LEVELS["x86_64"][: level + 1]:
+    for name in list(LEVELS["x86_64"])[: level + 1]:
         path = next(library.FOLDER.glob(f"_native_{name}.*"))
         done = subprocess.run(
             [sys.executable, "-c", code], env={"LAMNET_KERNELS": str(path)}, capture_output=True, text=True, check=True

@@ -27,6 +27,12 @@ def test_results_are_up_to_date(script: dict[str, Any]) -> None:
     assert (ROOT / "RESULTS.md").read_text() == script["text"](), "run python docs/make_results.py"
 
 
+def test_the_page_of_speed_has_the_newest_run(script: dict[str, Any]) -> None:
+    page = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+    assert page == script["speed"](), "run python docs/make_results.py"
+    assert "| swinir-light | float32 | " in page
+
+
 def test_bicubic_rows_are_the_protocols(script: dict[str, Any]) -> None:
     expected = {2: ("33.67/.9303", "30.33/.8699", "29.56/.8434"), 4: ("28.43/.8111", "26.09/.7048", "25.96/.6681")}
     for scale, figures in expected.items():

@@ -9,13 +9,9 @@ from functools import cache
 from pathlib import Path
 
 from lamnet.base.errors import BackendError
+from lamnet.core.builds import LEVELS, family_of
 
 FOLDER = Path(__file__).parents[1] / "ops"
-LEVELS = {  # as lamnet_level of csrc/level.c counts them; every processor of the kind runs the first
-    "x86_64": ("x86_64", "x86_64_v3", "x86_64_v4", "x86_64_v4_bf16", "x86_64_v4_amx"),
-    "aarch64": ("aarch64",),
-}
-_SAME = {"amd64": "x86_64", "arm64": "aarch64"}
 
 Int64 = ctypes.c_int64
 Address = ctypes.c_void_p
@@ -131,9 +127,8 @@ def levels() -> tuple[str, ...]:
     Raises:
         BackendError: the one that every processor runs, and that knows, is missing or does not load.
     """
-    machine = platform.machine().lower()
-    machine = _SAME.get(machine, machine)
-    known = LEVELS.get(machine, (machine,))
+    family = family_of(platform.machine())
+    known = tuple(LEVELS.get(family, (family,)))
     return known[_open(_built(known[0])).lamnet_level() :: -1]
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lamnet.base.errors import BackendError, BadArgumentError
 from lamnet.base.heap import c_function
+from lamnet.core.builds import CORE_ALONE
 from lamnet.core.library import built, levels
 from lamnet.ops.arguments import STRUCTS
 from lamnet.ops.c_struct import Struct
@@ -26,17 +27,18 @@ DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 
 
 def _path() -> Path | str:
-    """Find the library's file, or say why there is none: PyTorch's own code is better than the plain build."""
+    """Find the library's file, or say why there is none."""
     if asked := os.environ.get("LAMNET_KERNELS"):
         return Path(asked).absolute()
     try:
-        vector = [level for level in levels() if level != "x86_64"]
+        all_levels = levels()
     except BackendError as error:
         return str(error)
-    if not vector:
-        return f"the processor ({platform.machine()}) has no AVX2"
-    found = next((path for level in vector if (path := built(level))), None)
-    return found or f"this installation was built without its kernels for {vector[-1]}"
+    ours = [level for level in all_levels if level not in CORE_ALONE]
+    if not ours:
+        return f"the processor ({platform.machine()}) has no {CORE_ALONE[all_levels[0]]}"
+    found = next((path for level in ours if (path := built(level))), None)
+    return found or f"this installation was built without its kernels for {ours[-1]}"
 
 
 @cache

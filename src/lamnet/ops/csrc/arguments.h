@@ -150,7 +150,8 @@ typedef struct {
 ENTRY int lamnet_feed_forward(const feed_forward_arguments *a);
 ENTRY int lamnet_feed_forward_backward(const feed_forward_backward_arguments *a);
 
-/* Which build the processor runs, best asked of the plain one: 0 plain, 1 AVX2, 2 AVX-512, 3 AVX-512 with bfloat16. */
+/* The best build that this processor and its system run: its place among the processor's LEVELS in core/builds.py, where 0 is the
+   plain one. To be asked of that, which every processor runs. */
 ENTRY int lamnet_level(void);
 
 /* The size of the struct of that name, or 0 where there is none. */

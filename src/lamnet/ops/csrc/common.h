@@ -1,12 +1,8 @@
 /* What every kernel shares: storage types, copies between them and float32, small arithmetic. */
 #pragma once
 #include "arguments.h"
+#include "processor.h"
 #include <string.h>
-#ifdef __AVX512BF16__
-#include <immintrin.h>
-#endif
-
-#define LANES 16 /* floats of a vector; every row that is computed on is padded to a multiple of it */
 
 static inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -17,24 +13,6 @@ static inline int64_t size_of(int64_t dtype) { return dtype == FLOAT32 ? 4 : 2; 
 
 static inline void *at(const void *tensor, int64_t index, int64_t dtype) {
     return (char *)tensor + index * size_of(dtype);
-}
-
-static inline float float_of(uint32_t bits) {
-    float value;
-    __builtin_memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static inline uint32_t bits_of(float value) {
-    uint32_t bits;
-    __builtin_memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-/* Rounded to the nearest, as its upper half. */
-static inline uint16_t bfloat16_of(float value) {
-    uint32_t bits = bits_of(value), rounded = bits + 0x7fff + (bits >> 16 & 1);
-    return (uint16_t)((value == value ? rounded : bits | 0x400000) >> 16);
 }
 
 enum { AHEAD = 8 }; /* rows that are prefetched before they are read */
@@ -76,13 +54,8 @@ static inline void add(float *restrict to, const void *restrict from, int64_t n,
     }
 }
 
-/* Numbers too small for a normal one become 0 where the processor rounds. */
 static inline void store_bfloat16(uint16_t *restrict to, const float *restrict from, int64_t n) {
-    int64_t i = 0;
-#ifdef __AVX512BF16__
-    for (; i + LANES <= n; i += LANES) _mm256_storeu_si256((__m256i *)(to + i), (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(from + i)));
-#endif
-    for (; i < n; i++) to[i] = bfloat16_of(from[i]);
+    for (int64_t i = round_vectors(to, from, n); i < n; i++) to[i] = bfloat16_of(from[i]);
 }
 
 static inline void store(void *restrict to, const float *restrict from, int64_t n, int64_t dtype) {

@@ -14,7 +14,7 @@ typedef struct {
 } convolution;
 
 static inline int64_t line_floats(const convolution *c, int64_t pixels) {
-    return pixels * (in_pairs(c->dtype) ? c->pitch / 2 : c->pitch);
+    return pixels * (c->pitch / together(in_pairs(c->dtype)));
 }
 
 static inline void take_convolution(arena *a, convolution *c) {

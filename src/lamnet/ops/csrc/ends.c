@@ -2,7 +2,7 @@
 #include "pixel.h"
 #include "strip.h"
 
-static const float mean[3] = {0.4488f, 0.4371f, 0.4040f}; /* of the training pictures */
+static const float average_colour[3] = {0.4488f, 0.4371f, 0.4040f}; /* of the training pictures */
 
 ends ends_of(int64_t channels, int64_t scale, int64_t dtype) {
     return (ends){
@@ -28,7 +28,7 @@ void pack_ends(const ends *e, const ends_weights *w) {
     int64_t place[3 * square];
     for (int64_t o = 0; o < 3 * square; o++) place[o] = o % square * 3 + o / square;
     pack_convolution(&e->tail, w->tail, w->tail_bias, NULL, place);
-    for (int64_t o = 0; o < 3 * square; o++) e->tail.layer.bias[o] += mean[o % 3];
+    for (int64_t o = 0; o < 3 * square; o++) e->tail.layer.bias[o] += average_colour[o % 3];
 }
 
 typedef struct {
@@ -50,11 +50,11 @@ static scratch_of take_scratch(arena *a, const convolution *c) {
     return s;
 }
 
-/* n pixels without the mean. */
+/* n pixels, from which the average colour is taken. */
 static void load_pixels(float *to, const void *from, int64_t first, int64_t n, int64_t dtype) {
     for (int64_t i = 0; i < 3 * n; i++) {
         float x = dtype == BYTES ? (float)((const uint8_t *)from)[3 * first + i] / 255.0f : ((const float *)from)[3 * first + i];
-        to[i] = x - mean[i % 3];
+        to[i] = x - average_colour[i % 3];
     }
 }
 
@@ -66,7 +66,7 @@ static void load_features(float *to, const convolution *c, const void *from, int
     }
     memset(to, 0, (size_t)line_floats(c, n) * sizeof(float));
     for (int64_t i = 0; i < n; i++)
-        memcpy(to + line_floats(c, i), at(from, (first + i) * c->inputs, c->dtype), (size_t)(c->inputs * 2));
+        memcpy(to + line_floats(c, i), at(from, (first + i) * c->inputs, c->dtype), (size_t)(c->inputs * size_of(c->dtype)));
 }
 
 /* A line of what the convolution reads, a pixel more on either side. */

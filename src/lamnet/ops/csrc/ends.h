@@ -1,8 +1,8 @@
 /* The network's two ends: features from pixels, and pixels from features.
 
-       shallow = head(x - mean)
+       shallow = head(x - average_colour)
        fused   = scale * fuse(deep) + shallow
-       out     = pixel_shuffle(tail(fused)) + mean
+       out     = pixel_shuffle(tail(fused)) + average_colour
 
    Three 3x3 convolutions, strip by strip. Features are (height, width, channels) in the network's dtype. Pixels are
    (height, width, 3) RGB, float32 with white at 1 or uint8; the result's are not clamped in float32, else rounded half up. */

@@ -36,8 +36,9 @@ static const float *over_rows(float *room, const float *values, const attention_
     return over_pixels(room, values, 0, t.rows + 2 * g->window.reach, t.width * padded(g->channels), g->dtype);
 }
 
+/* Floats of the room that `over_rows` takes. */
 static int64_t pairs_of(const attention_sizes *g, int64_t rows, int64_t width) {
-    return in_pairs(g->dtype) ? plane_of(g, rows, width) / 2 + width * padded(g->channels) : 0;
+    return in_pairs(g->dtype) ? rows_over(rows + 2 * g->window.reach, g->dtype) * width * padded(g->channels) : 0;
 }
 
 /* The forward. */

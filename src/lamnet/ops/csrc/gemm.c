@@ -54,13 +54,13 @@ void gemm(float *out, int64_t pitch, rows_of a, const float *w, int64_t columns,
           int64_t depth) {
 #ifdef __AMX_BF16__
     if (a.pairs && a.step == 1) { /* be there ever so few rows: one comes out the same in whatever company */
-        int64_t rest = rows % SIDE, whole = rows - rest, pairs = ceil_div(depth, 2);
+        int64_t rest = rows % SIDE, whole = rows - rest, pairs = ceil_div(depth, PAIR);
         gemm_tiles(out, pitch, a, w, columns, start, whole, pairs, SIDE);
         a.x += whole * a.row;
         gemm_tiles(out + whole * pitch, pitch, a, w, columns, start, rest, pairs, rest);
         return;
     }
 #endif
-    if (a.pairs) gemm_of(out, pitch, a, w, columns, start, rows, ceil_div(depth, 2), 1);
+    if (PAIRS && a.pairs) gemm_of(out, pitch, a, w, columns, start, rows, ceil_div(depth, PAIR), 1);
     else gemm_of(out, pitch, a, w, columns, start, rows, depth, 0);
 }

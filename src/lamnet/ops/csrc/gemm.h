@@ -5,15 +5,9 @@
 #pragma once
 #include "pairs.h"
 
-#ifdef __AVX512F__
-enum { VECTORS = 4 }; /* vectors of columns that stay in registers for 6 rows, 1 to 4 */
-#else
-enum { VECTORS = 1 };
-#endif
-
 static inline __attribute__((always_inline)) void gemm_block(float *out, int64_t pitch, rows_of a, const float *w,
         int64_t columns, const float *start, int64_t depth, const int rows, const int vectors, const int pairs) {
-    vec sum[6][VECTORS];
+    vec sum[PRODUCT_ROWS][VECTORS];
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < vectors; v++) sum[r][v] = *(const vec *)((start ? start : out + r * pitch) + v * LANES);
     for (int64_t i = 0; i < depth; i++) {
@@ -28,15 +22,15 @@ static inline __attribute__((always_inline)) void gemm_block(float *out, int64_t
 
 static inline __attribute__((always_inline)) void gemm_columns(float *out, int64_t pitch, rows_of a, const float *w,
         int64_t columns, const float *start, int64_t rows, int64_t depth, const int vectors, const int pairs) {
+    enum { MOST = PRODUCT_ROWS };
     int64_t r = 0;
-    for (; r + 6 <= rows; r += 6, a.x += 6 * a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 6, vectors, pairs);
+    for (; r + MOST <= rows; r += MOST, a.x += MOST * a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, MOST, vectors, pairs);
     for (; r + 2 <= rows; r += 2, a.x += 2 * a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 2, vectors, pairs);
     for (; r < rows; r++, a.x += a.row) gemm_block(out + r * pitch, pitch, a, w, columns, start, depth, 1, vectors, pairs);
 }
 
 void gemm(float *out, int64_t pitch, rows_of a, const float *w, int64_t columns, const float *start, int64_t rows,
           int64_t depth);
-
 
 /* A layer (outputs, inputs) as stored -> as gemm takes it. */
 static inline void transpose(float_layer to, layer from, int64_t outputs, int64_t inputs, int64_t dtype) {
@@ -61,7 +55,7 @@ static inline void store_transposed(layer to, float_layer sums, int64_t outputs,
 
 /* to (pitch) plus the pixels' rows, which are `over_pixels`: the sum that a bias's gradient is. */
 static inline void add_rows(float *to, const float *rows, int64_t pixels, int64_t pitch, int64_t dtype) {
-    float one = in_pairs(dtype) ? float_of(0x3f803f80) : 1.0f; /* a pair of ones */
+    float one = in_pairs(dtype) ? pair_of(1, 1) : 1;
     gemm(to, pitch, (rows_of){&one, 0, 0, in_pairs(dtype)}, rows, pitch, NULL, 1, pixels);
 }
 

@@ -1,7 +1,7 @@
 /* The whole network behind a C interface of its own: made once from its configuration and weights, run as often as one likes.
 
    A network is not changed by a run, so several threads may run one at once, and there can be several. Results do not depend
-   on the number of threads. Every function returns one of `enum lamnet_code`; lamnet_message says what it means.
+   on the number of threads. An int that is returned is one of `enum lamnet_code`; lamnet_message says what it means.
    core/network.py is its face in Python. */
 #pragma once
 #include "arguments.h"

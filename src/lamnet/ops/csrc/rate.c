@@ -3,10 +3,8 @@
 #include "tiles.h"
 #include "arguments.h"
 
-enum { CHAINS = VECTORS > 1 ? 10 : 5 }; /* sums that depend on nothing but themselves: enough to hide an instruction's latency */
-
 static inline __attribute__((always_inline)) int64_t run_chains(int64_t rounds, float *out, const int pairs) {
-    vec sum[CHAINS], factor, term;
+    vec sum[CHAINS], factor, term; /* each sum depends on nothing but itself */
     for (int i = 0; i < LANES; i++) factor[i] = 0.5f, term[i] = (float)(i + 1);
     for (int chain = 0; chain < CHAINS; chain++) sum[chain] = *(const vec *)out + (float)chain; /* unknown to the compiler */
     for (int64_t round = 0; round < rounds; round++)
@@ -14,7 +12,7 @@ static inline __attribute__((always_inline)) int64_t run_chains(int64_t rounds, 
             sum[chain] = pairs ? plus_product(sum[chain], 0.5f, factor, 1) : sum[chain] * factor + term;
     for (int chain = 1; chain < CHAINS; chain++) sum[0] += sum[chain];
     *(vec *)out = sum[0]; /* so that nothing is left out */
-    return rounds * CHAINS * LANES * (pairs ? 2 : 1);
+    return rounds * CHAINS * LANES * together(pairs);
 }
 
 #ifdef __AMX_BF16__
@@ -28,7 +26,7 @@ static int64_t run_tiles(int64_t rounds) {
         _tile_dpbf16ps(3, 4, 5);
     }
     _tile_release();
-    return rounds * 4 * SIDE * SIDE * SIDE * 2;
+    return rounds * 4 * SIDE * SIDE * SIDE * PAIR;
 }
 #endif
 
