@@ -19,6 +19,8 @@ from lamnet.cli.main import app
 from lamnet.network import weights
 from lamnet.training.loop import train
 from lamnet.training.pairs import PatchSampler
+from lamnet.training.preparation import prepare
+from lamnet.training.prepared import PreparedSet
 from lamnet.training.recipe_files import to_record
 from lamnet.training.recipes import Recipe
 from support.sets import photographs, prepared, recipe
@@ -246,3 +248,29 @@ def test_the_recipe_of_a_cool_down_alone_is_refused_with_the_options_that_it_tak
     words = r"^recipe: expected --cooldown TIME with that of a cool-down, and --state with the stable phase, got \S*cool alone$"
     with pytest.raises(BadArgumentError, match=words):
         app(["train", str(tmp_path / "cool"), "--data", str(data), "--out", str(tmp_path / "out")], exit_on_error=False)
+
+
+@pytest.mark.thorough
+def test_a_cool_down_on_other_photographs_names_both_sets(
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    other, run = tmp_path / "other", tmp_path / "cool"
+    prepare(photographs(tmp_path / "photos", [(72, 60)]), other, (4,))
+    train(_stable(steps=1), data, tmp_path / "stable")
+    state, cooling = tmp_path / "stable" / "checkpoint.pt", _stable().cooldown(steps=1)
+    train(cooling, data, tmp_path / "same", state=state)
+    assert "stable_photographs" not in weights.read(tmp_path / "same" / "weights.safetensors").record
+    assert "other photographs" not in capfd.readouterr().err
+    for _ in range(2):  # a finished one too, whose phase may be gone by then
+        train(cooling, other, run, state=state)
+        first = f"{PreparedSet.open(data).fingerprint}, folder set"
+        said = f"{other}: other photographs than those of the stable phase, which were {first}"
+        assert said in " ".join(capfd.readouterr().err.split())
+        assert weights.read(run / "weights.safetensors").record["stable_photographs"] == first
+        card = (run / "card.md").read_text()
+        for words in (
+            "| photographs | 1 (0 megapixels), folder other |",
+            f"| photographs before the cool-down | {first}; their licences",
+        ):
+            assert words in card
+        state.write_bytes(b"")

@@ -52,6 +52,7 @@ def write(
         "made by": f"lamnet {installed('lamnet-sr')}, PyTorch {torch.__version__}",
         "command": f"`{_command(recipe, record['start'], data)}`",
         "photographs": f"{record['photographs']} ({record['megapixels']} megapixels), folder {record['set']}",
+        **_before(record),
         "licences": f"{len(licences)}, in the table below" if licences else "not recorded",
         "degradation": data.lr if recipe.reads_lr else _degradation(recipe.ranges),
         "started from": record["start"],
@@ -117,6 +118,13 @@ def _words(recipe: Recipe) -> list[str]:
                 budget = ["--budget", f"{round(recipe.budget_s)}s"] if recipe.budget_s else []
                 return [f"{recipe.size}_x{recipe.scale}{'' if kind == 'paper' else f'_{kind}'}", *options, *budget]
     return [RECIPE]
+
+
+def _before(record: Mapping[str, Any]) -> dict[str, str]:
+    """The photographs of the stable phase that a cool-down branched off, where they were others."""
+    if not (others := record.get("stable_photographs")):
+        return {}
+    return {"photographs before the cool-down": f"{others}; their licences are on the card of the stable phase alone"}
 
 
 def _cooled(record: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from lamnet.training.recipes import Recipe
 
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "weights.safetensors"
 CARD, EVALUATION = "card.md", "evaluation.json"
+_ONE = ("photographs", "start")  # what stays the same in a training's origin
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class RunFolder:
     Attributes:
         path: of the folder.
         origin: of the training, "photographs" (a set's fingerprint) and "start" (weights, or "scratch"); a checkpoint of
-            another origin is refused.
+            another origin is refused. "set", the name of the set's folder, may change.
     """
 
     path: Path
@@ -67,13 +68,26 @@ class RunFolder:
         state = checkpoint.load(self.checkpoint, recipe)
         recorded = state.pop("origin", self.origin)
         there: Mapping[str, Any] = cast("dict[str, Any]", recorded) if isinstance(recorded, dict) else {}
-        others = [f"{key}: {here}, {there.get(key)}" for key, here in self.origin.items() if here != there.get(key)]
+        others = [f"{key}: {self.origin[key]}, {there.get(key)}" for key in _ONE if self.origin[key] != there.get(key)]
         if others:
             raise BadWeightsError(
                 f"{self.checkpoint}: expected a checkpoint of this training, found one of another (here, there): "
                 f"{'; '.join(others)}"
             )
         return checkpoint.fitted(self.checkpoint, state, like)
+
+    def other_set(self, state: Mapping[str, Any]) -> str:
+        """Describe the photographs of the stable phase that a cool-down branches off; "" where they are the cool-down's own."""
+        there: object = state.get("origin")
+        if (
+            not isinstance(there, dict)
+            or "photographs" not in there
+            or there["photographs"] == self.origin["photographs"]
+        ):
+            return ""
+        known = cast("dict[str, object]", there)
+        named = f", folder {known['set']}" if "set" in known else ""
+        return " ".join(f"{known['photographs']}{named}".split())
 
     def last_saved(self, recipe: Recipe) -> str:
         """Describe the checkpoint and its step, as text for a message."""
@@ -89,7 +103,7 @@ class RunFolder:
 
         The record has recipe, steps, seconds, start and degradation of the training; the average's decay as ema; of its data
         photographs, megapixels, set (its name) and low_resolution (the origin of LR); of a cool-down, the step of the state
-        that it branched off as stable.
+        that it branched off as stable, and where the photographs of the phase were others, these as stable_photographs.
         """
         recipe, average = learner.recipe, learner.averages[which]
         record = {
@@ -104,6 +118,7 @@ class RunFolder:
             "set": data.folder.name,
             "low_resolution": data.lr,
             **({"stable": learner.begin} if learner.begin else {}),
+            **({"stable_photographs": learner.other_set} if learner.other_set else {}),
         }
         weights.save(average, self.weights, record)
         if evaluation is not None:

@@ -43,6 +43,7 @@ class Learner:
         averages: a network for each of the recipe's decays, in their order; `average` is the first.
         begin: the step of the state that a cool-down branched off, else 0.
         before_s: seconds of training before that state.
+        other_set: the photographs of the phase before that state, as text; "" where they are those of the cool-down.
         gradients: forward and backward of (lr, hr), which leaves the gradients at the parameters and adds the error to `loss`;
             the same work in a faster form may take its place.
         squared: whether the squared error is lowered by now, see `Recipe.mse_from`.
@@ -63,6 +64,7 @@ class Learner:
             _start_from(network, start)
         self.recipe, self.step, self.elapsed = recipe, 0, 0.0
         self.begin, self.before_s, self.squared, self.summed = 0, 0.0, recipe.mse_from == 0, 0
+        self.other_set = ""
         network.to(workers.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (not in the stub)
         self.network = network
         self.averages = [copy.deepcopy(self.network).eval().requires_grad_(False) for _ in recipe.decays]
@@ -101,6 +103,7 @@ class Learner:
             "optimiser": self._optimiser.state_dict(),
             "begin": self.begin,
             "before_s": self.before_s,
+            "other_set": self.other_set,
             "squared": self.squared,
         }
 
@@ -108,6 +111,7 @@ class Learner:
         """Continue from a state; averages that it lacks begin as its first one."""
         self.step, self.elapsed = state["step"], state["elapsed"]
         self.begin, self.before_s = state.get("begin", 0), state.get("before_s", 0.0)
+        self.other_set = str(state.get("other_set", ""))
         self.squared = bool(state.get("squared", self.progress >= self.recipe.mse_from))
         self.loss.copy_(state["loss"])
         self.summed = state.get("summed", self._counted())

@@ -76,7 +76,8 @@ def train(
 
         validation.check(valid, recipe.scale)
     source = state or start
-    origin = {"photographs": prepared.fingerprint, "start": shipped.called(source) if source else "scratch"}
+    started = shipped.called(source) if source else "scratch"
+    origin = {"photographs": prepared.fingerprint, "start": started, "set": prepared.folder.name}
     with join(recipe.batch // recipe.accumulate) as workers, locks.exclusive(out) if workers.first else nullcontext():
         run = Run.open(recipe, RunFolder(out, origin), workers, valid, start, state, clock)
         loader = Loader(sampler, workers.rank, workers.world, workers.device)
@@ -134,7 +135,9 @@ class Run:
             learner.restore(folder.saved_state(recipe, learner.state()))
         elif workers.first:
             if state is not None:
-                learner.branch(checkpoint.fitted(state, checkpoint.load_branch(state, recipe), learner.state()))
+                before = checkpoint.load_branch(state, recipe)
+                learner.branch(checkpoint.fitted(state, before, learner.state()))
+                learner.other_set = folder.other_set(before)
             folder.begin(recipe)
         if workers.world > 1:  # other machines need not see the first one's files
             learner.restore(workers.shared(learner.state()))
@@ -242,5 +245,7 @@ def _greet(run: Run, data: PreparedSet, monitor: Monitor) -> None:
         monitor.say(f"{run.folder.origin['start']}: cools down from step {learner.step}")
     elif len(data.photos) < _FEW_PHOTOS:
         monitor.say(f"{data.folder}: {len(data.photos)} photographs; a network for other pictures needs hundreds")
+    if learner.other_set:
+        monitor.say(f"{data.folder}: other photographs than those of the stable phase, which were {learner.other_set}")
     for line in data.unused(learner.recipe.patch * learner.recipe.scale, learner.recipe.reads_lr):
         monitor.say(line)
