@@ -16,7 +16,9 @@ typedef float vec __attribute__((vector_size(4 * LANES), aligned(4)));
        CHAINS                   of the benchmark, enough to hide an instruction's latency */
 #ifdef __AVX512F__
 enum { PRODUCT_ROWS = 6, VECTORS = 4, RESULTS = 8, GRADIENTS = 12, CHAINS = 10 };
-#else
+#elif defined(__SSE2__) && !defined(__AVX2__) /* 16 short registers */
+enum { PRODUCT_ROWS = 2, VECTORS = 1, RESULTS = 4, GRADIENTS = 4, CHAINS = 2 };
+#else /* 16 of AVX2, 32 of ARM */
 enum { PRODUCT_ROWS = 6, VECTORS = 1, RESULTS = 8, GRADIENTS = 12, CHAINS = 5 };
 #endif
 
