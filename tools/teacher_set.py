@@ -4,9 +4,9 @@
     lamnet train small.toml --data OUT --out RUN
 
 LR patches are drawn as in a training by the recipe's degradation; of several recipes, each `--recipe FILE` is used in turn.
-The target of such a set is the mean that the larger network has learned instead of one photograph, so that gradients vary
-less: the small one needs fewer steps (docs/log/training.md). `--ensemble` takes the mean over eight flips and rotations, with
-which a network teaches itself. An interrupted call begins anew.
+The target is the mean that the larger network has learned instead of one photograph. Whether that helps, and where it did not,
+is in docs/log/training.md. `--ensemble` takes the mean over eight flips and rotations, with which a network teaches itself.
+OUT has to be new or empty: a call that was interrupted is given another one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lamnet.base.errors import LamnetError
+from lamnet.base.errors import BadArgumentError, BadDataError, LamnetError
 from lamnet.base.files import write_text
 from lamnet.core import weights
 from lamnet.core.ensemble import self_ensemble
@@ -37,9 +37,9 @@ SEED = 1000  # another than a training's
 Pixels = NDArray[np.uint8]
 
 
-def patches(data: PreparedSet, recipes: list[Recipe], count: int, seed: int = SEED) -> Iterator[Pixels]:
+def patches(data: PreparedSet, recipes: list[Recipe], count: int) -> Iterator[Pixels]:
     """Yield degraded LR patches of PATCH and BORDER, (S, S, 3), of each recipe in turn."""
-    samplers = [DegradedSampler(data, one.ranges, one.scale, PATCH + 2 * BORDER, 1, seed) for one in recipes]
+    samplers = [DegradedSampler(data, one.ranges, one.scale, PATCH + 2 * BORDER, 1, SEED) for one in recipes]
     for number in range(count):
         lr, _ = samplers[number % len(samplers)].draw(number)
         yield np.ascontiguousarray(lr[0].transpose(1, 2, 0))
@@ -62,10 +62,11 @@ def _inner(pixels: Pixels, border: int) -> Pixels:
 def make(
     out: Path, scale: int, teacher: str, pairs: Iterator[tuple[Pixels, Pixels]], said: Callable[[int], None]
 ) -> None:
-    """Write (LR, HR) patches as a prepared set; its index appears last."""
+    """Write (LR, HR) patches as a prepared set in a new or empty folder; its index appears last."""
+    if out.exists() and any(out.iterdir()):
+        raise BadDataError(f"{out}: expected a new or empty folder, found files in it")
     out.mkdir(parents=True, exist_ok=True)
-    index, photos = out / INDEX, list[dict[str, object]]()
-    index.unlink(missing_ok=True)
+    photos: list[dict[str, object]] = []
     made = PreparedSet(out, (scale,), (), ())
     with made.file(1).open("wb") as hr_file, made.file(scale).open("wb") as lr_file:
         for number, (lr, hr) in enumerate(pairs):
@@ -74,7 +75,7 @@ def make(
             photos.append({"name": f"{number:06}", "height": hr.shape[0], "width": hr.shape[1]})
             said(number + 1)
     origin = f"given: degraded patches; HR is what {teacher} makes of them"
-    write_text(index, json.dumps({"scales": [scale], "lr": origin, "photos": photos, "skipped": []}, indent=1))
+    write_text(out / INDEX, json.dumps({"scales": [scale], "lr": origin, "photos": photos, "skipped": []}, indent=1))
 
 
 def main() -> None:
@@ -88,7 +89,9 @@ def main() -> None:
     asked = parser.parse_args()
     try:
         recipes = [recipe_files.chosen(one) for one in asked.recipe]
-        scale = recipes[0].scale
+        scale, *others = {one.scale for one in recipes}
+        if others:
+            raise BadArgumentError(f"recipe: expected recipes of one scale, got x{scale} and x{others[0]}")
         file = weights.load(asked.teacher, scale)
         network = Network(file.config, file.state, "bfloat16")
         drawn = patches(PreparedSet.open(asked.data), recipes, asked.patches)

@@ -50,3 +50,16 @@ def test_a_training_takes_it(tmp_path: Path) -> None:
     lr, hr = (np.full((side, side, 3), 90, np.uint8) for side in (teacher_set.PATCH, 4 * teacher_set.PATCH))
     teacher_set.make(tmp_path / "taught", 4, "base", iter([(lr, hr)]), lambda done: None)
     assert train(recipe(), tmp_path / "taught", tmp_path / "run").is_file()
+
+
+def test_what_is_there_is_kept_and_scales_are_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = prepare(photographs(tmp_path / "photos", [(400, 400)]), tmp_path / "set", (4,)).folder
+    before = {file.name: file.read_bytes() for file in data.iterdir()}
+    words = ["teacher_set.py", "tiny:photo", str(data), str(data), "--recipe", "tiny_x4_photo"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit, match="set: expected a new or empty folder"):
+        teacher_set.main()
+    monkeypatch.setattr(sys, "argv", [*words, "--recipe", "tiny_x2_photo"])
+    with pytest.raises(SystemExit, match="expected recipes of one scale"):
+        teacher_set.main()
+    assert {file.name: file.read_bytes() for file in data.iterdir()} == before
