@@ -17,10 +17,17 @@ from support.server import Running, Start
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     running = servers.start(tmp_path_factory.mktemp("server"), Settings(port=0), servers.FAULTY)
     yield running
     servers.stop(running)
+
+
+@pytest.fixture
+def server(shared: Running) -> Iterator[Running]:
+    """The server that all share, without the jobs of the tests before."""
+    yield shared
+    shared.forget()
 
 
 @pytest.fixture(scope="session")

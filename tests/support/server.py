@@ -73,12 +73,13 @@ class Answer:
 
 @dataclass
 class Running:
-    """A server that runs, and the folder in which it makes its own."""
+    """A server that runs, the folder in which it makes its own, and the jobs that were sent to it."""
 
     process: subprocess.Popen[str]
     port: int
     temp: Path
     headers: dict[str, str] = field(default_factory=dict[str, str])
+    jobs: list[str] = field(default_factory=list[str])
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         """Ask once; in names of headers _ stands for -."""
@@ -87,9 +88,17 @@ class Running:
             given = {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
             connection.request(method, path, body, given)
             answer = connection.getresponse()
-            return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+            got = Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
         finally:
             connection.close()
+        if (method, got.status) == ("POST", 201):
+            self.jobs.append(got.json["id"])
+        return got
+
+    def forget(self) -> None:
+        """Cancel and forget all jobs, so that those of a test that failed do not stand in the way of the next."""
+        while self.jobs:
+            self.ask("DELETE", f"/api/jobs/{self.jobs.pop()}")
 
     def send(self, content: bytes | Path, name: str = "photo.png", **options: str) -> Answer:
         body = content.read_bytes() if isinstance(content, Path) else content
