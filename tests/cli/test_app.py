@@ -24,12 +24,14 @@ main()
 
 def start(*arguments: str, code: str | None = None, **environment: str) -> subprocess.Popen[str]:
     program = ["-m", "lamnet"] if code is None else ["-c", code]
+    heard = None if sys.platform == "win32" else lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
     return subprocess.Popen(
         [sys.executable, *program, "app", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, **environment},
+        preexec_fn=heard,  # a shell's background ignores it
     )
 
 

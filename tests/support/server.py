@@ -20,10 +20,12 @@ from PIL import Image
 from lamnet.server.settings import Settings
 
 _CODE = """
+import signal
 from lamnet.server.listening import Server
 from lamnet.server.settings import Engine, Limits, Settings
 {patch}
 server = Server({settings!r}{program})
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 print(server.port, flush=True)
 try:
     server.run()
