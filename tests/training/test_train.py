@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lamnet.base.errors import BadDataError, BadWeightsError
+from lamnet.base.errors import BackendError, BadDataError, BadWeightsError
 from lamnet.core.config import LAMNetConfig
 from lamnet.network import weights
 from lamnet.network.model import LAMNet
@@ -119,6 +119,28 @@ def test_a_gradient_that_is_not_finite_stops_before_it_reaches_the_weights(
         train(recipe(), data, tmp_path)
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert all(torch.isfinite(tensor).all() for tensor in state["network"].values())
+
+
+@pytest.mark.thorough
+def test_memory_that_runs_out_in_a_step_is_one_line(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward, calls = LAMNet.forward, []
+
+    def greedy(self: LAMNet, x: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        return forward(self, torch.empty(2**45) if len(calls) == 4 else x)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LAMNet, "forward", greedy)
+        with pytest.raises(
+            BackendError,
+            match=r"^memory: expected enough for step 3 on cpu, found less free; .*checkpoint\.pt of step 2 is kept, "
+            r"and the same command goes on once more is free; a training in a new folder needs less with more "
+            r"micro-batches \(--accumulate\) or a smaller --patch$",
+        ):
+            train(recipe(), data, tmp_path)
+    assert train(recipe(), data, tmp_path).exists()
 
 
 def test_pictures_smaller_than_a_patch_are_refused_before_anything_is_written(data: Path, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamnet.base import interrupts, locks
-from lamnet.base.errors import BadArgumentError
+from lamnet.base.errors import BackendError, BadArgumentError
 from lamnet.core import shipped
+from lamnet.network.devices import is_out_of_memory
 from lamnet.training import checkpoint
 from lamnet.training.distributed import Workers, join
 from lamnet.training.folder import RunFolder
@@ -62,6 +63,7 @@ def train(
         BadDataError: the set or `valid` does not fit, `out` is in use by another training, or a file cannot be written.
         BadWeightsError: `out` has a checkpoint of another recipe, set or start, or `start` or `state` is another network.
         DivergedError: the gradient is not finite; the last checkpoint is from before.
+        BackendError: memory ran out in a step.
         LostWorkerError: another worker is gone.
         interrupts.Stopped: a signal asked for the end; the state is saved.
     """
@@ -146,7 +148,8 @@ class Run:
     def loop(self, loader: Loader, monitor: Monitor, request: interrupts.Request) -> None:
         """Train until the recipe's steps or its time are over, or a signal asks to end; the last step is saved.
 
-        Raises DivergedError, which names the checkpoint, and BadDataError where a file cannot be written.
+        Raises DivergedError and, where memory runs out, BackendError, which name the checkpoint; and BadDataError where a
+        file cannot be written.
         """
         learner, recipe = self.learner, self.learner.recipe
         begun = self.clock() - learner.elapsed
@@ -214,6 +217,14 @@ class Run:
                 f"{error}: the training has diverged; {kept}; the same command would come here again, "
                 f"a lower rate than {self.learner.recipe.lr:g} (--lr) in a new folder may not"
             ) from None
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise BackendError(
+                f"memory: expected enough for step {self.learner.step} on {self.workers.device}, found less free; "
+                f"{self.folder.last_saved(self.learner.recipe)}, and the same command goes on once more is free; "
+                "a training in a new folder needs less with more micro-batches (--accumulate) or a smaller --patch"
+            ) from error
 
     def _validate(self, monitor: Monitor, valid: Path) -> dict[str, float | str]:
         """The figures of the best moving average, and its decay as "ema" where there are several."""

@@ -35,16 +35,6 @@ from lamnet.upscale.raster import Plane
 _BASE = 500_000_000  # bytes of a process before its first picture: mostly PyTorch
 _ON_KERNELS, _IN_PYTORCH = 6, 36  # images of C channels that a network holds at once
 
-OUT_OF_MEMORY = (
-    "DefaultCPUAllocator: can't allocate memory",  # PyTorch on Linux and macOS
-    "DefaultCPUAllocator: not enough memory",  # PyTorch on Windows
-    "MPS backend out of memory",  # PyTorch on a Mac's GPU
-    "std::bad_alloc",  # C++ within PyTorch, of GCC and Clang
-    "bad allocation",  # C++ within PyTorch, of MSVC
-    "Cannot allocate memory",  # the system (ENOMEM), handed through
-)
-"""Words of RuntimeErrors that mean too little memory; other errors of memory have types of their own."""
-
 
 class Engine:
     """A network ready to run.
@@ -145,7 +135,7 @@ class Engine:
             if max(plane.shape[2:]) <= TILES[-1]:
                 raise BackendError(f"{self.device}: expected memory for {tuple(plane.shape[2:])} pixels") from error
         except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
+            if not devices.is_out_of_memory(error):
                 raise
             raise BackendError(
                 f"memory: expected enough for {plane.shape[3]} x {plane.shape[2]} pixels at once, found less free; "
@@ -170,8 +160,3 @@ class Engine:
 def _as_rgb(plane: NDArray[np.float32]) -> Tensor:
     """Take a plane (1 or 3, H, W) as the image (1, 3, H, W) of the network."""
     return torch.from_numpy(plane)[None].expand(-1, 3, -1, -1)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Tell whether an error means that a processor's memory was short."""
-    return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
