@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -82,6 +83,26 @@ def test_the_last_part_lowers_the_squared_error_and_still_reports_the_absolute_o
         assert fresh.head.bias.grad is not None
         torch.testing.assert_close(gradients[0], fresh.head.bias.grad, rtol=1e-4, atol=1e-6)
         assert learner.loss.item() == pytest.approx(F.l1_loss(out, hr / 255).item(), rel=1e-5)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_a_share_of_the_loss_is_the_psnr_on_y(share: float) -> None:
+    torch.manual_seed(3)
+    lr, hr = (torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8) for side in (8, 32))
+    learner = Learner(recipe(psnr_share=share), Workers(0, 1, torch.device("cpu")))
+    fresh = copy.deepcopy(learner.network)
+    gradients: list[torch.Tensor] = []
+    learner.network.head.bias.register_hook(gradients.append)
+    learner.advance(lr, hr, 0.0)
+    out = fresh(lr / 255)
+    weights_of_y = torch.tensor([0.299, 0.587, 0.114])  # ITU-R BT.601
+    ys = [torch.einsum("bchw,c->bhw", image, weights_of_y) for image in (out, hr / 255)]
+    psnr = torch.stack([-10 * torch.log10((a - b).square().mean() + 1e-4) for a, b in zip(*ys, strict=True)]).mean()
+    ((1 - share) * F.l1_loss(out, hr / 255) - share * 0.025 * math.log(10) / 10 * psnr).backward()
+    assert fresh.head.bias.grad is not None
+    torch.testing.assert_close(gradients[0], fresh.head.bias.grad, rtol=1e-4, atol=1e-6)
+    assert learner.loss.item() == pytest.approx(F.l1_loss(out, hr / 255).item(), rel=1e-5)
 
 
 @pytest.mark.thorough

@@ -30,6 +30,8 @@ _BYTES = 4  # of a number
 _KEPT = 4  # images of a block for its backward; it is 8 to 11 on a processor
 _STEPS_AHEAD = 2  # whose patches are held: this one's and the next one's
 _OF_PATCH = 1000  # bytes of Python's for each
+_LIKE_ABSOLUTE = 0.025  # makes the gradient of a logarithm about as large as that of an absolute error of 0.05
+_SMALL = 1e-4  # squared error: patches above 40 dB count less and less
 
 
 class DivergedError(LamnetError):
@@ -194,7 +196,10 @@ class Learner:
                 out = self.network(x.float() / 255)
             error = out.float() - y.float() / 255
             absolute = error.abs().mean() / parts
-            (error.square().mean() / parts if squared else absolute).backward()
+            loss = error.square().mean() / parts if squared else absolute
+            if share := self.recipe.psnr_share:
+                loss = (1 - share) * loss + share * _psnr_loss(error) / parts
+            loss.backward()
             self.loss += absolute.detach()
             if index == 0 and self.noise is not None:
                 self._first = nn.utils.get_total_norm(self._gradients()).item() ** 2 * parts**2
@@ -220,6 +225,13 @@ def _start_from(network: LAMNet, path: Path) -> None:
     network.load_state_dict(network.state_dict() | taken)
     for group in list(network.groups)[contents.config.groups :]:
         nn.init.zeros_(cast("Group", group).scale)
+
+
+def _psnr_loss(error: Tensor) -> Tensor:
+    """Compute minus the PSNR on Y, a mean over patches, from the error (b, 3, h, w), scaled as the absolute error is."""
+    red, green, blue = error.unbind(1)
+    y = 0.299 * red + 0.587 * green + 0.114 * blue
+    return _LIKE_ABSOLUTE * (y.square().mean((1, 2)) + _SMALL).log().mean()
 
 
 def _check_fits(recipe: Recipe, workers: Workers) -> None:
