@@ -24,7 +24,12 @@ class PatchSampler:
 
     def __init__(self, data: PreparedSet, scale: int, patch: int, batch: int, seed: int) -> None:
         if scale not in data.scales:
-            raise BadDataError(f"{data.folder}: expected LR of scale {scale}, found scales {list(data.scales)}")
+            way = (
+                'where LR would be HR a recipe needs a degradation, such as based_on = "photo"'
+                if scale == 1
+                else f"lamnet prepare with --scales {scale} makes a set that has it"
+            )
+            raise BadDataError(f"{data.folder}: expected LR of scale {scale}, found scales {list(data.scales)}; {way}")
         self.scale, self.patch, self.batch, self.seed = scale, patch, batch, seed
         self._sizes = np.array([(photo.height, photo.width) for photo in data.photos], np.int64) // scale  # (N, 2)
         positions = np.maximum(self._sizes - patch + 1, 0).prod(1)
