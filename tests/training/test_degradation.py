@@ -175,6 +175,29 @@ def test_alone_with_one_kind_is_that_kind(patch: np.ndarray, part: str) -> None:
     assert np.array_equal(degrade(patch, 2, replace(how, **{part: 0.0}), generator(3)), plain)
 
 
+def test_together_is_all_three_kinds_for_those_that_are_not_alone(
+    patch: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Degradation] = []
+    reduced = degradation._reduced
+
+    def watched(hr: np.ndarray, scale: int, how: Degradation, *rest: object, **options: bool) -> np.ndarray:
+        seen.append(how)
+        return reduced(hr, scale, how, *rest, **options)
+
+    monkeypatch.setattr(degradation, "_reduced", watched)
+    how = Degradation(clean=0, drawn_clean=0, alone=0.5, together=0.6, blur=0.2, noise=0.1, compression=0.4)
+    for seed in range(300):
+        degrade(patch, 2, how, generator(seed))
+    kinds = [sum((one.blur, one.noise, one.compression)) for one in seen]
+    counts = [sum(abs(kind - n) < 1e-9 for kind in kinds) for n in (1, 3, 0.7)]  # alone, together, as the shares say
+    assert sum(counts) == 300
+    assert np.abs(np.array(counts) - (150, 90, 60)).max() < 35
+    for seed in range(300, 310):
+        degrade(patch, 2, how, generator(seed), drawn=True)
+    assert seen[300:] == [how] * 10
+
+
 @pytest.mark.thorough
 def test_a_share_is_clean(patch: np.ndarray) -> None:
     bicubic = degrade(patch, 4, degradation.clean(), generator())

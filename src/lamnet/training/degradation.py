@@ -38,6 +38,7 @@ class Degradation:
         drawn_quality: of JPEG and WebP of drawn ones.
         alone: share of photographs' patches that get only one of blur, noise and compression, drawn in proportion to the
             shares of these.
+        together: share of photographs' other patches that get all three of them.
         blur: share that is blurred by a Gaussian before it is made smaller.
         blur_deviation: its standard deviation, LR pixels.
         anisotropic: share of blurs that have another deviation across, at a random angle.
@@ -58,6 +59,7 @@ class Degradation:
     drawn_clean: float = 0.5
     drawn_quality: Range = (75, 98)
     alone: float = 0.0
+    together: float = 0.0
     blur: float = 0.0
     blur_deviation: Range = (0.1, 0.9)
     anisotropic: float = 0.0
@@ -144,6 +146,8 @@ def degrade(
         return _inner(imresize(hr, Fraction(1, scale)))
     if how.alone and not drawn and generator.random() < how.alone:
         how = _only_one(how, generator)
+    elif how.together and not drawn and generator.random() < how.together:
+        how = replace(how, blur=1.0, noise=1.0, compression=1.0)
     pixels = _rounded(_reduced(hr, scale, how, generator, blurred=not drawn))
     for part in _parts(how, generator, drawn):
         if part == "noise":

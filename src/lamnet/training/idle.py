@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lamnet.training.degradation import Degradation
 
 _SHARES = ("clean", "drawn", "drawn_clean")
@@ -22,5 +24,9 @@ def lacking(how: Degradation, name: str) -> tuple[str, str] | None:
         return "drawn_clean", "below 1"
     if name not in (*_SHARES, _OF_DRAWINGS) and not photographs and not (drawings and name in _OF_BOTH):
         return "drawn" if how.drawn == 1 else "clean", "below 1"
+    if name == "together" and how.alone == 1:
+        return "alone", "below 1"
+    if name != _OF_DRAWINGS and photographs and how.together and how.alone < 1:
+        how = replace(how, blur=1.0, noise=1.0, compression=1.0)
     share = next((share for share, names in _TAKE.items() if name in names and not getattr(how, share)), None)
     return None if share is None else (share, "above 0")
