@@ -192,12 +192,21 @@ def short(size: str, scale: int) -> Recipe:
 def photo(size: str, scale: int) -> Recipe:
     """Return the recipe for photographs as people have them, degraded on the fly: `short` from weights that know clean pictures.
 
-    Most of the loss is the PSNR on Y, which compression spoils least.
+    Most of the loss is the PSNR on Y (docs/log/training.md, 2026-11-27), and the rest never the squared error, beside which
+    colours would weigh little.
     At scale 1 the network restores and does not enlarge, and few patches are blurred: one that saw many sharpens what is soft.
     """
     own = replace(degradation.photo(), blur=0.1) if scale == 1 else None
-    one = short(size, scale)
-    return replace(one, patch=48, batch=8, lr=1.5e-3, psnr_share=0.8, degradation="photo", own_degradation=own)
+    return replace(
+        short(size, scale),
+        patch=48,
+        batch=8,
+        lr=1.5e-3,
+        mse_from=1.0,
+        psnr_share=0.8,
+        degradation="photo",
+        own_degradation=own,
+    )
 
 
 def stable(size: str, scale: int) -> Recipe:
