@@ -27,6 +27,7 @@ from types import FrameType
 from typing import Any
 
 NICE = 19
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def parse(text: str) -> list[list[str]]:
@@ -124,13 +125,19 @@ def run(path: Path, command: list[str]) -> int:
 def _trained(command: list[str]) -> tuple[int, int]:
     """The exit code of a command, and the signal that asked to end; it gets the signal too, and time to save its state."""
     asked: list[int] = []
-    process = subprocess.Popen(command, preexec_fn=lambda: os.nice(NICE), start_new_session=True)
 
     def passed_on(number: int, frame: FrameType | None) -> None:
         asked.append(number)
         process.send_signal(signal.SIGTERM if number == signal.SIGHUP else number)
 
-    before = {number: signal.signal(number, passed_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    def begin() -> None:
+        os.nice(NICE)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until there is a process to pass them on to
+    process = subprocess.Popen(command, preexec_fn=begin, start_new_session=True)
+    before = {number: signal.signal(number, passed_on) for number in _SIGNALS}
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     try:
         return process.wait(), asked[0] if asked else 0
     finally:

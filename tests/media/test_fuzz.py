@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import pyvips
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
@@ -140,6 +140,10 @@ def test_thousands_of_mutated_files(upscaler: Upscaler, tmp_path: Path) -> None:
     start=st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"II*\0", b""]),
     rest=st.binary(max_size=200),
 )
+@example(start=b"\xff\xd8\xff", rest=b"\xc0\x08")  # cut off within a frame's header
+@example(
+    start=b"\xff\xd8\xff", rest=b"\xc0\x00\x0b\x08\x00\x09\x00\x09\xc8\xff\xda\x00\x05\xc8"
+)  # 200 components, of which none is there
 def test_bytes_of_no_picture(upscaler: Upscaler, tmp_path: Path, start: bytes, rest: bytes) -> None:
     (tmp_path / "in.png").write_bytes(start + rest)
     assert not attempt(upscaler, tmp_path / "in.png", tmp_path / "out.png")

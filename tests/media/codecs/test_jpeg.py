@@ -15,6 +15,7 @@ from lamnet import Upscaler
 from lamnet.base.errors import BadImageError
 from lamnet.media import arrays, opening, saving
 from lamnet.media.codecs.jpeg import JpegExtras
+from lamnet.media.codecs.jpeg_segments import size_of
 from support.pictures import gradient
 
 FILM = b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 4
@@ -158,3 +159,11 @@ def test_what_follows_is_read_from_the_source_when_saving(tmp_path: Path) -> Non
         saving.save(picture, [result], tmp_path / "b.jpg")
     assert not list(tmp_path.iterdir())
     saving.save(picture, [result], tmp_path / "b.png")
+
+
+def test_the_size_is_known_once_its_bytes_are_there(tmp_path: Path) -> None:
+    Image.fromarray(smaller()).save(tmp_path / "a.jpg")
+    data = (tmp_path / "a.jpg").read_bytes()
+    there = data.index(b"\xff\xc0") + 10  # marker, length, precision, height, width, components
+    assert [size_of(data[:stop]) for stop in range(there)] == [None] * there
+    assert [size_of(data[:stop]) for stop in range(there, len(data) + 1)] == [(18, 12)] * (len(data) + 1 - there)

@@ -60,7 +60,7 @@ class _Taller:
         """Return what a file needs; None where all of it is decoded before its first row, or no more rows can be had."""
         frame, count = 0, 0
         for kind, start, stop in segments_of(data):
-            if kind in _SEQUENTIAL and stop - start >= 9:
+            if kind in _SEQUENTIAL and stop - start >= 9 and stop - start >= 6 + 3 * data[start + 5]:
                 frame, count = start + 1, data[start + 5]
             elif kind == SCAN:
                 break

@@ -24,7 +24,7 @@ _STEPS = (  # for luma at quality 50: ITU-T T.81, table K.1, in any order, since
 
 
 def segments_of(data: Any) -> Generator[tuple[int, int, int]]:
-    """Yield (marker, start, end) of each segment's contents, to the end of the picture."""
+    """Yield (marker, start, end) of each segment's contents, to the end of the picture; of a cut file no more than is there."""
     at = 2
     while data[at : at + 1] == b"\xff" and at + 1 < len(data):
         kind = data[at + 1]
@@ -34,7 +34,7 @@ def segments_of(data: Any) -> Generator[tuple[int, int, int]]:
             return
         if kind == 0xFF or kind in _WITHOUT_CONTENTS:
             continue
-        end = at + int.from_bytes(data[at : at + 2], "big")
+        end = min(at + int.from_bytes(data[at : at + 2], "big"), len(data))
         yield kind, at + 2, end
         at = max(end, at + 2)
         if kind == SCAN:
