@@ -34,8 +34,8 @@ class Recipe:
         weight_decay: of AdamW.
         clip: largest norm of the gradient (0: not limited).
         mse_from: share of the training after which the squared error replaces the absolute one (1: never).
-        psnr_share: share of the loss that is the PSNR on Y, a mean over the patches (PSNR loss, arXiv:2105.06086), where 0.8 is
-            much; the rest is the error on RGB, without which nothing holds the colours.
+        psnr_share: share of the loss that is the PSNR on Y, a mean over the patches (PSNR loss, arXiv:2105.06086); the
+            rest is the error on RGB, without which nothing holds the colours.
         cooldown_beta2, cooldown_squared: the second of `betas` in a cool-down, and whether it lowers the squared error.
         ema: decay of the weights' moving average, which is what is validated and shipped.
         longer_ema: decays of further averages of the weights, 0 for the weights themselves; the best validated one of all
