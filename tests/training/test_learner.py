@@ -105,6 +105,30 @@ def test_a_share_of_the_loss_is_the_psnr_on_y(share: float) -> None:
     assert learner.loss.item() == pytest.approx(F.l1_loss(out, hr / 255).item(), rel=1e-5)
 
 
+def test_a_share_of_patches_are_negatives_the_same_ones_for_any_number_of_workers() -> None:
+    lr, hr = (torch.randint(0, 256, (8, 3, side, side), dtype=torch.uint8) for side in (8, 32))
+    taken: list[list[torch.Tensor]] = []
+    for world in (1, 2):
+        parts: list[torch.Tensor] = []
+        for rank in range(world):
+            learner = Learner(recipe(negative=0.5, batch=8), Workers(rank, world, torch.device("cpu")))
+
+            def gradients(x: torch.Tensor, y: torch.Tensor, _: bool, into: list[torch.Tensor] = parts) -> None:
+                into.append(torch.cat([x.flatten(1), y.flatten(1)], 1))
+
+            learner.gradients = gradients
+            own = slice(8 // world * rank, 8 // world * (rank + 1))
+            learner.advance(lr[own], hr[own], 0.0)
+        taken.append(parts)
+    whole = torch.cat(taken[0])
+    torch.testing.assert_close(torch.cat(taken[1]), whole)
+    positive = torch.cat([lr.flatten(1), hr.flatten(1)], 1)
+    kept, inverted = ((whole == side).all(1) for side in (positive, 255 - positive))
+    assert (kept ^ inverted).all()
+    assert kept.any()
+    assert inverted.any()
+
+
 @pytest.mark.thorough
 def test_a_turn_to_the_squared_error_makes_steps_neither_small_nor_large() -> None:
     """The gradient is then many times smaller, and Adam's memory of a larger one long."""

@@ -115,6 +115,7 @@ def test_where_a_stable_phase_rests_is_no_difference() -> None:
         ({"longer_ema": (0.999,)}, "longer_ema: expected other numbers than ema"),
         ({"longer_ema": (0.9, 0.9)}, "longer_ema: expected each decay once"),
         ({"betas": (0.9, 1.0)}, "betas: expected two numbers from 0 to below 1"),
+        ({"negative": 1.5}, "negative: expected a share from 0 to 1, got 1.5"),
         ({"psnr_share": 1.0}, "psnr_share: expected a number from 0 to below 1, got 1.0"),
         ({"size": "huge"}, "size: expected one of tiny, base, large, got huge"),
         ({"schedule": "linear"}, "schedule: expected cosine, steps, stable or cooldown, got linear"),

@@ -53,6 +53,7 @@ def _numbers(recipe: Recipe) -> Iterator[tuple[str, bool, str]]:
     yield "betas", all(0 <= one < 1 for one in recipe.betas), "two numbers from 0 to below 1"
     yield "cooldown_beta2", 0 <= recipe.cooldown_beta2 < 1, "a number from 0 to below 1"
     yield "mse_from", 0 <= recipe.mse_from <= 1, "a number from 0 to 1"
+    yield "negative", 0 <= recipe.negative <= 1, "a share from 0 to 1"
     yield "psnr_share", 0 <= recipe.psnr_share < 1, "a number from 0 to below 1"
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
@@ -31,6 +32,7 @@ _KEPT = 4  # images of a block for its backward; it is 8 to 11 on a processor
 _STEPS_AHEAD = 2  # whose patches are held: this one's and the next one's
 _OF_PATCH = 1000  # bytes of Python's for each
 _LIKE_ABSOLUTE = 0.025  # makes the gradient of a logarithm about as large as that of an absolute error of 0.05
+_OF_NEGATIVES = 2**31  # in the seed: no patch has this number, so that the choice depends on none of theirs
 _SMALL = 1e-4  # squared error: patches above 40 dB count less and less
 
 
@@ -138,6 +140,9 @@ class Learner:
 
         Raises DivergedError before a gradient that is not finite reaches the weights.
         """
+        if self.recipe.negative:
+            inverted = self._negatives(len(lr)).to(lr.device)
+            lr, hr = lr ^ inverted, hr ^ inverted
         if progress >= self.recipe.mse_from and not self.squared:
             self._turn_to_squared(lr, hr)
         self.gradients(lr, hr, self.squared)
@@ -156,6 +161,13 @@ class Learner:
                 into(list(average.parameters()), list(self.network.parameters()), self.step)
         self.step += 1
         self.summed += 1
+
+    def _negatives(self, count: int) -> Tensor:
+        """Draw which of this worker's patches are taken as negatives: 255 where they are, else 0, (count, 1, 1, 1) uint8."""
+        generator = np.random.default_rng((self.recipe.seed, self.step, _OF_NEGATIVES))
+        chosen = generator.random(count * self._workers.world) < self.recipe.negative
+        own = chosen[count * self._workers.rank :][:count]
+        return torch.from_numpy(own.astype(np.uint8) * np.uint8(255)).view(-1, 1, 1, 1)
 
     def take_loss(self) -> float:
         """Return the mean absolute error of the steps since the last call, over all workers."""

@@ -23,7 +23,7 @@ from lamnet.training.recipes import KINDS, Recipe, recipe_named
 
 RECIPE = "recipe.json"  # in a run's folder
 
-DATA = ("patch", "batch", "accumulate", "seed")
+DATA = ("patch", "batch", "negative", "accumulate", "seed")
 SCHEDULE = tuple(
     field.name
     for field in fields(Recipe)

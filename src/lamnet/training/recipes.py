@@ -44,6 +44,7 @@ class Recipe:
         degradation: how LR is made; "clean" reads the set's LR, any other name of `training.degradation` draws it anew.
         own_degradation: ranges that differ from those of the name; None where none do.
         network: a network that is no size; None for a size.
+        negative: share of patches that are taken as negatives, 255 less every value, once their LR is made.
         accumulate: micro-batches a step, for a batch that does not fit into memory at once.
         seed: of the first weights and the patches.
         log_every, valid_every, save_every: steps between metrics lines, validations and checkpoints.
@@ -71,6 +72,7 @@ class Recipe:
     degradation: str = "clean"
     own_degradation: Degradation | None = None
     network: LAMNetConfig | None = None
+    negative: float = 0.0
     accumulate: int = 1
     seed: int = 0
     log_every: int = 100
