@@ -195,7 +195,7 @@ def photo(size: str, scale: int) -> Recipe:
     """Return the recipe for photographs as people have them, degraded on the fly: `short` from weights that know clean pictures.
 
     Most of the loss is the PSNR on Y (docs/log/training.md, 2026-11-27), and the rest never the squared error, beside which
-    colours would weigh little.
+    colours would weigh little. Negatives keep it from sharpening what is dark on white more than what is bright on black.
     At scale 1 the network restores and does not enlarge, and few patches are blurred: one that saw many sharpens what is soft.
     """
     own = replace(degradation.photo(), blur=0.1) if scale == 1 else None
@@ -206,6 +206,7 @@ def photo(size: str, scale: int) -> Recipe:
         lr=1.5e-3,
         mse_from=1.0,
         psnr_share=0.8,
+        negative=0.4,
         degradation="photo",
         own_degradation=own,
     )
