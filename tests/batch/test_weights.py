@@ -78,7 +78,7 @@ def test_one_restores_without_enlarging(lamnet: Command, photos: Path) -> None:
     code, _, err = _tiny(lamnet, photos / "web.jpg", "--scale", "1", "--weights", "clean")
     assert code == 1
     assert err == [
-        "lamnet: scale: expected more than 1 with clean weights, which take nothing away, got 1; see --weights photo"
+        "lamnet: scale: expected more than 1 with clean weights, which take nothing away, got 1; photo weights do"
     ]
 
 

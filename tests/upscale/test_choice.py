@@ -11,7 +11,8 @@ import pytest
 import tifffile
 from PIL import Image, ImageDraw
 
-from lamnet import BadArgumentError, LAMNet, LAMNetConfig, Upscaler
+import lamnet
+from lamnet import BadArgumentError, BadWeightsError, LAMNet, LAMNetConfig, Upscaler
 from lamnet.evaluation import conditions
 from lamnet.media import arrays, opening
 from lamnet.media.quality import Measured
@@ -217,3 +218,42 @@ def test_an_upscaler_with_two_networks_takes_the_one_that_suits(tmp_path: Path) 
     np.testing.assert_array_equal(arrays.read_array(tmp_path / "both.png"), arrays.read_array(tmp_path / "photo.png"))
     with pytest.raises(BadArgumentError, match="photo: expected a network of scale 2 as the other, got 3"):
         Upscaler(clean, "cpu", photo=LAMNet(LAMNetConfig(3, 16, 1, 1)))
+
+
+def test_a_name_brings_the_weights_of_both_kinds(tmp_path: Path) -> None:
+    both, clean, photo = (Upscaler("tiny", "cpu", scale=2, weights=one) for one in (None, "clean", "photo"))
+    scene = _scene()
+    spoilt = conditions.gaussian_blur(scene, 1.2)
+    np.testing.assert_array_equal(both(scene), clean(scene))
+    np.testing.assert_array_equal(both(spoilt), photo(spoilt))
+    assert (clean(spoilt) != photo(spoilt)).any()
+    np.testing.assert_array_equal(Upscaler("tiny:photo", "cpu", scale=2)(scene), photo(scene))
+    Image.fromarray(scene).save(tmp_path / "a.jpg", quality=70)
+    assert str(both.choice(tmp_path / "a.jpg")) == "photo weights: JPEG quality 70"
+    assert clean.choice(tmp_path / "a.jpg") is None
+    half = lamnet.mix(lamnet.load("tiny", 2), lamnet.load("tiny", 2, weights="photo"), 0.5)
+    mixed = Upscaler("tiny", "cpu", scale=2, strength=0.5)(scene)
+    np.testing.assert_allclose(mixed.astype(int), Upscaler(half, "cpu")(scene), atol=1)
+    assert Upscaler("tiny", "cpu", scale=1)(scene).shape == scene.shape
+
+
+def test_weights_that_a_name_does_not_have_are_named() -> None:
+    own = LAMNet(LAMNetConfig(2, 16, 1, 1))
+    for arguments, message in [
+        ({"model": "tiny", "scale": 2, "weights": "foto"}, "weights: expected clean or photo, got 'foto'"),
+        (
+            {"model": "tiny", "scale": 2, "weights": "photo", "strength": 1},
+            "strength: expected it without photo weights",
+        ),
+        ({"model": "tiny:photo", "scale": 2, "weights": "clean"}, "weights: expected photo with the model tiny:photo"),
+        ({"model": "tiny", "scale": 2, "strength": "0.5"}, "strength: expected a number from 0 .* got '0.5'"),
+        ({"model": "tiny", "scale": 1, "weights": "clean"}, "scale: expected more than 1 with clean weights"),
+        ({"model": own, "weights": "clean"}, "weights: expected it with a name or a file, got it with a network"),
+        ({"model": own, "strength": 0.5}, "strength: expected it with a name or a file, got it with a network"),
+        ({"model": "tiny", "scale": 2, "photo": own}, "photo: expected it beside a network, .* the name tiny"),
+    ]:
+        with pytest.raises(BadArgumentError, match=message):
+            Upscaler(**arguments)
+    for arguments in ({"scale": 3, "strength": 0.5}, {"scale": 3, "weights": "photo"}, {"scale": 1}):
+        with pytest.raises(BadWeightsError, match="base:photo: expected a scale that ships"):
+            Upscaler("base", "cpu", **arguments)

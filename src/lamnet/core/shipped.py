@@ -74,6 +74,8 @@ def path_of(model: str | Path, scale: int | None, variant: Variant | None = None
     """
     if scale is not None and not isinstance(cast("object", scale), Integral):
         raise BadArgumentError(f"scale: expected a whole number, got {scale!r:.40}")
+    if variant not in (None, *VARIANTS):
+        raise BadArgumentError(f"weights: expected {' or '.join(VARIANTS)}, got {variant!r:.40}")
     if is_name(model):
         size, variant = size_and_variant(str(model), variant)
         return shipped_path(size, scale, variant or "clean")

@@ -20,7 +20,7 @@ DEFAULT_SCALE = 4  # and the largest that there is
 # The training data of weights whose header does not record it, by the name of their file.
 TRAINED_ON = "trained_on.json"
 _NOTHING_TO_RESTORE = (
-    "scale: expected more than 1 with clean weights, which take nothing away, got 1; see --weights photo"
+    "scale: expected more than 1 with clean weights, which take nothing away, got 1; photo weights do"
 )
 
 
@@ -96,6 +96,26 @@ def select(
         kind = "both weights of " if strength is not None else f"{variant} weights of " if variant else ""
         raise BadArgumentError(f"scale: expected at most {largest} with {kind}this model, got {factor:g}")
     return Selection(tuple(networks), factor)
+
+
+def load_both(
+    model: str | Path, scale: int | None, variant: Variant | None = None, strength: float | None = None
+) -> Networks:
+    """Load the networks of a model at a scale: of a name both variants, where both ship and neither is asked for.
+
+    Args:
+        model: a name that ships, then `scale` is needed, or a weights file, which may have any.
+        variant, strength: as for `select`.
+
+    Raises as `reading.load` and `select`.
+    """
+    if not shipped.is_name(model):
+        _check_no_choice(str(model), variant, strength)
+        return Networks(reading.load(model, scale))
+    size, variant = shipped.size_and_variant(str(model), variant)
+    needed = "photo" if scale == 1 or strength is not None else variant
+    shipped.path_of(size, scale, needed)  # which raises where it does not ship
+    return _of_size(size, scale, variant, strength)[0]
 
 
 def load_best(model: str | None, scale: int | None, variant: Variant | None = None) -> WeightsFile:

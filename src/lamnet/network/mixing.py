@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from numbers import Real
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,5 +50,5 @@ def _interpolated(one: NDArray[np.float32], other: NDArray[np.float32], share: f
 
 def check_strength(strength: float) -> None:
     """Check that a strength is from 0 to 1. Raises BadArgumentError."""
-    if not 0 <= strength <= 1:
-        raise BadArgumentError(f"strength: expected a number from 0 (clean) to 1 (photo), got {strength:g}")
+    if not isinstance(cast("object", strength), Real) or not 0 <= strength <= 1:
+        raise BadArgumentError(f"strength: expected a number from 0 (clean) to 1 (photo), got {strength!r:.40}")

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from lamnet.base import files, locks
 from lamnet.base.errors import BadArgumentError
 from lamnet.base.progress import finish
+from lamnet.core.shipped import Variant, is_name
 from lamnet.core.weights import WeightsFile
 from lamnet.media import opening
 from lamnet.media.picture import Picture
-from lamnet.network import reading
+from lamnet.network import catalogue
 from lamnet.network.runtime import Precision
 from lamnet.upscale import bands, picture, video
 from lamnet.upscale.choice import Choice, decide, facts_of
@@ -38,9 +39,10 @@ class Upscaler:
     """A network made ready on a device.
 
     Args:
-        model: a name that ships ("tiny", "base"; then `scale` is needed) or a weights file; weights that have been read
-            (`core.weights.load`); or a network in PyTorch, as from `lamnet.load`, which is copied. Names, files and
-            weights run without PyTorch on a processor.
+        model: a name that ships ("tiny", "base"; then `scale` is needed), whose weights for clean pictures and for
+            photographs are both loaded: each file or array gets those that suit it, see `choice`; or a weights file;
+            weights that have been read (`core.weights.load`); or a network in PyTorch, as from `lamnet.load`, which is
+            copied. Names, files and weights run without PyTorch on a processor.
         device: "cpu", "cuda", "cuda:1", "mps"; None takes the best there is. All but the processor take PyTorch.
         precision: of the network's arithmetic; "auto" is float32.
         tile: LR pixels a side of the parts that a picture is cut into; "auto" takes the whole picture where it fits into
@@ -51,16 +53,17 @@ class Upscaler:
         ensemble: return the mean over eight flips and rotations, for eight times the time.
         goal: a `lamnet.Goal`, the size to which results are reduced; None keeps that of the network's scale.
         max_pixels: of one input file, all pages together; a file whose header claims more is refused.
-        photo: another network of the same scale, as from `lamnet.load("tiny", 2, weights="photo")`, for pictures with
-            traces of JPEG, noise or a soft lens: each file or array goes through the network that suits it.
-        scale: of a name; with a file it is checked against the file's own.
+        photo: another network of the same scale beside one that is no name, for pictures with traces of JPEG, noise or a
+            soft lens.
+        scale: of a name; with a file it is checked against the file's own. At 1 pictures are restored and not enlarged.
+        weights: "clean" or "photo", those of a name that all pictures get.
+        strength: 0 (clean) to 1 (photo): all pictures get a mix of both weights of a name.
 
     Raises:
         BackendError: the device or precision cannot be used here.
         BadWeightsError: there is no such name or file, or it holds no whole LAMNet, or one for another scale.
         MissingExtraError: the device, the precision or the file takes PyTorch, which is not installed.
-        BadArgumentError: photo, precision, tile, memory, goal or max_pixels is no valid value, or exact and ensemble are
-            both given.
+        BadArgumentError: an argument is no valid value, or two that exclude each other are given.
     """
 
     def __init__(
@@ -76,6 +79,8 @@ class Upscaler:
         max_pixels: int = opening.MAX_PIXELS,
         photo: LAMNet | WeightsFile | None = None,
         scale: int | None = None,
+        weights: Variant | None = None,
+        strength: float | None = None,
     ) -> None:
         if exact and ensemble:
             raise BadArgumentError("ensemble: expected it without exact, got both")
@@ -90,9 +95,14 @@ class Upscaler:
         if goal is not None:
             _check_is("goal", goal, Goal)
         if isinstance(model, (str, Path)):
-            model = reading.load(model, scale)
-        elif scale is not None:
-            raise BadArgumentError("scale: expected it with a name or a file, got it with a network")
+            if photo is not None and is_name(model):
+                raise BadArgumentError(f"photo: expected it beside a network, got it beside the name {model}")
+            networks = catalogue.load_both(model, scale, weights, strength)
+            model, photo = networks.network, photo or networks.photo
+        else:
+            for name, value in (("scale", scale), ("weights", weights), ("strength", strength)):
+                if value is not None:
+                    raise BadArgumentError(f"{name}: expected it with a name or a file, got it with a network")
         pixels = tile if tile == "auto" or tile is None else int(tile)
         bytes_in_all = None if memory is None else int(memory)
         engines = {"clean": engine_for(model, device, precision, ensemble)}
@@ -158,10 +168,7 @@ class Upscaler:
         """
         source, target = Path(source), Path(target)
         files.check_apart(source, target)
-        if source.suffix.lower() in video.SUFFIXES:
-            opened = video.open_clip(source, self.max_pixels)
-        else:
-            opened = opening.open_picture(source, self.max_pixels)
+        opened = self._opened(source)
         with locks.in_turn(target):
             return finish(self.steps(opened, target))
 
@@ -179,9 +186,20 @@ class Upscaler:
             return picture.steps(planner, opened, target)
         return video.steps(planner, opened, target)
 
-    def choice(self, source: Picture | Clip | Raster) -> Choice | None:
-        """Choose the network for a source; None where there is only one. Raises BadImageError for a truncated file."""
-        return decide(facts_of(source)) if len(self.planners) > 1 else None
+    def choice(self, source: Picture | Clip | Raster | Path | str) -> Choice | None:
+        """Choose the network for a source, a file too; None where there is only one.
+
+        Its `variant` is "clean" or "photo", its `reason` what the file says or was measured. Raises BadImageError for a
+        file that is no picture or video, or a truncated one.
+        """
+        if len(self.planners) == 1:
+            return None
+        return decide(facts_of(self._opened(Path(source)) if isinstance(source, (str, Path)) else source))
+
+    def _opened(self, source: Path) -> Picture | Clip:
+        if source.suffix.lower() in video.SUFFIXES:
+            return video.open_clip(source, self.max_pixels)
+        return opening.open_picture(source, self.max_pixels)
 
     def planner_for(self, choice: Choice | None) -> Planner:
         """Return the planner of the network that was chosen."""
