@@ -1,6 +1,6 @@
-"""Damage of a picture, measured on its pixels alone: traces of JPEG, noise, a soft lens or an enlargement.
+"""Damage of a picture, measured on its pixels alone: traces of JPEG, noise, a soft lens or an enlargement; and graphics.
 
-All three compare a picture with itself, so that they need no original.
+All compare a picture with itself, so that they need no original.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LOW, _FINE = (  # coefficients of noise and picture, of noise mostly
 )
 _TEXTURE = 0.3  # fine by low coefficients of textures
 _DARKEST, _LIGHTEST = 4, 251  # beyond which noise is cut off
-_FEW = 32  # levels of luma in a crop of a drawing; damage leaves many more
+_FEW = 32  # levels of luma in a crop of pixel art; damage leaves many more
 _DETAIL = 0.3  # levels; with less at half the size there is nothing to be sharp
 
 
@@ -52,6 +52,8 @@ class Measured:
         fineness: detail of single pixels by detail of twice the size; None where there is too little of either.
         steepness: the largest step between two pixels by the rise over six, in the middle of the highest edges: 1 where
             they are drawn, about 0.5 in photographs.
+        equal: share of neighbours that have the same luma: of the areas of graphics, and of what is cut off at black or white.
+        few_levels: whether luma has only a few levels, as in pixel art and palettes of up to 32 colours, and more than one.
     """
 
     blocks: float = 0.0
@@ -60,6 +62,8 @@ class Measured:
     grain: float = 0.0
     fineness: float | None = None
     steepness: float = 0.5
+    equal: float = 0.0
+    few_levels: bool = False
 
 
 def places(length: int) -> list[tuple[int, int]]:
@@ -72,7 +76,8 @@ def places(length: int) -> list[tuple[int, int]]:
 def measure(crops: Sequence[Pixels], zero: float = ZERO) -> Measured | None:
     """Measure a picture by crops (h, w, 1 or 3) in 0..255, from `places`; None where they are too small.
 
-    Coefficients below `zero` count as zero for its blocks. A drawing of few colours, such as a map of 8x8 tiles, has no damage.
+    Coefficients below `zero` count as zero for its blocks. In a picture of few levels nothing else is measured: its own
+    squares would look like blocks.
 
     Noise: Immerkaer, "Fast noise variance estimation", CVIU 1996, on the calmest blocks, of the differences between
     channels, which hold less of the picture. Grain is equal in all channels: it is told from texture by its spectrum.
@@ -82,15 +87,17 @@ def measure(crops: Sequence[Pixels], zero: float = ZERO) -> Measured | None:
         return None
     grey = all(crop.shape[2] == 1 or bool((crop == crop[..., :1]).all()) for crop in crops)
     luma = [_luma(crop) for crop in crops]
-    if all(len(np.unique(y)) <= _FEW for y in luma):
-        return Measured()
+    levels = [len(np.unique(y)) for y in luma]
+    if max(levels) <= _FEW:
+        return Measured(few_levels=max(levels) > 1)
+    equal = float(np.mean([(np.diff(y, axis=axis) == 0).mean() for y in luma for axis in (0, 1)]))
     noise = grain = 0.0
-    if np.mean([(y[:, 1:] == y[:, :-1]).mean() for y in luma]) <= _EQUAL:
+    if equal <= _EQUAL:
         grain = _grain(luma)
         if not grey:
             differences = ([(crop[..., i] - crop[..., 1]) / np.float32(2**0.5) for crop in crops] for i in (0, 2))
             noise = min(map(_noise, differences))
-    return Measured(*_blocks(luma, zero), noise, grain, _fineness(luma), _steepness(luma))
+    return Measured(*_blocks(luma, zero), noise, grain, _fineness(luma), _steepness(luma), equal)
 
 
 def _luma(crop: Pixels) -> Pixels:

@@ -19,9 +19,7 @@ BEST_FIRST = ("large", "base", "tiny")
 DEFAULT_SCALE = 4  # and the largest that there is
 # The training data of weights whose header does not record it, by the name of their file.
 TRAINED_ON = "trained_on.json"
-_NOTHING_TO_RESTORE = (
-    "scale: expected more than 1 with clean weights, which take nothing away, got 1; photo weights do"
-)
+_NOTHING_TO_RESTORE = "scale: expected more than 1 with clean weights, which take nothing away, got 1; photo weights do"
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ _AGAIN, _ONE_GRID_AGAIN = 0.4, 0.05  # the same in a good JPEG of it
 _LOSSY = 0.11  # blocks of no one grid, as WebP and AVIF leave them
 _NOISE, _GRAIN = 2.6, 3.2  # standard deviations, of 255
 _SOFT, _SOFT_EDGES = 0.57, 0.61  # fineness, steepness
-_DRAWN = 0.9  # steepness of graphics, whose own squares look like blocks
+_SOFT_EQUAL = 0.3  # equal neighbours, more of which are clipped or posterised rather than soft
+_DRAWN = ((0.35, 0.6), (0.12, 0.73))  # equal neighbours and steepness of text, logos and screenshots
 
 _LOSSLESS = frozenset({"ffv1", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "png", "qtrle", "v210", "magicyuv"})
 
@@ -82,8 +83,8 @@ def decide(facts: Facts) -> Choice:
         return Choice("photo", coding)
     if facts.measured is None:
         return Choice("clean", coding or ("lossless video" if facts.lossless_video else "too small to tell"))
-    if flaw := _worst_flaw(facts.measured, facts.lossy):
-        return Choice("photo", f"{coding}, {flaw}" if coding else flaw)
+    if seen := _graphics(facts.measured) or _worst_flaw(facts.measured, facts.lossy):
+        return Choice("photo", f"{coding}, {seen}" if coding else seen)
     return Choice("clean", coding or "no trace of compression, noise or blur")
 
 
@@ -98,6 +99,14 @@ def facts_of(source: Picture | Clip | Raster) -> Facts:
     return Facts(lossless_video=True) if source.codec in _LOSSLESS else Facts("video")
 
 
+def _graphics(measured: Measured) -> str | None:
+    """Name the kind of graphics that a picture is, which photo weights alone have seen; None of photographs."""
+    if measured.few_levels:
+        return "graphics of few colours"
+    drawn = any(measured.equal > equal and measured.steepness > steepness for equal, steepness in _DRAWN)
+    return "graphics" if drawn else None
+
+
 def _worst_flaw(measured: Measured, lossy: str | None) -> str | None:
     """Name the plainest flaw of a picture; None without one."""
     blocks, one_grid = (_AGAIN, _ONE_GRID_AGAIN) if lossy == "JPEG" else (_JPEG, _ONE_GRID)
@@ -107,9 +116,10 @@ def _worst_flaw(measured: Measured, lossy: str | None) -> str | None:
         return f"noise of about {measured.noise:.0f} of 255"
     if measured.grain > _GRAIN:
         return f"grain of about {measured.grain:.0f} of 255"
-    if measured.fineness is not None and measured.fineness < _SOFT and measured.steepness < _SOFT_EDGES:
+    soft = measured.fineness is not None and measured.fineness < _SOFT and measured.steepness < _SOFT_EDGES
+    if soft and measured.equal < _SOFT_EQUAL:
         return "soft"
-    if not lossy and measured.blocks > _LOSSY and measured.one_grid < _ONE_GRID and measured.steepness < _DRAWN:
+    if not lossy and measured.blocks > _LOSSY and measured.one_grid < _ONE_GRID:
         return "traces of lossy compression"
     return None
 
