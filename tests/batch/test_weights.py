@@ -27,9 +27,9 @@ def ships(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A sharp PNG with hardly any noise, and the same as a JPEG."""
+    """A sharp PNG with little noise, and the same as a JPEG."""
     generator = np.random.default_rng(0)
-    pixels = generator.integers(0, 2, (8, 10, 3)).repeat(5, 0).repeat(5, 1) * 180 + generator.normal(30, 1, (40, 50, 3))
+    pixels = generator.integers(0, 2, (8, 10, 3)).repeat(5, 0).repeat(5, 1) * 180 + generator.normal(30, 2, (40, 50, 3))
     Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "sharp.png")
     Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "web.jpg", quality=70)
     return tmp_path
