@@ -31,7 +31,7 @@ def prepare(
     out
         The folder for the set; the same command goes on where it was cut off.
     scales
-        Scales that LR is made for; with --lr the one that it has.
+        Scales that LR is made for, such as 2,4; with --lr the one that it has.
     lr
         A folder of LR pictures, in pairs with the photographs by their names (a.png with a.png, ax4.png, a_LR.png, X4/a.png,
         ...), to be taken instead of making LR. Pairs that do not fit are skipped, with their reason.
