@@ -43,7 +43,7 @@ def dying(self, step, part=0, parts=1):
 
 PatchSampler.draw = dying
 own = os.environ["RANK"] if sys.argv[4:] else ""
-train(recipe(batch=4, steps=6, log_every=1), data, out / own)
+train(recipe(batch=4, steps=6, log_every=int(os.environ["LOG_EVERY"])), data, out / own)
 """
 
 
@@ -53,7 +53,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _torchrun(
-    folder: Path, data: Path, out: Path, lost_at: int = -1, restarts: int = 0, *more: str
+    folder: Path, data: Path, out: Path, lost_at: int = -1, restarts: int = 0, *more: str, log_every: int = 1
 ) -> subprocess.CompletedProcess[str]:
     driver = folder / "driver.py"
     driver.write_text(_DRIVER)
@@ -62,6 +62,7 @@ def _torchrun(
     environment = {
         **os.environ,
         "PYTHONPATH": str(Path(__file__).parents[1]),
+        "LOG_EVERY": str(log_every),
         "OMP_NUM_THREADS": "1",
         "CUDA_VISIBLE_DEVICES": "",
     }
@@ -86,12 +87,13 @@ def test_two_workers_have_the_curve_of_one_process_with_the_same_batch(data: Pat
 
 @pytest.mark.slow
 def test_torchruns_restart_after_a_lost_worker_goes_on_from_the_checkpoint(data: Path, tmp_path: Path) -> None:
-    whole = _torchrun(tmp_path, data, tmp_path / "whole")
+    """Step 4 is in the checkpoint, and its error in the line of steps 4 to 6."""
+    whole = _torchrun(tmp_path, data, tmp_path / "whole", log_every=3)
     assert whole.returncode == 0, whole.stderr
     lost = _torchrun(tmp_path, data, tmp_path / "run", lost_at=5)
     assert lost.returncode != 0
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] in (2, 4)
-    again = _torchrun(tmp_path, data, tmp_path / "restarted", lost_at=5, restarts=3)
+    again = _torchrun(tmp_path, data, tmp_path / "restarted", lost_at=5, restarts=3, log_every=3)
     assert again.returncode == 0, again.stderr
     expected = load_file(tmp_path / "whole" / "weights.safetensors")
     found = load_file(tmp_path / "restarted" / "weights.safetensors")
@@ -119,6 +121,7 @@ def test_the_others_say_that_a_worker_is_lost(data: Path, tmp_path: Path) -> Non
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     shared = {
+        "LOG_EVERY": "1",
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
         "WORLD_SIZE": "2",
