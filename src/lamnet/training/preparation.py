@@ -59,11 +59,19 @@ def preparing(
     sources, wanted = _sources(hr_dir), sorted(set(scales))
     given = None
     if lr_dir is not None:
-        lr = {picture.name: picture.bytes for picture in _sources(lr_dir)}
-        given = Given.find(lr_dir, wanted[0], [photo.name for photo in sources], lr)
+        lr = {picture.name: picture for picture in _sources(lr_dir)}
+        lengths = {name: picture.bytes for name, picture in lr.items()}
+        given = Given.find(lr_dir, wanted[0], [photo.name for photo in sources], lengths)
+        sources = [
+            replace(photo, modified=photo.modified + lr[pair.lr].modified)
+            if (pair := given.pairs.get(photo.name))
+            else photo
+            for photo in sources
+        ]
     if (out / INDEX).exists():
         finished = PreparedSet.recorded(out)
         _check_same(finished, sources, wanted, given)
+        _check_unedited(finished, hr_dir, sources, given)
         if (yield from _checking(finished)):
             return finished
     if not sources:
@@ -111,21 +119,22 @@ def _check_request(hr_dir: Path, scales: Sequence[int], lr_dir: Path | None) -> 
 
 
 def _sources(folder: Path) -> list[Photo]:
-    """List the pictures in a folder and below it, sorted by name, with the lengths of their files."""
+    """List the pictures in a folder and below it, sorted by name, with the lengths and times of their files."""
     found: list[Photo] = []
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for path in (Path(place, name) for name in names):
             if not path.name.startswith(".") and path.suffix.lower() in formats.SUFFIXES:
-                found.append(Photo(path.relative_to(folder).as_posix(), bytes=_length(path)))
+                found.append(_source(path, path.relative_to(folder).as_posix()))
     return sorted(found, key=lambda photo: photo.name)
 
 
-def _length(path: Path) -> int:
+def _source(path: Path, name: str) -> Photo:
     try:
-        return path.stat().st_size
+        facts = path.stat()
     except OSError:  # a link that leads nowhere
-        return 0
+        return Photo(name, modified=(0,))
+    return Photo(name, bytes=facts.st_size, modified=(facts.st_mtime_ns // 1000,))
 
 
 def _in_order(
@@ -185,6 +194,21 @@ def _check_same(finished: PreparedSet, sources: list[Photo], scales: list[int], 
             f"{out}: expected a set of the LR in {given.folder}, found one of other files; they differ for {differing}: "
             "use another folder"
         )
+
+
+def _check_unedited(finished: PreparedSet, hr_dir: Path, sources: Sequence[Photo], given: Given | None) -> None:
+    """Check that files which were written to since still give the same pixels: a copy of them has other times too."""
+    recorded = {photo.name: photo for photo in finished.photos + finished.skipped}
+    for source in sources:
+        before = recorded[source.name]
+        if before.modified in ((), source.modified):
+            continue
+        now, _ = _converted(hr_dir, finished.scales, given, source)
+        if (now.pixels, now.reason is None) != (before.pixels, before.reason is None):
+            raise BadDataError(
+                f"{finished.folder}: expected a set of these photographs, found one from before {source.name}"
+                f"{' or its LR' if given else ''} was changed: use another folder"
+            )
 
 
 def _differing(found: Mapping[str, object], wanted: Mapping[str, object]) -> str:
