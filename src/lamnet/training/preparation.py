@@ -21,11 +21,12 @@ from lamnet.base.files import read_text
 from lamnet.base.progress import Progress, Work, finish
 from lamnet.media import formats
 from lamnet.training.conversion import Converted, convert, convert_pair
-from lamnet.training.given import Given
+from lamnet.training.given import Given, lr_beside
 from lamnet.training.journal import Journal
 from lamnet.training.prepared import BICUBIC, GIVEN, INDEX, Photo, PreparedSet
 
 _TOO_LARGE = "expected a picture that fits into memory"
+_BESIDE = "lies in a folder of LR, and its HR is among the photographs too; --lr takes such pairs"
 _AT_ONCE = 32  # photographs that are converted before the first of them is written
 
 
@@ -33,8 +34,9 @@ def prepare(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4), lr_dir: 
     """Make a prepared set in `out` from the photographs in `hr_dir` and below; an interrupted call is continued.
 
     HR is cropped to a multiple of all scales, LR made by MATLAB's bicubic with mirrored borders (DIV2K's convention).
-    Pictures are read as `lamnet upscale` reads them, and converted to 8 bits. Hidden ones are left out; unreadable, too
-    small and too large ones are skipped and listed in the result. Photographs whose pixels are not whole, of a finished set
+    Pictures are read as `lamnet upscale` reads them, and converted to 8 bits. Hidden ones are left out, and so are those in
+    `lr_dir` where it lies in `hr_dir`; unreadable, too small and too large ones are skipped and listed in the result, and LR
+    in a folder named so (LR, LR_bicubic/X4, ...) beside its HR. Photographs whose pixels are not whole, of a finished set
     too, are made again. Where `hr_dir` has a manifest.csv with columns `file` and `licence`, the licences go into the index,
     and from there onto model cards.
 
@@ -56,10 +58,13 @@ def preparing(
 ) -> Work[PreparedSet]:
     """Prepare as `prepare` does, with progress after each photograph."""
     _check_request(hr_dir, scales, lr_dir)
-    sources, wanted = _sources(hr_dir), sorted(set(scales))
+    sources, wanted = _sources(hr_dir, lr_dir), sorted(set(scales))
     given = None
-    if lr_dir is not None:
-        lr = {picture.name: picture for picture in _sources(lr_dir)}
+    if lr_dir is None:
+        beside = lr_beside(photo.name for photo in sources)
+        sources = [replace(photo, reason=_BESIDE) if photo.name in beside else photo for photo in sources]
+    else:
+        lr = {picture.name: picture for picture in _sources(lr_dir, hr_dir)}
         lengths = {name: picture.bytes for name, picture in lr.items()}
         given = Given.find(lr_dir, wanted[0], [photo.name for photo in sources], lengths)
         sources = [
@@ -118,11 +123,15 @@ def _check_request(hr_dir: Path, scales: Sequence[int], lr_dir: Path | None) -> 
         raise BadArgumentError(f"lr: expected another folder than that of HR, got {lr_dir}")
 
 
-def _sources(folder: Path) -> list[Photo]:
-    """List the pictures in a folder and below it, sorted by name, with the lengths and times of their files."""
+def _sources(folder: Path, apart: Path | None) -> list[Photo]:
+    """List the pictures in a folder and below it, without those in another folder, sorted by name, with the lengths and times of their files."""
     found: list[Photo] = []
     for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and not (apart is not None and Path(place, name).samefile(apart))
+        ]
         for path in (Path(place, name) for name in names):
             if not path.name.startswith(".") and path.suffix.lower() in formats.SUFFIXES:
                 found.append(_source(path, path.relative_to(folder).as_posix()))
@@ -146,6 +155,8 @@ def _in_order(
 
 def _converted(folder: Path, scales: Sequence[int], given: Given | None, source: Photo) -> Converted:
     """Convert one photograph; no pixels where it has to be skipped."""
+    if source.reason is not None:
+        return source, {}
     try:
         return convert(folder, source, scales) if given is None else convert_pair(folder, source, scales[0], given)
     except BadImageError as error:
