@@ -9,10 +9,10 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from lamnet.base import locks
@@ -27,7 +27,7 @@ from lamnet.training.prepared import BICUBIC, GIVEN, INDEX, Photo, PreparedSet
 
 _TOO_LARGE = "expected a picture that fits into memory"
 _BESIDE = "lies in a folder of LR, and its HR is among the photographs too; --lr takes such pairs"
-_AT_ONCE = 32  # photographs that are converted before the first of them is written
+_AT_ONCE = 4  # photographs in memory: in work, or behind one that is
 
 
 def prepare(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4), lr_dir: Path | None = None) -> PreparedSet:
@@ -149,8 +149,18 @@ def _source(path: Path, name: str) -> Photo:
 def _in_order(
     pool: ThreadPoolExecutor, folder: Path, sources: Sequence[Photo], scales: Sequence[int], given: Given | None
 ) -> Iterator[Converted]:
-    for first in range(0, len(sources), _AT_ONCE):
-        yield from pool.map(partial(_converted, folder, scales, given), sources[first : first + _AT_ONCE])
+    """Yield converted photographs in their order, a few of them under way."""
+    waiting = deque[Future[Converted]]()
+    try:
+        for source in sources:
+            waiting.append(pool.submit(_converted, folder, scales, given, source))
+            if len(waiting) == _AT_ONCE:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 def _converted(folder: Path, scales: Sequence[int], given: Given | None, source: Photo) -> Converted:
