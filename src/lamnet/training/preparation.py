@@ -58,21 +58,8 @@ def preparing(
 ) -> Work[PreparedSet]:
     """Prepare as `prepare` does, with progress after each photograph."""
     _check_request(hr_dir, scales, lr_dir)
-    sources, wanted = _sources(hr_dir, lr_dir), sorted(set(scales))
-    given = None
-    if lr_dir is None:
-        beside = lr_beside(photo.name for photo in sources)
-        sources = [replace(photo, reason=_BESIDE) if photo.name in beside else photo for photo in sources]
-    else:
-        lr = {picture.name: picture for picture in _sources(lr_dir, hr_dir)}
-        lengths = {name: picture.bytes for name, picture in lr.items()}
-        given = Given.find(lr_dir, wanted[0], [photo.name for photo in sources], lengths)
-        sources = [
-            replace(photo, modified=photo.modified + lr[pair.lr].modified)
-            if (pair := given.pairs.get(photo.name))
-            else photo
-            for photo in sources
-        ]
+    wanted = sorted(set(scales))
+    sources, given = _found(hr_dir, lr_dir, wanted[0])
     if (out / INDEX).exists():
         finished = PreparedSet.recorded(out)
         _check_same(finished, sources, wanted, given)
@@ -121,6 +108,21 @@ def _check_request(hr_dir: Path, scales: Sequence[int], lr_dir: Path | None) -> 
         raise BadArgumentError(f"scales: expected the one of lr, got {', '.join(map(str, scales))}")
     if lr_dir is not None and lr_dir.samefile(hr_dir):
         raise BadArgumentError(f"lr: expected another folder than that of HR, got {lr_dir}")
+
+
+def _found(hr_dir: Path, lr_dir: Path | None, scale: int) -> tuple[list[Photo], Given | None]:
+    """List the photographs, with LR that is given; where none is, pictures among them that are LR have a reason to be skipped."""
+    sources = _sources(hr_dir, lr_dir)
+    if lr_dir is None:
+        beside = lr_beside(photo.name for photo in sources)
+        return [replace(photo, reason=_BESIDE) if photo.name in beside else photo for photo in sources], None
+    lr = {picture.name: picture for picture in _sources(lr_dir, hr_dir)}
+    lengths = {name: picture.bytes for name, picture in lr.items()}
+    given = Given.find(lr_dir, scale, [photo.name for photo in sources], lengths)
+    for place, photo in enumerate(sources):
+        if (pair := given.pairs.get(photo.name)) is not None:
+            sources[place] = replace(photo, modified=photo.modified + lr[pair.lr].modified)
+    return sources, given
 
 
 def _sources(folder: Path, apart: Path | None) -> list[Photo]:
