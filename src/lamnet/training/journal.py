@@ -192,7 +192,7 @@ def _fitting(photos: Sequence[Photo], settings: Mapping[str, Any], sources: Sequ
         absent = not (photo.pixels or photo.height or photo.width)
         if not same or not (there if photo.reason is None else absent):
             break
-        fitting.append(photo)
+        fitting.append(replace(photo, modified=source.modified))
     return fitting
 
 
