@@ -6,6 +6,7 @@ import pytest
 from cyclopts import CycloptsError
 
 from lamnet.cli.main import app
+from lamnet.cli.whole import with_lists_apart
 
 
 def read(line: str, option: str) -> object:
@@ -74,3 +75,33 @@ def test_an_empty_word_is_no_folder() -> None:
 def test_flags_are_read_as_before() -> None:
     assert read("upscale a.png --overwrite --json", "overwrite") is True
     assert read("train tiny_x4 --data d --out o --tensorboard", "tensorboard") is True
+
+
+@pytest.mark.parametrize(
+    ("line", "option", "expected"),
+    [
+        ("prepare d --out o --scales 2,4", "scales", (2, 4)),
+        ("prepare d --out o --scales=2,3,4", "scales", (2, 3, 4)),
+        ("prepare d --out o --scales 2 --scales 4", "scales", (2, 4)),
+        ("bench --output 34,5 tiny,base", "output", (34, 5)),
+        ("bench --output=34,5 tiny,base", "networks", "tiny,base"),
+        ("bench 34,5 --threads 2", "networks", "34,5"),
+        ("figures attribution a.png tiny --region 1, 2, 3, 4 --out o.png", "region", (1, 2, 3, 4)),
+    ],
+)
+def test_a_list_of_numbers_may_have_commas(line: str, option: str, expected: object) -> None:
+    words = with_lists_apart(line.split())
+    assert app.parse_args(words, exit_on_error=False, print_error=False)[1].arguments[option] == expected
+
+
+def test_a_list_that_is_no_numbers_is_named_as_it_was_typed() -> None:
+    with pytest.raises(CycloptsError, match='Invalid value for --scales: unable to convert "2,x" into int'):
+        app.parse_args(
+            with_lists_apart(["prepare", "d", "--out", "o", "--scales", "2,x"]), exit_on_error=False, print_error=False
+        )
+    with pytest.raises(CycloptsError, match=r"expected a whole number, got 3\.9"):
+        app.parse_args(
+            with_lists_apart(["prepare", "d", "--out", "o", "--scales", "2,3.9"]),
+            exit_on_error=False,
+            print_error=False,
+        )

@@ -131,6 +131,10 @@ def test_a_source_goes_when_its_result_is_there(server: Running, tmp_path: Path)
         ("scale=1e1", "scale: expected a number from 1 to 100, got 1e1"),
         ("width=2.5", "width: expected a whole number from 1 to 10,000,000, got 2.5"),
         ("scale=2&width=9", "scale: expected it without width and height, got both"),
+        (
+            "scale=1&weights=clean",
+            "scale: expected more than 1 with clean weights, which take nothing away, got 1; see weights photo",
+        ),
         ("quality=0", "quality: expected a whole number from 1 to 100, got 0"),
         ("format=exe", "format: expected one of"),
         ("weights=dirty", "weights: expected auto, clean or photo, got dirty"),

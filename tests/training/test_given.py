@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lamnet.training.given import Given
+from lamnet.training.given import Given, lr_beside
 
 
 @pytest.mark.parametrize(
@@ -94,3 +94,22 @@ def test_lr_of_other_scales_is_not_listed(hr: str, lr: list[str]) -> None:
     found = [name for name in lr if "4" in name]
     assert _pairs(4, [hr], lr) == ({hr: found[0]} if found else {}, ())
     assert _pairs(4, ["other.png"], lr)[1] == tuple(lr)
+
+
+@pytest.mark.parametrize(
+    ("names", "beside"),
+    [
+        (["a.png", "LR_x4/a.png"], ["LR_x4/a.png"]),
+        (
+            ["HR/a.png", "LR_bicubic/X4/ax4.png", "LR_bicubic/X2/ax2.png"],
+            ["LR_bicubic/X4/ax4.png", "LR_bicubic/X2/ax2.png"],
+        ),
+        (["DIV2K_train_HR/0001.png", "DIV2K_train_LR_unknown/X2/0001x2.png"], ["DIV2K_train_LR_unknown/X2/0001x2.png"]),
+        (["a_HR.png", "lr/A_LR.PNG"], ["lr/A_LR.PNG"]),
+        (["a.png", "LR/b.png"], []),
+        (["LR/a.png", "LR/b.png"], []),
+        (["a.png", "colr/a.png", "lr_photos/a.png", "LR.png"], []),
+    ],
+)
+def test_lr_beside_its_hr_is_told_by_its_folder_and_name(names: list[str], beside: list[str]) -> None:
+    assert lr_beside(names) == set(beside)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lamnet.base.errors import BadDataError
 from lamnet.media import arrays
@@ -183,5 +183,59 @@ def test_a_photograph_that_was_a_dead_link_is_noticed_once_it_is_there(tmp_path:
     with pytest.raises(BadDataError, match=r"they differ in gone\.png: use another folder"):
         prepare(photos, tmp_path / "set", (2,))
     index = tmp_path / "set" / "index.json"
-    index.write_text(re.sub(r'"bytes": \d+', '"bytes": 0', index.read_text()))
-    prepare(photos, tmp_path / "set", (2,))  # an older set, without lengths
+    older = json.loads(index.read_text())
+    for photo in (*older["photos"], *older["skipped"]):
+        del photo["bytes"], photo["modified"]
+    index.write_text(json.dumps(older))
+    prepare(photos, tmp_path / "set", (2,))
+
+
+@pytest.mark.parametrize("changed", ["hr/a.png", "lr/ax4.png"])
+def test_a_picture_edited_at_the_same_length_is_noticed(
+    folders: tuple[Path, Path], tmp_path: Path, changed: str
+) -> None:
+    """Files without compression always have the same length."""
+    hr, lr = folders
+    for path in (hr / "a.png", lr / "ax4.png"):
+        _write_plain(path, arrays.read_array(path))
+    first, lengths = prepare(hr, tmp_path / "set", (4,), lr), (tmp_path / changed).stat().st_size
+    _write_plain(tmp_path / changed, 255 - (255 - arrays.read_array(tmp_path / changed)) // 2)
+    assert (tmp_path / changed).stat().st_size == lengths
+    with pytest.raises(BadDataError, match=r"from before a\.png or its LR was changed: use another folder"):
+        prepare(hr, tmp_path / "set", (4,), lr)
+    assert PreparedSet.open(tmp_path / "set") == first
+
+
+def test_a_photograph_edited_at_the_same_length_is_noticed(tmp_path: Path) -> None:
+    photos = photographs(tmp_path / "in", [(60, 60), (60, 60)])
+    _write_plain(photos / "p1.png", arrays.read_array(photos / "p1.png"))
+    prepare(photos, tmp_path / "set", (2,))
+    _write_plain(photos / "p1.png", 255 - arrays.read_array(photos / "p1.png"))
+    with pytest.raises(BadDataError, match=r"from before p1\.png was changed: use another folder"):
+        prepare(photos, tmp_path / "set", (2,))
+
+
+def test_the_same_pictures_written_anew_are_the_same_set(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    hr, lr = folders
+    first = prepare(hr, tmp_path / "set", (4,), lr)
+    for path in (hr / "a.png", lr / "ax4.png", lr / "dx4.png"):
+        os.utime(path, (1e9, 1e9))
+    assert prepare(hr, tmp_path / "set", (4,), lr) == first
+
+
+@pytest.mark.thorough
+def test_a_picture_edited_while_a_set_is_under_way_is_read_again(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hr, lr = folders
+    _write_plain(lr / "bx4.png", arrays.read_array(lr / "bx4.png"))
+    _cut_off(hr, tmp_path / "set", lr, monkeypatch)
+    _write_plain(lr / "bx4.png", 255 - (255 - arrays.read_array(lr / "bx4.png")) // 2)
+    assert prepare(hr, tmp_path / "set", (4,), lr).photos == prepare(hr, tmp_path / "anew", (4,), lr).photos
+
+
+def _write_plain(path: Path, pixels: np.ndarray) -> None:
+    """Write a picture without compression, a little later than it was."""
+    before = path.stat().st_mtime
+    Image.fromarray(pixels).save(path, compress_level=0)
+    os.utime(path, (before + 1, before + 1))

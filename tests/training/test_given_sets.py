@@ -120,3 +120,28 @@ def test_a_pair_beyond_memory_is_skipped(
     opened = prepare(hr, tmp_path / "set", (4,), lr)
     (large,) = (photo for photo in opened.skipped if photo.reason == "expected a picture that fits into memory")
     assert {large.name, *(photo.name for photo in opened.photos)} == {"a.png", "b.png", "c.png"}
+
+
+@pytest.mark.parametrize("nested", ["hr/LR", "lr/HR"])
+def test_a_folder_of_pairs_in_the_other_one_is_no_part_of_it(
+    folders: tuple[Path, Path], tmp_path: Path, nested: str
+) -> None:
+    hr, lr = folders
+    expected = prepare(hr, tmp_path / "expected", (4,), lr)
+    inner = tmp_path / nested
+    (lr if nested == "hr/LR" else hr).rename(inner)
+    hr, lr = (hr, inner) if nested == "hr/LR" else (inner, lr)
+    opened = prepare(hr, tmp_path / "set", (4,), lr)
+    assert (opened.photos, opened.unpaired) == (expected.photos, expected.unpaired)
+    assert [photo.name for photo in opened.skipped] == [photo.name for photo in expected.skipped]
+
+
+def test_lr_in_the_folder_of_photographs_is_no_photograph(tmp_path: Path) -> None:
+    photos = photographs(tmp_path / "in", [(96, 96)])
+    photographs(photos / "LR_x2", [(48, 48), (60, 60)])
+    opened = prepare(photos, tmp_path / "set", (2,))
+    assert [photo.name for photo in opened.photos] == ["LR_x2/p1.png", "p0.png"]
+    assert [(photo.name, photo.reason) for photo in opened.skipped] == [
+        ("LR_x2/p0.png", "lies in a folder of LR, and its HR is among the photographs too; --lr takes such pairs")
+    ]
+    assert prepare(photos, tmp_path / "set", (2,)) == opened

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from lamnet.base import memory
 from lamnet.base.errors import BadArgumentError
@@ -66,6 +68,25 @@ def test_the_mean_loss_is_of_the_steps_that_it_was_summed_over() -> None:
     for _ in range(2):
         learner.advance(lr, hr, 0.1)
     assert learner.take_loss() == pytest.approx(each, rel=1e-4)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_loss_of_a_state_is_that_of_all_workers(accumulate: int) -> None:
+    """Else all of them go on with the part of the first one, which alone saves its state."""
+
+    class BesideOneWithoutErrors(Workers):
+        def average(self, tensors: Sequence[Tensor]) -> None:
+            for tensor in tensors:
+                tensor /= 2
+
+    torch.manual_seed(3)
+    lr, hr = (torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8) for side in (8, 32))
+    learner = Learner(recipe(accumulate=accumulate), BesideOneWithoutErrors(0, 1, torch.device("cpu")))
+    with torch.no_grad():
+        own = F.l1_loss(learner.network(lr / 255), hr / 255).item()
+    learner.advance(lr, hr, 0.1)
+    assert learner.state()["loss"].item() == pytest.approx(own / 2, rel=1e-4)
+    assert learner.take_loss() == pytest.approx(own / 2, rel=1e-4)
 
 
 @pytest.mark.thorough

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -14,10 +16,12 @@ from PIL import Image, ImageCms
 from lamnet.base.errors import BadArgumentError, BadDataError
 from lamnet.evaluation.resize import imresize
 from lamnet.media import arrays
-from lamnet.training import conversion, reading
+from lamnet.training import conversion, preparation, reading
+from lamnet.training.conversion import Converted
+from lamnet.training.journal import Journal
 from lamnet.training.pairs import PatchSampler
 from lamnet.training.preparation import prepare
-from lamnet.training.prepared import PreparedSet
+from lamnet.training.prepared import Photo, PreparedSet
 from support.mutations import COUNTS, mutated
 from support.sets import photographs
 
@@ -220,3 +224,24 @@ def test_a_picture_that_is_too_large_is_skipped(tmp_path: Path) -> None:
     assert [photo.name for photo in opened.photos] == ["p0.png"]
     (huge,) = opened.skipped
     assert "expected at most 100,000,000 pixels, found 22000 x 22000" in (huge.reason or "")
+
+
+def test_few_photographs_are_in_memory_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred megapixels are 300 MB, and half as much again with LR."""
+    converted, held = list[str](), list[int]()
+    convert, add = preparation.convert, Journal.add
+
+    def counting(folder: Path, source: Photo, scales: Sequence[int]) -> Converted:
+        converted.append(source.name)
+        return convert(folder, source, scales)
+
+    def slowly(journal: Journal, photo: Photo, pixels: Mapping[int, np.ndarray]) -> None:
+        time.sleep(0.05)  # for the others to be converted meanwhile
+        held.append(len(converted) - len(journal.photos))
+        add(journal, photo, pixels)
+
+    monkeypatch.setattr(preparation, "convert", counting)
+    monkeypatch.setattr(Journal, "add", slowly)
+    opened = prepare(photographs(tmp_path / "in", [(60, 60)] * 12), tmp_path / "out", (2,))
+    assert [photo.name for photo in opened.photos] == sorted(converted)
+    assert max(held) <= 4

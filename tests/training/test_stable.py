@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +19,7 @@ from lamnet.base.errors import BadArgumentError, BadWeightsError
 from lamnet.base.interrupts import Stopped
 from lamnet.cli.main import app
 from lamnet.network import weights
+from lamnet.training import recipe_files
 from lamnet.training.loop import train
 from lamnet.training.pairs import PatchSampler
 from lamnet.training.preparation import prepare
@@ -245,9 +248,29 @@ def test_a_recipe_file_is_no_stable_phase(data: Path, tmp_path: Path) -> None:
 def test_the_recipe_of_a_cool_down_alone_is_refused_with_the_options_that_it_takes(data: Path, tmp_path: Path) -> None:
     (tmp_path / "cool").mkdir()
     (tmp_path / "cool" / "recipe.json").write_text(json.dumps(to_record(_stable().cooldown(steps=1))))
-    words = r"^recipe: expected --cooldown TIME with that of a cool-down, and --state with the stable phase, got \S*cool alone$"
+    words = r"^recipe: expected --state with the stable phase beside that of a cool-down, got \S*cool alone$"
+    call = ["train", str(tmp_path / "cool"), "--data", str(data), "--out", str(tmp_path / "out")]
     with pytest.raises(BadArgumentError, match=words):
-        app(["train", str(tmp_path / "cool"), "--data", str(data), "--out", str(tmp_path / "out")], exit_on_error=False)
+        app(call, exit_on_error=False)
+    with pytest.raises(BadArgumentError, match=r"^from: expected it without a cool-down, got both$"):
+        app([*call, "--state", str(tmp_path), "--from", "tiny"], exit_on_error=False)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("length", [{"steps": 3}, {"seconds": 0.4}])
+def test_the_command_on_the_card_of_a_cool_down_makes_it_again(
+    stable: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: dict[str, Any]
+) -> None:
+    cooling, out = _stable().cooldown(**length), tmp_path / "cool"
+    train(cooling, data, out, state=stable / "checkpoint.pt")
+    words = shlex.split((out / "card.md").read_text().split("| command | `")[1].split("`")[0])
+    assert words[:3] == ["lamnet", "train", "recipe.json"]
+    monkeypatch.chdir(out)
+    places = {"set": str(data), "RUN": str(tmp_path / "again")}
+    _lamnet(*(places.get(word, word) for word in words[1:]))
+    assert recipe_files.chosen(str(tmp_path / "again")) == recipe_files.chosen(str(out))
+    if "steps" in length:
+        assert _equal(out, tmp_path / "again")
 
 
 @pytest.mark.thorough

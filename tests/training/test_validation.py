@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from lamnet.base.errors import BadDataError
 from lamnet.evaluation.comparison import evaluate
 from lamnet.training.loop import train
+from lamnet.training.monitor import Metrics, Monitor
 from support.sets import photographs, prepared, recipe
 
 
@@ -118,3 +121,46 @@ def test_a_network_that_does_not_enlarge_is_measured_on_jpegs(
     assert f"PSNR {expected:.2f} dB (jpeg50)" in " ".join(capfd.readouterr().err.split())
     picture = EventAccumulator(str(run / "tensorboard")).Reload().Images("p0")[-1]
     assert (picture.step, picture.height, picture.width) == (2, 48, 60)
+
+
+def _spoil(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+@pytest.mark.parametrize(
+    ("lose", "reason"),
+    [
+        (Path.unlink, "found valid p1: is gone"),
+        (_spoil, r"found valid p1: .*p1\.png: "),
+        (lambda path: path.rename(path.with_name("q.png")), "found valid p1: is gone and 1 more"),
+        (
+            lambda path: path.parent.rename(path.parents[1] / "moved"),
+            "valid: expected a folder of benchmark sets, found no",
+        ),
+    ],
+)
+def test_pictures_that_are_lost_do_not_end_the_training(
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    lose: Callable[[Path], object],
+    reason: str,
+) -> None:
+    """A mean over fewer pictures would look like another network."""
+    valid = photographs(tmp_path / "valid", [(48, 60), (48, 60)])
+    shown = Monitor.show
+
+    def losing(monitor: Monitor, step: int, done: float, metrics: Metrics) -> None:
+        shown(monitor, step, done, metrics)
+        if step == 2:
+            lose(valid / "p1.png")
+
+    monkeypatch.setattr(Monitor, "show", losing)
+    made = train(recipe(steps=4, valid_every=2, longer_ema=(0.5,)), data, tmp_path / "run", valid)
+    assert [("psnr_y" in line) for line in _lines(tmp_path / "run")] == [True, False]
+    said = " ".join(capfd.readouterr().err.split())
+    assert re.search(f"step 4 is not validated and the training goes on, as the pictures .* same: .*{reason}", said)
+    assert re.search(f"the weights are not measured, as the pictures .* same: .*{reason}", said)
+    assert made.exists()
+    assert not (tmp_path / "run" / "evaluation.json").exists()

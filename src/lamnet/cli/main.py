@@ -13,7 +13,7 @@ from lamnet.base import interrupts
 from lamnet.base.errors import LamnetError
 from lamnet.cli import evaluate, figures, machine, terminal, training, upscale
 from lamnet.cli.app import app as serve
-from lamnet.cli.whole import unrounded
+from lamnet.cli.whole import unrounded, with_lists_apart
 
 app = App(
     name="lamnet",
@@ -43,7 +43,7 @@ def main() -> None:
     """Run one command; exit with code 1 for a refused input, 2 for a misused command line."""
     logging.getLogger("pyvips").setLevel(logging.ERROR)  # it warns of oddities in files that it reads nevertheless
     try:
-        app(training.with_help_first(upscale.with_streams(sys.argv[1:])), exit_on_error=False)
+        app(_arguments(sys.argv[1:]), exit_on_error=False)
     except CycloptsError:
         sys.exit(2)
     except LamnetError as error:
@@ -55,3 +55,8 @@ def main() -> None:
     except KeyboardInterrupt as stop:
         terminal.complain("interrupted")
         sys.exit(128 + (stop.args[0] if isinstance(stop, interrupts.Stopped) else signal.SIGINT))
+
+
+def _arguments(words: list[str]) -> list[str]:
+    """Return the words of a command as Cyclopts takes them."""
+    return training.with_help_first(upscale.with_streams(with_lists_apart(words)))

@@ -31,7 +31,7 @@ def prepare(
     out
         The folder for the set; the same command goes on where it was cut off.
     scales
-        Scales that LR is made for; with --lr the one that it has.
+        Scales that LR is made for, such as 2,4; with --lr the one that it has.
     lr
         A folder of LR pictures, in pairs with the photographs by their names (a.png with a.png, ax4.png, a_LR.png, X4/a.png,
         ...), to be taken instead of making LR. Pairs that do not fit are skipped, with their reason.
@@ -105,8 +105,8 @@ def train(
         body (the nearest that ships, where the recipe's does not), and a network of fewer groups, such as base for large,
         gives its own.
     cooldown
-        Branch off the state of a stable phase and let the rate fall to zero in this time, such as 30m. The state is only
-        read: the phase can go on, and others can branch off it.
+        Branch off the state of a stable phase and let the rate fall to zero in this time, such as 30m; the recipe's own
+        length where that is of a cool-down. The state is only read: the phase can go on, and others can branch off it.
     state
         The stable phase to branch off, its folder or checkpoint; when left out, the run's folder that is the recipe.
     seed
@@ -146,12 +146,16 @@ def train(
             raise BadArgumentError("cooldown: expected it without budget, steps and from, got one of them")
         chosen = chosen.cooldown(values.seconds(cooldown, "cooldown"))
         state = _state_of(recipe, state)
+    elif chosen.schedule == "cooldown":
+        if state is None:
+            raise BadArgumentError(
+                f"recipe: expected --state with the stable phase beside that of a cool-down, got {recipe} alone"
+            )
+        if start is not None:
+            raise BadArgumentError("from: expected it without a cool-down, got both")
+        chosen, state = chosen.cooldown(chosen.budget_s, chosen.steps), _state_of(recipe, state)
     elif state is not None:
         raise BadArgumentError("state: expected a cooldown with it, got none")
-    elif chosen.schedule == "cooldown":
-        raise BadArgumentError(
-            f"recipe: expected --cooldown TIME with that of a cool-down, and --state with the stable phase, got {recipe} alone"
-        )
     first = _first_weights(start, chosen.scale) if start is not None else None
     with interrupts.by_exception():
         terminal.say(run(chosen, data, out, valid, first, state=state, tensorboard=tensorboard))

@@ -1,12 +1,32 @@
-"""Words of the command line that Cyclopts would take for others: 3.9 is no 4, and an empty one no file or time."""
+"""Words of the command line that Cyclopts would take for others: 3.9 is no 4, an empty one no file or time, and 2,4 two numbers."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
 
 from cyclopts import UNSET, CoercionError, Token, convert
+
+_LISTS = ("--scales", "--output", "--region")
+_NUMBERS = re.compile(r"[\d.]+(,\s*[\d.]*)+")
+
+
+def with_lists_apart(arguments: list[str]) -> list[str]:
+    """Return a command's arguments with each number of a list as a word of its own: --scales 2,4 is --scales 2 4."""
+    words: list[str] = []
+    in_list = False
+    for argument in arguments:
+        word = argument
+        if word.startswith("-"):
+            name, equals, value = word.partition("=")
+            in_list = name in _LISTS
+            if in_list and equals:
+                words.append(name)
+                word = value
+        words += re.findall(r"[\d.]+", word) if in_list and _NUMBERS.fullmatch(word) else [word]
+    return words
 
 
 def unrounded(hint: Any, tokens: Sequence[Token]) -> object:

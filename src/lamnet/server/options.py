@@ -24,6 +24,7 @@ from lamnet.upscale.goal import Goal
 
 OPTIONS = ("model", "scale", "width", "height", "weights", "strength", "format", "quality")
 _MOST = 10_000_000  # pixels of a side that is asked for
+_OF_THE_SERVER = ("memory", "max-pixels")  # options of `lamnet app` that messages name
 
 
 def request_of(query: Mapping[str, str], engine: Engine) -> Request:
@@ -77,6 +78,25 @@ def described(limits: Limits, engine: Engine) -> dict[str, Any]:
         "writes": [writer.FORMAT.suffixes[0][1:] for writer in formats.WRITERS if not writer.FORMAT.palette],
         "limits": {"bytes": limits.upload, "pixels": engine.max_pixels, "queue": limits.queue, "keep": limits.keep},
     }
+
+
+def for_clients(message: str) -> str:
+    """Return a message with the names of what a client chooses, and with commands before options that no client has.
+
+    >>> for_clients("got 1; see --weights photo")
+    'got 1; see weights photo'
+    >>> for_clients("expected a whole PNG (--damaged takes what there is)")
+    'expected a whole PNG (lamnet upscale --damaged takes what there is)'
+    >>> for_clients("a smaller --memory needs less")
+    'a smaller lamnet app --memory needs less'
+    """
+
+    def named(option: re.Match[str]) -> str:
+        if option[1] in OPTIONS:
+            return option[1]
+        return f"lamnet {'app' if option[1] in _OF_THE_SERVER else 'upscale'} {option[0]}"
+
+    return re.sub(r"(?<=[ (])(?<!app )--([a-z][a-z-]+)", named, message)
 
 
 def file_name(text: str) -> str:

@@ -157,4 +157,4 @@ def _refusal(error: Exception, limits: Limits) -> Response:
         return problem(*error.args)
     if isinstance(error, OSError):
         return problem(507, f"the server's disk cannot be written: {error.strerror or 'error'}")
-    return problem(400, str(error))
+    return problem(400, options.for_clients(str(error)))

@@ -26,7 +26,7 @@ from lamnet.batch.jobs import Job
 from lamnet.batch.outcome import Outcome, failed
 from lamnet.batch.request import Request
 from lamnet.batch.upscalers import Upscalers
-from lamnet.server.options import request_of
+from lamnet.server.options import for_clients, request_of
 from lamnet.server.settings import Engine
 from lamnet.upscale.engines import seconds_per_pixel
 from lamnet.upscale.planner import Planner
@@ -87,11 +87,12 @@ def _estimate(opened: one.Opened, ready: Ready) -> float | None:
 
 
 def _for_clients(outcome: Outcome, folder: Path) -> dict[str, Any]:
-    """An outcome as clients may see it: no folder of this machine is in it."""
+    """An outcome as clients may see it: no folder of this machine is in it, and no option that they do not have."""
+    reason, *notes = (for_clients(without_folders(text, folder)) for text in (outcome.reason or "", *outcome.notes))
     return {
         "file": Path(outcome.target).name,
-        "error": None if outcome.reason is None else without_folders(outcome.reason, folder),
-        "notes": [without_folders(note, folder) for note in outcome.notes],
+        "error": reason or None,
+        "notes": notes,
         "weights": None if outcome.choice is None else str(outcome.choice),
     }
 

@@ -105,9 +105,8 @@ def _name_of(start: str) -> str:
 
 
 def _words(recipe: Recipe) -> list[str]:
-    if recipe.schedule == "cooldown":
-        return [RECIPE, "--cooldown", f"{round(recipe.budget_s)}s"]
-    if recipe.size in SIZES:
+    by_option = recipe.budget_s % 1 == 0  # which takes whole seconds
+    if recipe.size in SIZES and recipe.schedule != "cooldown" and by_option:
         for kind in KINDS:
             by_name = KINDS[kind](recipe.size, recipe.scale)
             changed = [name for name, value in asdict(recipe).items() if value != asdict(by_name)[name]]

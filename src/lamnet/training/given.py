@@ -16,6 +16,7 @@ from lamnet.training.prepared import GIVEN, GivenPair
 _HR_ENDINGS = ("", "_hr_x{}", "_hr", "_gt", "_srf_{}_hr")
 _LR_ENDINGS = ("", "x{}", "_x{}", "_lr", "_lr_x{}", "_lrx{}", "_lrbi_x{}", "_lr{}", "_bicubic", "_srf_{}_lr")
 _FOLDER = re.compile(r"x(\d)/", re.IGNORECASE)  # of the LR of a scale
+_LR_FOLDER = re.compile(r"(^|.*[/_])lr(_?(bi|bic|bicubic|unknown|mild|difficult|wild))?(_?x\d)?/", re.IGNORECASE)
 _SCALES = range(2, 10)
 
 _Key = Callable[[str], str | None]
@@ -75,6 +76,17 @@ class Given:
             left = [name for name in left if name not in taken]
         pairs = {name: GivenPair(name, one, lr[one]) for name, one in names.items()}
         return cls(folder, pairs, tuple(name for name in left if not _is_of_another_scale(name, scale, bare)))
+
+
+def lr_beside(names: Iterable[str]) -> set[str]:
+    """Find the pictures that lie in a folder of LR by its name, and whose HR lies in no such folder."""
+    stems = {name: _lower_stem(name.rpartition("/")[2]) for name in names}
+    of_lr = {name for name in stems if _LR_FOLDER.match(name)}
+    bare = _bare_stems(name.rpartition("/")[2] for name in stems if name not in of_lr)
+    endings = {end.format(scale) for end, scale in product(_LR_ENDINGS, _SCALES)}
+    return {
+        name for name in of_lr for end in endings if stems[name].endswith(end) and stems[name].removesuffix(end) in bare
+    }
 
 
 def _rounds(scale: int) -> Iterator[tuple[_Key, _Key]]:

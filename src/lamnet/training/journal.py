@@ -187,12 +187,12 @@ def _fitting(photos: Sequence[Photo], settings: Mapping[str, Any], sources: Sequ
     """Take the photographs until the first one that is not the source in its place, or has no hash."""
     fitting: list[Photo] = []
     for photo, source in zip(photos, sources, strict=False):
-        same = photo.name == source.name and photo.bytes == source.bytes
+        same = (photo.name, photo.bytes) == (source.name, source.bytes) and photo.modified in ((), source.modified)
         there = bool(photo.pixels) and is_possible(photo, settings["scales"])
         absent = not (photo.pixels or photo.height or photo.width)
         if not same or not (there if photo.reason is None else absent):
             break
-        fitting.append(photo)
+        fitting.append(replace(photo, modified=source.modified))
     return fitting
 
 

@@ -51,7 +51,7 @@ class Learner:
         gradients: forward and backward of (lr, hr), which leaves the gradients at the parameters and adds the error to `loss`;
             the same work in a faster form may take its place.
         squared: whether the squared error is lowered by now, see `Recipe.mse_from`.
-        loss: the sum of this worker's mean absolute errors of the last `summed` steps.
+        loss: the sum of the mean absolute errors of the last `summed` steps, each over all workers.
         summed: the steps since `take_loss`, also of earlier sessions.
         noise: of the gradient, measured where a step has several micro-batches; else None.
     """
@@ -171,7 +171,7 @@ class Learner:
 
     def take_loss(self) -> float:
         """Return the mean absolute error of the steps since the last call, over all workers."""
-        mean = self._workers.mean(self.loss).item() / self.summed
+        mean = self.loss.item() / self.summed
         self.loss.zero_()
         self.summed = 0
         return mean
@@ -202,7 +202,7 @@ class Learner:
                 means["exp_avg_sq"] *= ratio**2
 
     def _backward(self, lr: Tensor, hr: Tensor, squared: bool) -> None:
-        parts = self.recipe.accumulate
+        parts, of_step = self.recipe.accumulate, torch.zeros_like(self.loss)
         for index, (x, y) in enumerate(zip(lr.chunk(parts), hr.chunk(parts), strict=True)):
             with torch.autocast(x.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
                 out = self.network(x.float() / 255)
@@ -212,10 +212,11 @@ class Learner:
             if share := self.recipe.psnr_share:
                 loss = (1 - share) * loss + share * _psnr_loss(error) / parts
             loss.backward()
-            self.loss += absolute.detach()
+            of_step += absolute.detach()
             if index == 0 and self.noise is not None:
                 self._first = nn.utils.get_total_norm(self._gradients()).item() ** 2 * parts**2
-        self._workers.average(self._gradients())
+        self._workers.average([*self._gradients(), of_step])
+        self.loss += of_step
 
     def _gradients(self) -> list[Tensor]:
         return [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamnet.base import interrupts, locks
-from lamnet.base.errors import BackendError, BadArgumentError
+from lamnet.base.errors import BackendError, BadArgumentError, BadDataError
 from lamnet.core import shipped
 from lamnet.network.devices import is_out_of_memory
 from lamnet.training import checkpoint
@@ -25,6 +25,7 @@ from lamnet.training.recipes import Recipe
 if TYPE_CHECKING:  # they need a terminal and pictures, which the loop does not
     from lamnet.training.degraded import DegradedSampler
     from lamnet.training.monitor import Monitor
+    from lamnet.training.validation import Validation
 
 _FEW_PHOTOS = 20
 _SAVED_AFTER_S = 60  # at the latest, however many steps that are
@@ -52,7 +53,8 @@ def train(
         out: gets recipe.json, metrics.jsonl, checkpoint.pt and at the end weights.safetensors (the moving average),
             card.md and, with `valid`, evaluation.json. Of several moving averages the best validated one is taken.
         valid: benchmark folder or folder of HR pictures, for PSNR-Y of the moving average; at scale 1, where LR would be
-            HR, of JPEGs of quality 50.
+            HR, of JPEGs of quality 50. Where its pictures are no longer those that it had at the start, the training goes on
+            without figures, and says so.
         start: weights to start from; those of another scale give the body.
         state: a checkpoint of a stable phase, from which a recipe of `Recipe.cooldown` branches off; it is only read.
         tensorboard: also write curves and validation pictures for TensorBoard (extra "tensorboard").
@@ -73,15 +75,16 @@ def train(
         raise BadArgumentError("state: expected a checkpoint of a stable phase with a cool-down, and only then")
     prepared = PreparedSet.open(data)
     sampler = _sampler(prepared, recipe)
+    watched = None
     if valid is not None:
-        from lamnet.training import validation
+        from lamnet.training.validation import Validation
 
-        validation.check(valid, recipe.scale)
+        watched = Validation.open(valid, recipe.scale)
     source = state or start
     started = shipped.called(source) if source else "scratch"
     origin = {"photographs": prepared.fingerprint, "start": started, "set": prepared.folder.name}
     with join(recipe.batch // recipe.accumulate) as workers, locks.exclusive(out) if workers.first else nullcontext():
-        run = Run.open(recipe, RunFolder(out, origin), workers, valid, start, state, clock)
+        run = Run.open(recipe, RunFolder(out, origin), workers, watched, start, state, clock)
         loader = Loader(sampler, workers.rank, workers.world, workers.device)
         # Workers that torchrun stops end each in another step.
         signals = interrupts.noted() if workers.world == 1 else nullcontext(interrupts.Request())
@@ -95,7 +98,7 @@ def train(
             if request.number:
                 run.leave(prepared, monitor)
                 raise interrupts.Stopped(request.number)
-        run.finish(prepared)
+        run.finish(prepared, monitor)
     return run.folder.weights
 
 
@@ -106,14 +109,14 @@ class Run:
     Attributes:
         learner: the network as far as it is trained.
         folder: which the first worker alone reads and writes.
-        valid: benchmark folder or folder of HR pictures, None for no validation.
+        valid: None for no validation.
         clock: seconds.
     """
 
     learner: Learner
     folder: RunFolder
     workers: Workers
-    valid: Path | None
+    valid: Validation | None
     clock: Callable[[], float]
 
     @classmethod
@@ -122,7 +125,7 @@ class Run:
         recipe: Recipe,
         folder: RunFolder,
         workers: Workers,
-        valid: Path | None,
+        valid: Validation | None,
         start: Path | None,
         state: Path | None,
         clock: Callable[[], float],
@@ -174,8 +177,8 @@ class Run:
                 if learner.noise is not None and (noise := learner.noise.take()) is not None:
                     metrics["gradient_noise"] = round(noise, 1)
                 due = done == 1 or learner.step % recipe.valid_every == 0
-                if due and self.valid is not None and self.workers.first:
-                    metrics |= self._validate(monitor, self.valid)
+                if due:
+                    metrics |= self._validate(monitor)
                 monitor.show(learner.step, done, metrics)
                 logged_step, logged_at = learner.step, self.clock() - begun
             due = learner.step % recipe.save_every == 0 or learner.elapsed - saved_at >= _SAVED_AFTER_S
@@ -186,7 +189,7 @@ class Run:
     def validate_start(self, monitor: Monitor) -> None:
         """Record the PSNR-Y of the weights that the training starts from, as that of step 0."""
         if self.valid is not None and self.workers.first:
-            monitor.show(0, 0.0, {"elapsed_s": 0.0} | self._validate(monitor, self.valid))
+            monitor.show(0, 0.0, {"elapsed_s": 0.0} | self._validate(monitor))
 
     def leave(self, data: PreparedSet, monitor: Monitor) -> None:
         """Say that the state is saved. A stable phase leaves weights too, for it has no other end."""
@@ -195,18 +198,29 @@ class Run:
         step = self.learner.step
         monitor.say(f"{self.folder.checkpoint}: stopped at step {step}, which is saved; the same command goes on")
 
-    def finish(self, data: PreparedSet) -> None:
+    def finish(self, data: PreparedSet, monitor: Monitor) -> None:
         """Write the results of a training whose loop is over; returns when they are there, on all workers."""
         if self.workers.first:
-            which, evaluation = (0, None) if self.valid is None else self._best(self.valid)
+            which, evaluation = self._best(monitor, "the weights are not measured")
             self.folder.write_results(self.learner, which, data, evaluation, self.workers.world)
         self.workers.wait()
 
-    def _best(self, valid: Path) -> tuple[int, dict[str, Any]]:
-        """The moving average of the highest PSNR-Y, by its place, and its evaluation."""
-        from lamnet.training import validation
+    def _best(self, monitor: Monitor, otherwise: str) -> tuple[int, dict[str, Any] | None]:
+        """The moving average of the highest PSNR-Y, by its place, and its evaluation; the first and None without a validation.
 
-        return validation.best(self.learner.averages, self.learner.recipe.scale, valid)
+        Pictures may be lost in a long training. Then there is no evaluation, and `otherwise` is said with the reason; which
+        average is the best, the others still tell.
+        """
+        which = 0
+        if self.valid is None:
+            return which, None
+        try:
+            which, evaluation = self.valid.best(self.learner.averages)
+            self.valid.check_whole(evaluation)
+        except (BadDataError, OSError) as error:
+            monitor.say(f"{otherwise}, as the pictures for it are no longer the same: {error}")
+            return which, None
+        return which, evaluation
 
     def _advance(self, loader: Loader, done: float) -> None:
         try:
@@ -226,15 +240,18 @@ class Run:
                 "a training in a new folder needs less with more micro-batches (--accumulate) or a smaller --patch"
             ) from error
 
-    def _validate(self, monitor: Monitor, valid: Path) -> dict[str, float | str]:
-        """The figures of the best moving average, and its decay as "ema" where there are several."""
+    def _validate(self, monitor: Monitor) -> dict[str, float | str]:
+        """The figures of the best moving average, and its decay as "ema" where there are several; none where nothing is validated."""
+        if self.valid is None or not self.workers.first:
+            return {}
         from lamnet.training import validation
 
         learner = self.learner
-        which, evaluation = self._best(valid)
+        which, evaluation = self._best(monitor, f"step {learner.step} is not validated and the training goes on")
+        if evaluation is None:
+            return {}
         if monitor.wants_pictures:
-            name, upscaled = validation.picture(learner.averages[which], learner.recipe.scale, valid)
-            monitor.picture(learner.step, name, upscaled)
+            monitor.picture(learner.step, *self.valid.picture(learner.averages[which]))
         best = {"ema": learner.recipe.decays[which]} if learner.recipe.longer_ema else {}
         return {**validation.figures(evaluation), **best}
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from lamnet.base import locks
@@ -21,20 +21,22 @@ from lamnet.base.files import read_text
 from lamnet.base.progress import Progress, Work, finish
 from lamnet.media import formats
 from lamnet.training.conversion import Converted, convert, convert_pair
-from lamnet.training.given import Given
+from lamnet.training.given import Given, lr_beside
 from lamnet.training.journal import Journal
 from lamnet.training.prepared import BICUBIC, GIVEN, INDEX, Photo, PreparedSet
 
 _TOO_LARGE = "expected a picture that fits into memory"
-_AT_ONCE = 32  # photographs that are converted before the first of them is written
+_BESIDE = "lies in a folder of LR, and its HR is among the photographs too; --lr takes such pairs"
+_AT_ONCE = 4  # photographs in memory: in work, or behind one that is
 
 
 def prepare(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4), lr_dir: Path | None = None) -> PreparedSet:
     """Make a prepared set in `out` from the photographs in `hr_dir` and below; an interrupted call is continued.
 
     HR is cropped to a multiple of all scales, LR made by MATLAB's bicubic with mirrored borders (DIV2K's convention).
-    Pictures are read as `lamnet upscale` reads them, and converted to 8 bits. Hidden ones are left out; unreadable, too
-    small and too large ones are skipped and listed in the result. Photographs whose pixels are not whole, of a finished set
+    Pictures are read as `lamnet upscale` reads them, and converted to 8 bits. Hidden ones are left out, and so are those in
+    `lr_dir` where it lies in `hr_dir`; unreadable, too small and too large ones are skipped and listed in the result, and LR
+    in a folder named so (LR, LR_bicubic/X4, ...) beside its HR. Photographs whose pixels are not whole, of a finished set
     too, are made again. Where `hr_dir` has a manifest.csv with columns `file` and `licence`, the licences go into the index,
     and from there onto model cards.
 
@@ -56,14 +58,12 @@ def preparing(
 ) -> Work[PreparedSet]:
     """Prepare as `prepare` does, with progress after each photograph."""
     _check_request(hr_dir, scales, lr_dir)
-    sources, wanted = _sources(hr_dir), sorted(set(scales))
-    given = None
-    if lr_dir is not None:
-        lr = {picture.name: picture.bytes for picture in _sources(lr_dir)}
-        given = Given.find(lr_dir, wanted[0], [photo.name for photo in sources], lr)
+    wanted = sorted(set(scales))
+    sources, given = _found(hr_dir, lr_dir, wanted[0])
     if (out / INDEX).exists():
         finished = PreparedSet.recorded(out)
         _check_same(finished, sources, wanted, given)
+        _check_unedited(finished, hr_dir, sources, given)
         if (yield from _checking(finished)):
             return finished
     if not sources:
@@ -110,33 +110,65 @@ def _check_request(hr_dir: Path, scales: Sequence[int], lr_dir: Path | None) -> 
         raise BadArgumentError(f"lr: expected another folder than that of HR, got {lr_dir}")
 
 
-def _sources(folder: Path) -> list[Photo]:
-    """List the pictures in a folder and below it, sorted by name, with the lengths of their files."""
+def _found(hr_dir: Path, lr_dir: Path | None, scale: int) -> tuple[list[Photo], Given | None]:
+    """List the photographs, with LR that is given; where none is, pictures among them that are LR have a reason to be skipped."""
+    sources = _sources(hr_dir, lr_dir)
+    if lr_dir is None:
+        beside = lr_beside(photo.name for photo in sources)
+        return [replace(photo, reason=_BESIDE) if photo.name in beside else photo for photo in sources], None
+    lr = {picture.name: picture for picture in _sources(lr_dir, hr_dir)}
+    lengths = {name: picture.bytes for name, picture in lr.items()}
+    given = Given.find(lr_dir, scale, [photo.name for photo in sources], lengths)
+    for place, photo in enumerate(sources):
+        if (pair := given.pairs.get(photo.name)) is not None:
+            sources[place] = replace(photo, modified=photo.modified + lr[pair.lr].modified)
+    return sources, given
+
+
+def _sources(folder: Path, apart: Path | None) -> list[Photo]:
+    """List the pictures in a folder and below it, without those in another folder, sorted by name, with the lengths and times of their files."""
     found: list[Photo] = []
     for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and not (apart is not None and Path(place, name).samefile(apart))
+        ]
         for path in (Path(place, name) for name in names):
             if not path.name.startswith(".") and path.suffix.lower() in formats.SUFFIXES:
-                found.append(Photo(path.relative_to(folder).as_posix(), bytes=_length(path)))
+                found.append(_source(path, path.relative_to(folder).as_posix()))
     return sorted(found, key=lambda photo: photo.name)
 
 
-def _length(path: Path) -> int:
+def _source(path: Path, name: str) -> Photo:
     try:
-        return path.stat().st_size
+        facts = path.stat()
     except OSError:  # a link that leads nowhere
-        return 0
+        return Photo(name, modified=(0,))
+    return Photo(name, bytes=facts.st_size, modified=(facts.st_mtime_ns // 1000,))
 
 
 def _in_order(
     pool: ThreadPoolExecutor, folder: Path, sources: Sequence[Photo], scales: Sequence[int], given: Given | None
 ) -> Iterator[Converted]:
-    for first in range(0, len(sources), _AT_ONCE):
-        yield from pool.map(partial(_converted, folder, scales, given), sources[first : first + _AT_ONCE])
+    """Yield converted photographs in their order, a few of them under way."""
+    waiting = deque[Future[Converted]]()
+    try:
+        for source in sources:
+            waiting.append(pool.submit(_converted, folder, scales, given, source))
+            if len(waiting) == _AT_ONCE:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 def _converted(folder: Path, scales: Sequence[int], given: Given | None, source: Photo) -> Converted:
     """Convert one photograph; no pixels where it has to be skipped."""
+    if source.reason is not None:
+        return source, {}
     try:
         return convert(folder, source, scales) if given is None else convert_pair(folder, source, scales[0], given)
     except BadImageError as error:
@@ -185,6 +217,21 @@ def _check_same(finished: PreparedSet, sources: list[Photo], scales: list[int], 
             f"{out}: expected a set of the LR in {given.folder}, found one of other files; they differ for {differing}: "
             "use another folder"
         )
+
+
+def _check_unedited(finished: PreparedSet, hr_dir: Path, sources: Sequence[Photo], given: Given | None) -> None:
+    """Check that files which were written to since still give the same pixels: a copy of them has other times too."""
+    recorded = {photo.name: photo for photo in finished.photos + finished.skipped}
+    for source in sources:
+        before = recorded[source.name]
+        if before.modified in ((), source.modified):
+            continue
+        now, _ = _converted(hr_dir, finished.scales, given, source)
+        if (now.pixels, now.reason is None) != (before.pixels, before.reason is None):
+            raise BadDataError(
+                f"{finished.folder}: expected a set of these photographs, found one from before {source.name}"
+                f"{' or its LR' if given else ''} was changed: use another folder"
+            )
 
 
 def _differing(found: Mapping[str, object], wanted: Mapping[str, object]) -> str:

@@ -39,6 +39,8 @@ class Photo:
         bytes: length of its file; 0 where an older set does not record it.
         pixels: a hash of the pixels of its HR and of all its LR; "" where an older set does not record it.
         note: a remark on a photograph that was not skipped; "" without one.
+        modified: when its file and that of its given LR were last written to, microseconds since 1970; () where an older
+            set does not record it.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Photo:
     bytes: int = 0
     pixels: str = ""
     note: str = ""
+    modified: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ LR is the set's own or made by bicubic. At scale 1 that would be HR itself: ther
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,55 @@ def _condition(scale: int) -> str | None:
     return _AT_SCALE_1 if scale == 1 else None
 
 
-def check(valid: Path, scale: int) -> None:
-    """Raise BadDataError, which names every file that does not fit or is damaged, where a folder cannot be used at this scale."""
-    for one in find_sets(valid, scale, None, DEFAULT.smallest_at(scale)):
-        if problems := {**one.left_out, **dict(_damaged(one))}:
-            reasons = "; ".join(f"{name}: {reason}" for name, reason in problems.items())
-            raise BadDataError(f"{valid}: expected pictures that can all be measured, found {one.name} {reasons}")
+@dataclass(frozen=True)
+class Validation:
+    """Pictures for validation, as they were when the training began.
+
+    Attributes:
+        folder: a benchmark folder or a folder of HR pictures.
+        pictures: each by its set's name and its own.
+    """
+
+    folder: Path
+    scale: int
+    pictures: frozenset[tuple[str, str]]
+
+    @classmethod
+    def open(cls, folder: Path, scale: int) -> Validation:
+        """Find the pictures. Raises BadDataError, which names every file that does not fit or is damaged, where one cannot be measured."""
+        found = find_sets(folder, scale, None, DEFAULT.smallest_at(scale))
+        for one in found:
+            if problems := {**one.left_out, **dict(_damaged(one))}:
+                reasons = "; ".join(f"{name}: {reason}" for name, reason in problems.items())
+                raise BadDataError(f"{folder}: expected pictures that can all be measured, found {one.name} {reasons}")
+        return cls(folder, scale, frozenset((one.name, pair.name) for one in found for pair in one.pairs))
+
+    def best(self, averages: Sequence[LAMNet]) -> tuple[int, dict[str, Any]]:
+        """The network of the highest PSNR-Y, by its place, and its evaluation. Raises BadDataError where the folder is no longer sound."""
+        condition = _condition(self.scale)
+        evaluations = [evaluate(average, self.scale, self.folder, degrade=condition) for average in averages]
+        which = max(range(len(evaluations)), key=lambda place: _mean_psnr(evaluations[place]))
+        return which, evaluations[which]
+
+    def check_whole(self, evaluation: Mapping[str, Any]) -> None:
+        """Raise BadDataError where an evaluation is of other pictures than those that there were: its means tell something else."""
+        sets = evaluation["sets"]
+        measured = {(name, picture) for name, one in sets.items() for picture in one["images"]}
+        if not (changed := sorted(measured ^ self.pictures)):
+            return
+        name, picture = changed[0]
+        gone = "is gone" if changed[0] in self.pictures else "is new"
+        reason = sets.get(name, {}).get("left_out", {}).get(picture, gone)
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise BadDataError(
+            f"{self.folder}: expected the pictures that there were, found {name} {picture}: {reason}{more}"
+        )
+
+    def picture(self, average: LAMNet) -> tuple[str, NDArray[np.uint8]]:
+        """The name of the first validation picture, and its result (H, W, 3)."""
+        pair = find_sets(self.folder, self.scale)[0].pairs[0]
+        lr = LowResolution(self.scale, conditions.parse(_condition(self.scale) or conditions.CLEAN))
+        return pair.name, contenders.load(average, self.scale).upscale(lr.of(pair))
 
 
 def _damaged(one: BenchmarkSet) -> Iterator[tuple[str, str]]:
@@ -45,13 +89,6 @@ def _damaged(one: BenchmarkSet) -> Iterator[tuple[str, str]]:
                     arrays.read_array(path)
         except BadImageError as error:
             yield pair.name, str(error)
-
-
-def best(averages: Sequence[LAMNet], scale: int, valid: Path) -> tuple[int, dict[str, Any]]:
-    """The network of the highest PSNR-Y, by its place, and its evaluation."""
-    evaluations = [evaluate(average, scale, valid, degrade=_condition(scale)) for average in averages]
-    which = max(range(len(evaluations)), key=lambda place: _mean_psnr(evaluations[place]))
-    return which, evaluations[which]
 
 
 def _mean_psnr(evaluation: Mapping[str, Any]) -> float:
@@ -66,10 +103,3 @@ def figures(evaluation: Mapping[str, Any]) -> dict[str, float | str]:
     protocol = evaluation["protocol"]
     under = {"degrade": protocol["degrade"]} if "degrade" in protocol else {}
     return {"psnr_y": _mean_psnr(evaluation), **(each if len(each) > 1 else {}), **under}
-
-
-def picture(average: LAMNet, scale: int, valid: Path) -> tuple[str, NDArray[np.uint8]]:
-    """The name of the first validation picture, and its result (H, W, 3)."""
-    pair = find_sets(valid, scale)[0].pairs[0]
-    lr = LowResolution(scale, conditions.parse(_condition(scale) or conditions.CLEAN))
-    return pair.name, contenders.load(average, scale).upscale(lr.of(pair))
