@@ -83,8 +83,8 @@ def described(limits: Limits, engine: Engine) -> dict[str, Any]:
 def for_clients(message: str) -> str:
     """Return a message with the names of what a client chooses, and with commands before options that no client has.
 
-    >>> for_clients("got 1; see --weights photo")
-    'got 1; see weights photo'
+    >>> for_clients("expected a whole factor (--scale 2)")
+    'expected a whole factor (scale 2)'
     >>> for_clients("expected a whole PNG (--damaged takes what there is)")
     'expected a whole PNG (lamnet upscale --damaged takes what there is)'
     >>> for_clients("a smaller --memory needs less")
