@@ -1,6 +1,6 @@
 // The plan for a picture, as upscale/plan.py makes it: whole where memory holds it, else tiles that see more than they own.
 
-export const EDGE = 6; // pixels by which a picture's own edge is repeated around it
+export const EDGE = 6; // pixels by which a picture is continued around it
 const OVERLAP = 32;
 const TILES = [2048, 1024, 768, 512, 384, 256, 192, 128, 64];
 const BASE = 150e6, IMAGES = 6; // as upscale/core_engine.py counts them

@@ -3,7 +3,8 @@
 const BLOCK = 8, SAMPLES = 3, SIDE = 160, LEAST = 32;
 const ZERO = 1.5, ZERO_IN_JPEG = 4, ACTIVE = 40, CALMEST = 10, EQUAL = 0.5, RISE = 5, HIGHEST = 97, DETAIL = 0.3;
 const IMMERKAER = Math.sqrt(Math.PI / 2) / 6;
-const TEXTURE = 0.3, DARKEST = 4, LIGHTEST = 251;
+const TEXTURE = 0.3, DARKEST = 4, LIGHTEST = 251, FEW = 32;
+const UNHURT = { blocks: 0, oneGrid: 0, noise: 0, grain: 0, fineness: null, steepness: 0.5, equal: 0, fewLevels: false };
 const HIGH = Array.from({ length: 64 }, (_, i) => i).filter((i) => (i >> 3) + (i & 7) >= 5);
 const order = (i) => (i >> 3) + (i & 7);
 const LOW = [...Array(64).keys()].filter((i) => order(i) >= 2 && order(i) <= 4);
@@ -21,9 +22,12 @@ export function measure(picture, lossy) {
   const luma = crops.map(({ red, green, blue, height, width }) => ({
     height, width, y: grey ? red : red.map((r, i) => 0.299 * r + 0.587 * green[i] + 0.114 * blue[i]),
   }));
+  const levels = Math.max(...luma.map(({ y }) => new Set(y).size));
+  if (levels <= FEW) return { ...UNHURT, fewLevels: levels > 1 };
+  const equal = equalOf(luma), flat = equal > EQUAL;
   const { blocks, oneGrid } = blocksOf(luma, lossy === "JPEG" ? ZERO_IN_JPEG : ZERO);
-  const flat = hasFlats(luma), noise = flat || grey ? 0 : noiseOf(crops), grain = flat ? 0 : grainOf(luma);
-  return { blocks, oneGrid, noise, grain, fineness: finenessOf(luma), steepness: steepnessOf(luma) };
+  const noise = flat || grey ? 0 : noiseOf(crops), grain = flat ? 0 : grainOf(luma);
+  return { ...UNHURT, blocks, oneGrid, noise, grain, fineness: finenessOf(luma), steepness: steepnessOf(luma), equal };
 }
 
 function places(length) {
@@ -83,13 +87,19 @@ function transform(y, at, pitch, half, block) {
     }
 }
 
-function hasFlats(luma) {
-  const equal = luma.map(({ y, height, width }) => {
-    let count = 0;
-    for (let v = 0; v < height; v++) for (let u = 1; u < width; u++) count += y[v * width + u] === y[v * width + u - 1];
-    return count / (height * (width - 1));
-  });
-  return equal.reduce((a, b) => a + b) / equal.length > EQUAL;
+/** Share of neighbours, across and down, that have the same luma. */
+function equalOf(luma) {
+  let sum = 0;
+  for (const { y, height, width } of luma) {
+    let across = 0, down = 0;
+    for (let v = 0, i = 0; v < height; v++)
+      for (let u = 0; u < width; u++, i++) {
+        across += u + 1 < width && y[i] === y[i + 1];
+        down += v + 1 < height && y[i] === y[i + width];
+      }
+    sum += across / (height * (width - 1)) + down / ((height - 1) * width);
+  }
+  return sum / (2 * luma.length);
 }
 
 function noiseOf(crops) {

@@ -15,18 +15,14 @@ export function kindOf({ data }) {
   return { grey, alpha };
 }
 
-/** The colours of a box as bytes, (height, width, 3). It may reach beyond the picture, whose edge is repeated there. */
+/** The colours of a box as bytes, (height, width, 3). It may reach beyond the picture, which is continued there. */
 export function colours({ data, width, height }, box) {
-  const out = new Uint8Array(3 * box.height * box.width);
+  const out = new Uint8ClampedArray(3 * box.height * box.width), inRow = sources(box.left, box.width, width);
   let to = 0;
-  for (let y = 0; y < box.height; y++) {
-    const row = clamp(box.top + y, height) * width;
-    for (let x = 0; x < box.width; x++) {
-      const from = 4 * (row + clamp(box.left + x, width));
-      out[to++] = data[from], out[to++] = data[from + 1], out[to++] = data[from + 2];
-    }
-  }
-  return out;
+  for (const inColumn of sources(box.top, box.height, height))
+    for (const across of inRow)
+      for (let c = 0; c < 3; c++) out[to++] = mixed(inColumn, across, (y, x) => data[4 * (y * width + x) + c]);
+  return new Uint8Array(out.buffer);
 }
 
 /** Colours and alpha of a box as floats in 0..1, each (height, width, 3), with colours of visible pixels in hidden ones. */
@@ -36,13 +32,37 @@ export function planes(picture, box) {
   const { alpha, colour } = split(picture, outer);
   spread(colour, alpha, outer);
   const result = { colour: new Float32Array(3 * box.height * box.width), alpha: new Float32Array(3 * box.height * box.width) };
+  const at = (band) => (y, x) => band[(y - outer.top) * outer.width + x - outer.left];
+  const bands = colour.map(at), opaque = at(alpha), inRow = sources(box.left, box.width, width);
   let to = 0;
-  for (let y = 0; y < box.height; y++)
-    for (let x = 0; x < box.width; x++) {
-      const from = (clamp(box.top + y, height) - outer.top) * outer.width + clamp(box.left + x, width) - outer.left;
-      for (let c = 0; c < 3; c++, to++) result.colour[to] = colour[c][from], result.alpha[to] = alpha[from];
+  for (const inColumn of sources(box.top, box.height, height))
+    for (const across of inRow) {
+      const a = unit(mixed(inColumn, across, opaque));
+      for (let c = 0; c < 3; c++, to++) result.colour[to] = unit(mixed(inColumn, across, bands[c])), result.alpha[to] = a;
     }
   return result;
+}
+
+/**
+ * For `count` places along a side of `size` pixels: the pixels and their weights whose sum it is. Beyond the picture a pixel is as
+ * far from the border's as the one that it mirrors, on the other side (odd reflection), so that slopes go on.
+ */
+function sources(first, count, size) {
+  return Array.from({ length: count }, (_, i) => {
+    const at = first + i, last = size - 1;
+    if (at >= 0 && at <= last) return [[at, 1]];
+    if (last === 0) return [[0, 1]];
+    const turns = Math.round(at / (2 * last)), rest = at - 2 * last * turns;
+    const near = rest < 0 ? [[0, 2], [-rest, -1]] : [[rest, 1]];
+    return turns === 0 ? near : [...near, [last, 2 * turns], [0, -2 * turns]];
+  });
+}
+
+function mixed(inColumn, inRow, value) {
+  if (inColumn.length === 1 && inRow.length === 1) return value(inColumn[0][0], inRow[0][0]);
+  let sum = 0;
+  for (const [y, down] of inColumn) for (const [x, across] of inRow) sum += down * across * value(y, x);
+  return sum;
 }
 
 function split({ data, width }, box) {
@@ -146,5 +166,5 @@ function neighbours(alpha, { height, width }) {
   return { low, high };
 }
 
-const clamp = (at, size) => Math.min(Math.max(at, 0), size - 1);
-const byte = (value) => Math.floor(Math.min(Math.max(value, 0), 1) * 255 + 0.5);
+const unit = (value) => Math.min(Math.max(value, 0), 1);
+const byte = (value) => Math.floor(unit(value) * 255 + 0.5);

@@ -1,4 +1,4 @@
-"""A picture's own edge is repeated for the network and cropped afterwards; grey stays grey."""
+"""A picture is continued beyond its borders for the network and cropped afterwards; grey stays grey."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _load(one: shipped.Shipped) -> LAMNet:
     return lamnet.load(one.size, one.scale, one.variant)
 
 
-def test_boxes_reach_into_the_repeated_edge() -> None:
+def test_boxes_reach_beyond_the_borders() -> None:
     plan = fixed(Nearest.config, 100, 300, 100, Nearest().footprint())
     (left, middle, right), whole = plan.boxes(), fixed(Nearest.config, 100, 300, None, Nearest().footprint())
     assert whole.seen(Box(0, 0, 100, 300)) == Box(-EDGE, -EDGE, 100 + 2 * EDGE, 300 + 2 * EDGE)
@@ -34,12 +34,27 @@ def test_boxes_reach_into_the_repeated_edge() -> None:
 
 
 @pytest.mark.parametrize("bands", [1, 2, 3, 4])
-def test_beyond_the_picture_its_edge_is_repeated(bands: int) -> None:
-    pixels = np.random.default_rng(0).uniform(0.1, 1, (9, 2, bands)).astype(np.float32)
-    raster = raster_of_array(pixels)
-    own = planes_at(raster, Box(0, 0, 9, 2))
-    for plane, grown in zip(own, planes_at(raster, Box(-EDGE, -EDGE, 9 + 2 * EDGE, 2 + 2 * EDGE)), strict=True):
-        np.testing.assert_array_equal(grown, np.pad(plane, ((0, 0), (EDGE, EDGE), (EDGE, EDGE)), "edge"))
+@pytest.mark.parametrize("size", [(9, 2), (1, 3), (40, 17)])
+def test_beyond_the_picture_slopes_go_on(bands: int, size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).uniform(0.1, 1, (*size, bands)).astype(np.float32)
+    raster, (height, width) = raster_of_array(pixels), size
+    own = planes_at(raster, Box(0, 0, height, width))
+    whole = planes_at(raster, Box(-EDGE, -EDGE, height + 2 * EDGE, width + 2 * EDGE))
+    for plane, grown in zip(own, whole, strict=True):
+        wide = np.pad(plane, ((0, 0), (EDGE, EDGE), (EDGE, EDGE)), "reflect", reflect_type="odd").clip(0, 1)
+        np.testing.assert_allclose(grown, wide, atol=1e-6)
+    for part in (Box(-EDGE, 0, EDGE + 1, 1), Box(height - 1, width - 1, 1 + EDGE, 1 + EDGE), Box(-EDGE, -2, 9, 3)):
+        rows, columns = part.within(Box(-EDGE, -EDGE, height + 2 * EDGE, width + 2 * EDGE))
+        for plane, grown in zip(planes_at(raster, part), whole, strict=True):  # the same from any part of it
+            np.testing.assert_allclose(plane, grown[:, rows, columns], atol=1e-6)
+
+
+def test_a_slope_goes_on_beyond_the_picture() -> None:
+    rows, columns = np.mgrid[0:12, 0:9]
+    plane = (rows * 0.02 + columns * 0.03 + 0.2).astype(np.float32)[..., None]
+    (grown,) = planes_at(raster_of_array(plane), Box(-EDGE, -EDGE, 12 + 2 * EDGE, 9 + 2 * EDGE))
+    rows, columns = np.mgrid[-EDGE : 12 + EDGE, -EDGE : 9 + EDGE]
+    np.testing.assert_allclose(grown[0], (rows * 0.02 + columns * 0.03 + 0.2).clip(0, 1), atol=1e-6)
 
 
 @pytest.mark.thorough
@@ -66,11 +81,13 @@ def test_pictures_of_a_pixel_or_two(one: shipped.Shipped, size: tuple[int, int])
 @pytest.mark.thorough
 @pytest.mark.parametrize("one", SHIPPED)
 def test_a_gradient_goes_on_to_its_edge(one: shipped.Shipped) -> None:
-    rows, columns = np.mgrid[0:24, 0:40]
-    pixels = np.stack([rows * 5 + 60, columns * 4 + 40, 220 - rows * 3], -1).astype(np.uint8)
-    result = Upscaler(_load(one), "cpu")(pixels).astype(int)
-    expected = pixels.repeat(one.scale, 0).repeat(one.scale, 1)
-    assert np.abs(result - expected).max() <= 8  # half a step and how far the last pixel's own half lies
+    def gradient(scale: int) -> np.ndarray:
+        rows, columns = ((np.arange(length * scale) + 0.5) / scale - 0.5 for length in (24, 40))
+        bands = np.broadcast_arrays(rows[:, None] * 5 + 60, columns * 4 + 40, 220 - rows[:, None] * 3)
+        return np.floor(np.stack(bands, -1) + 0.5).astype(np.uint8)
+
+    result = Upscaler(_load(one), "cpu")(gradient(1)).astype(int)
+    assert np.abs(result - gradient(one.scale)).max() <= 3
 
 
 @pytest.mark.thorough

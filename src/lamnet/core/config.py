@@ -8,7 +8,7 @@ from lamnet.base import records
 from lamnet.base.errors import BadArgumentError
 from lamnet.core.window import PAPER_WINDOW, Window
 
-EDGE = 6  # LR pixels that repeat a picture's edge on each side, where the network would see black
+EDGE = 6  # LR pixels by which a picture is continued on each side, where the network would see black
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
 _LARGEST = 2**31 - 1
 

@@ -1,6 +1,6 @@
 """The protocol: the options that figures depend on, and the measuring of a picture by them.
 
-Networks get LR pictures as they are, as in papers. `lamnet upscale` repeats a picture's edge for them, which changes some
+Networks get LR pictures as they are, as in papers. `lamnet upscale` continues a picture beyond its borders for them, which changes some
 pixels at its border.
 """
 

@@ -23,6 +23,7 @@ from lamnet.figures.labels import split_label
 from lamnet.media import arrays, formats
 from lamnet.network import devices, weights
 from lamnet.network.model import Group
+from lamnet.upscale.raster import continued
 
 _CHECKPOINT: Any = checkpoint  # pyright: ignore[reportUnknownVariableType] (partly typed)
 
@@ -60,14 +61,16 @@ def label_of(model: str) -> str:
 def output_of(model: str, scale: int, lr: NDArray[np.uint8], device: str | None = None) -> NDArray[np.uint8]:
     """Make a model's picture (scale*H, scale*W, 3); a picture file is read as the result of a network that is not here.
 
-    The picture's edge is repeated for the network, as in `lamnet upscale` and not in `lamnet evaluate`.
+    The picture is continued beyond its borders for the network, as in `lamnet upscale` and not in `lamnet evaluate`.
     """
     if Path(model).suffix.lower() in formats.SUFFIXES:
         if problems := list(unmeasurable(Path(model))):
             raise BadImageError(f"{model}: {problems[0]}")
         pixels = arrays.read_array(Path(model))
         return np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if pixels.shape[2] == 1 else pixels
-    out = contenders.load(model, scale, device=device).upscale(np.pad(lr, ((EDGE, EDGE), (EDGE, EDGE), (0, 0)), "edge"))
+    wide = continued(np.moveaxis(lr, 2, 0).astype(np.float32) / np.float32(255), EDGE, EDGE, EDGE, EDGE)
+    seen = np.floor(np.moveaxis(wide, 0, 2) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    out = contenders.load(model, scale, device=device).upscale(seen)
     return out[scale * EDGE : -scale * EDGE, scale * EDGE : -scale * EDGE]
 
 

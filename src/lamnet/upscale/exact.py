@@ -150,7 +150,7 @@ class Exact:
         return self._network.shallow(as_pixels(self._plane.read(outer)))[box.within(outer)]
 
     def _boxes(self) -> Iterator[Box]:
-        """The parts with the picture's repeated edge, which goes through all layers."""
+        """The parts with what continues the picture, which goes through all layers."""
         return map(self._plan.with_edge, self._plan.boxes())
 
     def _outer(self, box: Box, by: int) -> Box:

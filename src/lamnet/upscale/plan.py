@@ -82,14 +82,14 @@ class Plan:
             yield from row
 
     def with_edge(self, box: Box) -> Box:
-        """Grow a part by the picture's repeated edge on the sides where it touches it."""
+        """Grow a part by EDGE pixels beyond the picture on the sides where it touches its border."""
         top, left = box.top - EDGE * (box.top == 0), box.left - EDGE * (box.left == 0)
         bottom = box.top + box.height + EDGE * (box.top + box.height == self.height)
         right = box.left + box.width + EDGE * (box.left + box.width == self.width)
         return Box(top, left, bottom - top, right - left)
 
     def seen(self, box: Box) -> Box:
-        """Grow a part to the box that the network sees for it, with the picture's repeated edge."""
+        """Grow a part to the box that the network sees for it, with EDGE pixels beyond the picture's borders."""
         return self.with_edge(box).grown(self.overlap, self.height, self.width, EDGE)
 
     @property

@@ -11,6 +11,7 @@ import pyvips
 from numpy.typing import NDArray
 
 from lamnet.base.errors import BadArgumentError
+from lamnet.core.config import EDGE
 from lamnet.media import picture as picture_files
 from lamnet.media.levels import Levels, levels_of
 from lamnet.media.levels import levels as levels_of_page
@@ -151,17 +152,26 @@ def has_alpha(raster: Raster) -> bool:
 def planes_at(raster: Raster, box: Box) -> list[Pixels]:
     """Read a box for the network: colours, (1 or 3, H, W), and alpha where there is one, (1, H, W), both in [0, 1].
 
-    It may reach beyond the picture, whose edge is repeated there. What a box holds does not depend on where
-    it ends: colours to take the place of hidden ones are looked for beyond its edges.
+    It may reach up to EDGE pixels beyond the picture, which is continued there, see `continued`. What a box holds does not
+    depend on where it ends: colours to take the place of hidden ones are looked for beyond its edges.
     """
     inner = box.grown(0, raster.height, raster.width)
-    outer = inner.grown(REACH, raster.height, raster.width) if has_alpha(raster) or raster.levels.no_data else inner
+    reach = REACH if has_alpha(raster) or raster.levels.no_data else EDGE if inner != box else 0
+    outer = inner.grown(reach, raster.height, raster.width)
     colour, alpha = _split(raster, outer)
     np.clip(colour, 0, 1, out=colour)
     if raster.levels.no_data:
         colour = with_colours_spread(colour, (~raster.levels.holes(raster.read(outer))[None]).astype(np.float32))
     planes = [colour] if alpha is None else [with_colours_spread(colour, alpha), alpha]
-    return [_with_edge(plane[:, *inner.within(outer)], inner, box) for plane in planes]
+    return [_continued_to(plane, outer, box) for plane in planes]
+
+
+def continued(pixels: Pixels, above: int, below: int, before: int, behind: int) -> Pixels:
+    """Continue planes (C, H, W) in [0, 1] beyond their borders by so many pixels, as smoothly as slopes go on.
+
+    Each pixel beyond is as far from the border's as the one that it mirrors, on the other side (odd reflection).
+    """
+    return np.pad(pixels, ((0, 0), (above, below), (before, behind)), "reflect", reflect_type="odd").clip(0, 1)
 
 
 def beyond_at(raster: Raster, box: Box) -> Pixels | None:
@@ -215,8 +225,19 @@ def _split(raster: Raster, box: Box) -> tuple[Pixels, Pixels | None]:
     return colour, alpha if len(alpha) else None
 
 
+def _continued_to(plane: Pixels, outer: Box, box: Box) -> Pixels:
+    """Cut a box out of the plane (C, H, W) of another one, and continue it where the box reaches beyond that, at borders of the picture."""
+    above, before = max(0, outer.top - box.top), max(0, outer.left - box.left)
+    below = max(0, box.top + box.height - outer.top - outer.height)
+    behind = max(0, box.left + box.width - outer.left - outer.width)
+    if above or below or before or behind:
+        plane = continued(plane, above, below, before, behind)
+    top, left = box.top - outer.top + above, box.left - outer.left + before
+    return plane[:, top : top + box.height, left : left + box.width]
+
+
 def _with_edge(plane: Pixels, inner: Box, box: Box) -> Pixels:
-    """Grow the plane (C, H, W) of a box to that of one that reaches beyond the picture, whose edge is repeated there."""
+    """Grow what is beyond black and white of a box to one that reaches beyond the picture, whose edge is repeated there."""
     if inner == box:
         return plane
     above, before = inner.top - box.top, inner.left - box.left
