@@ -9,10 +9,6 @@
 
 typedef struct { const exchange_means_arguments *a; partial_sums sums; } means_job;
 
-static void add_pixel(float *restrict sums, const float *restrict s, float r, int64_t n) {
-    for (int64_t i = 0; i < n; i++) sums[i] += s[i], sums[n + i] += s[i] * r;
-}
-
 static void means_part(const void *argument, int64_t item, arena scratch) {
     const means_job *j = argument;
     const exchange_sizes *g = &j->a->sizes;
@@ -22,11 +18,11 @@ static void means_part(const void *argument, int64_t item, arena scratch) {
     part p = part_of(g, item);
     for (int64_t pixel = p.first; pixel < p.last; pixel++) {
         load_pixel(c, s, j->a->c, j->a->s, pixel, g);
-        add_pixel(sums, s, mean(c, n), n);
+        add_exchanged(sums, s, mean_of(c, n), n);
     }
 }
 
-int run_exchange_means(const exchange_means_arguments *a, crew workers) {
+int lamnet_exchange_means(const exchange_means_arguments *a) {
     const exchange_sizes *g = &a->sizes;
     arena sums = {0}, scratch = {0};
     take(&sums, 2 * g->channels);
@@ -34,13 +30,11 @@ int run_exchange_means(const exchange_means_arguments *a, crew workers) {
     means_job j = {.a = a};
     int failed = !reserve_chunks(&j.sums, sums, parts_of(g));
     if (!failed) {
-        failed = parallel(means_part, &j, parts_of(g), scratch, workers);
+        failed = parallel(means_part, &j, parts_of(g), scratch, (crew){g->threads});
         sum_means(a->means, NULL, &j.sums, 1.0f / (float)g->pixels, g);
     }
     return release(&j.sums.all), failed;
 }
-
-int lamnet_exchange_means(const exchange_means_arguments *a) { return run_exchange_means(a, (crew){a->sizes.threads}); }
 
 /* The forward. */
 

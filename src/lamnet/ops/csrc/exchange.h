@@ -36,13 +36,6 @@ static inline float dot(const float *restrict a, const float *restrict b, int64_
     return sum;
 }
 
-static inline float mean(const float *a, int64_t n) {
-#pragma clang fp reassociate(on)
-    float sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += a[i];
-    return sum / (float)n;
-}
-
 static inline void load_pixel(float *c, float *s, const void *all_c, const void *all_s, int64_t pixel,
                               const exchange_sizes *g) {
     load(c, at(all_c, pixel * g->channels, g->dtype), g->channels, g->dtype);

@@ -23,7 +23,7 @@ typedef struct {
 
 typedef struct {
     float *lines, *x; /* three lines of hidden channels and of x, each one pixel more on either side */
-    float *z, *normal; /* a line before and behind the depthwise convolution, and one of x behind the norm */
+    float *z, *normal, *scale; /* a line before and behind the depthwise convolution; one of x behind the norm, and its factors */
     mix_scratch mix;
 } forward_scratch;
 
@@ -34,6 +34,7 @@ static forward_scratch take_forward(arena *a, const forward_job *j) {
     s.x = take(a, LINES * (COLUMNS + 2) * p.channels);
     s.z = take(a, (COLUMNS + 2) * p.hidden);
     s.normal = take(a, (COLUMNS + 2) * p.channels);
+    s.scale = take(a, COLUMNS + 2);
     if (j->mix) s.mix = take_mix(a, &j->mix->sizes);
     return s;
 }
@@ -74,8 +75,8 @@ static void hidden_line(float *to, float *x, const forward_scratch *s, const for
         float *row = s->normal + i * p.channels;
         fetch(at(j->a->out, (in.pixel - g->width + i) * g->channels, g->dtype), g->channels, g->dtype);
         load(row, x + i * p.channels, p.channels, FLOAT32);
-        normalise(row, g->channels);
     }
+    normalise(s->normal, s->scale, in.n, p.channels, g->channels);
     gemm(to + in.first * p.hidden, p.hidden, operand(s->normal, in.n, p.channels, g->dtype), j->layers.project_in.weight,
          p.hidden, j->layers.project_in.bias, in.n, g->channels);
     if (!j->a->hidden || y < t.top || y >= t.top + t.rows) return;
