@@ -56,7 +56,8 @@ static void mean_of_two(float *restrict mean, const float *restrict halves, int6
     for (int64_t e = 0; e < n; e++) mean[e] = (halves[e] + halves[e + apart]) * 0.5f;
 }
 
-/* The table of this length among those after table i, or -1. A window's taps are shortest at its centre, so its longest come first. */
+/* The table of this length among those after table i, or -1. A window's taps are shortest at its centre, so the longest length
+   comes first. */
 static int64_t table_after(const attention_sizes *g, int64_t i, int64_t length) {
     for (i++; i < g->window.tables; i++)
         if (g->window.lengths[i] == length) return i;
@@ -131,8 +132,10 @@ void attend(void *out, const attention_sizes *g, tile t, const float *plain, con
     for (int64_t k = 0; k < g->window.taps; k++) tap[k] = k * g->heads;
     for (int64_t i = 0; i < t.rows; i++)
         for (int64_t x = 0; x < t.width; x++, tables += padded(g->channels), weight += pitch) {
-            weigh(pixel, tables, weight, offset, tap, g->window.taps, 1, g);
-            store(at(out, element_of(g, t, i, x, g->channels), g->dtype), pixel, g->channels, g->dtype);
+            void *to = at(out, element_of(g, t, i, x, g->channels), g->dtype);
+            float *result = g->dtype == FLOAT32 ? to : pixel;
+            weigh(result, tables, weight, offset, tap, g->window.taps, 1, g);
+            if (result == pixel) store(to, pixel, g->channels, g->dtype);
         }
 }
 

@@ -66,7 +66,7 @@ void enter_rows(float *u, float *r, enter_scratch s, const branches_arguments *a
     padded_sizes p = padded_of(g);
     load_rows(s.x, p.channels, a->x, first, rows, g->channels, g->dtype);
     for (int64_t i = 0; i < rows; i++) fetch(at(a->c, (first + i) * g->half, g->dtype), g->half, g->dtype);
-    normalise(s.x, s.scale, rows, p.channels, g->channels);
+    normalise(s.x, s.x, s.scale, rows, p.channels, g->channels);
     rows_of x = operand(s.x, rows, p.channels, g->dtype);
     gemm(s.u, p.half, x, l.project_in[0].weight, p.half, l.project_in[0].bias, rows, g->channels);
     gemm(s.h, p.narrow, operand(s.u, rows, p.half, g->dtype), l.channel_in.weight, p.narrow, l.channel_in.bias, rows, g->half);
@@ -189,7 +189,7 @@ static void backward_tile(const backward_job *j, backward_scratch s, int64_t fir
     padded_sizes p = padded_of(g);
     float scale[TILE];
     load_rows(s.x, p.channels, j->a->x, first, rows, g->channels, g->dtype);
-    normalise(s.x, scale, rows, p.channels, g->channels);
+    normalise(s.x, s.x, scale, rows, p.channels, g->channels);
     float *pairs = s.channel_pairs;
     int64_t dtype = g->dtype;
     /* In float32, for what relu lets pass jumps. */

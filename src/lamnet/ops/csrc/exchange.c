@@ -54,13 +54,12 @@ void mix_rows(float *out, mix_scratch s, const exchange_arguments *a, float_laye
     float open[TILE];
     channel_gates(s.gates, means, g->channels);
     exchange_rows(s.z, p.inputs, open, s.gates, means, a->c, a->s, first, rows, g);
+    gemm(out, p.outputs, operand(s.z, rows, p.inputs, g->dtype), project_out.weight, p.outputs, project_out.bias, rows,
+         2 * g->channels);
     for (int64_t r = 0; r < rows; r++) {
-        float *row = out + r * p.outputs;
         prefetch(at(a->residual, (first + r + AHEAD) * g->outputs, g->dtype), g->outputs, g->dtype);
-        load(row, at(a->residual, (first + r) * g->outputs, g->dtype), g->outputs, g->dtype);
-        for (int64_t i = 0; i < p.outputs; i++) row[i] += project_out.bias[i];
+        add(out + r * p.outputs, at(a->residual, (first + r) * g->outputs, g->dtype), g->outputs, g->dtype);
     }
-    gemm(out, p.outputs, operand(s.z, rows, p.inputs, g->dtype), project_out.weight, p.outputs, NULL, rows, 2 * g->channels);
 }
 
 static void forward_part(const void *argument, int64_t item, arena scratch) {

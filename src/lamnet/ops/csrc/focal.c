@@ -104,7 +104,10 @@ static void attend_tile(const forward_job *j, tile t, tile next, const float *va
     attend(j->a->out, g, t, values, s.tables, s.weight, pitch, s.mixed);
 }
 
-static float *take_values(arena *a, const attention_sizes *g, int64_t rows, int64_t width) { return take(a, plane_of(g, rows, width)); }
+/* The values of a tile, the window's reach included. */
+static float *take_values(arena *a, const attention_sizes *g, int64_t rows, int64_t width) {
+    return take(a, plane_of(g, rows, width));
+}
 
 static void forward_tile(const void *argument, int64_t item, arena scratch) {
     const forward_job *j = argument;
@@ -178,8 +181,9 @@ static void add_tile(float *sums, float *pixel, const averaging_job *j, tile t) 
     int64_t left = max(of->left - t.across, 0), right = min(of->left + of->columns - t.across, t.width);
     for (int64_t y = first; y < last; y++)
         for (int64_t x = left; x < right; x++) {
-            load(pixel, at(a->out, element_of(g, t, y, x, g->channels), g->dtype), g->channels, g->dtype);
-            add_exchanged(sums, pixel, of->r[element_of(g, t, y, x, 1)], g->channels);
+            const float *s = at(a->out, element_of(g, t, y, x, g->channels), g->dtype);
+            if (g->dtype != FLOAT32) load(pixel, s, g->channels, g->dtype), s = pixel;
+            add_exchanged(sums, s, of->r[element_of(g, t, y, x, 1)], g->channels);
         }
 }
 

@@ -58,6 +58,6 @@ void pack_feed_forward(feed_forward_layers to, const feed_forward_weights *w, co
 int run_feed_forward(const feed_forward_arguments *a, feed_forward_layers l, crew c);
 
 /* The exchange and the feed-forward behind it in one pass; what lies between them, `mix`'s result and `a`'s x, does not reach
-   memory. Every number is as if it had. */
+   memory. */
 int run_exchange_feed_forward(const exchange_arguments *mix, float_layer project_out, const feed_forward_arguments *a,
                               feed_forward_layers l, crew c);

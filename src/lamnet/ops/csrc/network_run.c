@@ -63,9 +63,30 @@ static void fill_group_end(const network *n, int64_t group, picture p, const voi
     *failed |= parallel(end_group_chunk, &j, ceil_div(j.pixels, CHUNK), scratch, p.crew);
 }
 
-/* With a float of each pixel behind them. */
-static char *allocate_images(const network *n, picture p, int64_t images) {
-    return allocate((size_t)(images * features_of(n, p) * size_of(n->config.dtype) + pixels_of(p) * (int64_t)sizeof(float)));
+/* A network keeps the memory of its last run for the next, unless it is much: the system has to clear what it gives anew. Whoever
+   exchanges the pointer has the memory for himself, so runs at once stay apart. */
+enum { MOST_KEPT = 128 << 20 }; /* bytes */
+
+static workspace *exchange_spare(const network *n, workspace *with) {
+    return __atomic_exchange_n(&((network *)n)->spare, with, __ATOMIC_ACQ_REL);
+}
+
+/* Room for images with a float of each pixel behind them, or NULL. */
+static char *take_images(const network *n, picture p, int64_t images) {
+    size_t bytes = (size_t)(images * features_of(n, p) * size_of(n->config.dtype) + pixels_of(p) * (int64_t)sizeof(float));
+    workspace *w = exchange_spare(n, NULL);
+    if (!w || w->bytes < bytes) {
+        deallocate(w);
+        w = allocate(sizeof *w + bytes);
+        if (!w) return NULL;
+        w->bytes = bytes;
+    }
+    return (char *)(w + 1);
+}
+
+static void return_images(const network *n, char *images) {
+    workspace *w = (workspace *)images - 1;
+    deallocate(w->bytes > MOST_KEPT ? w : exchange_spare(n, w));
 }
 
 enum { IMAGES = 5 };
@@ -110,7 +131,7 @@ int lamnet_network_run(const network *n, const network_run *a) {
         return LAMNET_BAD_ARGUMENT;
     picture p = {a->height, a->width, {0}};
     if (!is_countable(n, p, IMAGES)) return LAMNET_TOO_LARGE;
-    char *memory = allocate_images(n, p, IMAGES);
+    char *memory = take_images(n, p, IMAGES);
     float *one = calloc((size_t)(2 * half_of(n)), sizeof *one); /* a block's means, where nobody wants to keep them */
     int failed = !memory || !one;
     if (!failed) {
@@ -118,7 +139,7 @@ int lamnet_network_run(const network *n, const network_run *a) {
         failed = run_whole(n, p, a, memory, a->own_means ? a->own_means : one);
         end(p);
     }
-    if (memory) deallocate(memory);
+    if (memory) return_images(n, memory);
     return free(one), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
 }
 
@@ -150,7 +171,7 @@ int lamnet_network_block_means(const network *n, const network_layer *a) {
     if (a->top < 0 || a->left < 0 || a->rows < 1 || a->columns < 1 || a->rows > a->height - a->top ||
         a->columns > a->width - a->left)
         return LAMNET_BAD_ARGUMENT;
-    char *memory = allocate_images(n, p, 3);
+    char *memory = take_images(n, p, 3);
     if (!memory) return LAMNET_NO_MEMORY;
     p = begin(a->threads, a->height, a->width);
     int64_t size = features_of(n, p), dtype = n->config.dtype;
@@ -159,14 +180,14 @@ int lamnet_network_block_means(const network *n, const network_layer *a) {
     averaging box = {at(memory, 3 * size, dtype), a->top, a->left, a->rows, a->columns, a->out};
     int failed = 0;
     fill_branches(n, &n->blocks[a->number], p, x, c, across, s, &box, &failed);
-    return end(p), deallocate(memory), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
+    return end(p), return_images(n, memory), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
 }
 
 int lamnet_network_block(const network *n, const network_layer *a) {
     picture p = {a->height, a->width, {0}};
     int code = check_layer(n, a->threads, p, a->number, blocks_of(n), 3);
     if (code) return code;
-    char *memory = allocate_images(n, p, 3);
+    char *memory = take_images(n, p, 3);
     if (!memory) return LAMNET_NO_MEMORY;
     p = begin(a->threads, a->height, a->width);
     int64_t size = features_of(n, p), dtype = n->config.dtype;
@@ -175,41 +196,41 @@ int lamnet_network_block(const network *n, const network_layer *a) {
     int failed = 0;
     fill_block(n, &n->blocks[a->number], p, x, a->means, NULL, memory, out, &failed);
     give_back(n, p, a->out, out);
-    return end(p), deallocate(memory), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
+    return end(p), return_images(n, memory), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
 }
 
 int lamnet_network_end_group(const network *n, const network_layer *a) {
     picture p = {a->height, a->width, {0}};
     int code = check_layer(n, a->threads, p, a->number, n->config.groups, 2);
     if (code) return code;
-    char *memory = allocate_images(n, p, 2);
+    char *memory = take_images(n, p, 2);
     if (!memory) return LAMNET_NO_MEMORY;
     p = begin(a->threads, a->height, a->width);
     const void *y = stored(n, p, a->x, memory), *x = stored(n, p, a->out, at(memory, features_of(n, p), n->config.dtype));
     int failed = 0;
     fill_group_end(n, a->number, p, x, y, (void *)x, &failed);
     give_back(n, p, a->out, x);
-    return end(p), deallocate(memory), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
+    return end(p), return_images(n, memory), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
 }
 
 int lamnet_network_shallow(const network *n, const network_ends *a) {
     picture p = {a->height, a->width, {0}};
     int code = is_pixel_dtype(a->pixels_dtype) ? check_layer(n, a->threads, p, 0, 1, 1) : LAMNET_BAD_ARGUMENT;
     if (code) return code;
-    char *memory = allocate_images(n, p, 1);
+    char *memory = take_images(n, p, 1);
     if (!memory) return LAMNET_NO_MEMORY;
     p = begin(a->threads, a->height, a->width);
     void *out = to_store(n, a->out, memory);
     int failed = run_shallow(&n->ends, p, a->pixels, a->pixels_dtype, out);
     give_back(n, p, a->out, out);
-    return end(p), deallocate(memory), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
+    return end(p), return_images(n, memory), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
 }
 
 int lamnet_network_reconstruct(const network *n, const network_ends *a) {
     picture p = {a->height, a->width, {0}};
     int code = is_pixel_dtype(a->pixels_dtype) ? check_layer(n, a->threads, p, 0, 1, 3) : LAMNET_BAD_ARGUMENT;
     if (code) return code;
-    char *memory = allocate_images(n, p, 3);
+    char *memory = take_images(n, p, 3);
     if (!memory) return LAMNET_NO_MEMORY;
     p = begin(a->threads, a->height, a->width);
     int64_t size = features_of(n, p), dtype = n->config.dtype;
@@ -217,5 +238,5 @@ int lamnet_network_reconstruct(const network *n, const network_ends *a) {
     void *fused = at(memory, 2 * size, dtype);
     int failed = run_fuse(&n->ends, p, deep, shallow, fused);
     failed |= run_tail(&n->ends, p, fused, a->out, a->pixels_dtype);
-    return end(p), deallocate(memory), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
+    return end(p), return_images(n, memory), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
 }

@@ -23,6 +23,15 @@ static inline float sum_of(vec x) {
     return (y[0] + y[2]) + (y[1] + y[3]);
 }
 
+static inline float dot(const float *a, const float *b, int64_t n) {
+    vec sum = {0};
+    float rest = 0;
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) sum += *(const vec *)(a + i) * *(const vec *)(b + i);
+    for (; i < n; i++) rest += a[i] * b[i];
+    return sum_of(sum) + rest;
+}
+
 /* The sum of x less `minus`, or of its squares. */
 static inline __attribute__((always_inline)) float sum_less(const float *x, float minus, int64_t n, const int squares) {
     vec sum = {0};
@@ -38,16 +47,18 @@ static inline __attribute__((always_inline)) float sum_less(const float *x, floa
 
 static inline float mean_of(const float *x, int64_t n) { return sum_less(x, 0, n, 0) / (float)n; }
 
-/* (x - mean) / deviation of rows in place; `scale` gets 1 / deviation of each. Step by step, so that no row waits for another. */
-static inline void normalise(float *restrict x, float *restrict scale, int64_t rows, int64_t pitch, int64_t n) {
+/* (x - mean) / deviation of padded rows to `to`, which may be x; `scale` gets 1 / deviation of each. Step by step, so that no
+   row waits for another. */
+static inline void normalise(float *to, const float *x, float *restrict scale, int64_t rows, int64_t pitch, int64_t n) {
     for (int64_t r = 0; r < rows; r++) {
-        float *row = x + r * pitch, mean = mean_of(row, n);
+        const float *row = x + r * pitch;
+        float mean = mean_of(row, n);
         scale[r] = sum_less(row, mean, n, 1) / (float)n;
-        for (int64_t i = 0; i < n; i++) row[i] -= mean;
+        for (int64_t i = 0; i < pitch; i += LANES) *(vec *)(to + r * pitch + i) = *(const vec *)(row + i) - mean;
     }
     for (int64_t r = 0; r < rows; r++) scale[r] = 1.0f / __builtin_sqrtf(scale[r] + 1e-5f);
     for (int64_t r = 0; r < rows; r++)
-        for (int64_t i = 0; i < n; i++) x[r * pitch + i] *= scale[r];
+        for (int64_t i = 0; i < pitch; i += LANES) *(vec *)(to + r * pitch + i) *= scale[r];
 }
 
 /* To the sums of which the exchange's means are made: a pixel's s, and s times the mean r of its c. */
