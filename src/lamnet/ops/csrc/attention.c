@@ -40,24 +40,40 @@ void scatter(void *to, const float *from, int64_t pitch, const attention_sizes *
             store(at(to, element_of(g, t, i, x, channels), g->dtype), from, channels, g->dtype);
 }
 
-float *gather_means(float *tables, float *plain, strided value, const attention_sizes *g, tile t) {
+static void running_mean(float *restrict mean, const float *restrict plain, int64_t row, int64_t length, int64_t n) {
+    float scale = 1.0f / (float)length;
+    int64_t k = length % 2 ? 1 : 2;
+    if (k == 1)
+        for (int64_t e = 0; e < n; e++) mean[e] = plain[e] * scale;
+    else
+        for (int64_t e = 0; e < n; e++) mean[e] = (plain[e] + plain[e + row]) * scale;
+    for (; k < length; k += 2)
+        for (int64_t e = 0; e < n; e++) mean[e] += (plain[e + k * row] + plain[e + (k + 1) * row]) * scale;
+}
+
+/* Of what stands `apart` in a table of means of half the length. */
+static void mean_of_two(float *restrict mean, const float *restrict halves, int64_t apart, int64_t n) {
+    for (int64_t e = 0; e < n; e++) mean[e] = (halves[e] + halves[e + apart]) * 0.5f;
+}
+
+/* The table of this length among those after table i, or -1. A window's taps are shortest at its centre, so the longest length
+   comes first. */
+static int64_t table_after(const attention_sizes *g, int64_t i, int64_t length) {
+    for (i++; i < g->window.tables; i++)
+        if (g->window.lengths[i] == length) return i;
+    return -1;
+}
+
+void fill_means(float *tables, const float *plain, const attention_sizes *g, tile t) {
     int64_t row = t.width * padded(g->channels), rows = t.rows + 2 * g->window.reach;
-    for (int64_t i = 0; i < g->window.tables; i++)
-        if (g->window.lengths[i] == 1) plain = tables + i * rows * row;
-    gather(plain, value, g, t, g->window.reach, g->channels, padded(g->channels));
-    for (int64_t i = 0; i < g->window.tables; i++) {
-        int64_t length = g->window.lengths[i], n = (rows - length + 1) * row;
+    for (int64_t i = g->window.tables - 1; i >= 0; i--) {
+        int64_t length = g->window.lengths[i], half = table_after(g, i, length / 2), n = (rows - length + 1) * row;
+        float *mean = tables + i * rows * row;
         if (length == 1) continue;
-        float *restrict mean = tables + i * rows * row, scale = 1.0f / (float)length;
-        int64_t k = length % 2 ? 1 : 2;
-        if (k == 1)
-            for (int64_t e = 0; e < n; e++) mean[e] = plain[e] * scale;
-        else
-            for (int64_t e = 0; e < n; e++) mean[e] = (plain[e] + plain[e + row]) * scale;
-        for (; k < length; k += 2)
-            for (int64_t e = 0; e < n; e++) mean[e] += (plain[e + k * row] + plain[e + (k + 1) * row]) * scale;
+        if (length == 2) mean_of_two(mean, plain, row, n);
+        else if (length % 2 == 0 && half >= 0) mean_of_two(mean, tables + half * rows * row, length / 2 * row, n);
+        else running_mean(mean, plain, row, length, n);
     }
-    return plain;
 }
 
 /* Four heads of four or eight channels have vector code of their own. */
@@ -100,21 +116,26 @@ static inline __attribute__((always_inline)) void weigh(float *restrict out, con
         }
 }
 
-/* Where each tap's mean stands in the tables, counted from a pixel's place in them. */
-static void tap_offsets(int64_t *offset, const attention_sizes *g, tile t) {
+/* Where each tap's mean stands, counted from a pixel's place in the tables. */
+static void tap_offsets(int64_t *offset, const attention_sizes *g, tile t, const float *plain, const float *tables) {
     int64_t row = t.width * padded(g->channels), plane = plane_of(g, t.rows, t.width);
-    for (int64_t k = 0; k < g->window.taps; k++)
-        offset[k] = g->window.table[k] * plane + (g->window.reach + g->window.starts[k]) * row;
+    for (int64_t k = 0; k < g->window.taps; k++) {
+        int64_t i = g->window.table[k], table = g->window.lengths[i] == 1 ? plain - tables : i * plane;
+        offset[k] = table + (g->window.reach + g->window.starts[k]) * row;
+    }
 }
 
-void attend(void *out, const attention_sizes *g, tile t, const float *tables, const float *weight, int64_t pitch, float *pixel) {
+void attend(void *out, const attention_sizes *g, tile t, const float *plain, const float *tables, const float *weight,
+            int64_t pitch, float *pixel) {
     int64_t offset[g->window.taps], tap[g->window.taps];
-    tap_offsets(offset, g, t);
+    tap_offsets(offset, g, t, plain, tables);
     for (int64_t k = 0; k < g->window.taps; k++) tap[k] = k * g->heads;
     for (int64_t i = 0; i < t.rows; i++)
         for (int64_t x = 0; x < t.width; x++, tables += padded(g->channels), weight += pitch) {
-            weigh(pixel, tables, weight, offset, tap, g->window.taps, 1, g);
-            store(at(out, element_of(g, t, i, x, g->channels), g->dtype), pixel, g->channels, g->dtype);
+            void *to = at(out, element_of(g, t, i, x, g->channels), g->dtype);
+            float *result = g->dtype == FLOAT32 ? to : pixel;
+            weigh(result, tables, weight, offset, tap, g->window.taps, 1, g);
+            if (result == pixel) store(to, pixel, g->channels, g->dtype);
         }
 }
 
@@ -160,10 +181,10 @@ static inline __attribute__((always_inline)) void correlate_fast(float *restrict
     }
 }
 
-void correlate(float *out, int64_t pitch, const attention_sizes *g, tile t, const float *tables, const float *grad,
-               const float *weight, int slopes) {
+void correlate(float *out, int64_t pitch, const attention_sizes *g, tile t, const float *plain, const float *tables,
+               const float *grad, const float *weight, int slopes) {
     int64_t gates = gates_of(g), offset[g->window.taps];
-    tap_offsets(offset, g, t);
+    tap_offsets(offset, g, t, plain, tables);
     for (int64_t pixel = 0; pixel < t.rows * t.width; pixel++, out += pitch) {
         int64_t inner = pixel + g->window.reach * t.width;
         const float *means = tables + pixel * padded(g->channels), *own = grad + inner * padded(g->channels), *w = weight + inner * gates;

@@ -51,16 +51,17 @@ void gather(float *to, strided from, const attention_sizes *g, tile t, int64_t h
 /* A tile's pixels, `pitch` floats apart, into a contiguous image of `channels`. */
 void scatter(void *to, const float *from, int64_t pitch, const attention_sizes *g, tile t, int64_t channels);
 
-/* tables[i][r] = mean of `lengths[i]` rows of the tile from r. Returns the tile, which stands in `plain` or is a table. */
-float *gather_means(float *tables, float *plain, strided value, const attention_sizes *g, tile t);
+/* tables[i][r] = mean of `lengths[i]` rows of the tile from r, but for lengths of one: that table is the tile itself, `plain`. */
+void fill_means(float *tables, const float *plain, const attention_sizes *g, tile t);
 
-/* The tile's results from its means and weights, `pitch` from one pixel's to the next; pixel: scratch for one. */
-void attend(void *out, const attention_sizes *g, tile t, const float *tables, const float *weight, int64_t pitch, float *pixel);
+/* The tile's results from its values, means and weights, `pitch` from one pixel's to the next; pixel: scratch for one. */
+void attend(void *out, const attention_sizes *g, tile t, const float *plain, const float *tables, const float *weight,
+            int64_t pitch, float *pixel);
 
 /* The gradient of each pixel's weights, `pitch` apart, of which padded(gates) are written; with `slopes`, what comes before
    the tanh that gave `weight`. grad and weight have the window's reach around them. */
-void correlate(float *out, int64_t pitch, const attention_sizes *g, tile t, const float *tables, const float *grad,
-               const float *weight, int slopes);
+void correlate(float *out, int64_t pitch, const attention_sizes *g, tile t, const float *plain, const float *tables,
+               const float *grad, const float *weight, int slopes);
 
 /* The values' gradient, on top of what `sums` holds; means: scratch of one table. */
 void grad_value_tile(void *grad_value, const attention_sizes *g, tile t, const float *grad, const float *weight,

@@ -4,7 +4,7 @@
 #include "forward.h"
 #include "pixel.h"
 
-enum { TILE = 96, MIN_CHUNK = 480, MAX_CHUNKS = 64 }; /* pixels, pixels, chunks */
+enum { TILE = ENTER_ROWS, MIN_CHUNK = 480, MAX_CHUNKS = 64 }; /* pixels, pixels, chunks */
 
 typedef struct { int64_t channels, half, narrow; } padded_sizes;
 
@@ -50,45 +50,48 @@ typedef struct {
     branches_layers layers;
 } forward_job;
 
-typedef struct { float *x, *u, *h, *out; } forward_scratch;
-
-static forward_scratch take_forward(arena *a, padded_sizes p) {
-    forward_scratch s;
+enter_scratch take_enter(arena *a, const branches_sizes *g) {
+    padded_sizes p = padded_of(g);
+    enter_scratch s;
     s.x = take(a, TILE * p.channels);
+    s.scale = take(a, TILE);
     s.u = take(a, TILE * p.half);
     s.h = take(a, TILE * p.narrow);
-    s.out = take(a, TILE * p.half);
+    s.c = take(a, TILE * p.half);
     return s;
+}
+
+void enter_rows(float *u, float *r, enter_scratch s, const branches_arguments *a, branches_layers l, int64_t first, int64_t rows) {
+    const branches_sizes *g = &a->sizes;
+    padded_sizes p = padded_of(g);
+    load_rows(s.x, p.channels, a->x, first, rows, g->channels, g->dtype);
+    for (int64_t i = 0; i < rows; i++) fetch(at(a->c, (first + i) * g->half, g->dtype), g->half, g->dtype);
+    normalise(s.x, s.x, s.scale, rows, p.channels, g->channels);
+    rows_of x = operand(s.x, rows, p.channels, g->dtype);
+    gemm(s.u, p.half, x, l.project_in[0].weight, p.half, l.project_in[0].bias, rows, g->channels);
+    gemm(s.h, p.narrow, operand(s.u, rows, p.half, g->dtype), l.channel_in.weight, p.narrow, l.channel_in.bias, rows, g->half);
+    relu(s.h, rows * p.narrow);
+    float *c = is_dense(g) ? (float *)a->c + first * p.half : s.c;
+    gemm(c, p.half, operand(s.h, rows, p.narrow, g->dtype), l.channel_out.weight, p.half, l.channel_out.bias, rows, g->narrow);
+    for (int64_t i = 0; i < rows && r; i++) r[first + i] = mean_of(c + i * p.half, g->half);
+    if (c == s.c) store_rows(a->c, c, first, rows, p.half, g->half, g->dtype);
+    gemm(u, p.half, x, l.project_in[1].weight, p.half, l.project_in[1].bias, rows, g->channels);
 }
 
 static void forward_tile(const void *argument, int64_t item, arena scratch) {
     const forward_job *j = argument;
     const branches_sizes *g = &j->a->sizes;
-    const branches_layers *l = &j->layers;
-    padded_sizes p = padded_of(g);
-    forward_scratch s = take_forward(&scratch, p);
-    int64_t first = item * TILE, rows = min(TILE, g->pixels - first);
-    load_rows(s.x, p.channels, j->a->x, first, rows, g->channels, g->dtype);
-    for (int64_t r = 0; r < rows; r++) {
-        fetch(at(j->a->c, (first + r) * g->half, g->dtype), g->half, g->dtype);
-        fetch(at(j->a->u, (first + r) * g->half, g->dtype), g->half, g->dtype);
-        normalise(s.x + r * p.channels, g->channels);
-    }
-    rows_of x = operand(s.x, rows, p.channels, g->dtype);
-    gemm(s.u, p.half, x, l->project_in[0].weight, p.half, l->project_in[0].bias, rows, g->channels);
-    gemm(s.h, p.narrow, operand(s.u, rows, p.half, g->dtype), l->channel_in.weight, p.narrow, l->channel_in.bias, rows, g->half);
-    relu(s.h, rows * p.narrow);
-    rows_of h = operand(s.h, rows, p.narrow, g->dtype);
-    float *c = is_dense(g) ? (float *)j->a->c + first * p.half : s.out, *u2 = is_dense(g) ? (float *)j->a->u + first * p.half : s.out;
-    gemm(c, p.half, h, l->channel_out.weight, p.half, l->channel_out.bias, rows, g->narrow);
-    if (c == s.out) store_rows(j->a->c, c, first, rows, p.half, g->half, g->dtype);
-    gemm(u2, p.half, x, l->project_in[1].weight, p.half, l->project_in[1].bias, rows, g->channels);
-    if (u2 == s.out) store_rows(j->a->u, u2, first, rows, p.half, g->half, g->dtype);
+    int64_t pitch = padded(g->half), first = item * TILE, rows = min(TILE, g->pixels - first);
+    enter_scratch s = take_enter(&scratch, g);
+    float *u = is_dense(g) ? (float *)j->a->u + first * pitch : take(&scratch, TILE * pitch);
+    enter_rows(u, NULL, s, j->a, j->layers, first, rows);
+    if (!is_dense(g)) store_rows(j->a->u, u, first, rows, pitch, g->half, g->dtype);
 }
 
 int run_branches(const branches_arguments *a, branches_layers layers, crew c) {
     arena scratch = {0};
-    take_forward(&scratch, padded_of(&a->sizes));
+    take_enter(&scratch, &a->sizes);
+    take(&scratch, TILE * padded(a->sizes.half));
     forward_job j = {a, layers};
     return parallel(forward_tile, &j, ceil_div(a->sizes.pixels, TILE), scratch, c);
 }
@@ -186,7 +189,7 @@ static void backward_tile(const backward_job *j, backward_scratch s, int64_t fir
     padded_sizes p = padded_of(g);
     float scale[TILE];
     load_rows(s.x, p.channels, j->a->x, first, rows, g->channels, g->dtype);
-    for (int64_t r = 0; r < rows; r++) scale[r] = normalise(s.x + r * p.channels, g->channels);
+    normalise(s.x, s.x, scale, rows, p.channels, g->channels);
     float *pairs = s.channel_pairs;
     int64_t dtype = g->dtype;
     /* In float32, for what relu lets pass jumps. */

@@ -45,12 +45,12 @@ static inline void add(float *restrict to, const void *restrict from, int64_t n,
     if (dtype == FLOAT32) {
         const float *x = from;
         for (int64_t i = 0; i < n; i++) to[i] += x[i];
-        return;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        float value;
-        load(&value, at(from, i, dtype), 1, dtype);
-        to[i] += value;
+    } else if (dtype == BFLOAT16) {
+        const uint16_t *x = from;
+        for (int64_t i = 0; i < n; i++) to[i] += float_of((uint32_t)x[i] << 16);
+    } else {
+        const _Float16 *x = from;
+        for (int64_t i = 0; i < n; i++) to[i] += (float)x[i];
     }
 }
 

@@ -43,45 +43,49 @@ static inline void pair_taps(float *taps, int64_t lines, int64_t span, int64_t p
     }
 }
 
-static inline __attribute__((always_inline)) void convolve(float *restrict out, const float *restrict x,
-        const float *restrict weight, const float *restrict bias, const int64_t *offset, int64_t taps, int64_t row, int64_t pitch,
-        const int results, const int pairs) {
-    const int each = together(pairs); /* results for which a number of x counts, or a pair */
-    for (int64_t c = 0; c < pitch; c += LANES) {
-        vec sum[RESULTS];
-        for (int p = 0; p < results; p++) sum[p] = *(const vec *)(bias + c);
-        for (int64_t k = 0; k < taps; k++) {
-            vec w[PAIR];
-            for (int i = 0; i < each; i++) w[i] = *(const vec *)(weight + (i * taps + k) * pitch + c);
-            for (int p = 0; p < results; p += each) {
-                vec number = *(const vec *)(x + offset[k] + p / each * row + c);
-                for (int i = 0; i < each; i++) sum[p + i] = plus_products(sum[p + i], w[i], number, pairs);
+/* `results` results that follow each other along the line. In registers stand as many sums and, where there are enough, what of x
+   the sums take at a tap: at the next it moves on by one, so that only one number of x is read. */
+static inline __attribute__((always_inline)) void convolve(float *restrict out, const float *restrict x, float_layer l,
+        const stencil *t, const int results, const int pairs) {
+    const int each = together(pairs), last = results / each - 1; /* each: results for which a number of x counts, or a pair */
+    int64_t row = row_of(t), steps = steps_of(t->span, pairs), taps = t->lines * steps;
+    for (int64_t c = 0; c < t->pitch; c += LANES) {
+        const float *weight = l.weight + c;
+        vec sum[RESULTS], number[RESULTS];
+        for (int p = 0; p < results; p++) sum[p] = *(const vec *)(l.bias + c);
+        for (int64_t line = 0; line < t->lines; line++) {
+            const float *from = x + t->start[line] + c;
+            for (int p = 0; p < last && SLIDES; p++) number[p + 1] = *(const vec *)(from + p * row);
+            for (int64_t k = 0; k < steps; k++, from += row, weight += t->pitch) {
+                for (int p = 0; p < last && SLIDES; p++) number[p] = number[p + 1];
+                for (int p = SLIDES ? last : 0; p <= last; p++) number[p] = *(const vec *)(from + p * row);
+                for (int i = 0; i < each; i++) {
+                    vec w = *(const vec *)(weight + i * taps * t->pitch);
+                    for (int p = 0; p <= last; p++) sum[p * each + i] = plus_products(sum[p * each + i], w, number[p], pairs);
+                }
             }
         }
         for (int p = 0; p < results; p++) *(vec *)(out + p * row + c) = sum[p];
     }
 }
 
-static inline __attribute__((always_inline)) void convolve_as(float *out, const float *x, float_layer l, const int64_t *offset,
-        int64_t taps, int64_t row, int64_t pitch, int64_t n, const int pairs) {
+static inline __attribute__((always_inline)) void convolve_as(float *out, const float *x, float_layer l, const stencil *t, int64_t n,
+        const int pairs) {
     enum { MOST = RESULTS, HALF = MOST / 2 };
     _Static_assert(RESULTS % (2 * PAIR) == 0, "half of them are whole pairs");
     const int each = together(pairs);
-    int64_t p = 0;
-    for (; p + MOST <= n; p += MOST) convolve(out + p * row, x + p / each * row, l.weight, l.bias, offset, taps, row, pitch, MOST, pairs);
-    for (; p + HALF <= n; p += HALF) convolve(out + p * row, x + p / each * row, l.weight, l.bias, offset, taps, row, pitch, HALF, pairs);
-    for (; p < n; p += each) convolve(out + p * row, x + p / each * row, l.weight, l.bias, offset, taps, row, pitch, each, pairs);
+    int64_t p = 0, row = row_of(t);
+    for (; p + MOST <= n; p += MOST) convolve(out + p * row, x + p / each * row, l, t, MOST, pairs);
+    for (; p + HALF <= n; p += HALF) convolve(out + p * row, x + p / each * row, l, t, HALF, pairs);
+    for (; p < n; p += each) convolve(out + p * row, x + p / each * row, l, t, each, pairs);
 }
 
 /* n results, `across` beside each other of each; with an odd n one more may be written. */
 static inline void convolve_line(float *out, const float *x, float_layer l, const stencil *t, int64_t n) {
-    int64_t steps = steps_of(t->span, in_pairs(t->dtype)), taps = t->lines * steps, offset[taps], pitch = t->pitch, row = row_of(t);
-    for (int64_t k = 0; k < taps; k++) offset[k] = t->start[k / steps] + k % steps * row;
-    if (!in_pairs(t->dtype)) {
-        convolve_as(out, x, l, offset, taps, pitch, pitch, n * t->across, 0);
-        return;
+    for (int64_t i = 0; i < row_of(t); i += t->pitch) {
+        if (in_pairs(t->dtype)) convolve_as(out + i, x + i, l, t, n, 1);
+        else convolve_as(out + i, x + i, l, t, n, 0);
     }
-    for (int64_t i = 0; i < row; i += pitch) convolve_as(out + i, x + i, l, offset, taps, row, pitch, n, 1);
 }
 
 typedef struct { int64_t row, offset; } tap; /* where its sum stands, and what x it multiplies */

@@ -9,10 +9,6 @@
 
 typedef struct { const exchange_means_arguments *a; partial_sums sums; } means_job;
 
-static void add_pixel(float *restrict sums, const float *restrict s, float r, int64_t n) {
-    for (int64_t i = 0; i < n; i++) sums[i] += s[i], sums[n + i] += s[i] * r;
-}
-
 static void means_part(const void *argument, int64_t item, arena scratch) {
     const means_job *j = argument;
     const exchange_sizes *g = &j->a->sizes;
@@ -22,11 +18,11 @@ static void means_part(const void *argument, int64_t item, arena scratch) {
     part p = part_of(g, item);
     for (int64_t pixel = p.first; pixel < p.last; pixel++) {
         load_pixel(c, s, j->a->c, j->a->s, pixel, g);
-        add_pixel(sums, s, mean(c, n), n);
+        add_exchanged(sums, s, mean_of(c, n), n);
     }
 }
 
-int run_exchange_means(const exchange_means_arguments *a, crew workers) {
+int lamnet_exchange_means(const exchange_means_arguments *a) {
     const exchange_sizes *g = &a->sizes;
     arena sums = {0}, scratch = {0};
     take(&sums, 2 * g->channels);
@@ -34,13 +30,11 @@ int run_exchange_means(const exchange_means_arguments *a, crew workers) {
     means_job j = {.a = a};
     int failed = !reserve_chunks(&j.sums, sums, parts_of(g));
     if (!failed) {
-        failed = parallel(means_part, &j, parts_of(g), scratch, workers);
+        failed = parallel(means_part, &j, parts_of(g), scratch, (crew){g->threads});
         sum_means(a->means, NULL, &j.sums, 1.0f / (float)g->pixels, g);
     }
     return release(&j.sums.all), failed;
 }
-
-int lamnet_exchange_means(const exchange_means_arguments *a) { return run_exchange_means(a, (crew){a->sizes.threads}); }
 
 /* The forward. */
 
@@ -60,13 +54,12 @@ void mix_rows(float *out, mix_scratch s, const exchange_arguments *a, float_laye
     float open[TILE];
     channel_gates(s.gates, means, g->channels);
     exchange_rows(s.z, p.inputs, open, s.gates, means, a->c, a->s, first, rows, g);
+    gemm(out, p.outputs, operand(s.z, rows, p.inputs, g->dtype), project_out.weight, p.outputs, project_out.bias, rows,
+         2 * g->channels);
     for (int64_t r = 0; r < rows; r++) {
-        float *row = out + r * p.outputs;
         prefetch(at(a->residual, (first + r + AHEAD) * g->outputs, g->dtype), g->outputs, g->dtype);
-        load(row, at(a->residual, (first + r) * g->outputs, g->dtype), g->outputs, g->dtype);
-        for (int64_t i = 0; i < p.outputs; i++) row[i] += project_out.bias[i];
+        add(out + r * p.outputs, at(a->residual, (first + r) * g->outputs, g->dtype), g->outputs, g->dtype);
     }
-    gemm(out, p.outputs, operand(s.z, rows, p.inputs, g->dtype), project_out.weight, p.outputs, NULL, rows, 2 * g->channels);
 }
 
 static void forward_part(const void *argument, int64_t item, arena scratch) {

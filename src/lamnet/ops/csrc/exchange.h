@@ -29,20 +29,6 @@ static inline part part_of(const exchange_sizes *g, int64_t item) {
 
 static inline int64_t parts_of(const exchange_sizes *g) { return g->batch * cut_of(g).chunks; }
 
-static inline float dot(const float *restrict a, const float *restrict b, int64_t n) {
-#pragma clang fp reassociate(on)
-    float sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
-    return sum;
-}
-
-static inline float mean(const float *a, int64_t n) {
-#pragma clang fp reassociate(on)
-    float sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += a[i];
-    return sum / (float)n;
-}
-
 static inline void load_pixel(float *c, float *s, const void *all_c, const void *all_s, int64_t pixel,
                               const exchange_sizes *g) {
     load(c, at(all_c, pixel * g->channels, g->dtype), g->channels, g->dtype);

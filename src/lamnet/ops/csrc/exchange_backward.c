@@ -101,7 +101,7 @@ static void means_backward_part(const void *argument, int64_t item, arena scratc
     const float *grad = a->grad_means + t.batch * 2 * n;
     for (int64_t pixel = t.first; pixel < t.last; pixel++) {
         load_pixel(c, s, a->c, a->s, pixel, g);
-        float r = mean(c, n), share = dot(s, grad + n, n) * scale / (float)n;
+        float r = mean_of(c, n), share = dot(s, grad + n, n) * scale / (float)n;
         for (int64_t i = 0; i < n; i++) c[i] = share, s[i] = (grad[i] + r * grad[n + i]) * scale;
         add(c, at(a->grad_c, pixel * n, g->dtype), n, g->dtype);
         add(s, at(a->grad_s, pixel * n, g->dtype), n, g->dtype);

@@ -23,7 +23,7 @@ typedef struct {
 
 typedef struct {
     float *lines, *x; /* three lines of hidden channels and of x, each one pixel more on either side */
-    float *z, *normal; /* a line before and behind the depthwise convolution, and one of x behind the norm */
+    float *z, *normal, *scale; /* a line before and behind the depthwise convolution; one of x behind the norm, and its factors */
     mix_scratch mix;
 } forward_scratch;
 
@@ -34,22 +34,16 @@ static forward_scratch take_forward(arena *a, const forward_job *j) {
     s.x = take(a, LINES * (COLUMNS + 2) * p.channels);
     s.z = take(a, (COLUMNS + 2) * p.hidden);
     s.normal = take(a, (COLUMNS + 2) * p.channels);
+    s.scale = take(a, COLUMNS + 2);
     if (j->mix) s.mix = take_mix(a, &j->mix->sizes);
     return s;
 }
 
-/* n pixels of x from `first` on, rounded as if they came from memory. */
+/* n pixels of x from `first` on. */
 static void read_x(float *to, const forward_scratch *s, const forward_job *j, int64_t first, int64_t n) {
     const feed_forward_sizes *g = &j->a->sizes;
-    int64_t pitch = padded(g->channels);
-    if (!j->mix) {
-        load_rows(to, pitch, j->a->x, first, n, g->channels, g->dtype);
-        return;
-    }
-    mix_rows(to, s->mix, j->mix, j->mix_out, first, n);
-    if (g->dtype == FLOAT32) return;
-    store(s->normal, to, n * pitch, g->dtype);
-    load(to, s->normal, n * pitch, g->dtype);
+    if (j->mix) mix_rows(to, s->mix, j->mix, j->mix_out, first, n);
+    else load_rows(to, padded(g->channels), j->a->x, first, n, g->channels, g->dtype);
 }
 
 /* Has n pixels fetched of what x will be read or made of. */
@@ -70,20 +64,17 @@ static void hidden_line(float *to, float *x, const forward_scratch *s, const for
     if (!in.n) return;
     x += in.first * p.channels;
     read_x(x, s, j, in.pixel, in.n);
-    for (int64_t i = 0; i < in.n; i++) {
-        float *row = s->normal + i * p.channels;
+    for (int64_t i = 0; i < in.n; i++)
         fetch(at(j->a->out, (in.pixel - g->width + i) * g->channels, g->dtype), g->channels, g->dtype);
-        load(row, x + i * p.channels, p.channels, FLOAT32);
-        normalise(row, g->channels);
-    }
+    normalise(s->normal, x, s->scale, in.n, p.channels, g->channels);
     gemm(to + in.first * p.hidden, p.hidden, operand(s->normal, in.n, p.channels, g->dtype), j->layers.project_in.weight,
          p.hidden, j->layers.project_in.bias, in.n, g->channels);
     if (!j->a->hidden || y < t.top || y >= t.top + t.rows) return;
     store_rows(j->a->hidden, to + p.hidden, in.pixel + 1 - in.first, t.columns, p.hidden, g->hidden, g->dtype);
 }
 
-/* Line y of the result, made where that of x is. */
-static void output_line(float *x, float *z, const forward_job *j, strip t, int64_t y) {
+/* Line y of the result, made in `out` of that of x and what is behind the depthwise convolution. */
+static void output_line(float *out, const float *x, float *z, const forward_job *j, strip t, int64_t y) {
     const feed_forward_sizes *g = &j->a->sizes;
     padded_sizes p = padded_of(g);
     int64_t first = inside_of(g->height, g->width, t, y, 0).pixel;
@@ -91,11 +82,10 @@ static void output_line(float *x, float *z, const forward_job *j, strip t, int64
         fetch_x(j, first + 2 * g->width + i, 1);
         gate(z + i * p.hidden, g->hidden);
     }
-    for (int64_t i = 0; i < t.columns; i++)
-        for (int64_t c = 0; c < p.channels; c++) x[i * p.channels + c] += j->layers.project_out.bias[c];
-    gemm(x, p.channels, operand(z, t.columns, p.hidden, g->dtype), j->layers.project_out.weight, p.channels, NULL, t.columns,
-         g->hidden);
-    store_rows(j->a->out, x, first, t.columns, p.channels, g->channels, g->dtype);
+    gemm(out, p.channels, operand(z, t.columns, p.hidden, g->dtype), j->layers.project_out.weight, p.channels,
+         j->layers.project_out.bias, t.columns, g->hidden);
+    add(out, x, t.columns * p.channels, FLOAT32);
+    store_rows(j->a->out, out, first, t.columns, p.channels, g->channels, g->dtype);
 }
 
 static void forward_strip(const void *argument, int64_t item, arena scratch) {
@@ -112,7 +102,7 @@ static void forward_strip(const void *argument, int64_t item, arena scratch) {
         if (y < 1) continue;
         stencil taps = stencil_of(g, (y + 1) % 3, pixels);
         convolve_line(s.z, s.lines, j->layers.depthwise, &taps, t.columns);
-        output_line(s.x + (before * pixels + 1) * p.channels, s.z, j, t, t.top + y - 1);
+        output_line(s.normal, s.x + (before * pixels + 1) * p.channels, s.z, j, t, t.top + y - 1);
     }
 }
 

@@ -111,7 +111,7 @@ static void input_line(const backward_scratch *s, const backward_job *j, strip t
     int64_t first = inside_of(g->height, g->width, t, y, 0).pixel;
     float scale[COLUMNS], *x = s->x, *grad_x = s->grad;
     load_rows(x, p.channels, j->a->x, first, t.columns, g->channels, g->dtype);
-    for (int64_t i = 0; i < t.columns; i++) scale[i] = normalise(x + i * p.channels, g->channels);
+    normalise(x, x, scale, t.columns, p.channels, g->channels);
     gemm(grad_x, p.channels, operand_in(s->channel_pairs, s->z, t.columns, p.hidden, g->dtype), j->weights.project_in, p.channels,
          j->weights.zeros, t.columns, g->hidden);
     add_gradient(sums.project_in, over_pixels(s->pixel_pairs, x, 0, t.columns, p.channels, g->dtype), p.channels,

@@ -5,7 +5,7 @@
 #include "attention.h"
 #include "convolve.h"
 #include "forward.h"
-#include "vecmath.h"
+#include "pixel.h"
 
 enum { MAX_CHUNKS = 64 };
 
@@ -47,28 +47,35 @@ typedef struct {
     const focal_arguments *a;
     tiling tiles;
     focal_layers layers;
+    const branches_arguments *enter; /* what makes the values, by `enter_layers`; NULL where they are in memory */
+    branches_layers enter_layers;
+    float *r; /* where the means of c go, or NULL */
 } forward_job;
 
-typedef struct { float *tables, *plain, *pairs, *weight, *mixed; } forward_scratch; /* pairs: of plain's rows */
+typedef struct { float *tables, *pairs, *weight, *mixed; } forward_scratch; /* pairs: of the values' rows */
 
 static forward_scratch take_forward(arena *a, const attention_sizes *g, int64_t rows, int64_t width) {
     forward_scratch s;
     s.tables = take(a, g->window.tables * plane_of(g, rows, width));
-    s.plain = take(a, plane_of(g, rows, width));
     s.pairs = take(a, pairs_of(g, rows, width));
     s.weight = take(a, rows * width * padded(gates_of(g)));
     s.mixed = take(a, (rows + 1) * width * padded(g->channels));
     return s;
 }
 
-/* Has a row fetched of where a tile's result goes, and of the values of the one after it. */
-static void fetch_row(const focal_arguments *a, tile t, tile next, int64_t row) {
+/* Has a row fetched of where a tile's result goes, and of what is read next: the values of the tile after it, or the line
+   after its own. */
+static void fetch_row(const forward_job *j, tile t, tile next, int64_t row) {
+    const focal_arguments *a = j->a;
     const attention_sizes *g = &a->sizes;
     int64_t from = next.batch * a->value.batch + (next.first + row) * a->value.along + next.across * a->value.across;
     for (int64_t x = 0; x < t.width; x++) {
         fetch(at(a->out, element_of(g, t, row, x, g->channels), g->dtype), g->channels, g->dtype);
-        fetch(at(a->value.data, from + x * a->value.across, g->dtype), g->channels, g->dtype);
+        if (!j->enter) fetch(at(a->value.data, from + x * a->value.across, g->dtype), g->channels, g->dtype);
     }
+    if (!j->enter) return;
+    int64_t channels = j->enter->sizes.channels, below = (t.across + 1) * g->axis + t.first + row;
+    fetch(at(j->enter->x, below * channels, g->dtype), channels, g->dtype);
 }
 
 /* The weights from the values: depthwise along the axis, 1x1, tanh. */
@@ -81,21 +88,34 @@ static void predict_weights(const forward_scratch *s, const float *values, const
     convolve_line(s->mixed, over_rows(s->pairs, values, g, t), l.depthwise, &taps, t.rows);
     gemm(to, pitch, operand(s->mixed, n, deep, g->dtype), l.project.weight, pitch, l.project.bias, n, g->channels);
     for (int64_t row = 0; row < t.rows; row++) {
-        fetch_row(j->a, t, next, row);
+        fetch_row(j, t, next, row);
         for (int64_t i = 0; i < t.width * pitch; i++, to++) *to = hyperbolic_tangent(*to);
     }
+}
+
+/* The results of a tile, and its weights where gradients will be asked, from its values with the window's reach around them. */
+static void attend_tile(const forward_job *j, tile t, tile next, const float *values, arena scratch) {
+    const attention_sizes *g = &j->a->sizes;
+    forward_scratch s = take_forward(&scratch, g, t.rows, t.width);
+    int64_t pitch = padded(gates_of(g));
+    fill_means(s.tables, values, g, t);
+    predict_weights(&s, values, j, t, next);
+    if (j->a->gates) scatter(j->a->gates, s.weight, pitch, g, t, gates_of(g));
+    attend(j->a->out, g, t, values, s.tables, s.weight, pitch, s.mixed);
+}
+
+/* The values of a tile, the window's reach included. */
+static float *take_values(arena *a, const attention_sizes *g, int64_t rows, int64_t width) {
+    return take(a, plane_of(g, rows, width));
 }
 
 static void forward_tile(const void *argument, int64_t item, arena scratch) {
     const forward_job *j = argument;
     const attention_sizes *g = &j->a->sizes;
     tile t = tile_of(g, j->tiles, item);
-    forward_scratch s = take_forward(&scratch, g, t.rows, t.width);
-    int64_t pitch = padded(gates_of(g));
-    float *plain = gather_means(s.tables, s.plain, j->a->value, g, t);
-    predict_weights(&s, plain, j, t, tile_of(g, j->tiles, item + 1));
-    if (j->a->gates) scatter(j->a->gates, s.weight, pitch, g, t, gates_of(g));
-    attend(j->a->out, g, t, s.tables, s.weight, pitch, s.mixed);
+    float *values = take_values(&scratch, g, t.rows, t.width);
+    gather(values, j->a->value, g, t, g->window.reach, g->channels, padded(g->channels));
+    attend_tile(j, t, tile_of(g, j->tiles, item + 1), values, scratch);
 }
 
 void pack_focal(focal_layers to, const focal_weights *w, const attention_sizes *g) {
@@ -108,8 +128,94 @@ void pack_focal(focal_layers to, const focal_weights *w, const attention_sizes *
 int run_focal(const focal_arguments *a, focal_layers layers, crew c) {
     forward_job j = {.a = a, .tiles = tiling_of(&a->sizes, a->value), .layers = layers};
     arena scratch = {0};
+    take_values(&scratch, &a->sizes, j.tiles.rows, j.tiles.width);
     take_forward(&scratch, &a->sizes, j.tiles.rows, j.tiles.width);
     return parallel(forward_tile, &j, j.tiles.count, scratch, c);
+}
+
+/* Line by line, with the way into the branches. */
+
+static void enter_line(const void *argument, int64_t line, arena scratch) {
+    const forward_job *j = argument;
+    const attention_sizes *g = &j->a->sizes;
+    int64_t width = g->axis, pitch = padded(g->channels), around = g->window.reach * pitch;
+    enter_scratch s = take_enter(&scratch, &j->enter->sizes);
+    float *values = take_values(&scratch, g, width, 1), *line_values = values + around;
+    memset(values, 0, (size_t)around * sizeof(float));
+    memset(line_values + width * pitch, 0, (size_t)around * sizeof(float));
+    for (int64_t x = 0; x < width; x += ENTER_ROWS)
+        enter_rows(line_values + x * pitch, j->r, s, j->enter, j->enter_layers, line * width + x, min(ENTER_ROWS, width - x));
+    int64_t tiles = ceil_div(width, j->tiles.rows);
+    for (int64_t i = 0; i < tiles; i++) {
+        tile t = tile_of(g, j->tiles, line * tiles + i);
+        attend_tile(j, t, t, values + t.first * pitch, scratch);
+    }
+}
+
+int run_enter_focal(const branches_arguments *enter, branches_layers enter_layers, float *r, const focal_arguments *a,
+                    focal_layers layers, crew c) {
+    const attention_sizes *g = &a->sizes;
+    forward_job j = {a, tiling_of(g, a->value), layers, enter, enter_layers, r};
+    arena scratch = {0};
+    take_enter(&scratch, &enter->sizes);
+    take_values(&scratch, g, g->axis, 1);
+    take_forward(&scratch, g, j.tiles.rows, 1);
+    return parallel(enter_line, &j, g->across, scratch, c);
+}
+
+/* With the exchange's means. */
+
+typedef struct {
+    forward_job focal;
+    const averaging *of;
+    partial_sums sums; /* (2, channels) of a chunk */
+    int64_t chunk;     /* tiles of one */
+} averaging_job;
+
+/* The results of a tile, which are in the cache still. */
+static void add_tile(float *sums, float *pixel, const averaging_job *j, tile t) {
+    const focal_arguments *a = j->focal.a;
+    const attention_sizes *g = &a->sizes;
+    const averaging *of = j->of;
+    int64_t first = max(of->top - t.first, 0), last = min(of->top + of->rows - t.first, t.rows);
+    int64_t left = max(of->left - t.across, 0), right = min(of->left + of->columns - t.across, t.width);
+    for (int64_t y = first; y < last; y++)
+        for (int64_t x = left; x < right; x++) {
+            const float *s = at(a->out, element_of(g, t, y, x, g->channels), g->dtype);
+            if (g->dtype != FLOAT32) load(pixel, s, g->channels, g->dtype), s = pixel;
+            add_exchanged(sums, s, of->r[element_of(g, t, y, x, 1)], g->channels);
+        }
+}
+
+static void averaged_chunk(const void *argument, int64_t item, arena scratch) {
+    const averaging_job *j = argument;
+    const attention_sizes *g = &j->focal.a->sizes;
+    arena own = chunk_of(&j->sums, item);
+    float *sums = take(&own, 2 * g->channels), *pixel = take(&scratch, g->channels);
+    for (int64_t i = item * j->chunk; i < min((item + 1) * j->chunk, j->focal.tiles.count); i++) {
+        forward_tile(&j->focal, i, scratch);
+        add_tile(sums, pixel, j, tile_of(g, j->focal.tiles, i));
+    }
+}
+
+int run_focal_means(const focal_arguments *a, focal_layers layers, const averaging *of, crew c) {
+    const attention_sizes *g = &a->sizes;
+    averaging_job j = {{.a = a, .tiles = tiling_of(g, a->value), .layers = layers}, of};
+    arena scratch = {0}, sums = {0};
+    take(&scratch, g->channels);
+    take_values(&scratch, g, j.focal.tiles.rows, j.focal.tiles.width);
+    take_forward(&scratch, g, j.focal.tiles.rows, j.focal.tiles.width);
+    take(&sums, 2 * g->channels);
+    j.chunk = ceil_div(j.focal.tiles.count, MAX_CHUNKS);
+    int64_t chunks = ceil_div(j.focal.tiles.count, j.chunk);
+    int failed = !reserve_chunks(&j.sums, sums, chunks);
+    if (!failed) {
+        failed = parallel(averaged_chunk, &j, chunks, scratch, c);
+        sum_chunks(&j.sums);
+        float *all = j.sums.all.base, scale = 1.0f / (float)(of->rows * of->columns);
+        for (int64_t i = 0; i < 2 * g->channels; i++) of->means[i] = all[i] * scale;
+    }
+    return release(&j.sums.all), failed;
 }
 
 int lamnet_focal(const focal_arguments *a) {
@@ -199,17 +305,18 @@ static void backward_tile(const backward_job *j, tile own, arena scratch, focal_
     int64_t deep = padded(g->channels), row = t.width * deep, reach = g->window.reach, n = own.rows * own.width;
     int64_t gates = gates_of(g), pitch = padded(gates), above = own.first - t.first; /* rows of t before own's */
     stencil taps = stencil_of(g, own);
-    const float *plain = gather_means(s.tables, s.plain, a->value, g, t) + above * row;
+    gather(s.plain, a->value, g, t, reach, g->channels, deep);
+    fill_means(s.tables, s.plain, g, t);
     gather(s.grad, a->grad, g, t, reach, g->channels, deep);
     gather(s.weight, packed(a->gates, g, gates), g, t, reach, gates, gates);
-    correlate(s.logits, pitch, g, t, s.tables, s.grad, s.weight, 1);
+    correlate(s.logits, pitch, g, t, s.plain, s.tables, s.grad, s.weight, 1);
     for (int64_t p = 0; p < t.rows * t.width; p++) memset(s.logits + p * pitch + gates, 0, (size_t)(pitch - gates) * sizeof(float));
     memset(s.grad_mixed, 0, (size_t)plane_of(g, t.rows, t.width) * sizeof(float));
     gemm(s.grad_mixed + reach * row, deep, operand_in(s.logit_pairs, s.logits, t.rows * t.width, pitch, g->dtype), w->project, deep,
          w->depthwise_back.bias, t.rows * t.width, gates);
 
     float *logits = s.logits + above * t.width * pitch;
-    plain = over_rows(s.pairs, plain, g, own);
+    const float *plain = over_rows(s.pairs, s.plain + above * row, g, own);
     convolve_line(s.mixed, plain, w->depthwise, &taps, own.rows);
     add_gradient(sums.project, over_pixels(s.mixed, s.mixed, 0, n, deep, g->dtype), deep,
                  over_pixels(logits, logits, 0, n, pitch, g->dtype), pitch, n, g->dtype);

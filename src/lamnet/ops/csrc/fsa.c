@@ -40,13 +40,14 @@ static void gather_weights(float *to, strided weight, int64_t logits, const atte
 }
 
 typedef struct { const fsa_arguments *a; tiling tiles; } forward_job;
-typedef struct { float *tables, *plain, *weight; } forward_scratch;
+typedef struct { float *tables, *plain, *weight, *pixel; } forward_scratch;
 
 static forward_scratch take_forward(arena *a, const attention_sizes *g, int64_t rows, int64_t width) {
     forward_scratch s;
     s.tables = take(a, g->window.tables * plane_of(g, rows, width));
     s.plain = take(a, plane_of(g, rows, width));
     s.weight = take(a, rows * width * gates_of(g) + OVERREAD);
+    s.pixel = take(a, padded(g->channels));
     return s;
 }
 
@@ -55,9 +56,10 @@ static void forward_tile(const void *argument, int64_t item, arena scratch) {
     const attention_sizes *g = &j->a->sizes;
     tile t = tile_of(g, j->tiles, item);
     forward_scratch s = take_forward(&scratch, g, t.rows, t.width);
-    gather_means(s.tables, s.plain, j->a->value, g, t);
+    gather(s.plain, j->a->value, g, t, g->window.reach, g->channels, padded(g->channels));
+    fill_means(s.tables, s.plain, g, t);
     gather_weights(s.weight, j->a->weight, j->a->logits, g, t, 0);
-    attend(j->a->out, g, t, s.tables, s.weight, gates_of(g), s.plain);
+    attend(j->a->out, g, t, s.plain, s.tables, s.weight, gates_of(g), s.pixel);
 }
 
 int lamnet_fsa(const fsa_arguments *a) {
@@ -69,12 +71,13 @@ int lamnet_fsa(const fsa_arguments *a) {
 }
 
 typedef struct { const fsa_backward_arguments *a; tiling tiles; } backward_job;
-typedef struct { float *tables, *grad, *weight, *sums, *by_heads, *grad_value; } backward_scratch;
+typedef struct { float *tables, *plain, *grad, *weight, *sums, *by_heads, *grad_value; } backward_scratch;
 
 static backward_scratch take_backward(arena *a, const attention_sizes *g, int64_t rows, int64_t width) {
     int64_t gates = gates_of(g);
     backward_scratch s;
     s.tables = take(a, g->window.tables * plane_of(g, rows, width));
+    s.plain = take(a, plane_of(g, rows, width));
     s.grad = take(a, plane_of(g, rows, width));
     s.weight = take(a, (rows + 2 * g->window.reach) * width * gates + OVERREAD);
     s.sums = take(a, rows * width * padded(gates));
@@ -90,10 +93,11 @@ static void backward_tile(const void *argument, int64_t item, arena scratch) {
     tile t = tile_of(g, j->tiles, item);
     backward_scratch s = take_backward(&scratch, g, t.rows, t.width);
     int64_t gates = gates_of(g);
-    gather_means(s.tables, s.grad, a->value, g, t);
+    gather(s.plain, a->value, g, t, g->window.reach, g->channels, padded(g->channels));
+    fill_means(s.tables, s.plain, g, t);
     gather(s.grad, a->grad, g, t, g->window.reach, g->channels, padded(g->channels));
     gather_weights(s.weight, a->weight, a->logits, g, t, g->window.reach);
-    correlate(s.sums, padded(gates), g, t, s.tables, s.grad, s.weight, a->logits != 0);
+    correlate(s.sums, padded(gates), g, t, s.plain, s.tables, s.grad, s.weight, a->logits != 0);
     const float *sums = s.sums;
     for (int64_t i = 0; i < t.rows; i++)
         for (int64_t x = 0; x < t.width; x++, sums += padded(gates)) {

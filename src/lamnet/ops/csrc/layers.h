@@ -3,6 +3,7 @@
 #include "ends.h"
 #include "forward.h"
 #include "network.h"
+#include <stddef.h>
 
 typedef struct {
     branches_layers branches;
@@ -10,6 +11,9 @@ typedef struct {
     float_layer exchange;
     feed_forward_layers feed_forward;
 } block_layers;
+
+/* Memory of a run begins with this; images begin at a cache line. */
+typedef struct { size_t bytes; char apart[64 - sizeof(size_t)]; } workspace;
 
 struct network {
     network_config config;
@@ -19,6 +23,7 @@ struct network {
     ends ends;
     block_layers *blocks;
     float *group_scales; /* (groups, channels) */
+    workspace *spare;    /* of the run before, or NULL; see network_run.c */
 };
 
 static inline int64_t half_of(const network *n) { return n->config.channels / 2; }

@@ -183,6 +183,7 @@ int lamnet_network_create(network **to, const network_config *config, const floa
 void lamnet_network_destroy(network *n) {
     if (!n) return;
     release(&n->memory);
+    deallocate(n->spare);
     free(n->blocks);
     free(n->taps);
     free(n);

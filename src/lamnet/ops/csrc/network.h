@@ -1,7 +1,8 @@
 /* The whole network behind a C interface of its own: made once from its configuration and weights, run as often as one likes.
 
-   A network is not changed by a run, so several threads may run one at once, and there can be several. Results do not depend
-   on the number of threads. An int that is returned is one of `enum lamnet_code`; lamnet_message says what it means.
+   A run changes nothing of a network but the memory that it keeps for the next, so several threads may run one at once, and there
+   can be several. Results do not depend on the number of threads. An int that is returned is one of `enum lamnet_code`;
+   lamnet_message says what it means.
    core/network.py is its face in Python. */
 #pragma once
 #include "arguments.h"

@@ -14,34 +14,27 @@ static int is_countable(const network *n, picture p, int64_t images) {
            features < INT64_MAX / (4 * max(images, 1) + 64);
 }
 
-static void fill_branches(const network *n, const block_layers *b, picture p, const void *x, void *c, void *u, void *across,
-                          void *s, int *failed) {
+/* own: which means are to be made, or NULL. Its r is filled, too. */
+static void fill_branches(const network *n, const block_layers *b, picture p, const void *x, void *c, void *across, void *s,
+                          const averaging *own, int *failed) {
     int64_t half = half_of(n), pixels = pixels_of(p), row = p.width * half;
-    branches_arguments enter = {.sizes = branches_of(n, pixels), .x = x, .c = c, .u = u};
-    focal_arguments horizontal = {.sizes = attention_of(n, p.width, p.height, 1), .value = {u, pixels * half, half, row},
+    branches_arguments enter = {.sizes = branches_of(n, pixels), .x = x, .c = c};
+    focal_arguments horizontal = {.sizes = attention_of(n, p.width, p.height, 1), .value = {NULL, pixels * half, half, row},
                                   .out = across};
     focal_arguments vertical = {.sizes = attention_of(n, p.height, p.width, p.width),
                                 .value = {across, pixels * half, row, half}, .out = s};
-    *failed |= run_branches(&enter, b->branches, p.crew);
-    *failed |= run_focal(&horizontal, b->across, p.crew);
-    *failed |= run_focal(&vertical, b->down, p.crew);
+    *failed |= run_enter_focal(&enter, b->branches, own ? own->r : NULL, &horizontal, b->across, p.crew);
+    *failed |= own ? run_focal_means(&vertical, b->down, own, p.crew) : run_focal(&vertical, b->down, p.crew);
 }
 
-/* The image's own means of c and s, of `pixels` pixels. */
-static void fill_means(const network *n, picture p, int64_t pixels, const void *c, const void *s, float *means, int *failed) {
-    exchange_means_arguments a = {.sizes = exchange_of(n, pixels), .c = c, .s = s, .means = means};
-    *failed |= run_exchange_means(&a, p.crew);
-}
-
-/* x behind a block; `out` has room for what lies between the attentions. own: NULL where means are given. */
-static void fill_block(const network *n, const block_layers *b, picture p, const void *x, const float *means, float *own,
-                       void *room, void *out, int *failed) {
+/* x behind a block; `room` and `out` have room for what lies between. own: NULL where means are given. */
+static void fill_block(const network *n, const block_layers *b, picture p, const void *x, const float *means,
+                       const averaging *own, void *room, void *out, int *failed) {
     int64_t half = pixels_of(p) * half_of(n);
     void *c = room, *s = at(room, half, n->config.dtype);
-    fill_branches(n, b, p, x, c, s, out, s, failed);
-    if (!means) fill_means(n, p, pixels_of(p), c, s, own, failed);
+    fill_branches(n, b, p, x, c, out, s, own, failed);
     exchange_arguments mix = {.sizes = exchange_of(n, pixels_of(p)), .c = c, .s = s, .residual = x,
-                              .means = means ? means : own};
+                              .means = own ? own->means : means};
     feed_forward_arguments last = {.sizes = feed_forward_of(n, p.height, p.width), .out = out};
     *failed |= run_exchange_feed_forward(&mix, b->exchange, &last, b->feed_forward, p.crew);
 }
@@ -70,6 +63,32 @@ static void fill_group_end(const network *n, int64_t group, picture p, const voi
     *failed |= parallel(end_group_chunk, &j, ceil_div(j.pixels, CHUNK), scratch, p.crew);
 }
 
+/* A network keeps the memory of its last run for the next, unless it is much: the system has to clear what it gives anew. Whoever
+   exchanges the pointer has the memory for himself, so runs at once stay apart. */
+enum { MOST_KEPT = 128 << 20 }; /* bytes */
+
+static workspace *exchange_spare(const network *n, workspace *with) {
+    return __atomic_exchange_n(&((network *)n)->spare, with, __ATOMIC_ACQ_REL);
+}
+
+/* Room for images with a float of each pixel behind them, or NULL. */
+static char *take_images(const network *n, picture p, int64_t images) {
+    size_t bytes = (size_t)(images * features_of(n, p) * size_of(n->config.dtype) + pixels_of(p) * (int64_t)sizeof(float));
+    workspace *w = exchange_spare(n, NULL);
+    if (!w || w->bytes < bytes) {
+        deallocate(w);
+        w = allocate(sizeof *w + bytes);
+        if (!w) return NULL;
+        w->bytes = bytes;
+    }
+    return (char *)(w + 1);
+}
+
+static void return_images(const network *n, char *images) {
+    workspace *w = (workspace *)images - 1;
+    deallocate(w->bytes > MOST_KEPT ? w : exchange_spare(n, w));
+}
+
 enum { IMAGES = 5 };
 
 static int run_whole(const network *n, picture p, const network_run *a, char *memory, float *own) {
@@ -77,14 +96,16 @@ static int run_whole(const network *n, picture p, const network_run *a, char *me
     int64_t step = 2 * half_of(n);
     void *image[IMAGES];
     for (int64_t i = 0; i < IMAGES; i++) image[i] = at(memory, i * features_of(n, p), n->config.dtype);
+    float *r = at(memory, IMAGES * features_of(n, p), n->config.dtype);
     void *shallow = image[0], *deep = shallow, *next = image[1], *room = image[4];
     failed |= run_shallow(&n->ends, p, a->pixels, a->pixels_dtype, shallow);
     for (int64_t group = 0, number = 0; group < n->config.groups && !failed; group++) {
         const void *x = deep;
         for (int64_t b = 0; b < n->config.blocks && !failed; b++, number++) {
             void *out = image[2 + b % 2];
-            fill_block(n, &n->blocks[number], p, x, a->means ? a->means + number * step : NULL,
-                       a->own_means ? own + number * step : own, room, out, &failed);
+            averaging whole = {r, 0, 0, p.height, p.width, a->own_means ? own + number * step : own};
+            if (a->means) fill_block(n, &n->blocks[number], p, x, a->means + number * step, NULL, room, out, &failed);
+            else fill_block(n, &n->blocks[number], p, x, NULL, &whole, room, out, &failed);
             x = out;
         }
         fill_group_end(n, group, p, deep, x, next, &failed);
@@ -110,7 +131,7 @@ int lamnet_network_run(const network *n, const network_run *a) {
         return LAMNET_BAD_ARGUMENT;
     picture p = {a->height, a->width, {0}};
     if (!is_countable(n, p, IMAGES)) return LAMNET_TOO_LARGE;
-    char *memory = allocate((size_t)(IMAGES * features_of(n, p) * size_of(n->config.dtype)));
+    char *memory = take_images(n, p, IMAGES);
     float *one = calloc((size_t)(2 * half_of(n)), sizeof *one); /* a block's means, where nobody wants to keep them */
     int failed = !memory || !one;
     if (!failed) {
@@ -118,7 +139,7 @@ int lamnet_network_run(const network *n, const network_run *a) {
         failed = run_whole(n, p, a, memory, a->own_means ? a->own_means : one);
         end(p);
     }
-    if (memory) deallocate(memory);
+    if (memory) return_images(n, memory);
     return free(one), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
 }
 
@@ -143,18 +164,6 @@ static void give_back(const network *n, picture p, float *features, const void *
     if (n->config.dtype != FLOAT32) load(features, room, features_of(n, p), n->config.dtype);
 }
 
-static char *allocate_images(const network *n, picture p, int64_t images) {
-    return allocate((size_t)(images * features_of(n, p) * size_of(n->config.dtype)));
-}
-
-/* The pixels of a box to the front of an image of the branches. */
-static void crop(const network *n, const network_layer *a, void *image) {
-    int64_t half = half_of(n), dtype = n->config.dtype;
-    for (int64_t y = 0; y < a->rows; y++)
-        memmove(at(image, y * a->columns * half, dtype), at(image, ((a->top + y) * a->width + a->left) * half, dtype),
-                (size_t)(a->columns * half * size_of(dtype)));
-}
-
 int lamnet_network_block_means(const network *n, const network_layer *a) {
     picture p = {a->height, a->width, {0}};
     int code = check_layer(n, a->threads, p, a->number, blocks_of(n), 3);
@@ -162,25 +171,23 @@ int lamnet_network_block_means(const network *n, const network_layer *a) {
     if (a->top < 0 || a->left < 0 || a->rows < 1 || a->columns < 1 || a->rows > a->height - a->top ||
         a->columns > a->width - a->left)
         return LAMNET_BAD_ARGUMENT;
-    char *memory = allocate_images(n, p, 3);
+    char *memory = take_images(n, p, 3);
     if (!memory) return LAMNET_NO_MEMORY;
     p = begin(a->threads, a->height, a->width);
     int64_t size = features_of(n, p), dtype = n->config.dtype;
     void *c = memory, *s = at(memory, size / 2, dtype), *across = at(memory, size, dtype);
     const void *x = stored(n, p, a->x, at(memory, 2 * size, dtype));
+    averaging box = {at(memory, 3 * size, dtype), a->top, a->left, a->rows, a->columns, a->out};
     int failed = 0;
-    fill_branches(n, &n->blocks[a->number], p, x, c, s, across, s, &failed);
-    crop(n, a, c);
-    crop(n, a, s);
-    fill_means(n, p, a->rows * a->columns, c, s, a->out, &failed);
-    return end(p), deallocate(memory), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
+    fill_branches(n, &n->blocks[a->number], p, x, c, across, s, &box, &failed);
+    return end(p), return_images(n, memory), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
 }
 
 int lamnet_network_block(const network *n, const network_layer *a) {
     picture p = {a->height, a->width, {0}};
     int code = check_layer(n, a->threads, p, a->number, blocks_of(n), 3);
     if (code) return code;
-    char *memory = allocate_images(n, p, 3);
+    char *memory = take_images(n, p, 3);
     if (!memory) return LAMNET_NO_MEMORY;
     p = begin(a->threads, a->height, a->width);
     int64_t size = features_of(n, p), dtype = n->config.dtype;
@@ -189,41 +196,41 @@ int lamnet_network_block(const network *n, const network_layer *a) {
     int failed = 0;
     fill_block(n, &n->blocks[a->number], p, x, a->means, NULL, memory, out, &failed);
     give_back(n, p, a->out, out);
-    return end(p), deallocate(memory), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
+    return end(p), return_images(n, memory), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
 }
 
 int lamnet_network_end_group(const network *n, const network_layer *a) {
     picture p = {a->height, a->width, {0}};
     int code = check_layer(n, a->threads, p, a->number, n->config.groups, 2);
     if (code) return code;
-    char *memory = allocate_images(n, p, 2);
+    char *memory = take_images(n, p, 2);
     if (!memory) return LAMNET_NO_MEMORY;
     p = begin(a->threads, a->height, a->width);
     const void *y = stored(n, p, a->x, memory), *x = stored(n, p, a->out, at(memory, features_of(n, p), n->config.dtype));
     int failed = 0;
     fill_group_end(n, a->number, p, x, y, (void *)x, &failed);
     give_back(n, p, a->out, x);
-    return end(p), deallocate(memory), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
+    return end(p), return_images(n, memory), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
 }
 
 int lamnet_network_shallow(const network *n, const network_ends *a) {
     picture p = {a->height, a->width, {0}};
     int code = is_pixel_dtype(a->pixels_dtype) ? check_layer(n, a->threads, p, 0, 1, 1) : LAMNET_BAD_ARGUMENT;
     if (code) return code;
-    char *memory = allocate_images(n, p, 1);
+    char *memory = take_images(n, p, 1);
     if (!memory) return LAMNET_NO_MEMORY;
     p = begin(a->threads, a->height, a->width);
     void *out = to_store(n, a->out, memory);
     int failed = run_shallow(&n->ends, p, a->pixels, a->pixels_dtype, out);
     give_back(n, p, a->out, out);
-    return end(p), deallocate(memory), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
+    return end(p), return_images(n, memory), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
 }
 
 int lamnet_network_reconstruct(const network *n, const network_ends *a) {
     picture p = {a->height, a->width, {0}};
     int code = is_pixel_dtype(a->pixels_dtype) ? check_layer(n, a->threads, p, 0, 1, 3) : LAMNET_BAD_ARGUMENT;
     if (code) return code;
-    char *memory = allocate_images(n, p, 3);
+    char *memory = take_images(n, p, 3);
     if (!memory) return LAMNET_NO_MEMORY;
     p = begin(a->threads, a->height, a->width);
     int64_t size = features_of(n, p), dtype = n->config.dtype;
@@ -231,5 +238,5 @@ int lamnet_network_reconstruct(const network *n, const network_ends *a) {
     void *fused = at(memory, 2 * size, dtype);
     int failed = run_fuse(&n->ends, p, deep, shallow, fused);
     failed |= run_tail(&n->ends, p, fused, a->out, a->pixels_dtype);
-    return end(p), deallocate(memory), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
+    return end(p), return_images(n, memory), failed ? LAMNET_NO_MEMORY : LAMNET_DONE;
 }

@@ -16,16 +16,54 @@ static inline void store_rows(void *to, const float *from, int64_t first, int64_
     for (int64_t r = 0; r < rows; r++) store(at(to, (first + r) * n, dtype), from + r * pitch, n, dtype);
 }
 
-/* (x - mean) / deviation in place; returns 1 / deviation. */
-static inline float normalise(float *x, int64_t n) {
-#pragma clang fp reassociate(on)
-    float mean = 0, square = 0;
-    for (int64_t i = 0; i < n; i++) mean += x[i];
-    mean /= (float)n;
-    for (int64_t i = 0; i < n; i++) square += (x[i] - mean) * (x[i] - mean);
-    float scale = 1.0f / __builtin_sqrtf(square / (float)n + 1e-5f);
-    for (int64_t i = 0; i < n; i++) x[i] = (x[i] - mean) * scale;
-    return scale;
+/* The sum of a vector's numbers. */
+static inline float sum_of(vec x) {
+    vec y = x + __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15);
+    y += __builtin_shufflevector(y, y, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7);
+    return (y[0] + y[2]) + (y[1] + y[3]);
+}
+
+static inline float dot(const float *a, const float *b, int64_t n) {
+    vec sum = {0};
+    float rest = 0;
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) sum += *(const vec *)(a + i) * *(const vec *)(b + i);
+    for (; i < n; i++) rest += a[i] * b[i];
+    return sum_of(sum) + rest;
+}
+
+/* The sum of x less `minus`, or of its squares. */
+static inline __attribute__((always_inline)) float sum_less(const float *x, float minus, int64_t n, const int squares) {
+    vec sum = {0};
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vec y = *(const vec *)(x + i) - minus;
+        sum += squares ? y * y : y;
+    }
+    float rest = 0;
+    for (; i < n; i++) rest += squares ? (x[i] - minus) * (x[i] - minus) : x[i] - minus;
+    return sum_of(sum) + rest;
+}
+
+static inline float mean_of(const float *x, int64_t n) { return sum_less(x, 0, n, 0) / (float)n; }
+
+/* (x - mean) / deviation of padded rows to `to`, which may be x; `scale` gets 1 / deviation of each. Step by step, so that no
+   row waits for another. */
+static inline void normalise(float *to, const float *x, float *restrict scale, int64_t rows, int64_t pitch, int64_t n) {
+    for (int64_t r = 0; r < rows; r++) {
+        const float *row = x + r * pitch;
+        float mean = mean_of(row, n);
+        scale[r] = sum_less(row, mean, n, 1) / (float)n;
+        for (int64_t i = 0; i < pitch; i += LANES) *(vec *)(to + r * pitch + i) = *(const vec *)(row + i) - mean;
+    }
+    for (int64_t r = 0; r < rows; r++) scale[r] = 1.0f / __builtin_sqrtf(scale[r] + 1e-5f);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < pitch; i += LANES) *(vec *)(to + r * pitch + i) *= scale[r];
+}
+
+/* To the sums of which the exchange's means are made: a pixel's s, and s times the mean r of its c. */
+static inline void add_exchanged(float *restrict sums, const float *restrict s, float r, int64_t n) {
+    for (int64_t i = 0; i < n; i++) sums[i] += s[i], sums[n + i] += s[i] * r;
 }
 
 static inline void normalise_backward(float *restrict grad, const float *restrict normal, float scale, int64_t n) {

@@ -12,14 +12,15 @@ typedef float vec __attribute__((vector_size(4 * LANES), aligned(4)));
 
        PRODUCT_ROWS x VECTORS   of a product: rows by vectors of columns, of which there are 1 to 4
        RESULTS                  of a depthwise convolution: pixels beside each other, 4 or a multiple
+       SLIDES                   whether the numbers that such sums take from one tap to the next stay in registers as well
        GRADIENTS                of the gradient of its taps: taps, 4 or a multiple
        CHAINS                   of the benchmark, enough to hide an instruction's latency */
 #ifdef __AVX512F__
-enum { PRODUCT_ROWS = 6, VECTORS = 4, RESULTS = 8, GRADIENTS = 12, CHAINS = 10 };
+enum { PRODUCT_ROWS = 6, VECTORS = 4, RESULTS = 8, SLIDES = 1, GRADIENTS = 12, CHAINS = 10 };
 #elif defined(__SSE2__) && !defined(__AVX2__) /* 16 short registers */
-enum { PRODUCT_ROWS = 2, VECTORS = 1, RESULTS = 4, GRADIENTS = 4, CHAINS = 2 };
+enum { PRODUCT_ROWS = 2, VECTORS = 1, RESULTS = 4, SLIDES = 0, GRADIENTS = 4, CHAINS = 2 };
 #else /* 16 of AVX2, 32 of ARM */
-enum { PRODUCT_ROWS = 6, VECTORS = 1, RESULTS = 8, GRADIENTS = 12, CHAINS = 5 };
+enum { PRODUCT_ROWS = 6, VECTORS = 1, RESULTS = 8, SLIDES = 0, GRADIENTS = 12, CHAINS = 5 };
 #endif
 
 /* Pairs. Two bfloat16 in the place of a float, the first in its lower half, which follow each other in a sum: the processor

@@ -3,18 +3,31 @@
 #pragma once
 #include "common.h"
 
-enum { ROWS = 32, COLUMNS = 64 };
+/* The pixels around a strip are computed twice, so it is tall unless an image has few of them: threads have to share them. */
+enum { TALL = 64, LOW = 32, COLUMNS = 80, FEW = 8 };
 
 typedef struct { int64_t batch, top, left, rows, columns; } strip;
 
 /* Of one image. */
-static inline int64_t strips_of(int64_t height, int64_t width) { return ceil_div(height, ROWS) * ceil_div(width, COLUMNS); }
+typedef struct { int64_t down, across; } strips;
+
+static inline strips cut_into_strips(int64_t height, int64_t width) {
+    strips s = {ceil_div(height, TALL), ceil_div(width, COLUMNS)};
+    if (s.down * s.across < FEW) s.down = ceil_div(height, LOW);
+    return s;
+}
+
+static inline int64_t strips_of(int64_t height, int64_t width) {
+    strips s = cut_into_strips(height, width);
+    return s.down * s.across;
+}
 
 static inline strip strip_of(int64_t height, int64_t width, int64_t item) {
-    int64_t down = ceil_div(height, ROWS), across = ceil_div(width, COLUMNS), rows = ceil_div(height, down);
-    strip t = {item / (down * across), item / across % down * rows, item % across * COLUMNS, 0, 0};
+    strips s = cut_into_strips(height, width);
+    int64_t rows = ceil_div(height, s.down), columns = ceil_div(width, s.across);
+    strip t = {item / (s.down * s.across), item / s.across % s.down * rows, item % s.across * columns, 0, 0};
     t.rows = min(rows, height - t.top);
-    t.columns = min(COLUMNS, width - t.left);
+    t.columns = min(columns, width - t.left);
     return t;
 }
 
