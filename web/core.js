@@ -107,7 +107,7 @@ export class Network {
   /** Tasks of a run, for progress. */
   get tasks() {
     const { groups, blocks } = this.config;
-    return 3 + groups * (1 + 5 * blocks);
+    return 3 + groups * (1 + 3 * blocks);
   }
 
   /** Pixels that a block's branches see to each side. */

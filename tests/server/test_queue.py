@@ -133,7 +133,7 @@ def test_a_source_goes_when_its_result_is_there(server: Running, tmp_path: Path)
         ("scale=2&width=9", "scale: expected it without width and height, got both"),
         (
             "scale=1&weights=clean",
-            "scale: expected more than 1 with clean weights, which take nothing away, got 1; see weights photo",
+            "scale: expected more than 1 with clean weights, which take nothing away, got 1; photo weights do",
         ),
         ("quality=0", "quality: expected a whole number from 1 to 100, got 0"),
         ("format=exe", "format: expected one of"),
