@@ -69,7 +69,7 @@ def output_of(model: str, scale: int, lr: NDArray[np.uint8], device: str | None 
         pixels = arrays.read_array(Path(model))
         return np.broadcast_to(pixels, (*pixels.shape[:2], 3)) if pixels.shape[2] == 1 else pixels
     wide = continued(np.moveaxis(lr, 2, 0).astype(np.float32) / np.float32(255), EDGE, EDGE, EDGE, EDGE)
-    seen = np.floor(np.moveaxis(wide, 0, 2) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    seen = np.floor(np.moveaxis(wide.clip(0, 1), 0, 2) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
     out = contenders.load(model, scale, device=device).upscale(seen)
     return out[scale * EDGE : -scale * EDGE, scale * EDGE : -scale * EDGE]
 

@@ -163,25 +163,26 @@ def planes_at(raster: Raster, box: Box) -> list[Pixels]:
     if raster.levels.no_data:
         colour = with_colours_spread(colour, (~raster.levels.holes(raster.read(outer))[None]).astype(np.float32))
     planes = [colour] if alpha is None else [with_colours_spread(colour, alpha), alpha]
-    return [_continued_to(plane, outer, box) for plane in planes]
+    planes = [_continued_to(plane, outer, box) for plane in planes]
+    return [np.clip(plane, 0, 1, out=plane) for plane in planes]
 
 
 def continued(pixels: Pixels, above: int, below: int, before: int, behind: int) -> Pixels:
-    """Continue planes (C, H, W) in [0, 1] beyond their borders by so many pixels, as smoothly as slopes go on.
+    """Continue planes (C, H, W) beyond their borders by so many pixels, as smoothly as slopes go on; also beyond black and white.
 
     Each pixel beyond is as far from the border's as the one that it mirrors, on the other side (odd reflection).
     """
-    return np.pad(pixels, ((0, 0), (above, below), (before, behind)), "reflect", reflect_type="odd").clip(0, 1)
+    return np.pad(pixels, ((0, 0), (above, below), (before, behind)), "reflect", reflect_type="odd")
 
 
 def beyond_at(raster: Raster, box: Box) -> Pixels | None:
     """Excess of the visible colours of a box over black and white, (1 or 3, H, W); None where none of the raster go beyond."""
     if not raster.levels.beyond:
         return None
-    inner = box.grown(0, raster.height, raster.width)
-    colour, alpha = _split(raster, inner)
+    outer = box.grown(0, raster.height, raster.width).grown(EDGE, raster.height, raster.width)
+    colour, alpha = _split(raster, outer)
     rest = colour - colour.clip(0, 1)
-    return _with_edge(rest if alpha is None else np.where(alpha > 0, rest, np.float32(0)), inner, box)
+    return _continued_to(rest if alpha is None else np.where(alpha > 0, rest, np.float32(0)), outer, box)
 
 
 def join(planes: list[Pixels], beyond: Pixels | None, raster: Raster) -> NDArray[Any]:
@@ -234,15 +235,6 @@ def _continued_to(plane: Pixels, outer: Box, box: Box) -> Pixels:
         plane = continued(plane, above, below, before, behind)
     top, left = box.top - outer.top + above, box.left - outer.left + before
     return plane[:, top : top + box.height, left : left + box.width]
-
-
-def _with_edge(plane: Pixels, inner: Box, box: Box) -> Pixels:
-    """Grow what is beyond black and white of a box to one that reaches beyond the picture, whose edge is repeated there."""
-    if inner == box:
-        return plane
-    above, before = inner.top - box.top, inner.left - box.left
-    below, behind = box.height - inner.height - above, box.width - inner.width - before
-    return np.pad(plane, ((0, 0), (above, below), (before, behind)), "edge")
 
 
 def _is_grey(pixels: NDArray[Any]) -> bool:
