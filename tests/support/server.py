@@ -123,8 +123,8 @@ class Running:
         return socket.create_connection(("127.0.0.1", self.port), timeout=20)
 
     def files(self) -> list[Path]:
-        """All that the server has on disk."""
-        return [path for path in self.temp.rglob("*") if path.is_file()]
+        """All that the server has on disk; a folder may go while it is read."""
+        return [Path(folder, name) for folder, _, names in os.walk(self.temp) for name in names]
 
     def until(self, true: Callable[[], Any]) -> None:
         """Wait until something is so."""
