@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.ndimage import affine_transform
 
 from lamnet.evaluation.benchmarks import find_sets
 from lamnet.evaluation.resize import crop_to_multiple, imresize
@@ -54,6 +55,38 @@ def test_other_pictures_are_not_alike_and_flat_ones_tell_nothing() -> None:
     flat = np.full((160, 192, 3), 9, np.uint8)
     assert fit(flat, flat[:40, :48], 4).likeness == 1
     assert fit(flat, flat[:40, :48] + np.uint8([0, 0, 99]), 4).likeness == 0
+
+
+def turned(pixels: np.ndarray, degrees: float, zoom: float = 1.0) -> np.ndarray:
+    """The pixels turned and zoomed about the middle."""
+    angle, middle = np.deg2rad(degrees), (np.array(pixels.shape[:2]) - 1) / 2
+    matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / zoom
+    planes = [
+        affine_transform(pixels[..., place].astype(float), matrix, middle - matrix @ middle, order=1, mode="mirror")
+        for place in range(3)
+    ]
+    return np.stack(planes, -1).round().clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("degrees", "zoom"), [(3.0, 1.0), (-1.0, 1.0), (0.0, 1.02), (0.0, 0.98), (1.0, 1.01)])
+def test_what_is_turned_or_zoomed_is_shifted_in_its_parts(degrees: float, zoom: float) -> None:
+    hr = picture(2, 480, 576)
+    lr = imresize(hr, Fraction(1, 4))
+    found = fit(hr, turned(lr, degrees, zoom), 4)
+    assert found.bend > 0.5
+    noisy = (0.7 * lr + 30 + np.random.default_rng(1).normal(0, 8, lr.shape)).clip(0, 255).astype(np.uint8)
+    for straight in (lr, noisy, moved(lr, 0.4, -1.4)):
+        assert fit(hr, straight, 4).bend < 0.2
+
+
+def test_red_and_blue_exchanged_are_told_also_where_colours_are_weak() -> None:
+    grey = picture(0)[..., 1:2].astype(float) * 0.8 + 20
+    for tint in ([12, 0, -12], [0, 3, -9]):
+        hr = (grey + tint).astype(np.uint8)
+        lr = imresize(hr, Fraction(1, 4))
+        assert fit(hr, lr[..., ::-1].copy(), 4).exchanged
+        assert not fit(hr, lr, 4).exchanged
+        assert not fit(hr, (lr + np.array([6, 0, -6])).clip(0, 255).astype(np.uint8), 4).exchanged
 
 
 def test_red_and_blue_exchanged_are_not_alike() -> None:

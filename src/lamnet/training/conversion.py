@@ -63,10 +63,17 @@ def _check_sizes(hr: NDArray[np.uint8], lr: NDArray[np.uint8], scale: int) -> No
 
 
 def _check_fit(found: Fit) -> None:
+    if found.exchanged:
+        raise BadImageError("LR has red and blue exchanged")
     if found.likeness < MIN_LIKENESS:
         raise BadImageError(f"LR shows something else than HR: their correlation is {found.likeness:.2f}")
     if found.shift > MAX_SHIFT:
         raise BadImageError(f"{_shift(found)}, expected at most {MAX_SHIFT}")
+    if found.bend > MAX_SHIFT:
+        raise BadImageError(
+            "LR is turned, zoomed or bent: a part of it is shifted by "
+            f"{found.bend:.2f} pixels against the middle, expected at most {MAX_SHIFT}"
+        )
 
 
 def _notes(found: Fit) -> Iterator[str]:

@@ -41,9 +41,9 @@ def prepare(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4), lr_dir: 
     and from there onto model cards.
 
     With `lr_dir` LR is not made but read from there, for one scale, in pairs as `given.Given.find` finds them. LR must have
-    the size of HR cropped to a multiple of the scale, divided by it. A pair of other sizes, of different pictures, or with a
-    shift of more than `fitting.MAX_SHIFT` LR pixels is skipped; a smaller shift, another contrast, and grey beside colour are
-    noted. Black and white of 16 bits and of floats are the same numbers in both.
+    the size of HR cropped to a multiple of the scale, divided by it. A pair of other sizes, of different pictures, with red
+    and blue exchanged, or with a shift of more than `fitting.MAX_SHIFT` LR pixels, also of a part alone as where LR is turned,
+    is skipped; a smaller shift, another contrast, and grey beside colour are noted. Black and white of 16 bits and of floats are the same numbers in both.
 
     Raises:
         BadDataError: no usable photograph, `out` holds a set of other photographs, scales or LR, is in use by another
