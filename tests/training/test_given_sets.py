@@ -86,6 +86,11 @@ def test_what_cannot_be_paired_is_refused(folders: tuple[Path, Path], tmp_path: 
     ):
         with pytest.raises(error, match=words):
             prepare(hr, tmp_path / "set", scales, folder)
+    for given, same in ((lr, hr), (lr, lr), (None, hr)):
+        before = sorted(same.iterdir())
+        with pytest.raises(BadArgumentError, match="out: expected another folder than that of the photographs"):
+            prepare(hr, same, (4,), given)
+        assert sorted(same.iterdir()) == before
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")

@@ -143,7 +143,7 @@ def _patch(how: Degradation, seed: int) -> NDArray[np.uint8]:
         ("[schedule]\nlonger_ema = 0.9", "schedule.longer_ema: expected a list of numbers"),
         ("[schedule]\ncooldown_squared = 1", "schedule.cooldown_squared: expected true or false, found 1"),
         ("[schedule]\nschedule = 'linear'", "schedule.schedule: expected one of cosine, steps, stable, cooldown"),
-        ("[degradation]\nname = 'foto'", "degradation: expected clean or photo, got foto"),
+        ("[degradation]\nname = 'foto'", "degradation.name: expected one of clean, photo, found 'foto'$"),
         ("[degradation]\nblur = 2", "degradation.blur: expected a share from 0 to 1, got 2.0"),
         ("[degradation]\nquality = [95, 30]", "degradation.quality: expected two rising numbers from 1 to 100"),
         (

@@ -48,7 +48,7 @@ def prepare(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4), lr_dir: 
     Raises:
         BadDataError: no usable photograph, `out` holds a set of other photographs, scales or LR, is in use by another
             call, or cannot be written.
-        BadArgumentError: a scale that is no whole number from 2 to 8, or several scales with `lr_dir`.
+        BadArgumentError: a scale that is no whole number from 2 to 8, several scales with `lr_dir`, or twice the same folder.
     """
     return finish(preparing(hr_dir, out, scales, lr_dir))
 
@@ -57,7 +57,7 @@ def preparing(
     hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4), lr_dir: Path | None = None
 ) -> Work[PreparedSet]:
     """Prepare as `prepare` does, with progress after each photograph."""
-    _check_request(hr_dir, scales, lr_dir)
+    _check_request(hr_dir, out, scales, lr_dir)
     wanted = sorted(set(scales))
     sources, given = _found(hr_dir, lr_dir, wanted[0])
     if (out / INDEX).exists():
@@ -94,7 +94,7 @@ def _checking(finished: PreparedSet) -> Work[bool]:
     return whole == len(finished.photos) and all(file.stat().st_size == size for file, size in sizes.items())
 
 
-def _check_request(hr_dir: Path, scales: Sequence[int], lr_dir: Path | None) -> None:
+def _check_request(hr_dir: Path, out: Path, scales: Sequence[int], lr_dir: Path | None) -> None:
     if not scales or not all(scale in range(2, 9) for scale in scales):
         raise BadArgumentError(
             f"scales: expected whole numbers from 2 to 8, got {', '.join(map(str, scales)) or 'none'}"
@@ -108,6 +108,9 @@ def _check_request(hr_dir: Path, scales: Sequence[int], lr_dir: Path | None) -> 
         raise BadArgumentError(f"scales: expected the one of lr, got {', '.join(map(str, scales))}")
     if lr_dir is not None and lr_dir.samefile(hr_dir):
         raise BadArgumentError(f"lr: expected another folder than that of HR, got {lr_dir}")
+    for folder in (hr_dir, lr_dir):
+        if folder is not None and out.exists() and out.samefile(folder):
+            raise BadArgumentError(f"out: expected another folder than that of the photographs, got {out}")
 
 
 def _found(hr_dir: Path, lr_dir: Path | None, scale: int) -> tuple[list[Photo], Given | None]:

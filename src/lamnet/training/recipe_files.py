@@ -169,7 +169,7 @@ def _network(given: object, where: str) -> tuple[str | None, LAMNetConfig]:
 
 def _ranges(given: object, where: str) -> tuple[str, Degradation | None]:
     """Read the name of a degradation, and its ranges where they differ from those of the name."""
-    values = _checked(given, {"name": str, **_hints(Degradation)}, where)
+    values = _checked(given, {"name": Literal["clean", "photo"], **_hints(Degradation)}, where)
     name = values.pop("name", "clean")
     by_name = degradation.degradation_named(name)
     own = replace(by_name, **values)
