@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -202,6 +203,13 @@ def test_a_dry_run_says_and_does_nothing(upscale: Command, folder: Path) -> None
     assert len(done.err) == 3
     assert len(done.out) == 2
     assert "30 x 20 -> 120 x 80, 12 tiles of up to 8" in done.out[0]
+    as_json = upscale(folder, "--dry-run", "--tile", "8", "--json")
+    found = [json.loads(line) for line in as_json.out]
+    assert (as_json.code, as_json.err, sorted(folder.iterdir())) == (1, done.err[3:], before)
+    assert [
+        f"{one['source']} -> {one['target']}: {one['about']}" for one in found if one["problem"] is None
+    ] == done.out
+    assert [f"lamnet: {one['problem']}" for one in found if one["problem"] is not None] == done.err[:3]
 
 
 @pytest.mark.parametrize("name", ["two\nlines.png", "sp ace[1].png", "ünï.png", "[Q=1].png", "-dash.png"])

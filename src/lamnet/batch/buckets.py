@@ -17,7 +17,7 @@ from lamnet.base.progress import Work
 from lamnet.batch import jobs, names, one
 from lamnet.batch.jobs import Job
 from lamnet.batch.left_out import LeftOut
-from lamnet.batch.outcome import Outcome, failed
+from lamnet.batch.outcome import Intent, Note, Outcome, failed
 from lamnet.batch.upscalers import Upscalers
 
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://")
@@ -73,14 +73,14 @@ class Transfer:
                 found = self._below(self.source.root)
                 yield from jobs.or_a_problem(found, self.source.root, self.left_out)
 
-    def describe(self, most: int = 10) -> Iterator[str]:
+    def describe(self, most: int = 10) -> Iterator[Intent | Note]:
         """Describe the first jobs and count all, from names alone: no object is read."""
         number = 0
         for number, job in enumerate((job for job in self.jobs() if job.problem is None), 1):
             if number <= most:
                 target = job.result(job.source.suffix)
-                yield f"{self.source.address(job.source)} -> {self.target.address(target)}"
-        yield f"{number} in all"
+                yield Intent(self.source.address(job.source), self.target.address(target))
+        yield Note(f"{number} in all")
 
     def upscale(self, job: Job, upscalers: Upscalers) -> Work[Outcome]:
         """Upscale one object; a result that is there is kept without reading its source."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lamnet.batch.buckets import Transfer
 from lamnet.batch.jobs import Job
 from lamnet.batch.one import Opened, open_job
-from lamnet.batch.outcome import Note, Outcome, failed
+from lamnet.batch.outcome import Intent, Note, Outcome, failed
 from lamnet.batch.places import notes_of, place_of
 from lamnet.batch.request import Request
 from lamnet.batch.upscalers import Upscalers
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from lamnet.media.video.clip import Clip
 
 
-def describe(request: Request) -> Iterator[Outcome | Note | str]:
-    """Describe the work of `local.run` for a request, in lines, and the outcomes that would fail.
+def describe(request: Request) -> Iterator[Outcome | Intent | Note]:
+    """Describe the work of `local.run` for a request, and the outcomes that would fail.
 
     Of buckets only names are given. Raises as `local.run`.
     """
@@ -37,8 +37,8 @@ def describe(request: Request) -> Iterator[Outcome | Note | str]:
     yield from notes_of(place)
 
 
-def describe_jobs(jobs: Iterable[Job], upscalers: Upscalers) -> Iterator[Outcome | str]:
-    """Describe each picture or video that can be opened in one line: target, sizes, plan, memory, time."""
+def describe_jobs(jobs: Iterable[Job], upscalers: Upscalers) -> Iterator[Outcome | Intent]:
+    """Describe each picture or video that can be opened: target, sizes, plan, memory, time."""
     speeds: dict[Planner, float] = {}
     for job in jobs:
         target = job.target
@@ -51,8 +51,7 @@ def describe_jobs(jobs: Iterable[Job], upscalers: Upscalers) -> Iterator[Outcome
                 about = _about_picture(opened, opened.source, speeds[planner])
             else:
                 about = _about_clip(opened, opened.source, speeds[planner])
-            chosen = "" if opened.choice is None else f", {opened.choice}"
-            yield f"{job.source} -> {target}: {about}{chosen}"
+            yield Intent(job.source, target, about, opened.choice)
         except Exception as error:
             yield failed(job.source, target, error)
 

@@ -43,6 +43,25 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Intent:
+    """What a job of a dry run would do.
+
+    Attributes:
+        about: sizes, plan, memory and time, as a text; "" of an object in a bucket, which nobody has read.
+        choice: as an outcome has it.
+    """
+
+    source: Path | str
+    target: Path | str
+    about: str = ""
+    choice: Choice | None = None
+
+    def __str__(self) -> str:
+        about = ", ".join(str(part) for part in (self.about, self.choice) if part)
+        return f"{self.source} -> {self.target}{about and ': '}{about}"
+
+
+@dataclass(frozen=True)
 class Note:
     """One line about a whole call, such as the files that were left out."""
 

@@ -115,7 +115,7 @@ def upscale(
         deinterlace: interlaced video, by its marks or its combs, becomes progressive, a frame for every two fields, and a
         line says so. keep: refuse it, since enlarged frames cannot hold fields. progressive: enlarge frames as they are.
     json
-        Print a JSON object a line for each picture instead of its result's name.
+        Print a JSON object a line for each picture instead of its result's name, or of what a dry run says of it.
     """
     with interrupts.at_once():
         from lamnet.batch.request import Request
@@ -143,7 +143,7 @@ def upscale(
         damaged=damaged,
         fields=fields,
     )
-    failed = _describe(request) if dry_run else _upscale(request, engine, json)
+    failed = _describe(request, json) if dry_run else _upscale(request, engine, json)
     if failed:
         sys.exit(1)
 
@@ -190,21 +190,24 @@ def _print(outcome: Outcome, as_json: bool) -> None:
         terminal.complain(f"{outcome.target}: {note}")
 
 
-def _describe(request: Request) -> int:
+def _describe(request: Request, as_json: bool) -> int:
     """Print what a request would do; returns how many sources would fail."""
     with interrupts.at_once():
         from lamnet.batch import describe
-        from lamnet.batch.outcome import Note
+        from lamnet.batch.outcome import Intent, Note
 
     failed = 0
     with interrupts.by_exception():
-        for line in describe.describe(request):
-            if isinstance(line, Note):
-                terminal.complain(line.text)
+        for event in describe.describe(request):
+            if isinstance(event, Note):
+                terminal.complain(event.text)
                 continue
-            if isinstance(line, str):
-                terminal.say(line)
+            problem = None if isinstance(event, Intent) else event.problem
+            failed += problem is not None
+            if as_json:
+                terminal.say(json_lines.dumps({**asdict(event), "problem": problem}, default=str))
+            elif problem is not None:
+                terminal.complain(problem)
             else:
-                failed += 1
-                terminal.complain(line.problem)
+                terminal.say(event)
     return failed
