@@ -3,7 +3,7 @@
 const GOOD_JPEG = 92, GOOD_BITS = 3;
 const JPEG = 0.45, ONE_GRID = 0.1, AGAIN = 0.4, ONE_GRID_AGAIN = 0.05, LOSSY = 0.11;
 const NOISE = 2.6, GRAIN = 3.2;
-const SOFT = 0.57, SOFT_EDGES = 0.61, SOFT_EQUAL = 0.3;
+const SOFT = 0.64, SOFT_EDGES = 0.62, SOFT_EQUAL = 0.3;
 const DRAWN = [[0.35, 0.6], [0.12, 0.73]];
 
 /** Whether the file alone decides. */

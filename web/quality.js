@@ -1,7 +1,7 @@
 // How a picture has suffered, measured on its pixels: media/quality.py, whose docstrings say what each measure means.
 
 const BLOCK = 8, SAMPLES = 3, SIDE = 160, LEAST = 32;
-const ZERO = 1.5, ZERO_IN_JPEG = 4, ACTIVE = 40, CALMEST = 10, EQUAL = 0.5, RISE = 5, HIGHEST = 97, DETAIL = 0.3;
+const ZERO = 1.5, ZERO_IN_JPEG = 4, ACTIVE = 40, CALMEST = 10, EQUAL = 0.5, RISE = 5, HIGHEST = 97, DETAIL = 1, STRONG = 4;
 const IMMERKAER = Math.sqrt(Math.PI / 2) / 6;
 const TEXTURE = 0.3, DARKEST = 4, LIGHTEST = 251, FEW = 32;
 const UNHURT = { blocks: 0, oneGrid: 0, noise: 0, grain: 0, fineness: null, steepness: 0.5, equal: 0, fewLevels: false };
@@ -151,8 +151,8 @@ function grainOf(luma) {
 }
 
 function finenessOf(luma) {
-  const below = mean(luma.map(halved).map(diagonals));
-  return below > DETAIL ? mean(luma.map(diagonals)) / below : null;
+  const below = powerMean(luma.map(halved).map(diagonals));
+  return below > DETAIL ? powerMean(luma.map(diagonals)) / below : null;
 }
 
 const squares = ({ y, height, width }, value) => Float32Array.from({ length: (height >> 1) * (width >> 1) }, (_, i) => {
@@ -164,13 +164,13 @@ const halved = (plane) => ({
   height: plane.height >> 1, width: plane.width >> 1, y: squares(plane, (a, b, c, d) => (a + b + c + d) * 0.25),
 });
 
-function mean(arrays) {
+function powerMean(arrays) {
   let sum = 0, count = 0;
   for (const array of arrays) {
-    for (const value of array) sum += value;
+    for (const value of array) sum += value ** STRONG;
     count += array.length;
   }
-  return sum / count;
+  return (sum / count) ** (1 / STRONG);
 }
 
 function steepnessOf(luma) {

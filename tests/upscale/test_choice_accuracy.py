@@ -53,6 +53,23 @@ def test_grain_is_told_from_texture(shared: Path, scale: int) -> None:
     assert found[8] >= 0.95 * len(pictures)
 
 
+@pytest.mark.thorough
+@pytest.mark.parametrize("scale", [2, 4])
+def test_a_soft_lens_is_told_from_smooth_things(shared: Path, scale: int) -> None:
+    """A blur of half an LR pixel makes photographs soft, a bird before the sky or a baby's face is not."""
+    found = {"clean": list[str](), "blur0.55": list[str]()}
+    for picture in _pictures(shared)[:19]:
+        hr = arrays.read_array(picture)
+        hr = hr[: hr.shape[0] // scale * scale, : hr.shape[1] // scale * scale]
+        for text, soft in found.items():
+            lr = conditions.low_resolution(hr, scale, conditions.parse(text), picture.stem)
+            if decide(facts_of(raster_of_array(lr))).reason == "soft":
+                soft.append(picture.stem)
+    assert not {"bird", "baby", "foreman"} & set(found["clean"])
+    assert len(found["clean"]) <= 2
+    assert len(found["blur0.55"]) >= 17
+
+
 def _pictures(shared: Path) -> list[Path]:
     benchmarks = shared / "data" / "benchmarks"
     return [path for name in ("Set5", "Set14", "B100") for path in sorted((benchmarks / name / "HR").iterdir())]

@@ -37,7 +37,8 @@ _LOW, _FINE = (  # coefficients of noise and picture, of noise mostly
 _TEXTURE = 0.3  # fine by low coefficients of textures
 _DARKEST, _LIGHTEST = 4, 251  # beyond which noise is cut off
 _FEW = 32  # levels of luma in a crop of pixel art; damage leaves many more
-_DETAIL = 0.3  # levels; with less at half the size there is nothing to be sharp
+_DETAIL = 1.0  # levels; with less at half the size there is nothing to be sharp
+_STRONG = 4  # power of the mean of details: a lens shows in the strongest, smooth surfaces are no worse for being smooth
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Measured:
         one_grid: how far the best grid is above the second best: a JPEG's one grid, not the smaller blocks of WebP.
         noise: standard deviation of noise that differs between channels, of 255.
         grain: standard deviation of noise in luma, of 255, above what texture would leave.
-        fineness: detail of single pixels by detail of twice the size; None where there is too little of either.
+        fineness: the strongest details of single pixels by those of twice the size; None where there is too little of either.
         steepness: the largest step between two pixels by the rise over six, in the middle of the highest edges: 1 where
             they are drawn, about 0.5 in photographs.
         equal: share of neighbours that have the same luma: of the areas of graphics, and of what is cut off at black or white.
@@ -144,8 +145,12 @@ def _grain(planes: Sequence[Pixels]) -> float:
 
 def _fineness(crops: Sequence[Pixels]) -> float | None:
     fine, coarse = ([_diagonals(crop) for crop in some] for some in (crops, [_halved(crop) for crop in crops]))
-    below = float(np.concatenate(coarse).mean())
-    return float(np.concatenate(fine).mean()) / below if below > _DETAIL else None
+    below = _power_mean(coarse)
+    return _power_mean(fine) / below if below > _DETAIL else None
+
+
+def _power_mean(parts: Sequence[Pixels]) -> float:
+    return float((np.concatenate(parts).astype(np.float64) ** _STRONG).mean() ** (1 / _STRONG))
 
 
 def _steepness(crops: Sequence[Pixels]) -> float:

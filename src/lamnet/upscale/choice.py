@@ -25,7 +25,7 @@ _JPEG, _ONE_GRID = 0.45, 0.1  # a JPEG's blocks, at about that quality
 _AGAIN, _ONE_GRID_AGAIN = 0.4, 0.05  # the same in a good JPEG of it
 _LOSSY = 0.11  # blocks of no one grid, as WebP and AVIF leave them
 _NOISE, _GRAIN = 2.6, 3.2  # standard deviations, of 255
-_SOFT, _SOFT_EDGES = 0.57, 0.61  # fineness, steepness
+_SOFT, _SOFT_EDGES = 0.64, 0.62  # fineness, steepness
 _SOFT_EQUAL = 0.3  # equal neighbours, more of which are clipped or posterised rather than soft
 _DRAWN = ((0.35, 0.6), (0.12, 0.73))  # equal neighbours and steepness of text, logos and screenshots
 
