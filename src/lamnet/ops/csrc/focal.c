@@ -89,7 +89,7 @@ static void predict_weights(const forward_scratch *s, const float *values, const
     gemm(to, pitch, operand(s->mixed, n, deep, g->dtype), l.project.weight, pitch, l.project.bias, n, g->channels);
     for (int64_t row = 0; row < t.rows; row++) {
         fetch_row(j, t, next, row);
-        for (int64_t i = 0; i < t.width * pitch; i++, to++) *to = hyperbolic_tangent(*to);
+        take_tangents(to + row * t.width * pitch, t.width * pitch, g->dtype == BFLOAT16);
     }
 }
 

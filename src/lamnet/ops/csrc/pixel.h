@@ -84,13 +84,22 @@ static inline void relu_backward(float *restrict grad, const float *restrict h, 
 }
 
 /* z1, z2 -> gelu(z1) * z1, gelu(z1) * z2 */
-static inline void gate(float *x, int64_t n) {
-    float *restrict z1 = x, *restrict z2 = x + n / 2;
-    for (int64_t i = 0; i < n / 2; i++) {
-        float gelu = z1[i] * normal_cdf(z1[i]);
-        z2[i] *= gelu;
-        z1[i] *= gelu;
-    }
+static inline __attribute__((always_inline)) void gate_vectors(float *z1, float *z2, int rough) {
+    vec first = *(const vec *)z1, gelu = first * (rough ? normal_cdfs(first, 1) : normal_cdfs(first, 0));
+    *(vec *)z1 = gelu * first;
+    *(vec *)z2 = gelu * *(const vec *)z2;
+}
+
+/* The same of the halves of n numbers. */
+static inline __attribute__((always_inline)) void gate(float *x, int64_t n, int rough) {
+    int64_t half = n / 2, i = 0;
+    for (; i + LANES <= half; i += LANES) gate_vectors(x + i, x + half + i, rough);
+    if (i == half) return;
+    float rest[2 * LANES] = {0};
+    size_t bytes = (size_t)(half - i) * sizeof(float);
+    memcpy(rest, x + i, bytes), memcpy(rest + LANES, x + half + i, bytes);
+    gate_vectors(rest, rest + LANES, rough);
+    memcpy(x + i, rest, bytes), memcpy(x + half + i, rest + LANES, bytes);
 }
 
 /* The gradient behind the gates, both halves, -> that before them; the halves z before the gates -> behind them. */
