@@ -47,9 +47,25 @@ static inline __attribute__((always_inline)) float sum_less(const float *x, floa
 
 static inline float mean_of(const float *x, int64_t n) { return sum_less(x, 0, n, 0) / (float)n; }
 
+/* Rows of so many vectors without padding, each in registers. */
+static inline __attribute__((always_inline)) void normalise_vectors(float *to, const float *x, float *restrict scale, int64_t rows,
+        const int vectors) {
+    float n = (float)(vectors * LANES);
+    for (int64_t r = 0; r < rows; r++, x += vectors * LANES, to += vectors * LANES) {
+        vec row[4], sum = {0}, squares = {0};
+        for (int v = 0; v < vectors; v++) sum += row[v] = *(const vec *)(x + v * LANES);
+        float mean = sum_of(sum) / n;
+        for (int v = 0; v < vectors; v++) row[v] -= mean, squares += row[v] * row[v];
+        scale[r] = 1.0f / __builtin_sqrtf(sum_of(squares) / n + 1e-5f);
+        for (int v = 0; v < vectors; v++) *(vec *)(to + v * LANES) = row[v] * scale[r];
+    }
+}
+
 /* (x - mean) / deviation of padded rows to `to`, which may be x; `scale` gets 1 / deviation of each. Step by step, so that no
    row waits for another. */
 static inline void normalise(float *to, const float *x, float *restrict scale, int64_t rows, int64_t pitch, int64_t n) {
+    if (n == 2 * LANES) return normalise_vectors(to, x, scale, rows, 2);
+    if (n == 4 * LANES) return normalise_vectors(to, x, scale, rows, 4);
     for (int64_t r = 0; r < rows; r++) {
         const float *row = x + r * pitch;
         float mean = mean_of(row, n);

@@ -30,7 +30,7 @@ static inline float normal_cdf(float z) {
     return z < -5.4f ? 0.0f : 0.5f + x * p / q;
 }
 
-/* Vectors. For what is rounded to bfloat16 there are rough ones, shorter and within 1e-4. */
+/* Vectors. What is near numbers rounded to bfloat16 may be `rough`: shorter, and within 2e-4. */
 
 /* The lanes of a where x < bound, else those of b. */
 static inline __attribute__((always_inline)) vec where_less(vec x, vec bound, vec a, vec b) {
@@ -57,6 +57,7 @@ static inline __attribute__((always_inline)) vec tangents(vec x, const int rough
     return quotient(x * p, q, rough);
 }
 
+/* Of n numbers, in place. */
 static inline void take_tangents(float *x, int64_t n, int rough) {
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES) {
