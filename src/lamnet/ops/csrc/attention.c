@@ -125,10 +125,52 @@ static void tap_offsets(int64_t *offset, const attention_sizes *g, tile t, const
     }
 }
 
+enum { ABREAST = 4 }; /* pixels whose sums stand in registers at once */
+
+/* The results of so many pixels that follow each other, four heads in `vectors` vectors of each; to: where they go. */
+static inline __attribute__((always_inline)) void attend_abreast(void *const *to, int64_t dtype, const float *x, const int64_t *at_x,
+        const float *weight, int64_t pitch, int64_t taps, const int vectors, const int pixels) {
+    vec sum[ABREAST][2] = {0};
+    for (int64_t k = 0; k < taps; k++) {
+        const vec *from = (const vec *)(x + at_x[k]);
+        for (int p = 0; p < pixels; p++, from += vectors) {
+            four w = *(const four *)(weight + p * pitch + k * 4);
+            if (vectors == 1) {
+                sum[p][0] += __builtin_shufflevector(w, w, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3) * from[0];
+                continue;
+            }
+            sum[p][0] += __builtin_shufflevector(w, w, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1) * from[0];
+            sum[p][1] += __builtin_shufflevector(w, w, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3) * from[1];
+        }
+    }
+    for (int p = 0; p < pixels; p++) store(to[p], (const float *)sum[p], vectors * LANES, dtype);
+}
+
+static inline __attribute__((always_inline)) void attend_fast(void *out, const attention_sizes *g, tile t, const float *x,
+        const int64_t *at_x, const float *weight, int64_t pitch, const int vectors) {
+    int64_t n = t.rows * t.width, i = 0, row = 0, column = 0;
+    while (i < n) {
+        int64_t pixels = i + ABREAST <= n ? ABREAST : 1;
+        void *to[ABREAST];
+        for (int64_t p = 0; p < pixels; p++) {
+            to[p] = at(out, element_of(g, t, row, column, g->channels), g->dtype);
+            if (++column == t.width) column = 0, row++;
+        }
+        if (pixels == 1) attend_abreast(to, g->dtype, x, at_x, weight, pitch, g->window.taps, vectors, 1);
+        else attend_abreast(to, g->dtype, x, at_x, weight, pitch, g->window.taps, vectors, ABREAST);
+        i += pixels, x += pixels * vectors * LANES, weight += pixels * pitch;
+    }
+}
+
 void attend(void *out, const attention_sizes *g, tile t, const float *plain, const float *tables, const float *weight,
             int64_t pitch, float *pixel) {
     int64_t offset[g->window.taps], tap[g->window.taps];
     tap_offsets(offset, g, t, plain, tables);
+    if (is_fast(g)) {
+        if (g->channels == LANES) attend_fast(out, g, t, tables, offset, weight, pitch, 1);
+        else attend_fast(out, g, t, tables, offset, weight, pitch, 2);
+        return;
+    }
     for (int64_t k = 0; k < g->window.taps; k++) tap[k] = k * g->heads;
     for (int64_t i = 0; i < t.rows; i++)
         for (int64_t x = 0; x < t.width; x++, tables += padded(g->channels), weight += pitch) {

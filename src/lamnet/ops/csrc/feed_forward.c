@@ -80,7 +80,7 @@ static void output_line(float *out, const float *x, float *z, const forward_job 
     int64_t first = inside_of(g->height, g->width, t, y, 0).pixel;
     for (int64_t i = 0; i < t.columns; i++) {
         fetch_x(j, first + 2 * g->width + i, 1);
-        gate(z + i * p.hidden, g->hidden);
+        gate(z + i * p.hidden, g->hidden, g->dtype == BFLOAT16);
     }
     gemm(out, p.channels, operand(z, t.columns, p.hidden, g->dtype), j->layers.project_out.weight, p.channels,
          j->layers.project_out.bias, t.columns, g->hidden);

@@ -83,13 +83,12 @@ static void predict_weights(const forward_scratch *s, const float *values, const
     const attention_sizes *g = &j->a->sizes;
     focal_layers l = j->layers;
     int64_t n = t.rows * t.width, pitch = padded(gates_of(g)), deep = padded(g->channels);
-    float *to = s->weight;
     stencil taps = stencil_of(g, t);
     convolve_line(s->mixed, over_rows(s->pairs, values, g, t), l.depthwise, &taps, t.rows);
-    gemm(to, pitch, operand(s->mixed, n, deep, g->dtype), l.project.weight, pitch, l.project.bias, n, g->channels);
+    gemm(s->weight, pitch, operand(s->mixed, n, deep, g->dtype), l.project.weight, pitch, l.project.bias, n, g->channels);
     for (int64_t row = 0; row < t.rows; row++) {
         fetch_row(j, t, next, row);
-        for (int64_t i = 0; i < t.width * pitch; i++, to++) *to = hyperbolic_tangent(*to);
+        take_tangents(s->weight + row * t.width * pitch, t.width * pitch, g->dtype == BFLOAT16);
     }
 }
 

@@ -35,7 +35,7 @@ static void gather_weights(float *to, strided weight, int64_t logits, const atte
     gather(to, weight, g, t, halo, gates, gates);
     int64_t first = t.first < halo ? halo - t.first : 0, last = min(t.rows + 2 * halo, g->axis - t.first + halo);
     if (logits)
-        for (int64_t i = first * row; i < last * row; i++) to[i] = hyperbolic_tangent(to[i]);
+        take_tangents(to + first * row, (last - first) * row, 0);
     for (int64_t i = first * t.width; i < last * t.width; i++) sort_by_taps(to + i * gates, g);
 }
 

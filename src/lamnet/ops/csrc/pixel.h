@@ -47,9 +47,25 @@ static inline __attribute__((always_inline)) float sum_less(const float *x, floa
 
 static inline float mean_of(const float *x, int64_t n) { return sum_less(x, 0, n, 0) / (float)n; }
 
+/* Rows of so many vectors without padding, each in registers. */
+static inline __attribute__((always_inline)) void normalise_vectors(float *to, const float *x, float *restrict scale, int64_t rows,
+        const int vectors) {
+    float n = (float)(vectors * LANES);
+    for (int64_t r = 0; r < rows; r++, x += vectors * LANES, to += vectors * LANES) {
+        vec row[4], sum = {0}, squares = {0};
+        for (int v = 0; v < vectors; v++) sum += row[v] = *(const vec *)(x + v * LANES);
+        float mean = sum_of(sum) / n;
+        for (int v = 0; v < vectors; v++) row[v] -= mean, squares += row[v] * row[v];
+        scale[r] = 1.0f / __builtin_sqrtf(sum_of(squares) / n + 1e-5f);
+        for (int v = 0; v < vectors; v++) *(vec *)(to + v * LANES) = row[v] * scale[r];
+    }
+}
+
 /* (x - mean) / deviation of padded rows to `to`, which may be x; `scale` gets 1 / deviation of each. Step by step, so that no
    row waits for another. */
 static inline void normalise(float *to, const float *x, float *restrict scale, int64_t rows, int64_t pitch, int64_t n) {
+    if (n == 2 * LANES) return normalise_vectors(to, x, scale, rows, 2);
+    if (n == 4 * LANES) return normalise_vectors(to, x, scale, rows, 4);
     for (int64_t r = 0; r < rows; r++) {
         const float *row = x + r * pitch;
         float mean = mean_of(row, n);
@@ -84,13 +100,22 @@ static inline void relu_backward(float *restrict grad, const float *restrict h, 
 }
 
 /* z1, z2 -> gelu(z1) * z1, gelu(z1) * z2 */
-static inline void gate(float *x, int64_t n) {
-    float *restrict z1 = x, *restrict z2 = x + n / 2;
-    for (int64_t i = 0; i < n / 2; i++) {
-        float gelu = z1[i] * normal_cdf(z1[i]);
-        z2[i] *= gelu;
-        z1[i] *= gelu;
-    }
+static inline __attribute__((always_inline)) void gate_vectors(float *z1, float *z2, int rough) {
+    vec first = *(const vec *)z1, gelu = first * (rough ? normal_cdfs(first, 1) : normal_cdfs(first, 0));
+    *(vec *)z1 = gelu * first;
+    *(vec *)z2 = gelu * *(const vec *)z2;
+}
+
+/* The same of the halves of n numbers. */
+static inline __attribute__((always_inline)) void gate(float *x, int64_t n, int rough) {
+    int64_t half = n / 2, i = 0;
+    for (; i + LANES <= half; i += LANES) gate_vectors(x + i, x + half + i, rough);
+    if (i == half) return;
+    float rest[2 * LANES] = {0};
+    size_t bytes = (size_t)(half - i) * sizeof(float);
+    memcpy(rest, x + i, bytes), memcpy(rest + LANES, x + half + i, bytes);
+    gate_vectors(rest, rest + LANES, rough);
+    memcpy(x + i, rest, bytes), memcpy(x + half + i, rest + LANES, bytes);
 }
 
 /* The gradient behind the gates, both halves, -> that before them; the halves z before the gates -> behind them. */

@@ -7,6 +7,7 @@
 
 /* The compiler splits it where registers are shorter: into 2 with AVX2, into 4 on ARM and with SSE. */
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4)));
+typedef uint32_t vec_bits __attribute__((vector_size(4 * LANES), aligned(4)));
 
 /* How many sums, each a vec, a loop has at a time, to stay in registers. No result depends on it, but the speed does.
 
@@ -23,13 +24,23 @@ enum { PRODUCT_ROWS = 2, VECTORS = 1, RESULTS = 4, SLIDES = 0, GRADIENTS = 4, CH
 enum { PRODUCT_ROWS = 6, VECTORS = 1, RESULTS = 8, SLIDES = 0, GRADIENTS = 12, CHAINS = 5 };
 #endif
 
+/* About p / q: within 2^-23 of it, or with `rough` 2^-13. */
+#ifdef __AVX512F__
+#include <immintrin.h>
+static inline __attribute__((always_inline)) vec quotient(vec p, vec q, const int rough) {
+    vec reciprocal = (vec)_mm512_rcp14_ps((__m512)q), first = p * reciprocal;
+    return rough ? first : first + (p - q * first) * reciprocal;
+}
+#else
+static inline vec quotient(vec p, vec q, int rough) { return p / q; }
+#endif
+
 /* Pairs. Two bfloat16 in the place of a float, the first in its lower half, which follow each other in a sum: the processor
    multiplies both and adds up in float32. Without such an instruction float32 is quicker, so PAIRS is 0 and nobody calls the four
    functions; in C they say what the instructions have to do, and a test builds them with -DPAIRS_IN_C. */
 enum { PAIR = 2 }; /* numbers of one */
 
 #ifdef __AVX512BF16__
-#include <immintrin.h>
 enum { PAIRS = 1 };
 
 /* sum + a's first * b's first + a's second * b's second, in each lane. */
@@ -61,8 +72,6 @@ enum { PAIRS = 1 };
 #else
 enum { PAIRS = 0 };
 #endif
-typedef uint32_t vec_bits __attribute__((vector_size(4 * LANES), aligned(4)));
-
 static inline vec firsts_of(vec pairs) { return (vec)((vec_bits)pairs << 16); }
 static inline vec seconds_of(vec pairs) { return (vec)((vec_bits)pairs & 0xffff0000); }
 
