@@ -42,6 +42,11 @@ def is_transformed() -> bool:
 is_transformed._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as in backend_for
 
 
+def is_eager() -> bool:
+    """Tell whether an operator's function may be called by itself: nothing traces operators, counts them or takes their place."""
+    return not (torch.compiler.is_compiling() or torch.jit.is_tracing() or torch._C._len_torch_dispatch_stack())
+
+
 def is_watched(x: torch.Tensor) -> bool:
     """Tell whether a `__torch_function__`, of x's class or a mode, is to see the functions of plain PyTorch that are called."""
     return _overrides.has_torch_function_unary(x) and (
