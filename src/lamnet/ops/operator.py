@@ -63,14 +63,19 @@ _plain_function: Any = cast("Any", torch.Tensor).__torch_function__
 _are_devices._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as in backend_for
 
 
+def asks_for_more(*grads: torch.Tensor | None) -> bool:
+    """Tell, in a backward, whether a gradient of the gradient may be asked, or a batch of gradients is."""
+    batched = any(grad is not None and _functorch.is_legacy_batchedtensor(grad) for grad in grads)
+    return torch.is_grad_enabled() or batched or is_transformed()
+
+
 def check_first_derivative(name: str, *grads: torch.Tensor | None) -> None:
     """Refuse what the backward of `name` does not support: a gradient of the gradient, or a batch of gradients.
 
     Raises:
         BadArgumentError: with create_graph=True, or is_grads_batched=True.
     """
-    batched = any(grad is not None and _functorch.is_legacy_batchedtensor(grad) for grad in grads)
-    if torch.is_grad_enabled() or batched or is_transformed():
+    if asks_for_more(*grads):
         raise BadArgumentError(
             f"{name}: expected one first derivative, got a second one or a batch of them, which the kernels do not have; "
             "torch.func has them, and so have forward and backward within use_backend('reference')"

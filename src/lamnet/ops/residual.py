@@ -14,7 +14,7 @@ from lamnet.ops import arguments
 from lamnet.ops.backend import autocast, differentiates
 from lamnet.ops.block import fits
 from lamnet.ops.native import DTYPES, call, check, check_image, empty_like
-from lamnet.ops.operator import check_first_derivative, operator, refuse_second_derivative
+from lamnet.ops.operator import asks_for_more, operator, refuse_second_derivative
 
 
 def add_scaled(x: Tensor, y: Tensor, scale: Tensor) -> Tensor:
@@ -84,8 +84,10 @@ def _context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) ->
 
 
 def _autograd(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    check_first_derivative("lamnet::residual", grad)
-    return grad, *torch.ops.lamnet.residual_backward(grad, *ctx.saved_tensors)
+    y, scale = ctx.saved_tensors
+    if asks_for_more(grad):
+        return grad, (grad * scale).to(y.dtype), (grad.float() * y).sum((0, 1, 2))
+    return grad, *torch.ops.lamnet.residual_backward(grad, y, scale)
 
 
 torch.library.register_fake("lamnet::residual", _shapes)
