@@ -106,7 +106,7 @@ def test_a_library_of_another_version_is_refused() -> None:
     assert native.difference(_Other()) is None  # type: ignore[arg-type]
     found = native.difference(_Other(shorter=8))  # type: ignore[arg-type]
     size = ctypes.sizeof(STRUCTS[-1])
-    assert found == f"feed_forward_backward_arguments: expected {size} bytes, found {size - 8}"
+    assert found == f"residual_backward_arguments: expected {size} bytes, found {size - 8}"
     for name in ("lamnet_set_pool", "lamnet_fsa"):
         assert native.difference(_Other(name)) == f"it has no {name}"  # type: ignore[arg-type]
 

@@ -18,6 +18,7 @@ from lamnet.core.config import RGB_MEAN, LAMNetConfig
 from lamnet.network import layers, parts
 from lamnet.network.layers import DGFN, LAM, FocalAttention
 from lamnet.ops.block import fits, fused_block, fused_branches
+from lamnet.ops.residual import add_scaled
 
 
 def _conv(x: Tensor, conv: nn.Conv2d) -> Tensor:
@@ -85,7 +86,7 @@ class Group(nn.Module):
         for block in self.blocks:
             y, own = block(y, None if means is None else means[:, len(used)])
             used.append(own)
-        return torch.addcmul(x, y, self.scale), torch.stack(used, 1)
+        return add_scaled(x, y, self.scale), torch.stack(used, 1)
 
 
 class LAMNet(nn.Module):
@@ -134,7 +135,7 @@ class LAMNet(nn.Module):
 
     def reconstruct(self, shallow: Tensor, deep: Tensor) -> Tensor:
         """Compute the output, (B, 3, scale*H, scale*W), from the features before and after the groups; reach 2 pixels."""
-        deep = torch.addcmul(shallow, _conv(deep, self.fuse), self.fuse_scale)
+        deep = add_scaled(shallow, _conv(deep, self.fuse), self.fuse_scale)
         out = _conv(deep, self.tail)
         out = out + self.mean.to(out.dtype).repeat_interleave(self.config.scale**2)
         return _pixel_shuffle(out, self.config.scale)

@@ -200,6 +200,30 @@ class FeedForwardBackwardArguments(Struct):
     grad_x: Address
 
 
+class ResidualSizes(Struct):
+    threads: int
+    dtype: int
+    pixels: int
+    channels: int
+
+
+class ResidualArguments(Struct):
+    sizes: ResidualSizes
+    x: Address
+    y: Address
+    scale: Address
+    out: Address
+
+
+class ResidualBackwardArguments(Struct):
+    sizes: ResidualSizes
+    grad: Address
+    y: Address
+    scale: Address
+    grad_y: Address
+    grad_scale: Address
+
+
 STRUCTS: tuple[type[Struct], ...] = (
     *(Layer, Strided, TapWindow),
     *(BranchesSizes, BranchesWeights, BranchesArguments, BranchesBackwardArguments),
@@ -207,6 +231,7 @@ STRUCTS: tuple[type[Struct], ...] = (
     *(FocalWeights, FocalArguments, FocalBackwardArguments),
     *(ExchangeSizes, ExchangeWeights, ExchangeMeansArguments, ExchangeArguments, ExchangeBackwardArguments),
     *(FeedForwardSizes, FeedForwardWeights, FeedForwardArguments, FeedForwardBackwardArguments),
+    *(ResidualSizes, ResidualArguments, ResidualBackwardArguments),
 )
 for _struct in STRUCTS:
     _struct.lay_out()

@@ -42,6 +42,11 @@ def is_transformed() -> bool:
 is_transformed._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as in backend_for
 
 
+def is_eager() -> bool:
+    """Tell whether an operator's function may be called by itself: nothing traces operators, counts them or takes their place."""
+    return not (torch.compiler.is_compiling() or torch.jit.is_tracing() or torch._C._len_torch_dispatch_stack())
+
+
 def is_watched(x: torch.Tensor) -> bool:
     """Tell whether a `__torch_function__`, of x's class or a mode, is to see the functions of plain PyTorch that are called."""
     return _overrides.has_torch_function_unary(x) and (
@@ -58,14 +63,19 @@ _plain_function: Any = cast("Any", torch.Tensor).__torch_function__
 _are_devices._dynamo_marked_constant = True  # type: ignore[attr-defined]  # as in backend_for
 
 
+def asks_for_more(*grads: torch.Tensor | None) -> bool:
+    """Tell, in a backward, whether a gradient of the gradient may be asked, or a batch of gradients is."""
+    batched = any(grad is not None and _functorch.is_legacy_batchedtensor(grad) for grad in grads)
+    return torch.is_grad_enabled() or batched or is_transformed()
+
+
 def check_first_derivative(name: str, *grads: torch.Tensor | None) -> None:
     """Refuse what the backward of `name` does not support: a gradient of the gradient, or a batch of gradients.
 
     Raises:
         BadArgumentError: with create_graph=True, or is_grads_batched=True.
     """
-    batched = any(grad is not None and _functorch.is_legacy_batchedtensor(grad) for grad in grads)
-    if torch.is_grad_enabled() or batched or is_transformed():
+    if asks_for_more(*grads):
         raise BadArgumentError(
             f"{name}: expected one first derivative, got a second one or a batch of them, which the kernels do not have; "
             "torch.func has them, and so have forward and backward within use_backend('reference')"

@@ -72,6 +72,9 @@ class Learner:
         network.to(workers.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (not in the stub)
         self.network = network
         self.averages = [copy.deepcopy(self.network).eval().requires_grad_(False) for _ in recipe.decays]
+        # Listed once: it takes PyTorch as long as a block.
+        self._learned = list(network.parameters())
+        self._averaged = [list(average.parameters()) for average in self.averages]
         self.loss = torch.zeros((), device=workers.device)
         small = recipe.batch // recipe.accumulate // workers.world
         self.noise = GradientNoise(small, recipe.batch) if recipe.accumulate > 1 else None
@@ -80,7 +83,7 @@ class Learner:
         self._workers = workers
         # Adam is AdamW without weight decay.
         self._optimiser = torch.optim.AdamW(
-            self.network.parameters(), recipe.lr, recipe.betas, weight_decay=recipe.weight_decay, fused=True
+            self._learned, recipe.lr, recipe.betas, weight_decay=recipe.weight_decay, fused=True
         )
 
     @property
@@ -146,7 +149,10 @@ class Learner:
         if progress >= self.recipe.mse_from and not self.squared:
             self._turn_to_squared(lr, hr)
         self.gradients(lr, hr, self.squared)
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip or math.inf)
+        if self.recipe.clip:
+            norm = nn.utils.clip_grad_norm_(self._learned, self.recipe.clip)
+        else:
+            norm = nn.utils.get_total_norm(self._gradients())
         if not torch.isfinite(norm):
             raise DivergedError(f"the gradient of step {self.step} is not finite")
         if self.noise is not None:
@@ -156,9 +162,9 @@ class Learner:
         self._optimiser.step()
         self._optimiser.zero_grad()
         with torch.no_grad():
-            for decay, average in zip(self.recipe.averaging(self.step), self.averages, strict=True):
+            for decay, average in zip(self.recipe.averaging(self.step), self._averaged, strict=True):
                 into: _Averaging = cast("Any", get_ema_multi_avg_fn(decay))
-                into(list(average.parameters()), list(self.network.parameters()), self.step)
+                into(average, self._learned, self.step)
         self.step += 1
         self.summed += 1
 
@@ -219,7 +225,7 @@ class Learner:
         self.loss += of_step
 
     def _gradients(self) -> list[Tensor]:
-        return [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
+        return [parameter.grad for parameter in self._learned if parameter.grad is not None]
 
 
 def _start_from(network: LAMNet, path: Path) -> None:

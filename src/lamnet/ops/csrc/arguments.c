@@ -12,6 +12,7 @@ static const struct { const char *name; int64_t size; } structs[] = {
     SIZE_OF(exchange_backward_arguments),
     SIZE_OF(feed_forward_sizes), SIZE_OF(feed_forward_weights), SIZE_OF(feed_forward_arguments),
     SIZE_OF(feed_forward_backward_arguments),
+    SIZE_OF(residual_sizes), SIZE_OF(residual_arguments), SIZE_OF(residual_backward_arguments),
     SIZE_OF(network_config), SIZE_OF(network_run), SIZE_OF(network_layer), SIZE_OF(network_ends),
 };
 

@@ -150,6 +150,28 @@ typedef struct {
 ENTRY int lamnet_feed_forward(const feed_forward_arguments *a);
 ENTRY int lamnet_feed_forward_backward(const feed_forward_backward_arguments *a);
 
+/* A residual, x + scale * y, around blocks. */
+
+typedef struct { int64_t threads, dtype, pixels, channels; } residual_sizes;
+
+typedef struct {
+    residual_sizes sizes;
+    const void *x, *y;
+    const float *scale;
+    void *out;
+} residual_arguments;
+
+typedef struct {
+    residual_sizes sizes;
+    const void *grad, *y;
+    const float *scale;
+    void *grad_y;
+    float *grad_scale;
+} residual_backward_arguments;
+
+ENTRY int lamnet_residual(const residual_arguments *a);
+ENTRY int lamnet_residual_backward(const residual_backward_arguments *a);
+
 /* The best build that this processor and its system run: its place among the processor's LEVELS in core/builds.py, where 0 is the
    plain one. To be asked of that, which every processor runs. */
 ENTRY int lamnet_level(void);

@@ -28,34 +28,50 @@ static inline void fetch(const void *from, int64_t n, int64_t dtype) {
     for (int64_t i = 0; i < n * size_of(dtype); i += 64) __builtin_prefetch((const char *)from + i, 0, 2);
 }
 
+typedef uint16_t halves __attribute__((vector_size(2 * LANES), aligned(2)));
+typedef uint32_t wide_halves __attribute__((vector_size(4 * LANES)));
+
+static inline vec of_halves(const uint16_t *x) { return (vec)(__builtin_convertvector(*(const halves *)x, wide_halves) << 16); }
+
+/* The next two go by vectors, since the rows of small networks are shorter than what a compiler takes at a time. */
+
 static inline void load(float *restrict to, const void *restrict from, int64_t n, int64_t dtype) {
+    int64_t i = 0;
     if (dtype == FLOAT32) {
         const float *x = from;
-        for (int64_t i = 0; i < n; i++) to[i] = x[i];
+        for (; i + LANES <= n; i += LANES) *(vec *)(to + i) = *(const vec *)(x + i);
+        for (; i < n; i++) to[i] = x[i];
     } else if (dtype == BFLOAT16) {
         const uint16_t *x = from;
-        for (int64_t i = 0; i < n; i++) to[i] = float_of((uint32_t)x[i] << 16);
+        for (; i + LANES <= n; i += LANES) *(vec *)(to + i) = of_halves(x + i);
+        for (; i < n; i++) to[i] = float_of((uint32_t)x[i] << 16);
     } else {
         const _Float16 *x = from;
-        for (int64_t i = 0; i < n; i++) to[i] = (float)x[i];
+        for (; i < n; i++) to[i] = (float)x[i];
     }
 }
 
 static inline void add(float *restrict to, const void *restrict from, int64_t n, int64_t dtype) {
+    int64_t i = 0;
     if (dtype == FLOAT32) {
         const float *x = from;
-        for (int64_t i = 0; i < n; i++) to[i] += x[i];
+        for (; i + LANES <= n; i += LANES) *(vec *)(to + i) += *(const vec *)(x + i);
+        for (; i < n; i++) to[i] += x[i];
     } else if (dtype == BFLOAT16) {
         const uint16_t *x = from;
-        for (int64_t i = 0; i < n; i++) to[i] += float_of((uint32_t)x[i] << 16);
+        for (; i + LANES <= n; i += LANES) *(vec *)(to + i) += of_halves(x + i);
+        for (; i < n; i++) to[i] += float_of((uint32_t)x[i] << 16);
     } else {
         const _Float16 *x = from;
-        for (int64_t i = 0; i < n; i++) to[i] += (float)x[i];
+        for (; i < n; i++) to[i] += (float)x[i];
     }
 }
 
+/* Where the last vector is not full, one that ends there is rounded again. */
 static inline void store_bfloat16(uint16_t *restrict to, const float *restrict from, int64_t n) {
-    for (int64_t i = round_vectors(to, from, n); i < n; i++) to[i] = bfloat16_of(from[i]);
+    int64_t i = round_vectors(to, from, n);
+    if (i && i < n) i = n - LANES + round_vectors(to + n - LANES, from + n - LANES, LANES);
+    for (; i < n; i++) to[i] = bfloat16_of(from[i]);
 }
 
 static inline void store(void *restrict to, const float *restrict from, int64_t n, int64_t dtype) {

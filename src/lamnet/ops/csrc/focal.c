@@ -309,8 +309,9 @@ static void backward_tile(const backward_job *j, tile own, arena scratch, focal_
     gather(s.grad, a->grad, g, t, reach, g->channels, deep);
     gather(s.weight, packed(a->gates, g, gates), g, t, reach, gates, gates);
     correlate(s.logits, pitch, g, t, s.plain, s.tables, s.grad, s.weight, 1);
-    for (int64_t p = 0; p < t.rows * t.width; p++) memset(s.logits + p * pitch + gates, 0, (size_t)(pitch - gates) * sizeof(float));
-    memset(s.grad_mixed, 0, (size_t)plane_of(g, t.rows, t.width) * sizeof(float));
+    for (int64_t p = 0; p < t.rows * t.width && gates < pitch; p++) s.logits[p * pitch + gates] = 0; /* what an odd one is paired with */
+    memset(s.grad_mixed, 0, (size_t)(reach * row) * sizeof(float));
+    memset(s.grad_mixed + (reach + t.rows) * row, 0, (size_t)(reach * row) * sizeof(float));
     gemm(s.grad_mixed + reach * row, deep, operand_in(s.logit_pairs, s.logits, t.rows * t.width, pitch, g->dtype), w->project, deep,
          w->depthwise_back.bias, t.rows * t.width, gates);
 
