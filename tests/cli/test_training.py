@@ -41,7 +41,7 @@ def test_other_names_are_refused_in_a_line(monkeypatch: pytest.MonkeyPatch, caps
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     ("recipe", "start", "scale"),
-    [("tiny_x1_photo", "tiny", 2), ("x5.toml", "tiny", 4), ("base_x3_photo", "base:photo", 2), ("tiny_x3", "tiny", 3)],
+    [("tiny_x1_photo", "tiny", 2), ("x5.toml", "tiny", 4), ("base_x1_photo", "base:photo", 2), ("tiny_x3", "tiny", 3)],
 )
 def test_where_a_scale_does_not_ship_the_nearest_gives_its_body(
     recipe: str,
