@@ -38,7 +38,9 @@ _TEXTURE = 0.3  # fine by low coefficients of textures
 _DARKEST, _LIGHTEST = 4, 251  # beyond which noise is cut off
 _FEW = 32  # levels of luma in a crop of pixel art; damage leaves many more
 _DETAIL = 1.0  # levels; with less at half the size there is nothing to be sharp
-_STRONG = 4  # power of the mean of details: a lens shows in the strongest, smooth surfaces are no worse for being smooth
+_STRONG = (
+    4  # power of the mean of details: a lens shows in the strongest, smooth surfaces are no worse for being smooth
+)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ The definition of a block, in plain PyTorch, is in network/model.py and layers.p
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -44,7 +44,7 @@ def fused_block(
     (x,) = autocast(x)
     keep = differentiates(x, *weights)
     if keep and is_eager():
-        out, own = _Block.apply(x, means, window.starts, window.lengths, *weights)
+        out, own = cast("Any", _Block).apply(x, means, window.starts, window.lengths, *weights)
         return out, own if means is None else means
     out, own, _ = torch.ops.lamnet.block(x, means, window.starts, window.lengths, keep, weights)
     return out, own if means is None else means
@@ -192,7 +192,7 @@ def _autograd(
     grad_own: Tensor | None,
     _: object,
     backward: Callable[..., tuple[Tensor, Tensor, list[Tensor]]] | None = None,
-) -> tuple[object, ...]:
+) -> tuple[Any, ...]:
     check_first_derivative("lamnet::block", grad, grad_own)
     x, means, *rest = ctx.saved_tensors
     kept, weights = rest[: len(_Images._fields)], rest[len(_Images._fields) :]
@@ -217,8 +217,9 @@ class _Block(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[object, ...]:
-        *rest, grad_weights = _autograd(ctx, *grads, None, backward=_block_backward)
-        return *rest[:4], *grad_weights
+        grad, grad_own = grads
+        *of_inputs, _, of_weights = _autograd(ctx, grad, grad_own, None, _block_backward)
+        return *of_inputs, *of_weights
 
 
 torch.library.register_fake("lamnet::block", _block_shapes)

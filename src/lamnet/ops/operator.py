@@ -44,7 +44,8 @@ is_transformed._dynamo_marked_constant = True  # type: ignore[attr-defined]  # a
 
 def is_eager() -> bool:
     """Tell whether an operator's function may be called by itself: nothing traces operators, counts them or takes their place."""
-    return not (torch.compiler.is_compiling() or torch.jit.is_tracing() or torch._C._len_torch_dispatch_stack())
+    modes = cast("Any", torch)._C._len_torch_dispatch_stack()
+    return not (torch.compiler.is_compiling() or cast("Any", torch.jit).is_tracing() or modes)
 
 
 def is_watched(x: torch.Tensor) -> bool:

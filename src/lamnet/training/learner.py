@@ -73,8 +73,8 @@ class Learner:
         self.network = network
         self.averages = [copy.deepcopy(self.network).eval().requires_grad_(False) for _ in recipe.decays]
         # Listed once: it takes PyTorch as long as a block.
-        self._learned = list(network.parameters())
-        self._averaged = [list(average.parameters()) for average in self.averages]
+        self._learned: list[Tensor] = list(network.parameters())
+        self._averaged: list[list[Tensor]] = [list(average.parameters()) for average in self.averages]
         self.loss = torch.zeros((), device=workers.device)
         small = recipe.batch // recipe.accumulate // workers.world
         self.noise = GradientNoise(small, recipe.batch) if recipe.accumulate > 1 else None
