@@ -29,7 +29,7 @@ def ships(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 def photos(tmp_path: Path) -> Path:
     """A sharp PNG without noise, and the same as a JPEG."""
     rows, columns = np.mgrid[:40, :50]
-    waves = [120 + 50 * np.sin(1.7 * columns + rows * tilt) + 40 * np.sin(0.23 * rows) for tilt in (0.3, 0.5, 0.7)]
+    waves = [120 + 50 * np.sin(1.9 * columns + rows * tilt) + 40 * np.sin(0.23 * rows) for tilt in (0.3, 0.5, 0.7)]
     pixels = np.stack(waves, -1)
     Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "sharp.png")
     Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "web.jpg", quality=70)

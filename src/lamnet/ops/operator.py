@@ -44,8 +44,9 @@ is_transformed._dynamo_marked_constant = True  # type: ignore[attr-defined]  # a
 
 def is_eager() -> bool:
     """Tell whether an operator's function may be called by itself: nothing traces operators, counts them or takes their place."""
-    modes = cast("Any", torch)._C._len_torch_dispatch_stack()
-    return not (torch.compiler.is_compiling() or cast("Any", torch.jit).is_tracing() or modes)
+    if torch.compiler.is_compiling() or cast("Any", torch.jit).is_tracing():
+        return False
+    return cast("Any", torch)._C._len_torch_dispatch_stack() == 0
 
 
 def is_watched(x: torch.Tensor) -> bool:
