@@ -75,8 +75,19 @@ def test_what_is_turned_or_zoomed_is_shifted_in_its_parts(degrees: float, zoom: 
     found = fit(hr, turned(lr, degrees, zoom), 4)
     assert found.bend > 0.5
     noisy = (0.7 * lr + 30 + np.random.default_rng(1).normal(0, 8, lr.shape)).clip(0, 255).astype(np.uint8)
-    for straight in (lr, noisy, moved(lr, 0.4, -1.4)):
+    for straight in (lr, noisy, moved(lr, 0.4, -0.4)):
         assert fit(hr, straight, 4).bend < 0.2
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("side", [12, 71, 72, 80])
+def test_a_far_shift_leaves_parts_alone(side: int) -> None:
+    hr = picture(3, 4 * side, 4 * side)
+    lr = imresize(hr, Fraction(1, 4))
+    far = fit(hr, np.roll(lr, (side // 4, -(side // 4)), (0, 1)), 4)
+    assert far.shift > 0.5 or far.likeness < 0.5
+    assert far.bend == 0
+    assert fit(hr, lr, 4).bend < 0.01
 
 
 def test_red_and_blue_exchanged_are_told_also_where_colours_are_weak() -> None:

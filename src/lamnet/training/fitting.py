@@ -44,7 +44,8 @@ class Fit:
         gain: how many times the contrast of HR its luma has; at most 0 where bright and dark are exchanged.
         grey: "HR" or "LR" where that one is grey and the other in colour, else "".
         exchanged: whether LR fits HR far better with red and blue exchanged.
-        bend: LR pixels by which a part's shift differs most from the whole's: LR that is turned, zoomed or bent.
+        bend: LR pixels by which a part's shift differs most from the whole's: LR that is turned, zoomed or bent. 0 where the
+            whole is shifted by more than `MAX_SHIFT`, or too flat or small to tell.
     """
 
     right: float
@@ -83,7 +84,9 @@ def fit(hr: NDArray[np.uint8], lr: NDArray[np.uint8], scale: int) -> Fit:
     whole = _whole_shift(reduced, seen)
     found = _shift(reduced, seen, whole)
     likeness = min(found.likeness, _colour_likeness(colours[0], colours[1], *whole))
-    bend = max((part.distance(found) for part in _shifts_of_parts(hr, lr, scale, whole)), default=0.0)
+    bend = 0.0
+    if max(abs(found.down), abs(found.right)) <= MAX_SHIFT:
+        bend = max((part.distance(found) for part in _shifts_of_parts(hr, lr, scale, whole)), default=0.0)
     return Fit(found.right, found.down, likeness, found.gain, grey, exchanged, bend)
 
 
@@ -197,9 +200,8 @@ def _overlap(reduced: Plane, seen: Plane, down: int, right: int) -> tuple[Plane,
 
 def _shift(reduced: Plane, seen: Plane, whole: tuple[int, int]) -> _Shift:
     """Measure a shift that is known to a pixel, and the correlation and the gain after it."""
-    moved, still = (
-        _smooth(plane) for plane in _overlap(reduced, seen, *whole)
-    )  # else half a pixel is too far for a gradient
+    # Smooth, for half a pixel is too far for a gradient else.
+    moved, still = (_smooth(plane) for plane in _overlap(reduced, seen, *whole))
     down: Plane = np.gradient(moved, axis=0)
     right: Plane = np.gradient(moved, axis=1)
     inner = np.s_[3:-3, 3:-3]
