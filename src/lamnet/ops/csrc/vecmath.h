@@ -22,11 +22,14 @@ static inline float exp_minus_1(float x) {
 
 static inline float sigmoid(float x) { return 1.0f / (2.0f + exp_minus_1(-x)); }
 
-/* The normal distribution, by a quotient of polynomials in z squared: 6e-9 off before rounding. */
+/* The normal distribution, of a number and of vectors, by a quotient of polynomials in z squared: 6e-9 off before rounding. */
+#define NORMAL_ABOVE(u) (((((2.33868102e-8f * u + 6.36000932e-6f) * u + 1.64320517e-4f) * u + 4.65084410e-3f) * u + 3.33721151e-2f) * u + 3.98942245e-1f)
+#define NORMAL_BELOW(u) (((((1.21659241e-6f * u + 7.23997925e-5f) * u + 1.85897490e-3f) * u + 2.83786221e-2f) * u + 2.50317576e-1f) * u + 1.0f)
+
 static inline float normal_cdf(float z) {
     float x = clamped(z, -5.4f, 5.4f), u = x * x;
-    float p = ((((2.33868102e-8f * u + 6.36000932e-6f) * u + 1.64320517e-4f) * u + 4.65084410e-3f) * u + 3.33721151e-2f) * u + 3.98942245e-1f;
-    float q = ((((1.21659241e-6f * u + 7.23997925e-5f) * u + 1.85897490e-3f) * u + 2.83786221e-2f) * u + 2.50317576e-1f) * u + 1.0f;
+    float p = NORMAL_ABOVE(u);
+    float q = NORMAL_BELOW(u);
     return z < -5.4f ? 0.0f : 0.5f + x * p / q;
 }
 
@@ -79,8 +82,8 @@ static inline __attribute__((always_inline)) vec normal_cdfs(vec z, const int ro
         p = ((3.35189166e-5f * u + 3.83069025e-3f) * u + 2.70613961e-2f) * u + 3.98944945e-1f;
         q = ((1.17077e-3f * u + 2.36406e-2f) * u + 2.3453393e-1f) * u + 1.0f;
     } else {
-        p = ((((2.33868102e-8f * u + 6.36000932e-6f) * u + 1.64320517e-4f) * u + 4.65084410e-3f) * u + 3.33721151e-2f) * u + 3.98942245e-1f;
-        q = ((((1.21659241e-6f * u + 7.23997925e-5f) * u + 1.85897490e-3f) * u + 2.83786221e-2f) * u + 2.50317576e-1f) * u + 1.0f;
+        p = NORMAL_ABOVE(u);
+        q = NORMAL_BELOW(u);
     }
     return where_less(z, (vec){0} - most, (vec){0}, 0.5f + quotient(x * p, q, rough));
 }
