@@ -15,7 +15,7 @@ import pytest
 
 import check_wheels
 from lamnet.core.builds import LEVELS
-from support.tile_products import Rows
+from support.tile_products import FLOAT32, Onto, Rows
 
 SOURCES = Path(__file__).parents[2] / "src/lamnet/ops/csrc"
 MADE_UP = """
@@ -104,16 +104,18 @@ def test_products_are_whole_whatever_stays_in_registers(rows: int, vectors: int,
             text = text.replace(plain, f"PRODUCT_ROWS = {rows}, VECTORS = {vectors},")
         (tmp_path / source.name).write_text(text)
     words = ("-O1", "-fPIC", "-shared", tmp_path / "gemm.c")
-    gemm = ctypes.CDLL(str(check_wheels.compiled(tmp_path / "gemm.so", "manylinux_x86_64", *words))).gemm
+    gemm = ctypes.CDLL(str(check_wheels.compiled(tmp_path / "gemm.so", "manylinux_x86_64", *words))).gemm_onto
     size, address = ctypes.c_int64, ctypes.c_void_p
-    gemm.argtypes, gemm.restype = [address, size, Rows, address, size, address, size, size], None
+    gemm.argtypes, gemm.restype = [address, size, Rows, address, size, address, Onto, size, size], None
     rng = np.random.default_rng(0)
     for columns in range(16, 129, 16):
         x, w = rng.standard_normal((9, 5), np.float32), rng.standard_normal((5, columns), np.float32)
         start, out = rng.standard_normal(columns, np.float32), np.full((9, columns), np.nan, np.float32)
         operand = Rows(x.ctypes.data, 5, 1, 0)
-        gemm(out.ctypes.data, columns, operand, w.ctypes.data, columns, start.ctypes.data, 9, 5)
-        np.testing.assert_allclose(out, start + x @ w, rtol=1e-5, atol=1e-5)
+        others = rng.standard_normal((9, columns), np.float32)
+        for onto, more in ((Onto(None, 0, FLOAT32), 0), (Onto(others.ctypes.data, columns, FLOAT32), others)):
+            gemm(out.ctypes.data, columns, operand, w.ctypes.data, columns, start.ctypes.data, onto, 9, 5)
+            np.testing.assert_allclose(out, start + x @ w + more, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.thorough

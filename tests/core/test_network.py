@@ -101,9 +101,9 @@ def test_the_formulas_written_out(height: int, width: int) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("size", [(1, 1), (33, 65), (70, 130)])
+@pytest.mark.parametrize("size", [(1, 1), (33, 65), (70, 130), (2000, 3)])
 def test_threads_change_no_bit(precision: str, size: tuple[int, int]) -> None:
-    one, *others = (small(threads=threads, precision=precision) for threads in (1, 2, 3, 7))
+    one, *others = (small(threads=threads, precision=precision) for threads in (1, 2, 3, 7, 10))
     pixels = noise(*size)
     expected = one.with_means(pixels)
     for other in (one, *others):

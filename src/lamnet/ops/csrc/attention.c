@@ -181,16 +181,6 @@ void attend(void *out, const attention_sizes *g, tile t, const float *plain, con
         }
 }
 
-/* Lanes 4h .. 4h+3 of lane group h of each of four vectors added up: lane 4h + i is vector i's sum. */
-static inline vec sums_of_fours(const vec *v) {
-    vec pair[2];
-    for (int i = 0; i < 2; i++)
-        pair[i] = __builtin_shufflevector(v[2 * i], v[2 * i + 1], 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29) +
-                  __builtin_shufflevector(v[2 * i], v[2 * i + 1], 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
-    return __builtin_shufflevector(pair[0], pair[1], 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
-           __builtin_shufflevector(pair[0], pair[1], 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
-}
-
 /* out[k, h] = <grad, tap k's means> over the channels of head h. */
 static void correlate_any(float *restrict out, const float *restrict tables, const float *restrict grad,
                           const int64_t *restrict offset, const attention_sizes *g) {

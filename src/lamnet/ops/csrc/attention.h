@@ -4,20 +4,8 @@
    image and the window's reach on both sides, once for each distinct tap length, as running means of that length. In
    scratch a pixel's weights lie tap by tap, the heads of a tap side by side. */
 #pragma once
+#include "fours.h"
 #include "gemm.h"
-
-typedef float four __attribute__((vector_size(16), aligned(4)));
-
-static inline vec of_fours(const four *row) {
-    vec all;
-    __builtin_memcpy(&all, row, sizeof all);
-    return all;
-}
-
-/* 16 lanes as a matrix of 4 x 4 -> its transpose. */
-static inline vec transposed_4x4(vec x) {
-    return __builtin_shufflevector(x, x, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-}
 
 static inline int64_t gates_of(const attention_sizes *g) { return g->heads * g->window.taps; }
 static inline int64_t span_of(const attention_sizes *g) { return 2 * g->window.reach + 1; }

@@ -64,10 +64,11 @@ enter_scratch take_enter(arena *a, const branches_sizes *g) {
 void enter_rows(float *u, float *r, enter_scratch s, const branches_arguments *a, branches_layers l, int64_t first, int64_t rows) {
     const branches_sizes *g = &a->sizes;
     padded_sizes p = padded_of(g);
-    load_rows(s.x, p.channels, a->x, first, rows, g->channels, g->dtype);
+    int is_whole = g->dtype != FLOAT16 && p.channels == g->channels;
+    if (!is_whole) load_rows(s.x, p.channels, a->x, first, rows, g->channels, g->dtype);
     for (int64_t i = 0; i < rows; i++) fetch(at(a->c, (first + i) * g->half, g->dtype), g->half, g->dtype);
-    normalise(s.x, s.x, s.scale, rows, p.channels, g->channels);
-    rows_of x = operand(s.x, rows, p.channels, g->dtype);
+    const void *from = is_whole ? at(a->x, first * g->channels, g->dtype) : s.x;
+    rows_of x = normalised(s.x, from, is_whole ? g->dtype : FLOAT32, s.scale, rows, p.channels, g->channels, g->dtype);
     gemm(s.u, p.half, x, l.project_in[0].weight, p.half, l.project_in[0].bias, rows, g->channels);
     gemm(s.h, p.narrow, operand(s.u, rows, p.half, g->dtype), l.channel_in.weight, p.narrow, l.channel_in.bias, rows, g->half);
     relu(s.h, rows * p.narrow);

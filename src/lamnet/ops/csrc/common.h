@@ -33,6 +33,9 @@ typedef uint32_t wide_halves __attribute__((vector_size(4 * LANES)));
 
 static inline vec of_halves(const uint16_t *x) { return (vec)(__builtin_convertvector(*(const halves *)x, wide_halves) << 16); }
 
+/* LANES numbers, of float32 or bfloat16. */
+static inline vec load_vector(const void *x, int64_t dtype) { return dtype == FLOAT32 ? *(const vec *)x : of_halves(x); }
+
 /* The next two go by vectors, since the rows of small networks are shorter than what a compiler takes at a time. */
 
 static inline void load(float *restrict to, const void *restrict from, int64_t n, int64_t dtype) {

@@ -40,12 +40,12 @@ static inline void pack_convolution(const convolution *c, const float *weight, c
 }
 
 /* n pixels of a line from three lines, whose first pixel is the left neighbour of the first. Each line's products are added
-   up by themselves, in `part`: short sums round less. */
-static inline void convolve_3x3(float *out, float *part, const convolution *c, const float *const line[3], int64_t n) {
+   up by themselves: short sums round less. */
+static inline void convolve_3x3(float *out, const convolution *c, const float *const line[3], int64_t n) {
     int64_t columns = padded(c->outputs), depth = 3 * c->pitch;
     for (int64_t ky = 0; ky < 3; ky++) {
         rows_of x = {line[ky], line_floats(c, 1), 1, in_pairs(c->dtype)};
-        gemm(ky ? part : out, columns, x, c->layer.weight + ky * depth * columns, columns, ky ? c->zeros : c->layer.bias, n, depth);
-        if (ky) add(out, part, n * columns, FLOAT32);
+        onto_rows before = {ky ? out : NULL, columns, FLOAT32};
+        gemm_onto(out, columns, x, c->layer.weight + ky * depth * columns, columns, ky ? c->zeros : c->layer.bias, before, n, depth);
     }
 }

@@ -38,15 +38,16 @@ typedef struct {
     const void *from, *residual; /* residual: added to the result, or NULL */
     void *to;
     int64_t from_dtype, to_dtype;
+    strips cut;
 } job;
 
-typedef struct { float *lines, *out, *part; } scratch_of;
+typedef struct { float *lines, *out, *residual; } scratch_of;
 
 static scratch_of take_scratch(arena *a, const convolution *c) {
     scratch_of s;
     s.lines = take(a, 3 * line_floats(c, COLUMNS + 2));
     s.out = take(a, COLUMNS * padded(c->outputs));
-    s.part = take(a, COLUMNS * padded(c->outputs));
+    s.residual = take(a, COLUMNS * padded(c->outputs));
     return s;
 }
 
@@ -96,10 +97,10 @@ static void store_squares(const float *out, const job *j, int64_t y, int64_t lef
 
 static void output_line(scratch_of s, const job *j, const float *const line[3], strip t, int64_t y) {
     int64_t columns = padded(j->c->outputs), pixel = y * j->p.width + t.left;
-    convolve_3x3(s.out, s.part, j->c, line, t.columns);
+    convolve_3x3(s.out, j->c, line, t.columns);
     if (j->residual) {
-        load_rows(s.part, columns, j->residual, pixel, t.columns, j->c->outputs, j->e->dtype);
-        add(s.out, s.part, t.columns * columns, FLOAT32);
+        load_rows(s.residual, columns, j->residual, pixel, t.columns, j->c->outputs, j->e->dtype);
+        add(s.out, s.residual, t.columns * columns, FLOAT32);
     }
     if (j->c == &j->e->tail) store_squares(s.out, j, y, t.left, t.columns);
     else store_rows(j->to, s.out, pixel, t.columns, columns, j->c->outputs, j->e->dtype);
@@ -108,7 +109,7 @@ static void output_line(scratch_of s, const job *j, const float *const line[3], 
 static void convolve_strip(const void *argument, int64_t item, arena scratch) {
     const job *j = argument;
     scratch_of s = take_scratch(&scratch, j->c);
-    strip t = strip_of(j->p.height, j->p.width, item);
+    strip t = strip_of(j->cut, item);
     int64_t pitch = line_floats(j->c, COLUMNS + 2);
     for (int64_t y = -1; y <= t.rows; y++) {
         load_line(s.lines + (y + 3) % 3 * pitch, j, t, t.top + y);
@@ -119,20 +120,21 @@ static void convolve_strip(const void *argument, int64_t item, arena scratch) {
     }
 }
 
-static int run(const job *j) {
+static int run(job j) {
     arena scratch = {0};
-    take_scratch(&scratch, j->c);
-    return parallel(convolve_strip, j, strips_of(j->p.height, j->p.width), scratch, j->p.crew);
+    take_scratch(&scratch, j.c);
+    j.cut = cut_into_strips(1, j.p.height, j.p.width, strips_for(j.p.crew.threads));
+    return parallel(convolve_strip, &j, j.cut.count, scratch, j.p.crew);
 }
 
 int run_shallow(const ends *e, picture p, const void *pixels, int64_t pixels_dtype, void *features) {
-    return run(&(job){e, &e->head, p, pixels, NULL, features, pixels_dtype, e->dtype});
+    return run((job){e, &e->head, p, pixels, NULL, features, pixels_dtype, e->dtype});
 }
 
 int run_fuse(const ends *e, picture p, const void *deep, const void *shallow, void *fused) {
-    return run(&(job){e, &e->fuse, p, deep, shallow, fused, e->dtype, e->dtype});
+    return run((job){e, &e->fuse, p, deep, shallow, fused, e->dtype, e->dtype});
 }
 
 int run_tail(const ends *e, picture p, const void *fused, void *out, int64_t out_dtype) {
-    return run(&(job){e, &e->tail, p, fused, NULL, out, e->dtype, out_dtype});
+    return run((job){e, &e->tail, p, fused, NULL, out, e->dtype, out_dtype});
 }

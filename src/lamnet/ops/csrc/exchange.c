@@ -53,10 +53,13 @@ void mix_rows(float *out, mix_scratch s, const exchange_arguments *a, float_laye
     const float *means = a->means + first / g->pixels * 2 * g->channels;
     float open[TILE];
     channel_gates(s.gates, means, g->channels);
-    exchange_rows(s.z, p.inputs, open, s.gates, means, a->c, a->s, first, rows, g);
-    gemm(out, p.outputs, operand(s.z, rows, p.inputs, g->dtype), project_out.weight, p.outputs, project_out.bias, rows,
-         2 * g->channels);
-    for (int64_t r = 0; r < rows; r++) {
+    int pairs = in_pairs(g->dtype);
+    exchange_rows(s.z, p.inputs, open, s.gates, means, a->c, a->s, first, rows, g, pairs);
+    int is_dense = g->dtype != FLOAT16 && p.outputs == g->outputs;
+    onto_rows residual = {is_dense ? at(a->residual, first * p.outputs, g->dtype) : NULL, p.outputs, g->dtype};
+    gemm_onto(out, p.outputs, (rows_of){s.z, p.inputs, 1, pairs}, project_out.weight, p.outputs, project_out.bias, residual, rows,
+              2 * g->channels);
+    for (int64_t r = 0; r < rows && !is_dense; r++) {
         prefetch(at(a->residual, (first + r + AHEAD) * g->outputs, g->dtype), g->outputs, g->dtype);
         add(out + r * p.outputs, at(a->residual, (first + r) * g->outputs, g->dtype), g->outputs, g->dtype);
     }

@@ -45,19 +45,61 @@ static inline void apply_gates(float *restrict out, const float *restrict gates,
     for (int64_t i = 0; i < n; i++) out[i] *= open, out[n + i] *= gates[i];
 }
 
-/* The exchanged pixels from `first` on, at most TILE, and how far each is open; step by step, so that the sigmoids are vector
-   code. */
-static inline void exchange_rows(float *out, int64_t pitch, float *open, const float *gates, const float *means, const void *c,
-                                 const void *s, int64_t first, int64_t rows, const exchange_sizes *g) {
-    int64_t n = g->channels;
+/* Of c and s in so many vectors, read where they are: how far pixels are open, of four at a time, then what the gates let pass. */
+
+static inline __attribute__((always_inline)) void mean_products(float *open, const float *means, const void *c, const void *s,
+        int64_t dtype, int64_t rows, const int vectors) {
+    int64_t n = vectors * LANES;
+    for (int64_t r = 0; r < rows; r += 4) {
+        vec sum[4] = {0};
+        prefetch(at(c, (r + AHEAD) * n, dtype), 4 * n, dtype);
+        prefetch(at(s, (r + AHEAD) * n, dtype), 4 * n, dtype);
+        for (int64_t i = 0; i < 4; i++)
+            for (int v = 0; v < vectors; v++)
+                sum[i] += load_vector(at(c, min(r + i, rows - 1) * n + v * LANES, dtype), dtype) * *(const vec *)(means + v * LANES);
+        vec mean = sums_of_four(sum) / (float)n;
+        for (int64_t i = 0; i < 4 && r + i < rows; i++) open[r + i] = mean[i];
+    }
+}
+
+static inline __attribute__((always_inline)) void gated_rows(float *out, int64_t pitch, const float *open, const float *gates,
+        const void *c, const void *s, int64_t dtype, int64_t rows, const int vectors, const int pairs) {
+    int64_t n = vectors * LANES;
     for (int64_t r = 0; r < rows; r++) {
-        load_pixel(out + r * pitch, out + r * pitch + n, c, s, first + r, g);
-        prefetch(at(c, (first + r + AHEAD) * n, g->dtype), n, g->dtype);
-        prefetch(at(s, (first + r + AHEAD) * n, g->dtype), n, g->dtype);
+        vec gated[4], *to = (vec *)(out + r * pitch);
+        for (int v = 0; v < vectors; v++) {
+            gated[v] = load_vector(at(c, r * n + v * LANES, dtype), dtype) * open[r];
+            gated[vectors + v] = load_vector(at(s, r * n + v * LANES, dtype), dtype) * *(const vec *)(gates + v * LANES);
+        }
+        for (int v = 0; v < 2 * vectors; v += together(pairs)) to[v / together(pairs)] = pairs ? pairs_in_turn(gated[v], gated[v + 1]) : gated[v];
+    }
+}
+
+static inline __attribute__((always_inline)) void exchange_vectors(float *out, int64_t pitch, float *open, const float *gates,
+        const float *means, const void *c, const void *s, int64_t dtype, int64_t rows, const int vectors, const int pairs) {
+    mean_products(open, means, c, s, dtype, rows, vectors);
+    for (int64_t r = 0; r < rows; r++) open[r] = sigmoid(open[r]);
+    gated_rows(out, pitch, open, gates, c, s, dtype, rows, vectors, pairs);
+}
+
+/* The exchanged pixels from `first` on, at most TILE, as numbers or as an `operand` of pairs, and how far each is open; step by step,
+   so that the sigmoids are vector code. */
+static inline void exchange_rows(float *out, int64_t pitch, float *open, const float *gates, const float *means, const void *c,
+                                 const void *s, int64_t first, int64_t rows, const exchange_sizes *g, int pairs) {
+    int64_t n = g->channels, dtype = g->dtype;
+    c = at(c, first * n, dtype), s = at(s, first * n, dtype);
+    int vectors = dtype == FLOAT16 ? 0 : n == LANES ? 1 : n == 2 * LANES ? 2 : 0;
+    if (vectors == 1 && pairs) return exchange_vectors(out, pitch, open, gates, means, c, s, dtype, rows, 1, 1);
+    if (vectors == 1) return exchange_vectors(out, pitch, open, gates, means, c, s, dtype, rows, 1, 0);
+    if (vectors == 2 && pairs) return exchange_vectors(out, pitch, open, gates, means, c, s, dtype, rows, 2, 1);
+    if (vectors == 2) return exchange_vectors(out, pitch, open, gates, means, c, s, dtype, rows, 2, 0);
+    for (int64_t r = 0; r < rows; r++) {
+        load_pixel(out + r * pitch, out + r * pitch + n, c, s, r, g);
         open[r] = dot(out + r * pitch, means, n) / (float)n;
     }
     for (int64_t r = 0; r < rows; r++) open[r] = sigmoid(open[r]);
     for (int64_t r = 0; r < rows; r++) apply_gates(out + r * pitch, gates, open[r], n);
+    if (pairs) operand(out, rows, pitch, BFLOAT16);
 }
 
 /* to (batch, 2, channels) = scale * the sums of an image's parts, where those of the means stand first, plus `extra`. */

@@ -72,7 +72,7 @@ static void backward_part(const void *argument, int64_t item, arena scratch) {
     channel_gates(s.gates, means, n);
     for (; t.first < t.last; t.first += TILE) {
         int64_t rows = min(TILE, t.last - t.first);
-        exchange_rows(s.z, p.inputs, open, s.gates, means, a->c, a->s, t.first, rows, g);
+        exchange_rows(s.z, p.inputs, open, s.gates, means, a->c, a->s, t.first, rows, g, 0);
         float *grad = in_place ? (float *)a->grad + t.first * p.outputs : s.room;
         if (!in_place) load_rows(grad, p.outputs, a->grad, t.first, rows, g->outputs, g->dtype);
         gemm(s.grad_z, p.inputs, operand_in(s.pairs, grad, rows, p.outputs, g->dtype), j->weights.project_out, p.inputs,

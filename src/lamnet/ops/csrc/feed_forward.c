@@ -19,11 +19,12 @@ typedef struct {
     feed_forward_layers layers;
     const exchange_arguments *mix; /* what makes x, by the layer `mix_out`; NULL where x is in memory */
     float_layer mix_out;
+    strips cut;
 } forward_job;
 
 typedef struct {
     float *lines, *x; /* three lines of hidden channels and of x, each one pixel more on either side */
-    float *z, *normal, *scale; /* a line before and behind the depthwise convolution; one of x behind the norm, and its factors */
+    float *z, *gated, *normal, *scale; /* a line before and behind the depthwise convolution; one of x behind the norm, and its factors */
     mix_scratch mix;
 } forward_scratch;
 
@@ -33,6 +34,7 @@ static forward_scratch take_forward(arena *a, const forward_job *j) {
     s.lines = take(a, LINES * line_of(&j->a->sizes, COLUMNS + 2));
     s.x = take(a, LINES * (COLUMNS + 2) * p.channels);
     s.z = take(a, (COLUMNS + 2) * p.hidden);
+    s.gated = take(a, in_pairs(j->a->sizes.dtype) ? COLUMNS * p.hidden / 2 : 0);
     s.normal = take(a, (COLUMNS + 2) * p.channels);
     s.scale = take(a, COLUMNS + 2);
     if (j->mix) s.mix = take_mix(a, &j->mix->sizes);
@@ -66,32 +68,35 @@ static void hidden_line(float *to, float *x, const forward_scratch *s, const for
     read_x(x, s, j, in.pixel, in.n);
     for (int64_t i = 0; i < in.n; i++)
         fetch(at(j->a->out, (in.pixel - g->width + i) * g->channels, g->dtype), g->channels, g->dtype);
-    normalise(s->normal, x, s->scale, in.n, p.channels, g->channels);
-    gemm(to + in.first * p.hidden, p.hidden, operand(s->normal, in.n, p.channels, g->dtype), j->layers.project_in.weight,
-         p.hidden, j->layers.project_in.bias, in.n, g->channels);
+    rows_of normal = normalised(s->normal, x, FLOAT32, s->scale, in.n, p.channels, g->channels, g->dtype);
+    gemm(to + in.first * p.hidden, p.hidden, normal, j->layers.project_in.weight, p.hidden, j->layers.project_in.bias, in.n, g->channels);
     if (!j->a->hidden || y < t.top || y >= t.top + t.rows) return;
     store_rows(j->a->hidden, to + p.hidden, in.pixel + 1 - in.first, t.columns, p.hidden, g->hidden, g->dtype);
 }
 
 /* Line y of the result, made in `out` of that of x and what is behind the depthwise convolution. */
-static void output_line(float *out, const float *x, float *z, const forward_job *j, strip t, int64_t y) {
+static void output_line(float *out, const float *x, float *z, float *gated, const forward_job *j, strip t, int64_t y) {
     const feed_forward_sizes *g = &j->a->sizes;
     padded_sizes p = padded_of(g);
     int64_t first = inside_of(g->height, g->width, t, y, 0).pixel;
+    int to_pairs = in_pairs(g->dtype) && g->hidden % (4 * LANES) == 0;
     for (int64_t i = 0; i < t.columns; i++) {
         fetch_x(j, first + 2 * g->width + i, 1);
-        gate(z + i * p.hidden, g->hidden, g->dtype == BFLOAT16);
+        if (to_pairs) gate_to_pairs(gated + i * p.hidden / 2, z + i * p.hidden, g->hidden);
+        else gate(z + i * p.hidden, g->hidden, g->dtype == BFLOAT16);
     }
-    gemm(out, p.channels, operand(z, t.columns, p.hidden, g->dtype), j->layers.project_out.weight, p.channels,
-         j->layers.project_out.bias, t.columns, g->hidden);
-    add(out, x, t.columns * p.channels, FLOAT32);
-    store_rows(j->a->out, out, first, t.columns, p.channels, g->channels, g->dtype);
+    rows_of gates = to_pairs ? (rows_of){gated, p.hidden / 2, 1, 1} : operand(z, t.columns, p.hidden, g->dtype);
+    int is_dense = g->dtype == FLOAT32 && p.channels == g->channels;
+    float *to = is_dense ? (float *)j->a->out + first * p.channels : out;
+    gemm_onto(to, p.channels, gates, j->layers.project_out.weight, p.channels,
+              j->layers.project_out.bias, (onto_rows){x, p.channels, FLOAT32}, t.columns, g->hidden);
+    if (!is_dense) store_rows(j->a->out, out, first, t.columns, p.channels, g->channels, g->dtype);
 }
 
 static void forward_strip(const void *argument, int64_t item, arena scratch) {
     const forward_job *j = argument;
     padded_sizes p = padded_of(&j->a->sizes);
-    strip t = strip_of(j->a->sizes.height, j->a->sizes.width, item);
+    strip t = strip_of(j->cut, item);
     forward_scratch s = take_forward(&scratch, j);
     const feed_forward_sizes *g = &j->a->sizes;
     for (int64_t y = -1; y <= t.rows; y++) {
@@ -102,7 +107,7 @@ static void forward_strip(const void *argument, int64_t item, arena scratch) {
         if (y < 1) continue;
         stencil taps = stencil_of(g, (y + 1) % 3, pixels);
         convolve_line(s.z, s.lines, j->layers.depthwise, &taps, t.columns);
-        output_line(s.normal, s.x + (before * pixels + 1) * p.channels, s.z, j, t, t.top + y - 1);
+        output_line(s.normal, s.x + (before * pixels + 1) * p.channels, s.z, s.gated, j, t, t.top + y - 1);
     }
 }
 
@@ -118,21 +123,23 @@ void pack_feed_forward(feed_forward_layers to, const feed_forward_weights *w, co
     pair_rows(to.project_out.weight, p.channels, g->hidden, g->dtype);
 }
 
-static int run(const forward_job *j, crew c) {
+static int run(forward_job j, crew c) {
+    const feed_forward_sizes *g = &j.a->sizes;
     arena scratch = {0};
-    take_forward(&scratch, j);
-    return parallel(forward_strip, j, all_strips_of(&j->a->sizes), scratch, c);
+    take_forward(&scratch, &j);
+    j.cut = cut_into_strips(g->batch, g->height, g->width, strips_for(c.threads));
+    return parallel(forward_strip, &j, j.cut.count, scratch, c);
 }
 
 int run_feed_forward(const feed_forward_arguments *a, feed_forward_layers layers, crew c) {
-    return run(&(forward_job){a, layers}, c);
+    return run((forward_job){a, layers}, c);
 }
 
 _Static_assert(COLUMNS + 2 <= MIX_ROWS, "a line is mixed at once");
 
 int run_exchange_feed_forward(const exchange_arguments *mix, float_layer project_out, const feed_forward_arguments *a,
                               feed_forward_layers layers, crew c) {
-    return run(&(forward_job){a, layers, mix, project_out}, c);
+    return run((forward_job){a, layers, mix, project_out}, c);
 }
 
 int lamnet_feed_forward(const feed_forward_arguments *a) {

@@ -23,6 +23,3 @@ static inline stencil stencil_of(const feed_forward_sizes *g, int64_t above, int
     for (int64_t line = 0; line < LINES; line++) t.start[line] = (above + line) % LINES * line_of(g, pixels);
     return t;
 }
-
-/* Of all images. */
-static inline int64_t all_strips_of(const feed_forward_sizes *g) { return g->batch * strips_of(g->height, g->width); }

@@ -37,11 +37,14 @@ static void load_backward_weights(const backward_weights *to, const feed_forward
     pair_rows(to->project_out, p.hidden, g->channels, g->dtype);
 }
 
+enum { STRIPS = 16 }; /* wanted: not by the threads, for no sum may depend on those */
+
 typedef struct {
     const feed_forward_backward_arguments *a;
     backward_weights weights;
     partial_sums sums; /* feed_forward_layers of a chunk */
-    int64_t chunk;     /* strips of one */
+    strips cut;
+    int64_t chunk; /* strips of one */
 } backward_job;
 
 typedef struct {
@@ -145,8 +148,8 @@ static void backward_chunk(const void *argument, int64_t item, arena scratch) {
     backward_scratch s = take_backward(&scratch, g);
     arena own = chunk_of(&j->sums, item);
     feed_forward_layers sums = take_feed_forward(&own, g);
-    for (int64_t i = item * j->chunk; i < min((item + 1) * j->chunk, all_strips_of(g)); i++)
-        backward_strip(j, strip_of(g->height, g->width, i), &s, sums);
+    for (int64_t i = item * j->chunk; i < min((item + 1) * j->chunk, j->cut.count); i++)
+        backward_strip(j, strip_of(j->cut, i), &s, sums);
 }
 
 static void store_grads(const backward_job *j) {
@@ -172,8 +175,9 @@ int lamnet_feed_forward_backward(const feed_forward_backward_arguments *a) {
     take_backward_weights(&weights, g);
     take_backward(&scratch, g);
     take_feed_forward(&sums, g);
-    backward_job j = {.a = a, .chunk = ceil_div(all_strips_of(g), MAX_CHUNKS)};
-    int64_t chunks = j.chunk ? ceil_div(all_strips_of(g), j.chunk) : 0;
+    backward_job j = {.a = a, .cut = cut_into_strips(g->batch, g->height, g->width, STRIPS)};
+    j.chunk = ceil_div(j.cut.count, MAX_CHUNKS);
+    int64_t chunks = j.chunk ? ceil_div(j.cut.count, j.chunk) : 0;
     int failed = !reserve(&weights) | !reserve_chunks(&j.sums, sums, chunks);
     if (!failed) {
         j.weights = take_backward_weights(&weights, g);

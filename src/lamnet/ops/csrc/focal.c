@@ -16,6 +16,25 @@ focal_layers take_focal(arena *a, const attention_sizes *g) {
     return l;
 }
 
+/* Steps of the 1x1's depth, numbers or pairs. */
+static int64_t steps_of_project(const attention_sizes *g) { return ceil_div(g->channels, together(in_pairs(g->dtype))); }
+
+/* How many of its columns are whole vectors for `gemm`: all, padded, or all but four. */
+static int64_t whole_of(const attention_sizes *g) {
+    int64_t gates = gates_of(g);
+    return gates % LANES == 4 && steps_of_project(g) % 4 == 0 ? gates - 4 : padded(gates);
+}
+
+/* Sets those four aside, behind the others, in place. */
+static void split_project(float *weight, const attention_sizes *g) {
+    int64_t steps = steps_of_project(g), whole = whole_of(g), pitch = padded(gates_of(g));
+    float last[4 * steps];
+    if (whole == pitch) return;
+    gather_four(last, weight + whole, pitch, steps);
+    for (int64_t i = 0; i < steps; i++) memmove(weight + i * whole, weight + i * pitch, (size_t)whole * sizeof(float));
+    memcpy(weight + steps * whole, last, (size_t)(4 * steps) * sizeof(float));
+}
+
 static void load_project(float_layer to, const focal_weights *w, const attention_sizes *g) {
     int64_t pitch = padded(gates_of(g));
     for (int64_t gate = 0; gate < gates_of(g); gate++) {
@@ -52,13 +71,14 @@ typedef struct {
     float *r; /* where the means of c go, or NULL */
 } forward_job;
 
-typedef struct { float *tables, *pairs, *weight, *mixed; } forward_scratch; /* pairs: of the values' rows */
+typedef struct { float *tables, *pairs, *weight, *last, *mixed; } forward_scratch; /* pairs: of the values' rows; last: four weights */
 
 static forward_scratch take_forward(arena *a, const attention_sizes *g, int64_t rows, int64_t width) {
     forward_scratch s;
     s.tables = take(a, g->window.tables * plane_of(g, rows, width));
     s.pairs = take(a, pairs_of(g, rows, width));
     s.weight = take(a, rows * width * padded(gates_of(g)));
+    s.last = take(a, padded(4 * rows * width));
     s.mixed = take(a, (rows + 1) * width * padded(g->channels));
     return s;
 }
@@ -78,18 +98,37 @@ static void fetch_row(const forward_job *j, tile t, tile next, int64_t row) {
     fetch(at(j->enter->x, below * channels, g->dtype), channels, g->dtype);
 }
 
+/* The last four weights of n pixels, which would fill a quarter of a vector: of four pixels at a time. */
+static inline __attribute__((always_inline)) void predict_last(float *last, rows_of mixed, const float *weight, const float *bias,
+        int64_t n, int64_t steps, const int pairs) {
+    four start = *(const four *)bias;
+    for (int64_t p = 0; p < n; p += 4, last += LANES, mixed.x += 4 * mixed.row)
+        *(vec *)last = four_times(start) + four_columns(mixed, min(4, n - p), weight, steps, pairs);
+}
+
 /* The weights from the values: depthwise along the axis, 1x1, tanh. */
 static void predict_weights(const forward_scratch *s, const float *values, const forward_job *j, tile t, tile next) {
     const attention_sizes *g = &j->a->sizes;
     focal_layers l = j->layers;
-    int64_t n = t.rows * t.width, pitch = padded(gates_of(g)), deep = padded(g->channels);
+    int64_t n = t.rows * t.width, pitch = padded(gates_of(g)), deep = padded(g->channels), whole = whole_of(g);
+    int rough = g->dtype == BFLOAT16;
     stencil taps = stencil_of(g, t);
     convolve_line(s->mixed, over_rows(s->pairs, values, g, t), l.depthwise, &taps, t.rows);
-    gemm(s->weight, pitch, operand(s->mixed, n, deep, g->dtype), l.project.weight, pitch, l.project.bias, n, g->channels);
-    for (int64_t row = 0; row < t.rows; row++) {
-        fetch_row(j, t, next, row);
-        take_tangents(s->weight + row * t.width * pitch, t.width * pitch, g->dtype == BFLOAT16);
+    rows_of mixed = operand(s->mixed, n, deep, g->dtype);
+    gemm(s->weight, pitch, mixed, l.project.weight, whole, l.project.bias, n, g->channels);
+    if (whole < gates_of(g)) {
+        const float *weight = l.project.weight + steps_of_project(g) * whole, *bias = l.project.bias + whole;
+        if (mixed.pairs) predict_last(s->last, mixed, weight, bias, n, steps_of_project(g), 1);
+        else predict_last(s->last, mixed, weight, bias, n, steps_of_project(g), 0);
+        take_tangents(s->last, 4 * n, rough);
     }
+    enum { ROWS = 4 };
+    for (int64_t row = 0; row < t.rows; row += ROWS) {
+        int64_t rows = min(ROWS, t.rows - row);
+        for (int64_t i = 0; i < rows; i++) fetch_row(j, t, next, row + i);
+        take_tangents_of_rows(s->weight + row * t.width * pitch, rows * t.width, pitch, whole, rough);
+    }
+    for (int64_t p = 0; p < n && whole < gates_of(g); p++) memcpy(s->weight + p * pitch + whole, s->last + 4 * p, sizeof(four));
 }
 
 /* The results of a tile, and its weights where gradients will be asked, from its values with the window's reach around them. */
@@ -122,6 +161,7 @@ void pack_focal(focal_layers to, const focal_weights *w, const attention_sizes *
     pair_taps(to.depthwise.weight, 1, span_of(g), padded(g->channels), g->dtype);
     load_project(to.project, w, g);
     pair_rows(to.project.weight, padded(gates_of(g)), g->channels, g->dtype);
+    split_project(to.project.weight, g);
 }
 
 int run_focal(const focal_arguments *a, focal_layers layers, crew c) {
@@ -171,6 +211,19 @@ typedef struct {
     int64_t chunk;     /* tiles of one */
 } averaging_job;
 
+/* The same as add_exchanged of a box of pixels, for a vector of channels that stays in registers. */
+static void add_box(float *sums, const void *s, const float *r, const attention_sizes *g, int64_t rows, int64_t columns) {
+    vec plain = *(const vec *)sums, by_r = *(const vec *)(sums + g->channels);
+    int64_t across = g->step == 1 ? g->axis : 1;
+    for (int64_t y = 0; y < rows; y++)
+        for (int64_t x = 0; x < columns; x++) {
+            int64_t pixel = y * g->step + x * across;
+            vec number = load_vector(at(s, pixel * g->channels, g->dtype), g->dtype);
+            plain += number, by_r += number * r[pixel];
+        }
+    *(vec *)sums = plain, *(vec *)(sums + g->channels) = by_r;
+}
+
 /* The results of a tile, which are in the cache still. */
 static void add_tile(float *sums, float *pixel, const averaging_job *j, tile t) {
     const focal_arguments *a = j->focal.a;
@@ -178,6 +231,14 @@ static void add_tile(float *sums, float *pixel, const averaging_job *j, tile t) 
     const averaging *of = j->of;
     int64_t first = max(of->top - t.first, 0), last = min(of->top + of->rows - t.first, t.rows);
     int64_t left = max(of->left - t.across, 0), right = min(of->left + of->columns - t.across, t.width);
+    if (first >= last || left >= right) return;
+    if (g->channels % LANES == 0) {
+        const float *r = of->r + element_of(g, t, first, left, 1);
+        const void *s = at(a->out, element_of(g, t, first, left, g->channels), g->dtype);
+        for (int64_t c = 0; c < g->channels; c += LANES)
+            add_box(sums + c, at(s, c, g->dtype), r, g, last - first, right - left);
+        return;
+    }
     for (int64_t y = first; y < last; y++)
         for (int64_t x = left; x < right; x++) {
             const float *s = at(a->out, element_of(g, t, y, x, g->channels), g->dtype);

@@ -1,16 +1,22 @@
 #include "gemm.h"
 #include "tiles.h"
 
+static inline onto_rows from_column(onto_rows onto, int64_t column) {
+    if (onto.rows) onto.rows = at(onto.rows, column, onto.dtype);
+    return onto;
+}
+
 static inline __attribute__((always_inline)) void gemm_of(float *out, int64_t pitch, rows_of a, const float *w,
-        int64_t columns, const float *start, int64_t rows, int64_t depth, const int pairs) {
+        int64_t columns, const float *start, onto_rows onto, int64_t rows, int64_t depth, const int pairs) {
     _Static_assert(VECTORS <= 4, "more would leave more than three vectors of columns over");
     int64_t c = 0;
     for (; c + VECTORS * LANES <= columns; c += VECTORS * LANES)
-        gemm_columns(out + c, pitch, a, w + c, columns, start ? start + c : start, rows, depth, VECTORS, pairs);
+        gemm_columns(out + c, pitch, a, w + c, columns, start ? start + c : start, from_column(onto, c), rows, depth, VECTORS, pairs);
     const float *from = start ? start + c : start;
-    if (VECTORS > 3 && columns - c == 3 * LANES) gemm_columns(out + c, pitch, a, w + c, columns, from, rows, depth, 3, pairs);
-    if (VECTORS > 2 && columns - c == 2 * LANES) gemm_columns(out + c, pitch, a, w + c, columns, from, rows, depth, 2, pairs);
-    if (VECTORS > 1 && columns - c == LANES) gemm_columns(out + c, pitch, a, w + c, columns, from, rows, depth, 1, pairs);
+    onto = from_column(onto, c);
+    if (VECTORS > 3 && columns - c == 3 * LANES) gemm_columns(out + c, pitch, a, w + c, columns, from, onto, rows, depth, 3, pairs);
+    if (VECTORS > 2 && columns - c == 2 * LANES) gemm_columns(out + c, pitch, a, w + c, columns, from, onto, rows, depth, 2, pairs);
+    if (VECTORS > 1 && columns - c == LANES) gemm_columns(out + c, pitch, a, w + c, columns, from, onto, rows, depth, 1, pairs);
 }
 
 #ifdef __AMX_BF16__
@@ -38,29 +44,38 @@ static void tile_block(float *out, int64_t pitch, const float *x, int64_t row, c
 }
 
 /* Of `rows` that are a multiple of `high`, at most 16: so many at a time, by 64 columns. */
-static void gemm_tiles(float *out, int64_t pitch, rows_of a, const float *w, int64_t columns, const float *start, int64_t rows,
-                       int64_t pairs, int64_t high) {
+static void gemm_tiles(float *out, int64_t pitch, rows_of a, const float *w, int64_t columns, const float *start, onto_rows onto,
+                       int64_t rows, int64_t pairs, int64_t high) {
+    enum { WIDE = 4 * SIDE };
+    float sums[SIDE * WIDE];
     if (!rows) return;
     shape_tiles(high, pairs % SIDE);
-    for (int64_t c = 0; c < columns; c += 4 * SIDE)
-        for (int64_t r = 0; r < rows; r += high)
-            tile_block(out + r * pitch + c, pitch, a.x + r * a.row, a.row, w + c, columns, start ? start + c : start, pairs,
-                       min(4, (columns - c) / SIDE));
+    for (int64_t c = 0; c < columns; c += WIDE)
+        for (int64_t r = 0; r < rows; r += high) {
+            int64_t tiles = min(4, (columns - c) / SIDE);
+            float *to = out + r * pitch + c;
+            tile_block(onto.rows ? sums : to, onto.rows ? WIDE : pitch, a.x + r * a.row, a.row, w + c, columns, start ? start + c : start,
+                       pairs, tiles);
+            for (int64_t i = 0; i < high && onto.rows; i++)
+                for (int64_t e = 0; e < tiles * SIDE; e += LANES)
+                    *(vec *)(to + i * pitch + e) = *(const vec *)(sums + i * WIDE + e) +
+                                                   load_vector(at(onto.rows, (r + i) * onto.pitch + c + e, onto.dtype), onto.dtype);
+        }
     _tile_release();
 }
 #endif
 
-void gemm(float *out, int64_t pitch, rows_of a, const float *w, int64_t columns, const float *start, int64_t rows,
-          int64_t depth) {
+void gemm_onto(float *out, int64_t pitch, rows_of a, const float *w, int64_t columns, const float *start, onto_rows onto, int64_t rows,
+               int64_t depth) {
 #ifdef __AMX_BF16__
     if (a.pairs && a.step == 1) { /* be there ever so few rows: one comes out the same in whatever company */
         int64_t rest = rows % SIDE, whole = rows - rest, pairs = ceil_div(depth, PAIR);
-        gemm_tiles(out, pitch, a, w, columns, start, whole, pairs, SIDE);
+        gemm_tiles(out, pitch, a, w, columns, start, onto, whole, pairs, SIDE);
         a.x += whole * a.row;
-        gemm_tiles(out + whole * pitch, pitch, a, w, columns, start, rest, pairs, rest);
+        gemm_tiles(out + whole * pitch, pitch, a, w, columns, start, rows_from(onto, whole), rest, pairs, rest);
         return;
     }
 #endif
-    if (PAIRS && a.pairs) gemm_of(out, pitch, a, w, columns, start, rows, ceil_div(depth, PAIR), 1);
-    else gemm_of(out, pitch, a, w, columns, start, rows, depth, 0);
+    if (PAIRS && a.pairs) gemm_of(out, pitch, a, w, columns, start, onto, rows, ceil_div(depth, PAIR), 1);
+    else gemm_of(out, pitch, a, w, columns, start, onto, rows, depth, 0);
 }

@@ -1,5 +1,6 @@
 /* What happens to the channels of one pixel before a 1x1 convolution, and its backward. */
 #pragma once
+#include "fours.h"
 #include "vecmath.h"
 
 /* Rows of n from `first` on, padded with zeros. */
@@ -47,25 +48,42 @@ static inline __attribute__((always_inline)) float sum_less(const float *x, floa
 
 static inline float mean_of(const float *x, int64_t n) { return sum_less(x, 0, n, 0) / (float)n; }
 
-/* Rows of so many vectors without padding, each in registers. */
-static inline __attribute__((always_inline)) void normalise_vectors(float *to, const float *x, float *restrict scale, int64_t rows,
-        const int vectors) {
-    float n = (float)(vectors * LANES);
-    for (int64_t r = 0; r < rows; r++, x += vectors * LANES, to += vectors * LANES) {
-        vec row[4], sum = {0}, squares = {0};
-        for (int v = 0; v < vectors; v++) sum += row[v] = *(const vec *)(x + v * LANES);
-        float mean = sum_of(sum) / n;
-        for (int v = 0; v < vectors; v++) row[v] -= mean, squares += row[v] * row[v];
-        scale[r] = 1.0f / __builtin_sqrtf(sum_of(squares) / n + 1e-5f);
-        for (int v = 0; v < vectors; v++) *(vec *)(to + v * LANES) = row[v] * scale[r];
+/* (x - mean) / deviation of rows of so many vectors without padding, each in registers, four abreast, as numbers or as an
+   `operand` of pairs. What is computed for rows that there are not is not stored. */
+
+static inline __attribute__((always_inline)) void normalise_four(float *to, const void *x, int64_t x_dtype, float *restrict scale,
+        int64_t rows, const int vectors, const int pairs) {
+    float n = (float)(vectors * LANES), deviation[4];
+    vec row[4][4], sum[4] = {0}, squares[4] = {0};
+    for (int64_t r = 0; r < 4; r++) {
+        const void *from = at(x, (r < rows ? r : 0) * vectors * LANES, x_dtype);
+        for (int v = 0; v < vectors; v++) sum[r] += row[r][v] = load_vector(at(from, v * LANES, x_dtype), x_dtype);
+    }
+    vec mean = sums_of_four(sum) / n;
+    for (int r = 0; r < 4; r++)
+        for (int v = 0; v < vectors; v++) row[r][v] -= one_of_four(mean, r), squares[r] += row[r][v] * row[r][v];
+    vec variance = sums_of_four(squares) / n;
+    for (int r = 0; r < 4; r++) deviation[r] = 1.0f / __builtin_sqrtf(variance[r] + 1e-5f);
+    for (int64_t r = 0; r < rows && r < 4; r++) {
+        vec *out = (vec *)(to + r * vectors * LANES);
+        scale[r] = deviation[r];
+        for (int v = 0; v < vectors; v++) row[r][v] *= deviation[r];
+        for (int v = 0; v < vectors; v += together(pairs))
+            out[v / together(pairs)] = pairs ? pairs_in_turn(row[r][v], row[r][v + 1]) : row[r][v];
     }
 }
 
-/* (x - mean) / deviation of padded rows to `to`, which may be x; `scale` gets 1 / deviation of each. Step by step, so that no
-   row waits for another. */
+static inline __attribute__((always_inline)) void normalise_vectors(float *to, const void *x, int64_t x_dtype, float *restrict scale,
+        int64_t rows, const int vectors, const int pairs) {
+    for (int64_t r = 0, row = vectors * LANES; r < rows; r += 4)
+        normalise_four(to + r * row, at(x, r * row, x_dtype), x_dtype, scale + r, rows - r, vectors, pairs);
+}
+
+/* The same of padded rows in float32, to `to`, which may be x; `scale` gets 1 / deviation of each. Step by step, so that no row waits
+   for another. */
 static inline void normalise(float *to, const float *x, float *restrict scale, int64_t rows, int64_t pitch, int64_t n) {
-    if (n == 2 * LANES) return normalise_vectors(to, x, scale, rows, 2);
-    if (n == 4 * LANES) return normalise_vectors(to, x, scale, rows, 4);
+    if (n == 2 * LANES) return normalise_vectors(to, x, FLOAT32, scale, rows, 2, 0);
+    if (n == 4 * LANES) return normalise_vectors(to, x, FLOAT32, scale, rows, 4, 0);
     for (int64_t r = 0; r < rows; r++) {
         const float *row = x + r * pitch;
         float mean = mean_of(row, n);
@@ -75,6 +93,23 @@ static inline void normalise(float *to, const float *x, float *restrict scale, i
     for (int64_t r = 0; r < rows; r++) scale[r] = 1.0f / __builtin_sqrtf(scale[r] + 1e-5f);
     for (int64_t r = 0; r < rows; r++)
         for (int64_t i = 0; i < pitch; i += LANES) *(vec *)(to + r * pitch + i) *= scale[r];
+}
+
+/* The same of padded rows of float32, or of bfloat16 that needs no padding, as gemm multiplies them in `dtype`. */
+static inline rows_of normalised(float *room, const void *x, int64_t x_dtype, float *restrict scale, int64_t rows, int64_t pitch,
+                                 int64_t n, int64_t dtype) {
+    int64_t vectors = n / LANES;
+    rows_of all = {room, pitch, 1, in_pairs(dtype)};
+    if (n != pitch || (vectors != 2 && vectors != 4)) {
+        if (x_dtype != FLOAT32) load_rows(room, pitch, x, 0, rows, n, x_dtype), x = room;
+        normalise(room, x, scale, rows, pitch, n);
+        return operand(room, rows, pitch, dtype);
+    }
+    if (vectors == 2 && all.pairs) normalise_vectors(room, x, x_dtype, scale, rows, 2, 1);
+    else if (vectors == 2) normalise_vectors(room, x, x_dtype, scale, rows, 2, 0);
+    else if (all.pairs) normalise_vectors(room, x, x_dtype, scale, rows, 4, 1);
+    else normalise_vectors(room, x, x_dtype, scale, rows, 4, 0);
+    return all;
 }
 
 /* To the sums of which the exchange's means are made: a pixel's s, and s times the mean r of its c. */
@@ -107,7 +142,7 @@ static inline __attribute__((always_inline)) void gate_vectors(float *z1, float 
 }
 
 /* The same of the halves of n numbers. */
-static inline __attribute__((always_inline)) void gate(float *x, int64_t n, int rough) {
+static inline __attribute__((always_inline)) void gate(float *x, int64_t n, const int rough) {
     int64_t half = n / 2, i = 0;
     for (; i + LANES <= half; i += LANES) gate_vectors(x + i, x + half + i, rough);
     if (i == half) return;
@@ -116,6 +151,19 @@ static inline __attribute__((always_inline)) void gate(float *x, int64_t n, int 
     memcpy(rest, x + i, bytes), memcpy(rest + LANES, x + half + i, bytes);
     gate_vectors(rest, rest + LANES, rough);
     memcpy(x + i, rest, bytes), memcpy(x + half + i, rest + LANES, bytes);
+}
+
+/* The same of numbers near bfloat16, n a multiple of four vectors, as half as many pairs in another place. */
+static inline void gate_to_pairs(float *restrict to, const float *restrict x, int64_t n) {
+    for (int64_t i = 0, half = n / 2; i < half; i += 2 * LANES) {
+        vec first[2], second[2];
+        for (int v = 0; v < 2; v++) {
+            vec z = *(const vec *)(x + i + v * LANES), gelu = z * normal_cdfs(z, 1);
+            first[v] = gelu * z, second[v] = gelu * *(const vec *)(x + half + i + v * LANES);
+        }
+        *(vec *)(to + i / 2) = pairs_in_turn(first[0], first[1]);
+        *(vec *)(to + (half + i) / 2) = pairs_in_turn(second[0], second[1]);
+    }
 }
 
 /* The gradient behind the gates, both halves, -> that before them; the halves z before the gates -> behind them. */

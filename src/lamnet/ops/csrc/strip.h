@@ -3,31 +3,32 @@
 #pragma once
 #include "common.h"
 
-/* The pixels around a strip are computed twice, so it is tall unless an image has few of them: threads have to share them. */
-enum { TALL = 64, LOW = 32, COLUMNS = 80, FEW = 8 };
+enum { LOW = 32, COLUMNS = 80 };
 
 typedef struct { int64_t batch, top, left, rows, columns; } strip;
 
-/* Of one image. */
-typedef struct { int64_t down, across; } strips;
+/* How images of one size are cut: into so many down and across, which but for the last ones have so many rows and columns. */
+typedef struct { int64_t height, width, rows, columns, down, across, count; } strips;
 
-static inline strips cut_into_strips(int64_t height, int64_t width) {
-    strips s = {ceil_div(height, TALL), ceil_div(width, COLUMNS)};
-    if (s.down * s.across < FEW) s.down = ceil_div(height, LOW);
+/* Into about as many as are wanted of all images. The lines around a strip are computed twice, so it is as tall as that allows, and
+   not lower than LOW. No pixel depends on it, only sums over the pixels of a strip do. */
+static inline strips cut_into_strips(int64_t batch, int64_t height, int64_t width, int64_t wanted) {
+    strips s = {.height = height, .width = width, .across = ceil_div(width, COLUMNS)};
+    int64_t most = min(ceil_div(wanted, max(batch * s.across, 1)), ceil_div(height, LOW));
+    s.rows = max(ceil_div(height, max(most, 1)), 1);
+    s.columns = ceil_div(width, max(s.across, 1));
+    s.down = ceil_div(height, s.rows);
+    s.count = batch * s.down * s.across;
     return s;
 }
 
-static inline int64_t strips_of(int64_t height, int64_t width) {
-    strips s = cut_into_strips(height, width);
-    return s.down * s.across;
-}
+/* So many a thread that none waits long for the others. */
+static inline int64_t strips_for(int64_t threads) { return threads == 1 ? 1 : 6 * threads; }
 
-static inline strip strip_of(int64_t height, int64_t width, int64_t item) {
-    strips s = cut_into_strips(height, width);
-    int64_t rows = ceil_div(height, s.down), columns = ceil_div(width, s.across);
-    strip t = {item / (s.down * s.across), item / s.across % s.down * rows, item % s.across * columns, 0, 0};
-    t.rows = min(rows, height - t.top);
-    t.columns = min(columns, width - t.left);
+static inline strip strip_of(strips s, int64_t item) {
+    strip t = {item / (s.down * s.across), item / s.across % s.down * s.rows, item % s.across * s.columns, 0, 0};
+    t.rows = min(s.rows, s.height - t.top);
+    t.columns = min(s.columns, s.width - t.left);
     return t;
 }
 

@@ -60,14 +60,21 @@ static inline __attribute__((always_inline)) vec tangents(vec x, const int rough
     return quotient(x * p, q, rough);
 }
 
+static inline __attribute__((always_inline)) void take_rows(float *x, int64_t rows, int64_t pitch, int64_t n, const int rough) {
+    for (int64_t r = 0; r < rows; r++, x += pitch)
+        for (int64_t i = 0; i < n; i += LANES) *(vec *)(x + i) = tangents(*(const vec *)(x + i), rough);
+}
+
+/* Of the first n numbers, a multiple of LANES, of rows that are `pitch` apart, in place. */
+static inline void take_tangents_of_rows(float *x, int64_t rows, int64_t pitch, int64_t n, int rough) {
+    if (rough) take_rows(x, rows, pitch, n, 1);
+    else take_rows(x, rows, pitch, n, 0);
+}
+
 /* Of n numbers, in place. */
 static inline void take_tangents(float *x, int64_t n, int rough) {
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        vec *to = (vec *)(x + i);
-        if (rough) *to = tangents(*to, 1);
-        else *to = tangents(*to, 0);
-    }
+    int64_t i = n / LANES * LANES;
+    take_tangents_of_rows(x, 1, i, i, rough);
     if (i == n) return;
     vec rest = {0};
     memcpy(&rest, x + i, (size_t)(n - i) * sizeof(float));
