@@ -12,6 +12,7 @@ import pytest
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.batch import finding, jobs
+from lamnet.batch.left_out import LeftOut
 from lamnet.media import arrays
 
 
@@ -50,6 +51,12 @@ def test_results_of_earlier_calls_are_no_sources(tree: Path) -> None:
         "b_x4.png",
     ]
     assert len(list(finding.find([str(tree)], tree, "_x4"))) == 6
+    left_out = LeftOut()
+    list(finding.find([str(tree)], None, "_x4", left_out))
+    assert [line for line in left_out.lines() if "result" in line] == [
+        "left out what by its name is the result of a picture beside it: 5 (a_1920x1080.png, a_x2.5.png, a_x4.gif.png, "
+        "...); --out with another folder takes all"
+    ]
     assert len(list(finding.find([str(tree)], tree / "out", "_x4"))) == 11
 
 

@@ -72,7 +72,10 @@ def sources_among(found: Iterable[str], with_results: bool, left_out: LeftOut, m
             shown.append(name) if known else left_out.add(name)
     if with_results:
         stems = {names.shortened(names.split(name)[0]) for name in shown}
-        shown = [name for name in shown if names.original(names.split(name)[0], SUFFIXES, mark) not in stems]
+        results = {name for name in shown if names.original(names.split(name)[0], SUFFIXES, mark) in stems}
+        shown = [name for name in shown if name not in results]
+        for name in sorted(results):
+            left_out.add_result(name)
     return sorted(shown, key=names.split)
 
 

@@ -121,16 +121,22 @@ def _upscale_file(job: Job, upscalers: Upscalers, overwrite: bool) -> Work[Outco
         target = opened.target
         keep = (job.found or job.needs_suffix) and not overwrite
         if keep and target.exists():
-            return Outcome(job.source, target, kept=True)
+            return _kept(job.source, target)
         _check_free(job.source, target, overwrite)
         target.parent.mkdir(parents=True, exist_ok=True)
         with locks.in_turn(target):
             if keep and target.exists():  # another call was at it
-                return Outcome(job.source, target, kept=True)
+                return _kept(job.source, target)
             notes = yield from write(opened, job.source.name)
         return Outcome(job.source, target, notes=notes, choice=opened.choice)
     except Exception as error:
         return failed(job.source, target, error)
+
+
+def _kept(source: Path, target: Path) -> Outcome:
+    """Say where a result that is kept is older than its source: it may show what that was before, or another picture."""
+    is_older = target.stat().st_mtime < source.stat().st_mtime
+    return Outcome(source, target, kept=True, notes=(f"is older than {source}",) if is_older else ())
 
 
 def write(opened: Opened, task: str) -> Work[tuple[str, ...]]:

@@ -53,5 +53,4 @@ def place_of(request: Request, goal: Goal) -> Folders | Transfer:
 
 def notes_of(place: Folders | Transfer) -> Iterator[Note]:
     """Note which files were left out of a place, once all its jobs have been found."""
-    if place.left_out.total:
-        yield Note(f"left out what by its name is neither a picture nor a video: {place.left_out}")
+    yield from (Note(line) for line in place.left_out.lines())
