@@ -18,11 +18,16 @@ from support.pictures import doubled, gradient
 
 def test_cmyk_becomes_rgb_through_its_profile(upscaler: Upscaler, tmp_path: Path) -> None:
     Image.fromarray(np.full((8, 8, 4), (0, 255, 255, 0), np.uint8), mode="CMYK").save(tmp_path / "red.tif")
-    upscaler.file(tmp_path / "red.tif", tmp_path / "b.tif")
+    assert upscaler.file(tmp_path / "red.tif", tmp_path / "b.tif") == ("in RGB, not CMYK",)
     red, green, blue = arrays.read_array(tmp_path / "b.tif")[4, 4]
     assert red > 200
     assert max(green, blue) < 90
     assert "icc_profile" in Image.open(tmp_path / "b.tif").info
+
+
+def test_colours_that_become_rgb_are_said(upscaler: Upscaler, tmp_path: Path) -> None:
+    Image.fromarray(gradient(3)).convert("LAB").save(tmp_path / "lab.tif")
+    assert upscaler.file(tmp_path / "lab.tif", tmp_path / "b.png") == ("in RGB, not Lab",)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])

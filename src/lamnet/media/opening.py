@@ -37,6 +37,7 @@ _WORDS = {  # for libvips' formats
     "dpcomplex": "complex numbers of 128 bits",
 }
 _RGB_OR_GREY = frozenset({"b-w", "grey16", "srgb", "rgb", "rgb16", "scrgb", "multiband"})
+_OTHER_COLOURS = {"cmyk": "CMYK", "lab": "Lab", "labs": "Lab"}
 
 
 def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
@@ -92,7 +93,7 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS, damaged: bool | None 
         colours,
         orientation_of(described[0]),
         extras,
-        notes=extras.notes + ((lost,) if lost else ()) + _of_profiles(described),
+        notes=extras.notes + ((lost,) if lost else ()) + _of_profiles(described) + _of_colours(described),
         extra_bands=extra_bands if any(extra_bands) else (),
         hint=damage.HINT if damaged is False and codec.FORMAT.salvageable else "",
     )
@@ -151,6 +152,12 @@ def _of_profiles(pages: Sequence[pyvips.Image]) -> tuple[str, ...]:
     if not any(metadata.unusable_profile(page) for page in pages):
         return ()
     return ("without its ICC profile, which is cut or for other colours than the picture's",)
+
+
+def _of_colours(pages: Sequence[pyvips.Image]) -> tuple[str, ...]:
+    """Return a line where a page's colours are none of ours, and become RGB."""
+    found = [str(page.interpretation) for page in pages if page.interpretation not in _RGB_OR_GREY]
+    return tuple(f"in RGB, not {name}" for name in dict.fromkeys(_OTHER_COLOURS.get(one, one) for one in found))
 
 
 def _is_oriented(page: Any, extras: Extras, number: int) -> bool:

@@ -27,6 +27,7 @@ _RULES = (
     _Rule(6, None, _JPEGS, "YCbCr"),
     _Rule(0, (32, 64), (), "white at 0"),
 )
+LAB = (8, 9, 10)  # photometric interpretations
 AS_RGB: tuple[Space | None, ...] = ("CIELab", "ICCLab", "YCbCr")  # spaces that libvips must be told are RGB
 _YCBCR_TO_RGB = [[1, 0, 1.402], [1, -0.344136, -0.714136], [1, 1.772, 0]]  # BT.601
 

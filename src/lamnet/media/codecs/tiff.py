@@ -128,6 +128,8 @@ def extras(path: Path) -> TiffExtras:
                 carried.append(tiff_fields.carried(directory, tags))
                 if change := tiff_decoded.change_of(directory):
                     changes[change] = None
+                if directory.number(_PHOTOMETRIC) in spaces.LAB:
+                    changes["in RGB, not Lab"] = None
     left = dict.fromkeys(word for page in carried for word in page.left)
     own = dict.fromkeys(word for page in carried for word in page.words)
     notes = (f"without {', '.join(left)}",) if left else ()
