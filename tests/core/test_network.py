@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from lamnet import LAMNetConfig, Window
 from lamnet.base.errors import BackendError, BadArgumentError, BadWeightsError
 from lamnet.core import parameters, weights
+from lamnet.core.library import NetworkRun
 from lamnet.core.network import Network
 from lamnet.ops import native
 from lamnet.ops.backend import use_backend
@@ -109,6 +110,22 @@ def test_threads_change_no_bit(precision: str, size: tuple[int, int]) -> None:
     for other in (one, *others):
         for found, given in zip(other.with_means(pixels), expected, strict=True):
             assert np.array_equal(found, given)
+
+
+def test_a_small_picture_gets_fewer_threads_unless_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def run(**arguments: int) -> NetworkRun:
+        asked.append(arguments["threads"])
+        return NetworkRun(**arguments)
+
+    monkeypatch.setattr("lamnet.core.network.default_threads", lambda: 8)
+    monkeypatch.setattr("lamnet.core.network.NetworkRun", run)
+    config = LAMNetConfig.tiny(2)
+    state = random_state(config, np.random.default_rng(0))
+    results = [Network(config, state, threads=threads)(noise(40, 48)) for threads in (None, 8)]
+    assert asked == [2, 8]
+    assert np.array_equal(*results)
 
 
 def test_a_tile_replays_the_means_of_the_whole_picture() -> None:

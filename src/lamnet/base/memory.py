@@ -7,9 +7,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+from lamnet.base import cgroups
 
 _NO_LIMIT = 2**60  # bytes; cgroups of version 1 state about 2**63 where there is none
 # Of cgroups 2 and 1: the limit, what is taken, and what of that the kernel gives back when asked.
@@ -46,7 +47,7 @@ def on_linux(root: Path) -> int | None:
     with suppress(OSError):
         stated = re.search(r"^MemAvailable:\s+(\d+) kB", (root / "proc/meminfo").read_text(), re.MULTILINE)
         found += [int(stated[1]) * 1024] if stated else []
-    for folder in _cgroups(root):
+    for folder in cgroups.folders(root, "memory"):
         for limit, taken, given_back in _CGROUPS:
             with suppress(OSError, ValueError):  # the root has no limit, and "max" is no number
                 allowed = int((folder / limit).read_text())
@@ -63,19 +64,6 @@ def of_vm_stat(text: str) -> int:
     if not page or not pages:
         raise ValueError("unknown words of vm_stat")
     return int(page[1]) * sum(map(int, pages))
-
-
-def _cgroups(root: Path) -> Iterator[Path]:
-    """Yield the folders of this process' cgroups and of those around them; in a container the outermost alone exists."""
-    places = {"": "sys/fs/cgroup", "memory": "sys/fs/cgroup/memory"}
-    with suppress(OSError):
-        for line in (root / "proc/self/cgroup").read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            for name in {"", "memory"} & set(controllers.split(",")):
-                top = root / places[name]
-                inner = top / path.lstrip("/")
-                yield from (inner, *(one for one in inner.parents if one == top or top in one.parents))
-    yield from (root / place for place in places.values())
 
 
 class _Status(ctypes.Structure):

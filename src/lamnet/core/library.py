@@ -8,6 +8,7 @@ import platform
 from functools import cache
 from pathlib import Path
 
+from lamnet.base import processors
 from lamnet.base.errors import BackendError
 from lamnet.core.builds import LEVELS, family_of
 
@@ -158,15 +159,11 @@ def _open(path: Path) -> ctypes.CDLL:
 
 
 def default_threads() -> int:
-    """Return the number of processors that this process may run on, or OMP_NUM_THREADS where that is less."""
-    return min(wanted_threads(), _processors())
+    """Return the number of processors whose time this process gets, or OMP_NUM_THREADS where that is less."""
+    return min(wanted_threads(), processors.available())
 
 
 def wanted_threads() -> int:
     """Return OMP_NUM_THREADS, also where this machine has fewer processors; without it the number of processors."""
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    return int(first) if first.isdecimal() and int(first) > 0 else _processors()
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(first) if first.isdecimal() and int(first) > 0 else processors.available()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import weakref
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
@@ -22,6 +23,7 @@ Pixels = NDArray[Any]  # float32 or uint8
 _DTYPES = {"float32": 0, "bfloat16": 1, "uint8": 3}  # as csrc/arguments.h and network.h count them
 _STORED = (np.dtype(np.float32).str, np.dtype(np.uint8).str)  # of pixels, in this machine's order of bytes
 _MOST_THREADS = 1024
+_WORK_OF_A_THREAD = 1 << 20  # pixels by channels squared: 32x32 pixels of tiny, 4 ms of an EPYC (family 25) at x4
 _NO_MEMORY = 1  # lamnet_code of csrc/network.h
 
 
@@ -34,7 +36,8 @@ class Network:
         config: the network's configuration.
         state: its parameters by name, as `weights.load` returns them.
         precision: of the features between layers and of products.
-        threads: that share the work, 1 to 1024; None takes one for each processor, or OMP_NUM_THREADS where that is less.
+        threads: that share the work, 1 to 1024; None takes one for each processor, or OMP_NUM_THREADS where that is less, and fewer
+            for a picture so small that they would wait for each other.
 
     Raises:
         BadArgumentError: an unknown precision, or no thread.
@@ -56,6 +59,7 @@ class Network:
         self.config = config
         self.precision: Precision = precision
         self.threads = threads or default_threads()
+        self._least_work = 1 if threads else _WORK_OF_A_THREAD
         self._weights = flattened(config, state)
         self._create()
 
@@ -120,7 +124,7 @@ class Network:
         height, width = pixels.shape[:2]
         out = self._result(height, width, dtype or pixels.dtype.name)
         arguments = NetworkRun(
-            threads=self.threads,
+            threads=self._threads_for(height, width),
             height=height,
             width=width,
             pixels_dtype=_DTYPES[pixels.dtype.name],
@@ -139,7 +143,7 @@ class Network:
         height, width = pixels.shape[:2]
         out = self._empty((height, width, self.config.channels), "float32")
         arguments = NetworkEnds(
-            threads=self.threads,
+            threads=self._threads_for(height, width),
             height=height,
             width=width,
             pixels_dtype=_DTYPES[pixels.dtype.name],
@@ -187,7 +191,7 @@ class Network:
         height, width = deep.shape[:2]
         out = self._result(height, width, dtype)
         arguments = NetworkEnds(
-            threads=self.threads,
+            threads=self._threads_for(height, width),
             height=height,
             width=width,
             pixels_dtype=_DTYPES[dtype],
@@ -197,6 +201,10 @@ class Network:
         )
         self._call("reconstruct", arguments, height, width)
         return out
+
+    def _threads_for(self, height: int, width: int) -> int:
+        work = height * width * self.config.channels**2
+        return max(1, min(self.threads, math.ceil(work / self._least_work)))
 
     @property
     def _means_shape(self) -> tuple[int, int, int]:
@@ -214,7 +222,7 @@ class Network:
             raise BadArgumentError(f"number: expected 0 to {count - 1}, got {number!r}")
         height, width = x.shape[:2]
         return NetworkLayer(
-            threads=self.threads,
+            threads=self._threads_for(height, width),
             height=height,
             width=width,
             number=number,
