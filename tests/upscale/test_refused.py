@@ -11,6 +11,7 @@ import torch
 
 from lamnet import LAMNet, Upscaler
 from lamnet.base.errors import BackendError, BadArgumentError, BadImageError
+from lamnet.upscale.goal import Goal
 
 
 @pytest.mark.parametrize("shape", [(4, 4, 5), (0, 4, 3), (4,), (1, 2, 3, 4)])
@@ -57,8 +58,8 @@ def test_what_is_no_size_is_refused(network: LAMNet, pixels: np.ndarray, size: A
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tile": "x"}, "tile: expected a number of pixels, auto or None, got 'x'"),
-        ({"tile": 2.5}, "tile: expected a number of pixels, auto or None, got 2.5"),
+        ({"tile": "x"}, "tile: expected a number of pixels, 1 or more, got 'x'"),
+        ({"tile": 2.5}, "tile: expected a number of pixels, 1 or more, got 2.5"),
         ({"memory": "2GB"}, "memory: expected a number of bytes, got '2GB'"),
         ({"device": "meta"}, "device: expected one that works here, got meta"),
     ],
@@ -88,9 +89,27 @@ def test_exact_refuses_what_it_would_not_run(network: LAMNet, pixels: np.ndarray
         Upscaler(hooked, "cpu", tile=32, exact=True)(pixels)
 
 
-def test_white_is_above_black(network: LAMNet, pixels: np.ndarray) -> None:
-    with pytest.raises(BadArgumentError, match="white: expected a number above 0, got 0"):
-        Upscaler(network, "cpu")(pixels, white=0)
+@pytest.mark.parametrize("white", [0, float("inf"), float("nan"), "a"])
+def test_white_is_above_black(network: LAMNet, pixels: np.ndarray, white: Any) -> None:
+    with pytest.raises(BadArgumentError, match=f"white: expected a number above 0, got {white!r}"):
+        Upscaler(network, "cpu")(pixels, white=white)
+
+
+@pytest.mark.parametrize(
+    ("goal", "words"),
+    [
+        ({}, "a factor or a width and a height, got none"),
+        ({"factor": 2, "width": 3}, "a factor or a width and a height, got both"),
+        *(
+            ({"factor": factor}, f"a factor above 0, got {factor!r}")
+            for factor in (0, -1, float("nan"), float("inf"), "2")
+        ),
+        *(({"width": side}, f"sides in whole pixels, got {side!r}") for side in (0, -1, 2.5, "9")),
+    ],
+)
+def test_a_goal_that_is_none_is_refused(goal: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadArgumentError, match=f"goal: expected {words}"):
+        Goal(**goal)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -87,7 +89,7 @@ class Upscaler:
         if precision not in get_args(Precision):
             raise BadArgumentError(f"precision: expected one of {', '.join(get_args(Precision))}, got {precision}")
         if not (tile in ("auto", None) or _is_count(tile)):
-            raise BadArgumentError(f"tile: expected a number of pixels, auto or None, got {tile!r}")
+            raise BadArgumentError(f"tile: expected a number of pixels, 1 or more, got {tile!r}")
         if not (memory is None or _is_count(memory)):
             raise BadArgumentError(f"memory: expected a number of bytes, got {memory!r}")
         if not _is_count(max_pixels):
@@ -136,8 +138,8 @@ class Upscaler:
         """
         if size is not None and not _is_size(size):
             raise BadArgumentError(f"size: expected a width and a height in pixels, got {size!r}")
-        if white is not None and not white > 0:
-            raise BadArgumentError(f"white: expected a number above 0, got {white}")
+        if white is not None and not (isinstance(white, Real) and 0 < white < math.inf):
+            raise BadArgumentError(f"white: expected a number above 0, got {white!r}")
         if np.ma.is_masked(array):
             raise BadArgumentError(
                 "array: expected one without masked pixels, which would count; filled() gives them values"
