@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,16 @@ def test_a_profile_that_nobody_can_read_does_not_stay(upscaler: Upscaler, tmp_pa
         notes = upscaler.file(tmp_path / "a.jpg", tmp_path / f"b{suffix}")
         assert "icc_profile" not in Image.open(tmp_path / f"b{suffix}").info
         assert notes == ("without its ICC profile, which is cut or for other colours than the picture's",)
+
+
+@pytest.mark.parametrize("data", [b"x\0\0" + zlib.compress(b"no profile" * 20), b"x\0\0not packed", b"x"])
+def test_a_broken_profile_of_a_png_is_said(upscaler: Upscaler, tmp_path: Path, data: bytes) -> None:
+    Image.fromarray(gradient(3)).save(tmp_path / "a.png")
+    png = (tmp_path / "a.png").read_bytes()
+    chunk = struct.pack(">I", len(data)) + b"iCCP" + data + struct.pack(">I", zlib.crc32(b"iCCP" + data))
+    (tmp_path / "a.png").write_bytes(png[:33] + chunk + png[33:])
+    notes = upscaler.file(tmp_path / "a.png", tmp_path / "b.png")
+    assert notes == ("without its ICC profile, which is cut or for other colours than the picture's",)
 
 
 def _hostile_profiles() -> dict[str, bytes]:

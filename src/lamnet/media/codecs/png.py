@@ -69,7 +69,7 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
 
 
 def extras(path: Path) -> PngExtras:
-    """Learn texts, colours, EXIF and XMP wherever they are, and whether there are frames, in one pass. Raises OSError."""
+    """Learn texts, colours, profile, EXIF and XMP wherever they are, and whether there are frames, in one pass. Raises OSError."""
     kept: list[bytes] = []
     notes: set[str] = set()
     others: dict[str, None] = {}
@@ -87,9 +87,12 @@ def extras(path: Path) -> PngExtras:
             behind_pixels |= kind == b"IDAT"
             if kind not in _CARRIED | _OF_THE_FILE and kind.isalpha() and len(others) < _MOST_NAMED:
                 others[kind.decode()] = None
-            if size > _LIMIT or kind not in _COLOURS | _TEXTS | {b"eXIf"}:
+            if size > _LIMIT or kind not in _COLOURS | _TEXTS | {b"eXIf", b"iCCP"}:
                 continue
             data = file.read(size)
+            if kind == b"iCCP":
+                blobs.setdefault("icc-profile-data", _profile(data))
+                continue
             if kind == b"eXIf":
                 blobs["exif-data"] = b"Exif\0\0" + data
             elif "exif-data" not in blobs and (raw := _raw_exif(kind, data)):
@@ -133,6 +136,13 @@ def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: 
     keep = metadata.kept(picture.pages[0], with_exif=exif is None)
     vips.write(FORMAT.name, path, image, keep=keep, **FORMAT.options)
     insert(path, _BEHIND_HEADER, chunks)
+
+
+def _profile(data: bytes) -> bytes:
+    """Return the profile of a chunk, behind its name and how it is packed; what does not unpack as it is, for it is none."""
+    with suppress(zlib.error):
+        return zlib.decompressobj().decompress(data.partition(b"\0")[2][1:], _LIMIT) or data
+    return data
 
 
 def _is_whole(kind: bytes, size: int) -> bool:
