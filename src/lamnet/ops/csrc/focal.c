@@ -122,7 +122,7 @@ static void predict_weights(const forward_scratch *s, const float *values, const
         else predict_last(s->last, mixed, weight, bias, n, steps_of_project(g), 0);
         take_tangents(s->last, 4 * n, rough);
     }
-    enum { ROWS = 4 };
+    enum { ROWS = 4 }; /* at a time: constants of tanh are loaded anew for each call */
     for (int64_t row = 0; row < t.rows; row += ROWS) {
         int64_t rows = min(ROWS, t.rows - row);
         for (int64_t i = 0; i < rows; i++) fetch_row(j, t, next, row + i);
