@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from lamnet.base import processors
 from lamnet.base.errors import BackendError
 from lamnet.core import library
 from lamnet.core.builds import LEVELS
@@ -96,7 +97,7 @@ def test_no_library_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 
 def test_threads_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lamnet.core.library._processors", lambda: 4)
+    monkeypatch.setattr(processors, "available", lambda: 4)
     for value, wanted, threads in (("3,2", 3, 3), ("100000", 100000, 4), ("none", 4, 4), ("0", 4, 4)):
         monkeypatch.setenv("OMP_NUM_THREADS", value)
         assert (library.wanted_threads(), library.default_threads()) == (wanted, threads)
