@@ -7,15 +7,9 @@ from pathlib import Path
 import pytest
 
 from lamnet.base import memory
+from support.systems import write
 
 MEMINFO = "MemTotal: 32000000 kB\nMemFree: 8400000 kB\nMemAvailable:   21300000 kB\n"
-
-
-def write(root: Path, **files: str) -> None:
-    for name, text in files.items():
-        path = root / name.replace("__", "/").replace("_DOT_", ".")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
 
 
 def test_what_the_page_cache_gives_back_counts(tmp_path: Path) -> None:

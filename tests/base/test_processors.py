@@ -8,18 +8,12 @@ from pathlib import Path
 import pytest
 
 from lamnet.base import processors
+from support.systems import write
 
 
 @pytest.fixture(autouse=True)
 def sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
-
-
-def write(root: Path, **texts: str) -> None:
-    for name, text in texts.items():
-        path = root / name.replace("__", "/").replace("_DOT_", ".")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,8 @@ def test_a_result_is_replaced_only_when_asked(upscale: Command, folder: Path) ->
         again = upscale(*arguments)
         assert (again.code, again.out) == (0, [str(kept)])
         assert again.err == [f"lamnet: {kept}: was there already and is kept; --overwrite replaces it"]
+    os.utime(kept, (0, 0))
+    assert upscale(folder / "good.png").err[1:] == [f"lamnet: {kept}: is older than {folder / 'good.png'}"]
     refused = upscale(folder / "good.png", "-o", kept)  # named, so that something else may have been meant
     assert refused.code == 1
     assert "--overwrite" in refused.err[0]

@@ -75,7 +75,7 @@ def sources_among(found: Iterable[str], with_results: bool, left_out: LeftOut, m
         results = {name for name in shown if names.original(names.split(name)[0], SUFFIXES, mark) in stems}
         shown = [name for name in shown if name not in results]
         for name in sorted(results):
-            left_out.add_result(name)
+            left_out.results.add(name)
     return sorted(shown, key=names.split)
 
 

@@ -24,7 +24,7 @@ typedef struct {
 
 typedef struct {
     float *lines, *x; /* three lines of hidden channels and of x, each one pixel more on either side */
-    float *z, *gated, *normal, *scale; /* a line before and behind the depthwise convolution; one of x behind the norm, and its factors */
+    float *z, *gated, *normal, *scale; /* a line behind the depthwise convolution, its gates in pairs; one of x behind the norm, and its factors */
     mix_scratch mix;
 } forward_scratch;
 
