@@ -105,10 +105,12 @@ web: .venv/demo
 	$(PYTHON) -m venv .venv
 
 # In a hurry: the library for this processor alone, by the machine's compiler where that knows all levels (it takes 1.5 times as
-# long as zig's, which `make test` and `pip install` have), and of scikit-image the photograph without what it needs to run.
+# long as zig's, which `make test` and `pip install` have). Of scikit-image only the photograph is wanted; it comes last, or pip would
+# call what it lacks an error.
 .venv/demo: .venv/bin/pip $(SOURCES)
-	$(FAST) --no-deps 'setuptools>=77' scikit-image $$(cc -march=x86-64-v4 -mavx512bf16 -mamx-bf16 -E -x c /dev/null >/dev/null 2>&1 || echo ziglang)
+	$(FAST) --no-deps 'setuptools>=77' $$(cc -march=x86-64-v4 -mavx512bf16 -mamx-bf16 -E -x c /dev/null >/dev/null 2>&1 || echo ziglang)
 	LAMNET_LEVELS=here $(FAST) --no-build-isolation -e .
+	$(FAST) --no-deps scikit-image
 	touch $@
 
 .venv/docs: .venv/bin/pip $(SOURCES)

@@ -2,7 +2,7 @@
 
 pip fetches it for the build, so nobody needs a compiler; where the build fails, the package installs without the library.
 The environment variable LAMNET_PLATFORM names another platform to build a wheel for, as tools/make_wheels.py does.
-LAMNET_LEVELS=here builds only what this processor runs: the plain level, which every processor does, and its best.
+LAMNET_LEVELS=here builds only what this processor runs: its best level, and in a hurry the plain one, which every processor runs.
 Where ziglang is not installed (`make demo` does without), `cc` compiles for x86-64, to libraries that take 1.5 times as long.
 """
 
@@ -12,8 +12,8 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from runpy import run_path
@@ -29,7 +29,7 @@ BUILDS = run_path("src/lamnet/core/builds.py")  # the package is not there yet
 LEVELS, PLATFORMS = BUILDS["LEVELS"], BUILDS["PLATFORMS"]
 ASKED = os.environ.get("LAMNET_PLATFORM")
 ONLY_HERE = os.environ.get("LAMNET_LEVELS") == "here"
-FLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
+FLAGS = ["-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
 FLAGS += ["-mprefer-vector-width=512", "-fno-builtin-memcpy"]  # short copies are vector code, not calls
 FLAGS += ["-fvisibility=hidden"]  # but for the entries: `gemm` is a name that another library may have too
 
@@ -46,15 +46,12 @@ class ZigBuild(build_ext):
         level = ext.name.rpartition("_native_")[2]
         output = Path(self.get_ext_fullpath(ext.name))
         plain, *_ = levels = LEVELS[family]
-        if ONLY_HERE and level != plain and level != self._best(levels):
+        here = _best_here() if ONLY_HERE else level
+        if level not in (here, plain):
             output.unlink(missing_ok=True)
             return
         output.parent.mkdir(parents=True, exist_ok=True)
-        options = levels[level]
-        command = [sys.executable, "-m", "ziglang", "cc", "-target", target, *options.zig]
-        if options.cc and find_spec("ziglang") is None:
-            command = ["cc", *options.cc, "-Wno-psabi", "-pthread"]
-        command += [*FLAGS, *([] if "windows" in target else ["-fPIC"])]
+        command = [*_compiler(levels[level], target), "-O3" if level == here else "-O1", *FLAGS]
         partial = output.with_name(f"partial{output.name}")  # whoever runs the library meanwhile keeps it whole
         with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = [str(Path(folder, f"{Path(source).stem}.o")) for source in ext.sources]
@@ -67,11 +64,6 @@ class ZigBuild(build_ext):
         for other in output.parent.glob(f"*_native_{level}.*"):  # an earlier build's, by another name; linkers' extras
             if other != output:
                 other.unlink()
-
-    def _best(self, levels: Iterable[str]) -> str:
-        """The best of this processor, as the plain library tells, which is the first of them and built first."""
-        known = list(levels)
-        return known[ctypes.CDLL(self.get_ext_fullpath(f"lamnet.ops._native_{known[0]}")).lamnet_level()]
 
 
 class Wheel(bdist_wheel):
@@ -89,6 +81,27 @@ def _platform() -> Any:
     system = {"linux": linux, "darwin": "macosx"}.get(sys.platform, "win")
     family = BUILDS["family_of"](platform.machine())
     return next((one for tag, one in PLATFORMS.items() if tag.startswith(system) and one.family == family), None)
+
+
+def _compiler(level: Any, target: str) -> list[str]:
+    """The command that compiles for a level; zig's, or the machine's own where zig is not installed."""
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", target, *level.zig]
+    if level.cc and find_spec("ziglang") is None:
+        command = ["cc", *level.cc, "-Wno-psabi", "-pthread"]
+    return [*command, *([] if "windows" in target else ["-fPIC"])]
+
+
+@cache
+def _best_here() -> str:
+    """The best level of this processor, as a library of nothing but level.c tells."""
+    family, target, suffix = _platform()
+    known = list(LEVELS[family])
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Windows keeps what is loaded
+        library = Path(folder, f"level{suffix}")
+        command = [*_compiler(LEVELS[family][known[0]], target), str(SOURCES / "level.c")]
+        if subprocess.run([*command, "-shared", "-o", str(library)]).returncode:
+            raise CompileError(f"{library.name}: {' '.join(command[:4])} failed")
+        return known[ctypes.CDLL(str(library)).lamnet_level()]
 
 
 def _extensions() -> list[Extension]:
