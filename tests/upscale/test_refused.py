@@ -134,7 +134,7 @@ def test_what_is_no_argument_is_refused_at_once(network: LAMNet, given: dict[str
 def test_sizes_beyond_the_network_and_arrays_with_gradients_are_refused(network: LAMNet, pixels: np.ndarray) -> None:
     upscaler = Upscaler(network, "cpu")
     height, width = pixels.shape[:2]
-    with pytest.raises(BadArgumentError, match=r"scale: expected at most .* with this network, got"):
+    with pytest.raises(BadArgumentError, match=r"size: expected at most .* with this network, got"):
         upscaler(pixels, (width * network.config.scale + 1, height))
     with pytest.raises(BadArgumentError, match="size: expected a width and a height in pixels, got -1, 0"):
         upscaler.result_size(-1, 0)

@@ -41,7 +41,7 @@ class Planner:
         scale = self.engine.scale
         if size[0] > width * scale or size[1] > height * scale:
             raise BadArgumentError(
-                f"scale: expected at most {scale} times {width} x {height} with this network, got {size[0]} x {size[1]}"
+                f"size: expected at most {scale} times {width} x {height} with this network, got {size[0]} x {size[1]}"
             )
 
     def plan(self, height: int, width: int, held: int = 0) -> Plan:
