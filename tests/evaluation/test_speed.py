@@ -136,9 +136,26 @@ def test_a_gpu_gets_graphs_compilation_and_channels_last() -> None:
     assert {one.task for one in plan(["base"], "cuda", training=True)} == {"patches", "training"}
 
 
+def test_a_processor_gets_the_core_which_does_not_train() -> None:
+    assert [one.backend for one in plan(["base"], "cpu")] == ["core", "core", "native", "native", "reference"]
+    assert {one.backend for one in plan(["base"], "cpu", training=True)} == {"native", "reference"}
+
+
+@pytest.mark.skipif(library.why_not() is not None, reason="no kernels for this processor")
+def test_the_core_does_the_work_of_the_network(tmp_path: Path) -> None:
+    path = tmp_path / "own.safetensors"
+    network = LAMNet(LAMNetConfig(SMALL.scale, 16, 1, 1)).eval()
+    weights.save(network, path)
+    found: Any = work.work(Candidate(str(path), "core", "float32"), SMALL)()
+    pixels = np.random.default_rng(0).random((16, 24, 3), np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_median_and_quartiles() -> None:
     timed = Timed(lambda: None, CPU, amount=6, samples=[5.0, 1.0, 2.0, 3.0, 4.0])
-    assert (timed.median, timed.spread, timed.rate) == (3.0, (2.0, 4.0), 2.0)
+    assert (timed.median, timed.spread, timed.rate, timed.best_rate) == (3.0, (2.0, 4.0), 2.0, 6.0)
 
 
 @pytest.mark.thorough

@@ -17,6 +17,7 @@ from lamnet.evaluation.speed import peers
 Task = Literal["image", "patches", "training"]
 How = Literal["eager", "channels-last", "compile", "graph", "compile+graph"]
 OPERATORS = {"fsa-width": 2, "fsa-height": 1}
+CORE = "core"
 MODELS = (*SIZES, *peers.NAMES, *OPERATORS)
 PATCHES = (8, 48)  # number and side of the LR patches of "patches" and "training"
 
@@ -27,7 +28,8 @@ class Candidate:
 
     Attributes:
         model: one of MODELS, or a weights file.
-        backend: of our networks; "" for peers.
+        backend: what runs our network: the core, as in `lamnet upscale` on a processor, or PyTorch with this backend of the
+            operators; "" for peers.
         precision: "float32", "bfloat16" or "float16".
         how: eager; with channels-last memory (peers); compiled by torch.compile; replayed as a CUDA graph.
         task: the forward of one image, or of 8 LR patches of 48x48, or forward and backward of these.
@@ -70,7 +72,7 @@ def plan(models: Sequence[str], device: str, training: bool = False) -> list[Can
     found = [candidate for model in models for candidate in _variants(model, torch.device(device).type)]
     if not training:
         return found
-    networks = [one for one in found if one.how == "eager" and one.model not in OPERATORS]
+    networks = [one for one in found if one.how == "eager" and one.backend != CORE and one.model not in OPERATORS]
     return [replace(one, task=task) for one in networks for task in ("patches", "training")]
 
 
@@ -85,7 +87,8 @@ def _variants(model: str, device: str) -> list[Candidate]:
         precisions = ("float32", "bfloat16", "float16") if gpu else ("float32", "bfloat16")
         own = [Candidate(model, fast, precision, how) for precision in precisions]
         return [*own, Candidate(model, "reference", "float32", how)]
-    own = [Candidate(model, fast, precision) for precision in ("float32", "bfloat16")]
+    backends = (CORE, fast) if device == "cpu" else (fast,)
+    own = [Candidate(model, backend, precision) for backend in backends for precision in ("float32", "bfloat16")]
     if gpu:
         ways = ("compile", "graph", "compile+graph")
         own += [Candidate(model, fast, "float16"), *(Candidate(model, fast, "bfloat16", how) for how in ways)]

@@ -44,6 +44,11 @@ class Timed:
         return self.amount / self.median
 
     @property
+    def best_rate(self) -> float:
+        """The most work that was done per second."""
+        return self.amount / min(self.samples)
+
+    @property
     def spread(self) -> tuple[float, float]:
         """First and third quartile."""
         if len(self.samples) < 2:

@@ -1,8 +1,8 @@
 """The timing: every candidate is warmed up, then timed in turns; its memory is measured separately.
 
 Times are medians over rounds; in a round every row runs once, so that drift hits all alike. The ceilings (a large
-matrix product of PyTorch, the processor's own multiply-add in registers, a large copy) are timed in the same rounds. A row's
-floor is the time that its multiply-adds take in its precision at the rate of that instruction, on a GPU of the product; for
+matrix product of PyTorch, the processor's own multiply-add in registers at its best, a large copy) are timed in the same rounds.
+A row's floor is the time that its multiply-adds take in its precision at the rate of that instruction, on a GPU of the product; for
 the operator alone it is the time that its numbers take at the rate of the copy.
 """
 
@@ -91,9 +91,8 @@ def timing(candidates: Sequence[Candidate], setting: Setting, rounds: int = 7, m
     copied = copy(device)
     timed = [one for one in works if isinstance(one, Timed)]
     yield from _sampling([copied, *products.values(), *registers.values(), *timed], rounds)
-    by_product, by_instruction = (
-        {precision: one.rate for precision, one in ceilings.items()} for ceilings in (products, registers)
-    )
+    by_product = {precision: one.rate for precision, one in products.items()}
+    by_instruction = {precision: one.best_rate for precision, one in registers.items()}
     fastest = by_instruction or by_product
     rows = [
         Row(one, problem=found) if isinstance(found, str) else _row(one, setting, found, fastest, copied.rate)

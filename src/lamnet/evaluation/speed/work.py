@@ -14,8 +14,9 @@ from torch import nn
 from lamnet.base.errors import BackendError
 from lamnet.core import library
 from lamnet.core.config import SIZES
+from lamnet.core.network import Network
 from lamnet.evaluation.speed import peers
-from lamnet.evaluation.speed.candidate import OPERATORS, PATCHES, Candidate, Setting
+from lamnet.evaluation.speed.candidate import CORE, OPERATORS, PATCHES, Candidate, Setting
 from lamnet.evaluation.speed.measure import Timed, graphed
 from lamnet.network import reading
 from lamnet.network.model import LAMNet
@@ -27,6 +28,8 @@ from lamnet.ops.fsa import fsa_channels_last
 def work(candidate: Candidate, setting: Setting) -> Callable[[], object]:
     """Make a candidate's tensors, and return the call that is timed."""
     device, dtype = torch.device(setting.device), getattr(torch, candidate.precision)
+    if candidate.backend == CORE:
+        return _core_call(candidate, setting)
     if candidate.backend and (reason := why_not(candidate.backend, device, dtype)):
         raise BackendError(f"{candidate.backend}: {reason}")
     if candidate.model in OPERATORS:
@@ -81,6 +84,16 @@ def _network_call(
     if "compile" in candidate.how:
         network = torch.compile(network)
     return torch.no_grad()(lambda: network(x))
+
+
+def _core_call(candidate: Candidate, setting: Setting) -> Callable[[], object]:
+    network: Any = network_of(candidate.model, setting.scale)
+    state = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    core = Network(
+        network.config, state, "bfloat16" if candidate.precision == "bfloat16" else "float32", setting.threads
+    )
+    pixels = np.random.default_rng(0).random((*setting.lr_size, 3), np.float32)
+    return lambda: core(pixels)
 
 
 def instructions(precision: str, threads: int) -> Timed:
