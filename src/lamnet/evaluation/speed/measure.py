@@ -16,12 +16,16 @@ _SHORTEST = 0.02  # seconds between two device events: shorter work is repeated
 
 @dataclass
 class Timed:
-    """Work that is timed repeatedly; `samples` are seconds a call, `amount` is the work of a call, for the rate."""
+    """Work that is timed repeatedly; `samples` are seconds a call, `amount` is the work of a call, for the rate.
+
+    `pause` are seconds of rest before each: PyTorch's threads keep a processor busy for some time after their work.
+    """
 
     run: Callable[[], object]
     device: torch.device
     amount: float = 0.0
     repeats: int = 1
+    pause: float = 0.0
     samples: list[float] = field(default_factory=list[float])
 
     def warm_up(self) -> None:
@@ -57,6 +61,7 @@ class Timed:
         return low, high
 
     def _seconds(self) -> float:
+        time.sleep(self.pause)
         if self.device.type != "cuda":
             start = time.perf_counter()
             self.run()

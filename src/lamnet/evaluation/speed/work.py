@@ -108,7 +108,7 @@ def instructions(precision: str, threads: int) -> Timed:
         with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(one, range(threads)))
 
-    timed = Timed(call, torch.device("cpu"), amount=float(threads * one(0)))
+    timed = Timed(call, torch.device("cpu"), amount=float(threads * one(0)), pause=0.02)
     timed.warm_up()
     return timed
 
