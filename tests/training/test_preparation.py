@@ -72,6 +72,7 @@ def test_skips_and_lists_unreadable_and_too_small_files(tmp_path: Path) -> None:
     reasons = {photo.name: photo.reason or "" for photo in opened.skipped}
     assert reasons.keys() == {"p1.png", "text.png", "empty.jpg"}
     assert "at least 48 pixels, found 90x30" in reasons["p1.png"]
+    assert reasons["text.png"].startswith("expected a picture")
 
 
 def test_a_folder_without_usable_photographs_is_refused(tmp_path: Path) -> None:
@@ -80,8 +81,9 @@ def test_a_folder_without_usable_photographs_is_refused(tmp_path: Path) -> None:
         prepare(tmp_path / "in", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     (tmp_path / "in" / "text.png").write_text("no picture")
-    with pytest.raises(BadDataError, match=r"among 1 pictures, the first: text\.png"):
+    with pytest.raises(BadDataError, match=r"among 1 pictures, the first: text\.png: expected a picture"):
         prepare(tmp_path / "in", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
     with pytest.raises(BadDataError, match="expected a folder of photographs, found none"):
         prepare(tmp_path / "nowhere", tmp_path / "out")
 

@@ -112,6 +112,14 @@ class Journal:
         with naming_errors(self._folder / JOURNAL, "cannot be removed", BadDataError):
             (self._folder / JOURNAL).unlink()
 
+    def remove(self) -> None:
+        """Remove the files, where no photograph is worth going on with."""
+        self._pending.clear()
+        self._close()
+        for path in (self._folder / JOURNAL, *(file.path for file in self._files.values())):
+            with suppress(OSError):  # they stand in nobody's way
+                path.unlink()
+
     def _sync(self) -> None:
         """Bring pixels to the disk, then their lines in the journal."""
         if not self._pending:
@@ -135,18 +143,18 @@ class _PixelFile:
     """A file of pixels that is cut to a length and then grows; errors name the file."""
 
     def __init__(self, path: Path, length: int) -> None:
-        self._path = path
+        self.path = path
         with naming_errors(path, "cannot be written", BadDataError):
             self._file = path.open("ab", buffering=0)
             self._file.truncate(length)
 
     def append(self, part: memoryview) -> None:
-        with naming_errors(self._path, "cannot be written", BadDataError):
+        with naming_errors(self.path, "cannot be written", BadDataError):
             while part:
                 part = part[self._file.write(part) :]
 
     def sync(self) -> None:
-        with naming_errors(self._path, "cannot be written", BadDataError):
+        with naming_errors(self.path, "cannot be written", BadDataError):
             os.fsync(self._file.fileno())
 
     def close(self) -> None:

@@ -76,6 +76,7 @@ def preparing(
             journal.add(replace(photo, licence=licences.get(photo.name, "")), pixels)
             yield Progress("preparing", len(journal.photos) / len(sources))
         if not journal.usable:
+            journal.remove()
             first = journal.skipped[0]
             raise BadDataError(
                 f"{hr_dir}: expected usable photographs, found none among {len(sources)} pictures, "
@@ -175,7 +176,7 @@ def _converted(folder: Path, scales: Sequence[int], given: Given | None, source:
     try:
         return convert(folder, source, scales) if given is None else convert_pair(folder, source, scales[0], given)
     except BadImageError as error:
-        return replace(source, reason=str(error)), {}
+        return replace(source, reason=str(error).removeprefix(f"{folder / source.name}: ")), {}
     except MemoryError:
         return replace(source, reason=_TOO_LARGE), {}
 
