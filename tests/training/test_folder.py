@@ -73,6 +73,8 @@ def test_results_are_weights_with_a_record_evaluation_and_card(tmp_path: Path) -
     assert "stable" not in contents.record
     assert json.loads((folder.path / "evaluation.json").read_text()) == evaluation
     assert "| Set5 | 30.00 | 0.9000 |" in (folder.path / "card.md").read_text()
+    folder.write_results(learner, 0, data, None, workers=1)
+    assert not (folder.path / "evaluation.json").exists()
 
 
 def test_a_cool_down_records_the_step_that_it_branched_off(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,6 +88,23 @@ def test_a_folder_without_usable_photographs_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
     with pytest.raises(BadDataError, match="expected a folder of photographs, found none"):
         prepare(tmp_path / "nowhere", tmp_path / "out")
+
+
+def test_a_folder_that_cannot_be_read_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = photographs(tmp_path / "in", [(60, 60)])
+    (photos / "closed").mkdir()
+    listed = os.scandir
+
+    def scandir(path: str) -> Any:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    for _ in range(2):
+        opened = prepare(photos, tmp_path / "out")
+        listed_there = [(photo.name, photo.reason) for photo in opened.skipped]
+        assert listed_there == [("closed", "cannot be read: Permission denied")]
 
 
 def test_a_finished_set_is_left_alone_and_another_one_refused(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def evaluate(
         A folder for the models' results, MODEL/SET/NAMEx4.png; with --degrade MODEL/CONDITION/SET/NAMEx4.png.
     save_lr
         A folder for the LR pictures that are measured, SET/NAMEx4.png; with --degrade CONDITION/SET/NAMEx4.png. Those
-        that are there in the right size are taken as they are, which is said where they differ.
+        that are there are taken as they are, which is said where they differ.
     device
         cpu, cuda, cuda:1, mps; the best there is when left out.
     """

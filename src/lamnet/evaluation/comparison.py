@@ -85,8 +85,8 @@ def comparing(
         degrade: conditions as for `evaluate`; everything is measured under each of them.
         save: a folder for the models' results, MODEL/SET/NAMEx4.png, or MODEL/CONDITION/SET/NAMEx4.png; none of the
             files may exist, and no two models may have one folder.
-        save_lr: a folder for the LR pictures, SET/NAMEx4.png or CONDITION/SET/NAMEx4.png; existing ones of the right
-            size are used as they are, which "protocol" says under "lr_taken" where they differ from what would be made.
+        save_lr: a folder for the LR pictures, SET/NAMEx4.png or CONDITION/SET/NAMEx4.png; existing ones are
+            used as they are, which "protocol" says under "lr_taken" where they differ from what would be made.
     """
     if not models and not results:
         raise BadArgumentError("models: expected at least one model or folder of results, got none")

@@ -23,6 +23,7 @@ from lamnet.media import arrays
 
 CLEAN = "clean"
 _SAME_PICTURE = 15.0  # dB between small versions; those of most pairs of photographs are below
+_ELSEWHERE = "choose another folder for --save-lr, or remove it"
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class LowResolution:
     """The LR pictures of pairs under a condition.
 
     Attributes:
-        saved: files for them by pair. A file of the size of the pair's LR is read; others are made and written.
+        saved: files for them by pair; they are read, or made where there are none.
         taken: the pairs whose file was read so far, and whether it differs from what would be made; updated.
     """
 
@@ -120,7 +121,7 @@ class LowResolution:
     def of(self, pair: Pair) -> NDArray[np.uint8]:
         """Return (h, w, 1 or 3): the pair's LR file, or LR made from HR where it has none or the condition has blur.
 
-        Raises BadDataError where the saved file shows another picture.
+        Raises BadDataError where the saved file shows another picture, or is no 8-bit one of the size of LR.
         """
         path = (self.saved or {}).get(pair)
         if path is None:
@@ -128,10 +129,15 @@ class LowResolution:
         if path.is_file():
             found: NDArray[np.uint8] = arrays.read_array(path)
             height, width, *_ = header(pair.hr)
-            if found.shape[:2] == (height // self.scale, width // self.scale) and found.dtype == np.uint8:
-                if pair not in self.taken:
-                    self.taken[pair] = _differs(path, found, self._made(pair))
-                return found
+            expected = (width // self.scale, height // self.scale)
+            if found.shape[1::-1] != expected or found.dtype != np.uint8:
+                raise BadDataError(
+                    f"{path}: expected LR of {expected[0]} x {expected[1]} in 8 bits, found {found.shape[1]} x {found.shape[0]} "
+                    f"in {8 * found.itemsize}; {_ELSEWHERE}"
+                )
+            if pair not in self.taken:
+                self.taken[pair] = _differs(path, found, self._made(pair))
+            return found
         made = self._made(pair)
         write(path, made)
         self.taken[pair] = False
@@ -157,7 +163,7 @@ def _differs(path: Path, found: NDArray[np.uint8], made: NDArray[np.uint8]) -> b
     if (likeness := psnr(coarse[0], coarse[1])) < _SAME_PICTURE:
         raise BadDataError(
             f"{path}: expected LR of the picture of that name, found another picture ({likeness:.1f} dB from it); "
-            "choose another folder for --save-lr, or remove it"
+            f"{_ELSEWHERE}"
         )
     return True
 

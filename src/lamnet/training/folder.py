@@ -123,4 +123,6 @@ class RunFolder:
         weights.save(average, self.weights, record)
         if evaluation is not None:
             write_text(self.path / EVALUATION, json.dumps(evaluation, indent=1))
+        else:  # one that lies there is of other weights
+            (self.path / EVALUATION).unlink(missing_ok=True)
         write_text(self.path / CARD, card.write(record, data, average, evaluation, workers))

@@ -130,9 +130,17 @@ def _found(hr_dir: Path, lr_dir: Path | None, scale: int) -> tuple[list[Photo], 
 
 
 def _sources(folder: Path, apart: Path | None) -> list[Photo]:
-    """List the pictures in a folder and below it, without those in another folder, sorted by name, with the lengths and times of their files."""
+    """List the pictures in a folder and below it, without those in another folder, sorted by name, with the lengths and times of their files.
+
+    A folder that cannot be read stands among them, with its reason to be skipped.
+    """
     found: list[Photo] = []
-    for place, folders, names in os.walk(folder):
+
+    def add_unread(error: OSError) -> None:
+        name = Path(error.filename).relative_to(folder).as_posix()
+        found.append(Photo(name, reason=f"cannot be read: {error.strerror}"))
+
+    for place, folders, names in os.walk(folder, onerror=add_unread):
         folders[:] = [
             name
             for name in folders
