@@ -15,6 +15,8 @@ from PIL import Image
 
 from frozen.held import FOLDER, REWRITE, hold, shape
 from frozen.surface import run
+from lamnet.training.journal import Journal
+from lamnet.training.prepared import Photo
 
 pytestmark = pytest.mark.thorough
 
@@ -102,14 +104,14 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_prepared_set(training: Path, tmp_path: Path) -> None:
-    """The index, its files, and the journal of a set under way, which one that is nowhere usable leaves behind."""
+    """The index, its files, and the journal of a set under way."""
     folder = training / "set"
     sizes = [f"{path.name} {path.stat().st_size}" for path in sorted(folder.iterdir()) if path.suffix == ".u8"]
     names = [path.name for path in sorted(folder.iterdir())]
-    (tmp_path / "small").mkdir()
-    Image.new("RGB", (20, 20)).save(tmp_path / "small" / "a.png")
-    assert run("prepare", tmp_path / "small", tmp_path / "set").code == 1
-    first, *others = map(json.loads, (tmp_path / "set" / "journal.jsonl").read_text().splitlines())
+    photo = Photo("a.png", bytes=80, modified=(1,), reason="expected sides of at least 48 pixels, found 20x20")
+    with Journal(tmp_path, (2, 3, 4), [photo]) as journal:
+        journal.add(photo, {})
+    first, *others = map(json.loads, (tmp_path / "journal.jsonl").read_text().splitlines())
     parts = {"index.json": _read(folder / "index.json"), "journal.jsonl": {"first line": first, "others": others}}
     hold("prepared.txt", "\n".join([", ".join(names), *sizes, shape(parts)]))
 
