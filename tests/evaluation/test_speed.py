@@ -229,6 +229,22 @@ def test_the_command_writes_json_and_markdown(tmp_path: Path, capsys: pytest.Cap
     assert "| fsa-height | native | float32 |" in files[1].read_text()
 
 
+def test_the_command_fails_where_nothing_ran(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from lamnet.cli.main import app
+
+    path = tmp_path / "own.safetensors"
+    weights.save(LAMNet(LAMNetConfig(SMALL.scale + 1, 16, 1, 1)), path)
+    with pytest.raises(SystemExit, match="1"):
+        app(
+            [
+                "bench",
+                str(path),
+                *["--scale", "2", "--output", "48", "32", "--rounds", "1", "--threads", "1", "--no-memory"],
+            ]
+        )
+    assert "not run" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("change", "rounds", "name"),
     [

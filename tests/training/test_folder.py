@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from lamnet.core import weights
 from lamnet.training.distributed import Workers
 from lamnet.training.folder import RunFolder
 from lamnet.training.learner import Learner
-from lamnet.training.prepared import PreparedSet
+from lamnet.training.prepared import BICUBIC, PreparedSet
 from lamnet.training.recipe_files import chosen
 from support.sets import prepared, recipe
 
@@ -75,6 +76,16 @@ def test_results_are_weights_with_a_record_evaluation_and_card(tmp_path: Path) -
     assert "| Set5 | 30.00 | 0.9000 |" in (folder.path / "card.md").read_text()
     folder.write_results(learner, 0, data, None, workers=1)
     assert not (folder.path / "evaluation.json").exists()
+
+
+def test_lr_that_was_given_is_recorded_where_it_was_trained_on(tmp_path: Path) -> None:
+    data = replace(PreparedSet.open(prepared(tmp_path / "data")), lr="given: lr")
+    for degradation, origin in (("clean", "given: lr"), ("photo", BICUBIC)):
+        folder = RunFolder(tmp_path / degradation, ORIGIN)
+        learner = Learner(recipe(degradation=degradation), Workers(0, 1, torch.device("cpu")))
+        folder.begin(learner.recipe)
+        folder.write_results(learner, 0, data, None, workers=1)
+        assert weights.read(folder.weights).record["low_resolution"] == origin
 
 
 def test_a_cool_down_records_the_step_that_it_branched_off(tmp_path: Path) -> None:

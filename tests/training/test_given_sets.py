@@ -80,7 +80,7 @@ def test_sets_without_hashes_open_with_the_fingerprint_that_they_had(tmp_path: P
 def test_what_cannot_be_paired_is_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
     hr, lr = folders
     for scales, folder, error, words in (
-        ((2, 4), lr, BadArgumentError, "scales: expected the one of lr, got 2, 4"),
+        ((2, 4), lr, BadArgumentError, "scales: expected the one scale of the LR that is given, got 2, 4"),
         ((4,), hr, BadArgumentError, "lr: expected another folder than that of HR"),
         ((4,), tmp_path / "absent", BadDataError, "absent: expected a folder of photographs, found none"),
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
@@ -93,7 +94,10 @@ def bench(
     json: Path | None = None,
     markdown: Path | None = None,
 ) -> None:
-    """Time our networks, the operator alone, and networks of others with random weights, in turns.
+    """Time our networks, the operator alone, and networks of others with random weights, in turns; fail where nothing ran.
+
+    On a processor "core" is what `lamnet upscale` runs, "native" and "reference" are the network in PyTorch, with our operators
+    and without.
 
     Parameters
     ----------
@@ -139,6 +143,8 @@ def bench(
     for path, text in ((json, table.to_json), (markdown, table.to_markdown)):
         if path is not None:
             report.write(path, text(found))
+    if all(row.problem for row in found.rows):
+        sys.exit(1)
 
 
 def export(model: str, out: Path, /, *, scale: int | None = None, half: bool = False) -> None:

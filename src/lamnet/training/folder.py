@@ -13,7 +13,7 @@ from lamnet.base.files import write_text
 from lamnet.network import weights
 from lamnet.training import card, checkpoint
 from lamnet.training.learner import Learner
-from lamnet.training.prepared import PreparedSet
+from lamnet.training.prepared import BICUBIC, PreparedSet
 from lamnet.training.recipe_files import RECIPE, to_record
 from lamnet.training.recipes import Recipe
 
@@ -102,8 +102,9 @@ class RunFolder:
         """Write one of the moving averages as weights with a record of the training, the evaluation and the card.
 
         The record has recipe, steps, seconds, start and degradation of the training; the average's decay as ema; of its data
-        photographs, megapixels, set (its name) and low_resolution (the origin of LR); of a cool-down, the step of the state
-        that it branched off as stable, and where the photographs of the phase were others, these as stable_photographs.
+        photographs, megapixels, set (its name) and low_resolution (the origin of LR, before a degradation); of a cool-down, the
+        step of the state that it branched off as stable, and where the photographs of the phase were others, these as
+        stable_photographs.
         """
         recipe, average = learner.recipe, learner.averages[which]
         record = {
@@ -116,7 +117,7 @@ class RunFolder:
             "photographs": len(data.photos),
             "megapixels": round(data.megapixels),
             "set": data.folder.name,
-            "low_resolution": data.lr,
+            "low_resolution": data.lr if recipe.reads_lr else BICUBIC,
             **({"stable": learner.begin} if learner.begin else {}),
             **({"stable_photographs": learner.other_set} if learner.other_set else {}),
         }

@@ -106,7 +106,9 @@ def _check_request(hr_dir: Path, out: Path, scales: Sequence[int], lr_dir: Path 
                 f"{folder}: expected a folder of photographs, found {'a file' if folder.exists() else 'none'}"
             )
     if lr_dir is not None and len(set(scales)) > 1:
-        raise BadArgumentError(f"scales: expected the one of lr, got {', '.join(map(str, scales))}")
+        raise BadArgumentError(
+            f"scales: expected the one scale of the LR that is given, got {', '.join(map(str, scales))}"
+        )
     if lr_dir is not None and lr_dir.samefile(hr_dir):
         raise BadArgumentError(f"lr: expected another folder than that of HR, got {lr_dir}")
     for folder in (hr_dir, lr_dir):
