@@ -173,6 +173,24 @@ def test_sets_whose_lr_was_made_are_named() -> None:
     assert report.to_markdown([first]).splitlines()[0].endswith("border 4, LR of Set5 made by bicubic")
 
 
+def test_rows_on_other_lr_are_not_ranked() -> None:
+    first, second, third = (evaluation(name, psnr_y) for name, psnr_y in (("a", 30.0), ("b", 31.0), ("c", 29.0)))
+    second["protocol"]["lr_made"] = ["Set5"]
+    paper = {name: value for name, value in evaluation("paper", 32.0).items() if name != "protocol"}
+    text = report.to_markdown([first, second, third, paper])
+    caption, *_ = text.splitlines()
+    assert caption.endswith("border 4, b not ranked on Set5 with LR by bicubic")
+    cells = [line.split("|")[3].strip() for line in text.splitlines() if line.startswith("|")][2:]
+    assert cells == [
+        "<u>30.00</u> / **0.8000**",
+        "31.00 / 0.8000 (LR by bicubic)",
+        "29.00 / **0.8000**",
+        "**32.00** / **0.8000**",
+    ]
+    third["protocol"].update(lr_made=["Set5"], lr_taken=["Set5"])
+    assert "29.00 / 0.8000 (LR of other files)" in report.to_markdown([first, third])
+
+
 def test_files_are_replaced_whole_and_folders_made(tmp_path: Path) -> None:
     path = tmp_path / "new" / "e.json"
     report.write(path, "one")

@@ -185,6 +185,24 @@ def _shares(evaluations: Sequence[Evaluation], one: str) -> list[str]:
     ]
 
 
+def _origins(evaluations: Sequence[Evaluation], one: str) -> list[str]:
+    """Say for each evaluation what LR of a set it was measured on, where that is not of the first one's kind; "" for the others.
+
+    Figures on other LR cannot be ranked. Rows from papers do not record it.
+    """
+    found: list[str] = []
+    for evaluation in evaluations:
+        protocol = evaluation.get("protocol")
+        if protocol is None or one not in evaluation["sets"]:
+            found.append("")
+        elif one in protocol.get("lr_taken", ()):
+            found.append("LR of other files")
+        else:
+            found.append("LR by bicubic" if one in protocol.get("lr_made", ()) else "LR of the set")
+    first = next(filter(None, found), "")
+    return ["" if origin == first else origin for origin in found]
+
+
 def _table(evaluations: Sequence[Evaluation]) -> str:
     names = _metrics(evaluations)
     sets = list(dict.fromkeys(name for evaluation in evaluations for name in evaluation["sets"]))
@@ -203,7 +221,8 @@ def _table(evaluations: Sequence[Evaluation]) -> str:
 
 def _columns(evaluations: Sequence[Evaluation], one: str, names: Sequence[str]) -> list[str]:
     """Make the cells of a set, "30.40 / 0.8689" with best and second best marked; "30.40 / 0.8689 (1 of 2)" is not ranked."""
-    shares = _shares(evaluations, one)
+    both = zip(_shares(evaluations, one), _origins(evaluations, one), strict=True)
+    shares = [", ".join(filter(None, about)) for about in both]
     alone = shares.count("") == 1
     columns: list[list[str]] = []
     for name in names:
@@ -243,7 +262,7 @@ def _protocol(evaluations: Sequence[Evaluation]) -> str:
     note = "".join(
         f", LR of {', '.join(names)} {how}"
         for origin, how in (("lr_made", "made by bicubic"), ("lr_taken", "taken from other files"))
-        if (names := lr_sets(evaluations, origin))
+        if (names := [name for name in lr_sets(evaluations, origin) if not _is_mixed(evaluations, name)])
     )
     return f", {convention} convention, border {border}{note}{_measured(evaluations)}"
 
@@ -253,10 +272,15 @@ def lr_sets(evaluations: Sequence[Evaluation], origin: str) -> list[str]:
     return sorted({one for e in evaluations for one in e.get("protocol", {}).get(origin, ())})
 
 
+def _is_mixed(evaluations: Sequence[Evaluation], one: str) -> bool:
+    return any(any(_origins(alike, one)) for alike in _by_condition(evaluations).values())
+
+
 def _measured(evaluations: Sequence[Evaluation]) -> str:
     """Describe of which sets pictures were left out, for the caption: ", 4 of 5 pictures of Set5".
 
-    Where rows of a set are of other pictures than most: ", tiny not ranked on Set5 with 3 of 4 pictures".
+    Where rows of a set are of other pictures than most: ", tiny not ranked on Set5 with 3 of 4 pictures"; of other LR than the
+    first: ", tiny not ranked on Set5 with LR by bicubic".
     """
     found = dict[str, None]()
     for alike in _by_condition(evaluations).values():
@@ -268,4 +292,7 @@ def _measured(evaluations: Sequence[Evaluation]) -> str:
                     found[f", {evaluation['model']} not ranked on {name} with {share} pictures"] = None
                 elif left_out := scores.get("left_out"):
                     found[f", {count} of {count + len(left_out)} pictures of {name}"] = None
+            for evaluation, origin in zip(alike, _origins(alike, name), strict=True):
+                if origin:
+                    found[f", {evaluation['model']} not ranked on {name} with {origin}"] = None
     return "".join(found)
