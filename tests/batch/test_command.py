@@ -195,7 +195,7 @@ def test_a_picture_that_becomes_smaller_is_named(upscale: Command, folder: Path,
 def test_a_size_beyond_the_network_is_refused(upscale: Command, folder: Path) -> None:
     done = upscale(folder / "good.png", "--to", "3840x2160")
     assert done.code == 1
-    assert f"{folder / 'good.png'}: scale: expected at most 4 times" in done.err[0]
+    assert f"{folder / 'good.png'}: size: expected at most 4 times" in done.err[0]
 
 
 def test_a_dry_run_says_and_does_nothing(upscale: Command, folder: Path) -> None:

@@ -242,6 +242,11 @@ def test_a_name_brings_the_weights_of_both_kinds(tmp_path: Path) -> None:
     Image.fromarray(scene).save(tmp_path / "a.jpg", quality=70)
     assert str(both.choice(tmp_path / "a.jpg")) == "photo weights: JPEG quality 70"
     assert clean.choice(tmp_path / "a.jpg") is None
+    with Image.open(tmp_path / "a.jpg") as opened:
+        pixels = np.array(opened.convert("RGB"))
+    assert both.choice(pixels) == both.choice(Image.fromarray(pixels)) == both.choice(raster_of_array(pixels))
+    with pytest.raises(BadArgumentError, match="array: expected"):
+        both.choice(np.zeros((4, 4, 9), np.uint8))
     half = lamnet.mix(lamnet.load("tiny", 2), lamnet.load("tiny", 2, weights="photo"), 0.5)
     mixed = Upscaler("tiny", "cpu", scale=2, strength=0.5)(scene)
     np.testing.assert_allclose(mixed.astype(int), Upscaler(half, "cpu")(scene), atol=1)

@@ -140,16 +140,7 @@ class Upscaler:
             raise BadArgumentError(f"size: expected a width and a height in pixels, got {size!r}")
         if white is not None and not (isinstance(white, Real) and 0 < white < math.inf):
             raise BadArgumentError(f"white: expected a number above 0, got {white!r}")
-        if np.ma.is_masked(array):
-            raise BadArgumentError(
-                "array: expected one without masked pixels, which would count; filled() gives them values"
-            )
-        try:
-            array = array_of(array) if is_pillow(array) else np.asarray(array)
-        except RuntimeError as error:  # a tensor that has a gradient, or is not on the CPU
-            raise BadArgumentError(
-                f"array: expected what NumPy can take, got {type(array).__name__}: {error}"
-            ) from error
+        array = _array_of(array)
         raster = raster_of_array(array[..., None] if array.ndim == 2 else array, white)
         if size is None:
             size = self.planner.result_size(raster.width, raster.height)
@@ -188,15 +179,20 @@ class Upscaler:
             return picture.steps(planner, opened, target)
         return video.steps(planner, opened, target)
 
-    def choice(self, source: Picture | Clip | Raster | Path | str) -> Choice | None:
-        """Choose the network for a source, a file too; None where there is only one.
+    def choice(self, source: Picture | Clip | Raster | Path | str | NDArray[Any]) -> Choice | None:
+        """Choose the network for a source, a file or an array too; None where there is only one.
 
         Its `variant` is "clean" or "photo", its `reason` what the file says or was measured. Raises BadImageError for a
-        file that is no picture or video, or a truncated one.
+        file that is no picture or video, or a truncated one, BadArgumentError for an array that cannot be upscaled.
         """
         if len(self.planners) == 1:
             return None
-        return decide(facts_of(self._opened(Path(source)) if isinstance(source, (str, Path)) else source))
+        if isinstance(source, (str, Path)):
+            source = self._opened(Path(source))
+        elif isinstance(source, np.ndarray) or is_pillow(source):
+            array = _array_of(source)
+            source = raster_of_array(array[..., None] if array.ndim == 2 else array)
+        return decide(facts_of(source))
 
     def _opened(self, source: Path) -> Picture | Clip:
         if source.suffix.lower() in video.SUFFIXES:
@@ -230,6 +226,18 @@ class Upscaler:
     def identity(self) -> dict[str, str | int | bool | None]:
         """Return all that a result depends on, besides the picture, its plan, its size and the versions of programs."""
         return self.planner.identity()
+
+
+def _array_of(array: Any) -> NDArray[Any]:
+    """Take what NumPy can, or an image of Pillow's. Raises BadArgumentError for anything else, and for masked pixels."""
+    if np.ma.is_masked(array):
+        raise BadArgumentError(
+            "array: expected one without masked pixels, which would count; filled() gives them values"
+        )
+    try:
+        return array_of(array) if is_pillow(array) else np.asarray(array)
+    except RuntimeError as error:  # a tensor that has a gradient, or is not on the CPU
+        raise BadArgumentError(f"array: expected what NumPy can take, got {type(array).__name__}: {error}") from error
 
 
 def _is_size(size: object) -> bool:
