@@ -94,7 +94,7 @@ def test_figures_are_those_of_the_pictures_taken_by_hand(data: Path, convention:
 
 
 def test_made_lr_gives_what_the_files_give_and_is_named(data: Path) -> None:
-    result = evaluate("bicubic", 2, data)
+    result = evaluate("bicubic", 2, str(data))
     assert result["sets"]["A"] == result["sets"]["B"]
     assert result["protocol"]["lr_made"] == ["B"]
 

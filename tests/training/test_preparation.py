@@ -65,6 +65,11 @@ def test_every_format_and_mode_becomes_8_bit_rgb(tmp_path: Path) -> None:
         assert np.abs(pixels.astype(int) - rgba[..., :3]).mean() < 6
 
 
+def test_folders_may_be_strings(tmp_path: Path) -> None:
+    photos = photographs(tmp_path / "in", [(60, 60)])
+    assert len(prepare(str(photos), str(tmp_path / "out"), (2,)).photos) == 1
+
+
 def test_skips_and_lists_unreadable_and_too_small_files(tmp_path: Path) -> None:
     photos = photographs(tmp_path / "in", [(60, 60), (30, 90)])
     (photos / "text.png").write_text("no picture")

@@ -81,7 +81,7 @@ def test_another_scale_gives_the_body(data: Path, tmp_path: Path) -> None:
     torch.manual_seed(1)
     other = LAMNet(LAMNetConfig.tiny(2))
     weights.save(other, tmp_path / "x2.safetensors")
-    train(recipe(steps=1, ema=0.0, lr=1e-12), data, tmp_path / "run", start=tmp_path / "x2.safetensors")
+    train(recipe(steps=1, ema=0.0, lr=1e-12), str(data), str(tmp_path / "run"), start=str(tmp_path / "x2.safetensors"))
     started = weights.load(tmp_path / "run" / "weights.safetensors")
     for name, tensor in other.state_dict().items():
         if not name.startswith("tail."):

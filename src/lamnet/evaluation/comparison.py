@@ -34,7 +34,7 @@ DEFAULT = Protocol()
 def evaluate(
     model: LAMNet | str | Path,
     scale: int,
-    data: Path,
+    data: Path | str,
     sets: Sequence[str] | None = None,
     protocol: Protocol = DEFAULT,
     degrade: str | None = None,
@@ -60,7 +60,7 @@ def evaluate(
         BadWeightsError: no such model.
     """
     conditions = [] if degrade is None else [degrade]
-    return finish(comparing([model], scale, data, sets, protocol, degrade=conditions))[0]
+    return finish(comparing([model], scale, Path(data), sets, protocol, degrade=conditions))[0]
 
 
 def comparing(

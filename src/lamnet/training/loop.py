@@ -33,12 +33,12 @@ _SAVED_AFTER_S = 60  # at the latest, however many steps that are
 
 def train(
     recipe: Recipe,
-    data: Path,
-    out: Path,
-    valid: Path | None = None,
-    start: Path | None = None,
+    data: Path | str,
+    out: Path | str,
+    valid: Path | str | None = None,
+    start: Path | str | None = None,
     *,
-    state: Path | None = None,
+    state: Path | str | None = None,
     tensorboard: bool = False,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Path:
@@ -71,6 +71,8 @@ def train(
     """
     from lamnet.training.monitor import Monitor
 
+    data, out = Path(data), Path(out)
+    valid, start, state = (None if path is None else Path(path) for path in (valid, start, state))
     if (state is not None) != (recipe.schedule == "cooldown"):
         raise BadArgumentError("state: expected a checkpoint of a stable phase with a cool-down, and only then")
     prepared = PreparedSet.open(data)

@@ -30,7 +30,9 @@ _BESIDE = "lies in a folder of LR, and its HR is among the photographs too; --lr
 _AT_ONCE = 4  # photographs in memory: in work, or behind one that is
 
 
-def prepare(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4), lr_dir: Path | None = None) -> PreparedSet:
+def prepare(
+    hr_dir: Path | str, out: Path | str, scales: Sequence[int] = (2, 3, 4), lr_dir: Path | str | None = None
+) -> PreparedSet:
     """Make a prepared set in `out` from the photographs in `hr_dir` and below; an interrupted call is continued.
 
     HR is cropped to a multiple of all scales, LR made by MATLAB's bicubic with mirrored borders (DIV2K's convention).
@@ -50,7 +52,7 @@ def prepare(hr_dir: Path, out: Path, scales: Sequence[int] = (2, 3, 4), lr_dir: 
             call, or cannot be written.
         BadArgumentError: a scale that is no whole number from 2 to 8, several scales with `lr_dir`, or twice the same folder.
     """
-    return finish(preparing(hr_dir, out, scales, lr_dir))
+    return finish(preparing(Path(hr_dir), Path(out), scales, None if lr_dir is None else Path(lr_dir)))
 
 
 def preparing(
