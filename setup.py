@@ -2,7 +2,7 @@
 
 pip fetches it for the build, so nobody needs a compiler; where the build fails, the package installs without the library.
 The environment variable LAMNET_PLATFORM names another platform to build a wheel for, as tools/make_wheels.py does.
-LAMNET_LEVELS=here builds only what this processor runs: its best level, and in a hurry the plain one, which every processor runs.
+LAMNET_LEVELS=here builds only what this processor runs: its best level, and in haste (-O1) the plain one, which every processor runs.
 Where ziglang is not installed (`make demo` does without), `cc` compiles for x86-64, to libraries that take 1.5 times as long.
 """
 
