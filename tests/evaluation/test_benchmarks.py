@@ -148,13 +148,14 @@ def test_what_cannot_be_measured_is_left_out_with_its_reason(two_sets: Path, mon
     monkeypatch.setattr(benchmarks, "LARGEST", 49 * 64)
     write(two_sets / "B/HR/fox2.png", picture(0, 70, 70))
     with pytest.raises(
-        BadDataError, match=r"expected complete pairs for x2, found B baby: .*; B fox2: .*; B img_001: "
+        BadDataError, match=r"B: expected complete pairs for x2, found B baby: .*; B fox2: .*; B img_001: "
     ):
-        find_sets(two_sets, 2, smallest=15)
+        find_sets(two_sets / "B", 2, smallest=15)
+    assert [len(one.pairs) for one in find_sets(two_sets, 2, smallest=15)] == [1, 0]
     write(two_sets / "B/HR/img_001.png", picture(1))
     one, other = find_sets(two_sets, 2, smallest=15)
     assert [pair.name for pair in one.pairs] == ["fox2"]
-    assert one.left_out["baby"] == "baby.png has ushort values, expected 8 bits"
+    assert one.left_out["baby"] == "baby.png has 16 bits, expected 8 bits"
     assert one.left_out["img_001"].startswith(f"{hr / 'img_001.png'}: expected a picture")
     assert [pair.name for pair in other.pairs] == ["img_001"]
     assert other.left_out == {

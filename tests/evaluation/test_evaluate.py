@@ -335,6 +335,25 @@ def test_pictures_of_which_none_can_be_measured_are_refused(data: Path) -> None:
         evaluate("bicubic", 2, data, ["B"])
 
 
+def test_a_set_that_cannot_be_measured_does_not_end_the_others(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, path in enumerate(sorted((data / "B").iterdir())):  # one by its header, the others by their pixels
+        path.write_bytes(path.read_bytes()[: -100 if number else 8])
+    found = evaluate("bicubic", 2, data)
+    assert found["sets"] == evaluate("bicubic", 2, data, ["A"])["sets"]
+    assert [*found["unmeasured"]] == ["B"]
+    assert [*found["unmeasured"]["B"]] == sorted(path.stem for path in (data / "B").iterdir())
+    common = ["evaluate", "bicubic", "--data", str(data), "--scale", "2"]
+    for words in (["--json", str(tmp_path / "a.json")], ["--compare", str(tmp_path / "a.json")]):
+        with pytest.raises(SystemExit) as ended:
+            main.app([*common, *words])
+        assert ended.value.code == 1
+        out, err = capsys.readouterr()
+        assert f", 0 of {len(found['unmeasured']['B'])} pictures of B" in out
+        assert "B baby: " in err
+
+
 def test_a_result_that_cannot_be_kept_is_no_fault_of_the_picture(data: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for place in ({"save": tmp_path / "file"}, {"save_lr": tmp_path / "file"}):

@@ -107,6 +107,16 @@ def test_names_that_tell_another_scale_are_refused(name: str, scale: int, found:
         check_name(Path(name), scale)
 
 
+def test_a_bin_that_belongs_to_no_param_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "disk.bin").write_bytes(b"somebody's")
+    with pytest.raises(BadArgumentError, match=r"disk\.bin: expected a name that is free"):
+        export(lamnet.load("tiny", 4), tmp_path / "disk.param")
+    assert [path.name for path in tmp_path.iterdir()] == ["disk.bin"]
+    (tmp_path / "disk.param").touch()  # of an earlier export
+    export(lamnet.load("tiny", 4), tmp_path / "disk.param")
+    assert (tmp_path / "disk.param").stat().st_size > 1000
+
+
 def test_nothing_is_left_where_a_file_cannot_be_written(tmp_path: Path) -> None:
     network = lively(CONFIGS["one tap beside the pixel"])
     with pytest.raises(BadArgumentError, match="cannot be written: No such file or directory"):

@@ -33,12 +33,21 @@ def test_a_folder_begins_with_its_recipe(tmp_path: Path) -> None:
     assert folder.last_saved(recipe()) == "there is no checkpoint yet"
 
 
-def test_weights_that_no_training_left_are_not_replaced(tmp_path: Path) -> None:
-    (tmp_path / "weights.safetensors").write_bytes(b"somebody's")
-    with pytest.raises(BadDataError, match=r"weights\.safetensors: expected a new folder"):
+@pytest.mark.parametrize("name", ["weights.safetensors", "recipe.json", "metrics.jsonl", "card.md", "evaluation.json"])
+def test_files_that_no_training_left_are_not_replaced(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"somebody's")
+    with pytest.raises(BadDataError, match=rf"{name}: expected a new folder"):
         RunFolder(tmp_path, ORIGIN).begin(recipe())
-    assert [path.name for path in tmp_path.iterdir()] == ["weights.safetensors"]
-    assert (tmp_path / "weights.safetensors").read_bytes() == b"somebody's"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == b"somebody's"
+
+
+def test_what_a_training_left_that_saved_nothing_is_replaced(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path, ORIGIN)
+    folder.begin(recipe(seed=1))
+    (tmp_path / "metrics.jsonl").write_text('{"step": 0}\n')
+    folder.begin(recipe(seed=2))
+    assert chosen(str(tmp_path)) == recipe(seed=2)
 
 
 @pytest.mark.thorough

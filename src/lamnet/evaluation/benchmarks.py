@@ -10,6 +10,7 @@ from pathlib import Path
 from lamnet.base.errors import BadArgumentError, BadDataError, BadImageError
 from lamnet.evaluation.layouts import Layout, choose, listed, picture_files, srf_folders
 from lamnet.media import arrays
+from lamnet.media.opening import WORDS
 
 LARGEST = 100_000_000  # pixels of a picture that is held whole, several times over, to be measured or made smaller
 # Endings after a picture's name, the scale for {}; longer ones before those that they end in.
@@ -47,11 +48,11 @@ def find_sets(data: Path, scale: int, names: Sequence[str] | None = None, smalle
         names: of the sets, in any case; all when left out.
         smallest: the smallest width and height of an HR picture that can be measured.
 
-    A picture that cannot be read or measured is left out, with its reason.
+    A picture that cannot be read or measured is left out, with its reason; a set may be left without pairs.
 
     Raises:
-        BadDataError: files are missing, pictures do not fit each other, or no picture of a set can be measured; names all
-            of them, over all sets.
+        BadDataError: files are missing, pictures do not fit each other, or no picture at all can be measured; names all of
+            them, over all sets.
     """
     if scale not in range(1, 10):
         raise BadArgumentError(f"scale: expected 1 to 9, got {scale}")
@@ -62,11 +63,11 @@ def find_sets(data: Path, scale: int, names: Sequence[str] | None = None, smalle
         reasons = {pair: "; ".join(_reasons(pair, scale, smallest)) for pair in pairs}
         measured = tuple(pair for pair in pairs if not reasons[pair])
         left_out = {pair.name: reason for pair, reason in reasons.items() if reason}
-        if left_out and not measured:
-            problems += [f"{layout.name} {name}: {reason}" for name, reason in left_out.items()]
         for pair in measured:
             problems += [f"{layout.name} {pair.name}: {text}" for text in _misfits(pair, scale)]
         found.append(BenchmarkSet(layout.name, measured, left_out))
+    if not any(one.pairs for one in found):
+        problems += [f"{one.name} {name}: {reason}" for one in found for name, reason in one.left_out.items()]
     if problems:
         raise BadDataError(f"{data}: expected complete pairs for x{scale}, found " + "; ".join(problems))
     return found
@@ -171,6 +172,6 @@ def unmeasurable(path: Path) -> Iterator[str]:
     if height * width > LARGEST:
         yield f"{path.name} is {width}x{height}, expected at most {LARGEST:,} pixels"
     if number != "uchar":
-        yield f"{path.name} has {number} values, expected 8 bits"
+        yield f"{path.name} has {WORDS.get(number, number)}, expected 8 bits"
     if bands not in (1, 3):
         yield f"{path.name} has {bands} channels, expected 1 (grey) or 3 (RGB)"

@@ -51,12 +51,13 @@ def evaluate(
         {"model", "scale", "params", "protocol", "sets": {NAME: {"psnr_y", "ssim_y", "images": {NAME: {"psnr_y", "ssim_y"}}}}};
         a set's figures are means over its images, rounded to 6 decimals. Equal input gives an equal result. With
         `degrade`, "protocol" has the condition under "degrade". A picture that cannot be read or measured is not among
-        the images; a set of which one was left out has the reasons by name under "left_out".
+        the images; a set of which one was left out has the reasons by name under "left_out". A set of which all were is
+        not among the sets but under "unmeasured", {NAME: {NAME: reason}}.
 
     Raises:
         BadArgumentError: no such condition.
-        BadDataError: files are missing or do not fit, or none of a set can be measured; it names all of them, before
-            anything is computed.
+        BadDataError: files are missing or do not fit, which is found before anything is computed, or no picture can be
+            measured; it names all of them.
         BadWeightsError: no such model.
     """
     conditions = [] if degrade is None else [degrade]
@@ -205,11 +206,20 @@ def _measuring(
 ) -> Work[dict[str, Any]]:
     if meter.protocol.times:  # the first run of a network also prepares kernels and memory
         with suppress(BadImageError):  # which is said where the picture is measured
-            entrant.picture(benchmark[0].pairs[0])
+            entrant.picture(next(pair for one in benchmark for pair in one.pairs))
     title = entrant.name if condition is None else f"{entrant.name} {condition.name}"
     scores: dict[str, Any] = {}
+    unmeasured: dict[str, dict[str, str]] = {}
     for one in benchmark:
-        scores[one.name] = yield from _measuring_set(entrant, title, one, scale, meter)
+        measured, left_out = yield from _measuring_set(entrant, title, one, scale, meter)
+        if measured:
+            scores[one.name] = {**measured, **({"left_out": left_out} if left_out else {})}
+        else:
+            unmeasured[one.name] = left_out
+    if not scores:
+        name, reasons = next(iter(unmeasured.items()))
+        first = next(iter(reasons.values()))
+        raise BadDataError(f"{name}: expected a picture that can be measured, found none, the first: {first}")
     return {
         "model": entrant.name,
         "scale": scale,
@@ -221,6 +231,7 @@ def _measuring(
             **({} if condition is None else {"degrade": condition.name}),
         },
         "sets": scores,
+        **({"unmeasured": unmeasured} if unmeasured else {}),
     }
 
 
@@ -236,8 +247,8 @@ def _origin(entrant: _Made | _Found, benchmark: Sequence[BenchmarkSet], scale: i
 
 def _measuring_set(
     entrant: _Made | _Found, title: str, one: BenchmarkSet, scale: int, meter: Meter
-) -> Work[dict[str, Any]]:
-    """Measure a set: its means, the figures of each picture under "images", and under "left_out" why one has none."""
+) -> Work[tuple[dict[str, Any], dict[str, str]]]:
+    """Measure a set: its means with the figures of each picture under "images", {} without any, and why pictures have none."""
     task = f"{title} {one.name}"
     yield Progress(task, 0)
     per_image, left_out = dict[str, dict[str, float]](), dict(one.left_out)
@@ -253,13 +264,11 @@ def _measuring_set(
             if meter.protocol.times and seconds is not None:
                 scores["seconds"] = seconds
         yield Progress(task, index / len(one.pairs))
+    left_out = dict(sorted(left_out.items()))
     if not per_image:
-        raise BadDataError(
-            f"{one.name}: expected a picture that can be measured, found none, the first: {next(iter(left_out.values()))}"
-        )
+        return {}, left_out
     rounded = {name: _rounded(image) for name, image in per_image.items()}
-    missing = {"left_out": dict(sorted(left_out.items()))} if left_out else {}
-    return {**_rounded(means(list(per_image.values()))), "images": rounded, **missing}
+    return {**_rounded(means(list(per_image.values()))), "images": rounded}, left_out
 
 
 def _rounded(values: Mapping[str, float]) -> dict[str, float]:

@@ -65,7 +65,16 @@ def _evaluation(content: Any, what: str) -> dict[str, Any]:
                 records.text(name, f"{what}, {origin}")
         records.text(protocol.get("degrade", ""), f"{what}, degrade")
     sets = records.mapping(found.get("sets"), f"{what}, sets")
-    return {**found, "sets": {records.text(name, what): _scores(one, f"{what}, {name}") for name, one in sets.items()}}
+    checked = {
+        **found,
+        "sets": {records.text(name, what): _scores(one, f"{what}, {name}") for name, one in sets.items()},
+    }
+    if "unmeasured" in found:
+        unmeasured = records.mapping(found["unmeasured"], f"{what}, unmeasured")
+        checked["unmeasured"] = {
+            records.text(name, what): _reasons(reasons, f"{what}, {name}") for name, reasons in unmeasured.items()
+        }
+    return checked
 
 
 def _scores(content: Any, what: str) -> dict[str, Any]:
@@ -78,9 +87,14 @@ def _scores(content: Any, what: str) -> dict[str, Any]:
         images = records.mapping(found["images"], f"{what}, images")
         figures["images"] = {records.text(name, what): _figures(one, what) for name, one in images.items()}
     if "left_out" in found:
-        left_out = records.mapping(found["left_out"], f"{what}, left_out")
-        figures["left_out"] = {records.text(name, what): records.text(why, what) for name, why in left_out.items()}
+        figures["left_out"] = _reasons(found["left_out"], f"{what}, left_out")
     return figures
+
+
+def _reasons(content: Any, what: str) -> dict[str, str]:
+    """Check why pictures were left out, by name."""
+    found = records.mapping(content, what)
+    return {records.text(name, what): records.text(why, what) for name, why in found.items()}
 
 
 def left_out(evaluations: Sequence[Evaluation]) -> list[str]:
@@ -88,8 +102,11 @@ def left_out(evaluations: Sequence[Evaluation]) -> list[str]:
     lines = [
         f"{name} {image}: {reason}"
         for evaluation in evaluations
-        for name, scores in evaluation["sets"].items()
-        for image, reason in scores.get("left_out", {}).items()
+        for name, reasons in (
+            *((name, scores.get("left_out", {})) for name, scores in evaluation["sets"].items()),
+            *evaluation.get("unmeasured", {}).items(),
+        )
+        for image, reason in reasons.items()
     ]
     return list(dict.fromkeys(lines))
 
@@ -295,4 +312,6 @@ def _measured(evaluations: Sequence[Evaluation]) -> str:
             for evaluation, origin in zip(alike, _origins(alike, name), strict=True):
                 if origin:
                     found[f", {evaluation['model']} not ranked on {name} with {origin}"] = None
+        unmeasured = [pair for evaluation in alike for pair in evaluation.get("unmeasured", {}).items()]
+        found |= {f", 0 of {len(reasons)} pictures of {name}": None for name, reasons in unmeasured}
     return "".join(found)

@@ -24,7 +24,7 @@ MAX_PIXELS = 500_000_000  # of one file, all pages together; a header that claim
 _SRGB_PRIMARIES, _SRGB_TRANSFERS = (1, 2), (1, 2, 6, 13, 14, 15)
 _P3_PRIMARIES = 12
 _AS_FLOATS = frozenset({"char", "short", "int", "uint", "double"})  # elevations and measurements, mostly
-_WORDS = {  # for libvips' formats
+WORDS = {  # for libvips' formats
     "uchar": "8 bits",
     "char": "8 bits with a sign",
     "ushort": "16 bits",
@@ -191,7 +191,7 @@ def _in_our_depth(path: Path, image: pyvips.Image) -> pyvips.Image:
         image = image.cast("float").copy(interpretation="b-w" if image.bands < 3 else "scrgb")
     if image.format not in [depth.band for depth in DEPTHS]:
         raise BadImageError(
-            f"{path}: expected 8 or 16 bits or float, found {image.bands} bands of {_WORDS[str(image.format)]}"
+            f"{path}: expected 8 or 16 bits or float, found {image.bands} bands of {WORDS[str(image.format)]}"
         )
     return image
 

@@ -37,12 +37,18 @@ def write(path: Path, config: LAMNetConfig, state: State, half: bool = False) ->
         state: the tensors by their names in the network's state dict.
         half: keep the weights in float16, in half the space.
 
-    Raises BadArgumentError when the name stands for another scale than the network's, or a file cannot be written.
+    Raises BadArgumentError when the name stands for another scale than the network's, a .bin lies there that belongs to no
+    .param, or a file cannot be written.
     """
     check_name(path, config.scale)
+    values = path.with_suffix(".bin")
+    if values.is_file() and not path.exists():
+        raise BadArgumentError(
+            f"{values}: expected a name that is free, found a file, which the weights of {path} would replace"
+        )
     net = _Net(half)
     _network(net, fold(config, state))
-    with appearing(path, BadArgumentError) as layers, appearing(path.with_suffix(".bin"), BadArgumentError) as weights:
+    with appearing(path, BadArgumentError) as layers, appearing(values, BadArgumentError) as weights:
         weights.write_bytes(b"".join(net.weights))
         layers.write_text(net.text(), encoding="ascii")
 

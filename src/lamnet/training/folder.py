@@ -8,16 +8,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from lamnet.base.errors import BadDataError, BadWeightsError
+from lamnet.base.errors import BadArgumentError, BadDataError, BadWeightsError
 from lamnet.base.files import write_text
 from lamnet.network import weights
 from lamnet.training import card, checkpoint
 from lamnet.training.learner import Learner
 from lamnet.training.prepared import BICUBIC, PreparedSet
-from lamnet.training.recipe_files import RECIPE, to_record
+from lamnet.training.recipe_files import RECIPE, chosen, to_record
 from lamnet.training.recipes import Recipe
 
-CHECKPOINT, WEIGHTS = "checkpoint.pt", "weights.safetensors"
+CHECKPOINT, WEIGHTS, METRICS = "checkpoint.pt", "weights.safetensors", "metrics.jsonl"
 CARD, EVALUATION = "card.md", "evaluation.json"
 _ONE = ("photographs", "start")  # what stays the same in a training's origin
 
@@ -46,15 +46,27 @@ class RunFolder:
     def begin(self, recipe: Recipe) -> None:
         """Make the folder and write the recipe into it, with the whole network and degradation.
 
-        Raises BadDataError where weights lie there without a checkpoint: the training would end by replacing them.
+        Raises BadDataError where results lie there without a checkpoint: the training would replace them.
         """
-        if self.weights.exists():
-            raise BadDataError(
-                f"{self.weights}: expected a new folder, or one with the checkpoint of a training, found weights alone, "
-                "which this one would replace"
-            )
+        self._check_free()
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(self.path / RECIPE, json.dumps(to_record(recipe), indent=1))
+
+    def _check_free(self) -> None:
+        """Refuse to replace what is not left by a training that saved nothing yet: its recipe, and metrics beside it."""
+        recipe, found = self.path / RECIPE, self.weights if self.weights.exists() else None
+        if found is None and recipe.exists():
+            try:
+                chosen(str(recipe))
+            except BadArgumentError:
+                found = recipe
+        elif found is None:
+            found = next((path for name in (METRICS, CARD, EVALUATION) if (path := self.path / name).exists()), None)
+        if found is not None:
+            raise BadDataError(
+                f"{found}: expected a new folder, or one with the checkpoint of a training, found this file without one, "
+                "which a training would replace"
+            )
 
     def save(self, learner: Learner) -> None:
         """Replace the checkpoint by the learner's state. Raises BadDataError where it cannot be written."""

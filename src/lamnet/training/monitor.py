@@ -17,6 +17,7 @@ from lamnet.base.errors import BadDataError
 from lamnet.base.extras import require
 from lamnet.base.files import read_text, write_text
 from lamnet.base.lines import one_line
+from lamnet.training.folder import METRICS
 
 Metrics = Mapping[str, float | str]
 """Of a step, by name; "degrade" alone is text, the condition that "psnr_y" was measured under."""
@@ -44,7 +45,7 @@ class Monitor:
         self._task = self._progress.add_task(f"step {step}", total=1.0)
         self._progress.update(self._task, completed=done)
         self._psnr = ""
-        self._path = out / "metrics.jsonl" if active else None
+        self._path = out / METRICS if active else None
         self._board: Any = _board(out, step) if active and tensorboard else None
         if self._path is not None:
             _drop_after(self._path, step or -1)  # the start is validated again

@@ -67,7 +67,8 @@ class Validation:
             return
         name, picture = changed[0]
         gone = "is gone" if changed[0] in self.pictures else "is new"
-        reason = sets.get(name, {}).get("left_out", {}).get(picture, gone)
+        reasons = sets.get(name, {}).get("left_out") or evaluation.get("unmeasured", {}).get(name, {})
+        reason = reasons.get(picture, gone)
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         raise BadDataError(
             f"{self.folder}: expected the pictures that there were, found {name} {picture}: {reason}{more}"
