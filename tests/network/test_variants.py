@@ -58,9 +58,13 @@ def test_two_ways_to_load_photo_weights(folder: Path) -> None:
     assert _same(lamnet.load("tiny", 2, weights="clean"), folder / "tiny_x2.safetensors")
     assert _same(lamnet.load("tiny", 2), folder / "tiny_x2.safetensors")
     with pytest.raises(
-        BadWeightsError, match=r"base:photo: expected a scale that ships, got 2; there are .*tiny:photo \(x2\)"
+        BadWeightsError, match=r"base:photo: expected a scale that ships, got 2; there are .*tiny:photo \(x2, x4\)"
     ):
         lamnet.load("base:photo", 2)
+    with pytest.raises(
+        BadWeightsError, match=r"tinny: no such model; expected a file or one of .*; the nearest is tiny$"
+    ):
+        lamnet.load("tinny", 2)
     with pytest.raises(BadArgumentError, match="weights: expected photo with the model tiny:photo, got clean"):
         lamnet.load("tiny:photo", 2, weights="clean")
     with pytest.raises(BadArgumentError, match="weights: expected it with a size that ships, got photo of the file"):

@@ -141,6 +141,17 @@ def test_a_folder_of_pairs_in_the_other_one_is_no_part_of_it(
     assert [photo.name for photo in opened.skipped] == [photo.name for photo in expected.skipped]
 
 
+def test_results_of_photographs_are_no_photographs(tmp_path: Path) -> None:
+    photos = photographs(tmp_path / "in", [(96, 96), (60, 60), (60, 60), (60, 60)])
+    for old, new in (("p1", "p0_x2"), ("p2", "p0_640x"), ("p3", "other_x2")):
+        (photos / f"{old}.png").rename(photos / f"{new}.png")
+    opened = prepare(photos, tmp_path / "set", (2,))
+    assert [photo.name for photo in opened.photos] == ["other_x2.png", "p0.png"]
+    assert {photo.name: photo.reason for photo in opened.skipped} == dict.fromkeys(
+        ("p0_640x.png", "p0_x2.png"), "is by its name the result of p0.png"
+    )
+
+
 def test_lr_in_the_folder_of_photographs_is_no_photograph(tmp_path: Path) -> None:
     photos = photographs(tmp_path / "in", [(96, 96)])
     photographs(photos / "LR_x2", [(48, 48), (60, 60)])

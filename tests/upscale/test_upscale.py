@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from lamnet import LAMNet, Upscaler
-from lamnet.base.errors import BadImageError
+from lamnet.base.errors import BadArgumentError, BadImageError
 from lamnet.core.config import EDGE
 from lamnet.media import arrays
 from lamnet.upscale.goal import Goal
@@ -89,6 +89,11 @@ def test_a_single_pixel_is_a_picture(network: LAMNet, tmp_path: Path, bands: int
     assert Upscaler(network, "cpu", goal=Goal(1))(np.full((1, 1, bands), 99, np.uint8)).shape == (1, 1, bands)
 
 
+def test_a_scale_in_place_of_the_device_is_refused() -> None:
+    with pytest.raises(BadArgumentError, match=r'device: expected a name such as "cpu", got 2; .*scale=2$'):
+        Upscaler("tiny", 2)  # pyright: ignore[reportArgumentType]
+
+
 def test_a_file_gives_back_what_its_result_does_not_hold(network: LAMNet, pixels: np.ndarray, tmp_path: Path) -> None:
     Image.fromarray(pixels).save(tmp_path / "a.jpg", comment=b"a comment")
     upscaler = Upscaler(network, "cpu")
@@ -120,7 +125,7 @@ def test_the_source_is_not_replaced(network: LAMNet, pixels: np.ndarray, tmp_pat
 def test_a_forked_reader_says_so(pixels: np.ndarray, tmp_path: Path) -> None:
     arrays.write_array(tmp_path / "a.png", pixels)
     program = (
-        "import os, sys; from pathlib import Path; from lamnet.media import arrays; from lamnet.base.errors import BadImageError\n"
+        "import os, sys; from pathlib import Path; from lamnet.media import arrays; from lamnet.base.errors import BadArgumentError, BadImageError\n"
         "path = Path(sys.argv[1]); arrays.read_array(path)\n"
         "if os.fork(): sys.exit(os.waitpid(-1, 0)[1])\n"
         "try: arrays.read_array(path)\n"

@@ -9,9 +9,9 @@ from collections.abc import Set
 from pathlib import PurePath
 
 from lamnet.base.errors import BadArgumentError
+from lamnet.media import formats
 
 STEM, GOAL = "{stem}", "{goal}"
-_MARK = re.compile(r"_(x\d+(\.\d+)?|\d+x\d*)$")  # at the end of results' names: a factor, or a size
 _MAX_STEM = 200  # bytes: file systems hold names of 255, of which the mark and suffixes take some
 _MARK_LIMIT = 30  # bytes
 
@@ -47,7 +47,7 @@ def original(stem: str, suffixes: Set[str], mark: str = "") -> str | None:
     before, found, after = mark.partition(STEM)
     if found and before + after and one.startswith(before) and one.endswith(after):
         return one[len(before) : len(one) - len(after)]
-    shorter = _MARK.sub("", one)
+    shorter = formats.MARK.sub("", one)
     return shorter if shorter != stem else None
 
 

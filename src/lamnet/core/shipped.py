@@ -6,6 +6,7 @@ tiny_x4.safetensors and tiny_x4_photo.safetensors.
 
 from __future__ import annotations
 
+import difflib
 import re
 from importlib.resources import files
 from numbers import Integral
@@ -99,8 +100,18 @@ def shipped() -> list[Shipped]:
 
 
 def shipped_names() -> str:
-    """List the weights that ship, as text for a message."""
-    return ", ".join(f"{one.model} (x{one.scale})" for one in shipped()) or "none shipped"
+    """List the weights that ship, as text for a message: "tiny (x2, x3), tiny:photo (x1)"."""
+    scales: dict[str, list[str]] = {}
+    for one in sorted(shipped(), key=lambda one: (one.size, one.variant, one.scale)):
+        scales.setdefault(one.model, []).append(f"x{one.scale}")
+    return ", ".join(f"{model} ({', '.join(of)})" for model, of in scales.items()) or "none shipped"
+
+
+def no_such(path: Path) -> BadWeightsError:
+    """Return the error for a model that is neither a file nor a name, with the nearest name."""
+    near = difflib.get_close_matches(path.name, {one.model for one in shipped()}, 1, 0.6)
+    nearest = f"; the nearest is {near[0]}" if near else ""
+    return BadWeightsError(f"{path}: no such model; expected a file or one of {shipped_names()}{nearest}")
 
 
 def shipped_path(size: str, scale: int | None, variant: Variant = "clean") -> Path:

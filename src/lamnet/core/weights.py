@@ -15,7 +15,7 @@ from lamnet.base import lines, records
 from lamnet.base.errors import BadWeightsError, MissingExtraError
 from lamnet.core import header, parameters
 from lamnet.core.config import LAMNetConfig
-from lamnet.core.shipped import Variant, path_of, shipped_names
+from lamnet.core.shipped import Variant, no_such, path_of
 
 SUFFIX = ".safetensors"
 _LONGEST_NAME = 200  # characters; ours have 45, those of wrapped checkpoints some more
@@ -55,7 +55,7 @@ def check_scale(source: Path | str, config: LAMNetConfig, scale: int | None) -> 
 def read(path: Path) -> WeightsFile:
     """Read and check a weights file of ours; tensors of half precision become float32. Raises as `load`."""
     if not path.is_file():
-        raise BadWeightsError(f"{path}: no such model; expected a file or one of {shipped_names()}")
+        raise no_such(path)
     check_kind(path)
     if not is_safetensors(path):
         raise MissingExtraError(

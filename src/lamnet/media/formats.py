@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -14,6 +15,8 @@ from lamnet.media import kinds
 from lamnet.media.codecs import avif, gif, hdr, heic, jpeg, jxl, pillow, png, tiff, webp
 from lamnet.media.contract import Extras, Format
 from lamnet.media.picture import Picture
+
+MARK = re.compile(r"_(x\d+(\.\d+)?|\d+x\d*)$")  # at the end of the names of our results: a factor, or a size
 
 
 @runtime_checkable

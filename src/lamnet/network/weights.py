@@ -18,7 +18,7 @@ from lamnet.base.files import appearing
 from lamnet.core import header
 from lamnet.core import weights as core_weights
 from lamnet.core.config import LAMNetConfig
-from lamnet.core.shipped import Variant, path_of, shipped_names
+from lamnet.core.shipped import Variant, no_such, path_of
 from lamnet.network import pickles, wrapping
 from lamnet.network.checks import check_finite, check_remakable, check_sizes
 from lamnet.network.model import LAMNet
@@ -73,7 +73,7 @@ def read(path: Path) -> WeightsFile:
     Raises BadWeightsError when there is no such file, or its contents are not a whole, safe LAMNet.
     """
     if not path.is_file():
-        raise BadWeightsError(f"{path}: no such model; expected a file or one of {shipped_names()}")
+        raise no_such(path)
     core_weights.check_kind(path)
     return _own(path) if core_weights.is_ours(path) else _foreign(path)
 

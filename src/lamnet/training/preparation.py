@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lamnet.base import locks
 from lamnet.base.errors import BadArgumentError, BadDataError, BadImageError
@@ -37,9 +37,9 @@ def prepare(
 
     HR is cropped to a multiple of all scales, LR made by MATLAB's bicubic with mirrored borders (DIV2K's convention).
     Pictures are read as `lamnet upscale` reads them, and converted to 8 bits. Hidden ones are left out, and so are those in
-    `lr_dir` where it lies in `hr_dir`; unreadable, too small and too large ones are skipped and listed in the result, and LR
-    in a folder named so (LR, LR_bicubic/X4, ...) beside its HR. Photographs whose pixels are not whole, of a finished set
-    too, are made again. Where `hr_dir` has a manifest.csv with columns `file` and `licence`, the licences go into the index,
+    `lr_dir` where it lies in `hr_dir`. Skipped and listed in the result are unreadable, too small and too large ones, LR in
+    a folder named so (LR, LR_bicubic/X4, ...) beside its HR, and results of ours (a_x4.png) beside their pictures.
+    Photographs whose pixels are not whole, of a finished set too, are made again. Where `hr_dir` has a manifest.csv with columns `file` and `licence`, the licences go into the index,
     and from there onto model cards.
 
     With `lr_dir` LR is not made but read from there, for one scale, in pairs as `given.Given.find` finds them. LR must have
@@ -122,8 +122,9 @@ def _found(hr_dir: Path, lr_dir: Path | None, scale: int) -> tuple[list[Photo], 
     """List the photographs, with LR that is given; where none is, pictures among them that are LR have a reason to be skipped."""
     sources = _sources(hr_dir, lr_dir)
     if lr_dir is None:
-        beside = lr_beside(photo.name for photo in sources)
-        return [replace(photo, reason=_BESIDE) if photo.name in beside else photo for photo in sources], None
+        names = [photo.name for photo in sources]
+        reasons = {**_results_beside(names), **dict.fromkeys(lr_beside(names), _BESIDE)}
+        return [replace(photo, reason=photo.reason or reasons.get(photo.name)) for photo in sources], None
     lr = {picture.name: picture for picture in _sources(lr_dir, hr_dir)}
     lengths = {name: picture.bytes for name, picture in lr.items()}
     given = Given.find(lr_dir, scale, [photo.name for photo in sources], lengths)
@@ -131,6 +132,18 @@ def _found(hr_dir: Path, lr_dir: Path | None, scale: int) -> tuple[list[Photo], 
         if (pair := given.pairs.get(photo.name)) is not None:
             sources[place] = replace(photo, modified=photo.modified + lr[pair.lr].modified)
     return sources, given
+
+
+def _results_beside(names: Sequence[str]) -> dict[str, str]:
+    """Find the pictures that are by their names our results of others beside them, and why each is no photograph."""
+    stems = {name: str(PurePosixPath(name).with_suffix("")) for name in names}
+    originals = {stem: name for name, stem in stems.items()}
+    shorter = {name: formats.MARK.sub("", stem) for name, stem in stems.items()}
+    return {
+        name: f"is by its name the result of {originals[stem]}"
+        for name, stem in shorter.items()
+        if stem != stems[name] and stem in originals
+    }
 
 
 def _sources(folder: Path, apart: Path | None) -> list[Photo]:

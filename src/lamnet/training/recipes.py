@@ -255,6 +255,6 @@ def parts_of(name: str) -> tuple[str, str, int]:
     if found is None:
         raise BadArgumentError(
             f"recipe: expected SIZE_xSCALE, {', '.join(f'SIZE_xSCALE_{kind}' for kind in kinds)} with a SIZE of "
-            f"{', '.join(SIZES)}, a TOML file, or a run's folder or recipe.json, got {name}"
+            f"{', '.join(SIZES)} and a SCALE of 2 to 4 (1 with _photo), a TOML file, or a run's folder or recipe.json, got {name}"
         )
     return found[3] or "paper", found[1], int(found[2])

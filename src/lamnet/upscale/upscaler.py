@@ -84,6 +84,10 @@ class Upscaler:
         weights: Variant | None = None,
         strength: float | None = None,
     ) -> None:
+        if isinstance(device, int):  # torch would take it as a number of GPUs
+            raise BadArgumentError(
+                f'device: expected a name such as "cpu", got {device!r}; a scale has to be named, scale={device!r}'
+            )
         if exact and ensemble:
             raise BadArgumentError("ensemble: expected it without exact, got both")
         if precision not in get_args(Precision):

@@ -29,15 +29,15 @@ COLUMNS = (
 def caption(report: Report) -> str:
     """Describe the setting, the ceilings and the machine, a line each."""
     setting = report.setting
-    (height, width), (lr_height, lr_width) = setting.output_size, setting.lr_size
+    lr_height, lr_width = setting.lr_size
     product, instruction = (
         ", ".join(f"{2 * rate / 1e9:,.0f} GFLOP/s {name}" for name, rate in rates.items())
         for rates in (report.multiply_adds_per_s, report.instructions_per_s)
     )
     own = f"multiply-adds in registers {instruction}; " if instruction else ""
     lines = [
-        f"x{setting.scale} to {width}x{height} (LR {lr_width}x{lr_height}) on {setting.device}, {setting.threads} threads, "
-        f"median of {report.rounds} rounds in turns; patches: {PATCHES[0]} of {PATCHES[1]}x{PATCHES[1]}; random weights",
+        f"x{setting.scale} to {setting.scale * lr_width}x{setting.scale * lr_height} (LR {lr_width}x{lr_height}) on {setting.device}, {setting.threads} threads, "
+        f"median of {report.rounds} rounds in turns; patches: {PATCHES[0]} of {PATCHES[1]}x{PATCHES[1]}; random weights, but those of files",
         f"ceilings: {own}matrix product {product}; copy {report.copied_bytes_per_s / 1e9:,.1f} GB/s",
         "; ".join(f"{name} {value}" for name, value in report.machine.items()),
     ]
