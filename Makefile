@@ -63,7 +63,8 @@ gpu:
 		$(if $(DRY)$(findstring n,$(firstword -$(MAKEFLAGS))),--dry)
 
 # What `make gpu` is fed, of a prepared set DATA; WATCHED is a prepared set for PSNR, START a checkpoint or weights,
-# RECIPE a TOML of a stable phase, for another network or degradation; FOLDER for another than runs/gpu.
+# RECIPE a TOML of a stable phase, for another network or degradation, or several, which are trained at the same time, each from
+# its START; FOLDER for another than runs/gpu.
 gpu-pack:
 	@$(GPU) pack --data $(DATA) $(if $(WATCHED),--watched $(WATCHED)) $(if $(START),--start $(START)) \
 		$(if $(RECIPE),--recipe $(RECIPE)) $(if $(FOLDER),--folder $(FOLDER)) $(if $(MEGABYTES),--megabytes $(MEGABYTES))

@@ -14,15 +14,23 @@ import pytest
 import torch
 from torch._dynamo.utils import counters
 
-from gpu import check, feed, pack, plan, report, training, ways
+from gpu import check, feed, fleet, pack, plan, report, training, ways
 from gpu.call import Call
 from lamnet.base.errors import BadArgumentError
+from lamnet.core import shipped
+from lamnet.core.config import LAMNetConfig
 from lamnet.network import layers, weights
-from lamnet.network.model import Block
+from lamnet.network.model import Block, LAMNet
 from lamnet.ops.backend import use_backend
-from lamnet.training import checkpoint
+from lamnet.training import checkpoint, recipe_files
 from lamnet.training.distributed import Workers
+from lamnet.training.folder import RunFolder
 from lamnet.training.learner import Learner
+from lamnet.training.loop import Run
+from lamnet.training.preparation import prepare
+from lamnet.training.prepared import PreparedSet
+from lamnet.training.recipes import recipe_named
+from support.sets import photographs, prepared
 
 CPU = torch.device("cpu")
 
@@ -201,7 +209,7 @@ def test_photographs_are_degraded_while_it_trains(tmp_path: Path, monkeypatch: p
     one = call(tmp_path, seconds=600, cooldown=3)
     feed.invented(one)
     one.recipe.write_text(PHOTOGRAPHS)
-    pack.unpack(pack.Pack.open(one.photos), one.set, 2)
+    pack.unpack(pack.Pack.open(one.photos), one.set, [2])
     training.train(one, plain=False)
     record = weights.read(one.cool / "weights.safetensors").record
     assert record["recipe"]["degradation"] == "photo"
@@ -213,7 +221,7 @@ def test_training_goes_on_in_the_second_call_and_cools_down(tmp_path: Path, monk
     monkeypatch.setattr(training, "DRY_S", 4.0)
     first = call(tmp_path, seconds=600)
     feed.invented(first)
-    pack.unpack(pack.Pack.open(first.photos), first.set, 4)
+    pack.unpack(pack.Pack.open(first.photos), first.set, [4])
     training.train(first, plain=False)
     steps = [json.loads(line)["step"] for line in (first.state / "metrics.jsonl").read_text().splitlines()]
     assert weights.read(first.state / "weights.safetensors").record["steps"] == steps[-1]
@@ -229,3 +237,98 @@ def test_training_goes_on_in_the_second_call_and_cools_down(tmp_path: Path, monk
     assert cooled["stable"] == again[-1]
     assert "lr_pixels" in second.findings("train")
     assert report.text({"train": second.findings("train")}, dry=True).count("cooldown")
+
+
+FLEET = """
+based_on = "stable"
+[network]
+size = "tiny"
+scale = {}
+[data]
+negative = 0.4
+[schedule]
+psnr_share = 0.8
+cooldown_squared = {}
+"""
+
+
+@pytest.fixture
+def fleet_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """A call that is fed with three trainings: tiny x2, tiny x3, and one whose start is of another network."""
+    monkeypatch.setattr(training, "DRY_S", 4.0)
+    prepare(photographs(tmp_path / "photos", [(96, 84), (72, 120), (100, 60)]), tmp_path / "prepared", (4,))
+    for name, scale in (("two", 2), ("three", 3), ("wrong", 4)):
+        (tmp_path / f"{name}.toml").write_text(FLEET.format(scale, "true" if scale == 3 else "false"))
+    weights.save(LAMNet(LAMNetConfig(4, 16, 1, 1)), tmp_path / "wrong.safetensors")
+    starts = [shipped.shipped_path("tiny", 2), shipped.shipped_path("tiny", 3), tmp_path / "wrong.safetensors"]
+    recipes = [tmp_path / f"{name}.toml" for name in ("two", "three", "wrong")]
+    one = call(tmp_path / "fleet", seconds=600)
+    with pytest.raises(BadArgumentError, match="start: expected weights for each of 3 recipes, got 1"):
+        feed.make(one.folder, tmp_path / "prepared", None, starts[:1], recipes, 1.0)
+    (tmp_path / "photo.toml").write_text(PHOTOGRAPHS)
+    with pytest.raises(BadArgumentError, match=r"photo\.toml: expected a recipe of clean pictures"):
+        feed.make(one.folder, tmp_path / "prepared", None, starts, [tmp_path / "photo.toml", *recipes[1:]], 1.0)
+    feed.make(one.folder, tmp_path / "prepared", None, starts, recipes, 1.0)
+    pack.unpack(pack.Pack.open(one.photos), one.set, [2, 3, 4])
+    return one
+
+
+@pytest.mark.thorough
+def test_a_fleet_trains_and_cools_down_all_that_can_begin(fleet_call: Call) -> None:
+    training.train(fleet_call, plain=False)
+    found = fleet_call.findings("train")["fleet"]
+    assert found["wrong"]["problem"].startswith("BadWeightsError: ")
+    first = {
+        name: weights.read(fleet_call.folder / "fleet" / name / "weights.safetensors") for name in ("two", "three")
+    }
+    training.train(replace(fleet_call, until=time.time() + 600, cooldown=3), plain=False)
+    fleet_call.mirror()
+    table = report.text({"train": fleet_call.findings("train")}, dry=True)
+    for name, before in first.items():
+        folder = fleet_call.folder / "fleet" / name
+        stable = checkpoint.load(folder / "checkpoint.pt", recipe_files.chosen(str(folder)))
+        cooled = weights.read(fleet_call.out / f"{name}.safetensors")
+        assert 0 < before.record["steps"] < stable["step"] == cooled.record["stable"] < cooled.record["steps"]
+        assert cooled.record["recipe"]["schedule"] == "cooldown"
+        assert (cooled.record["recipe"]["mse_from"] == 0) == (name == "three")
+        assert f"| {name} | cooldown |" in " ".join(table.split())
+        moved = [(cooled.state[key] - before.state[key]).abs().max() for key in before.state]
+        assert max(moved) > 0
+    assert not (fleet_call.out / "wrong.safetensors").exists()
+
+
+@pytest.mark.thorough
+def test_a_training_that_diverges_ends_alone_and_keeps_its_last_state(
+    fleet_call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clipped = Learner.clipped
+
+    def spoilt(learner: Learner) -> torch.Tensor:
+        norm = clipped(learner)
+        return norm * torch.nan if learner.recipe.scale == 3 and learner.step > 2 else norm
+
+    monkeypatch.setattr(Learner, "clipped", spoilt)
+    monkeypatch.setattr(fleet, "_HEARD_S", 0.5)
+    training.train(fleet_call, plain=False)
+    found = fleet_call.findings("train")["fleet"]
+    assert "DivergedError" in found["three"]["problem"]
+    assert "problem" not in found["two"]
+    assert not (fleet_call.folder / "fleet" / "three" / "weights.safetensors").exists()
+
+
+def test_a_fleets_step_is_that_of_any_training(tmp_path: Path) -> None:
+    """The same patches and rate: but for the averages, which do not rise here, the learner comes out the same."""
+    one = replace(recipe_named("tiny_x2_stable"), patch=8, batch=2, longer_ema=(), warmup=0)
+    lr, hr = ways._random(one, CPU)
+    here, there = (Learner(one, Workers(0, 1, CPU)) for _ in range(2))
+    data = PreparedSet.open(prepared(tmp_path))
+    run = Run(here, RunFolder(tmp_path, {}), Workers(0, 1, CPU), None, time.perf_counter)
+    member = fleet.Member("one", run, data, print)
+    member._drawn.take = lambda: (lr, hr)  # pyright: ignore[reportAttributeAccessIssue]
+    for _ in range(3):
+        member.advance(0.0)
+        there.advance(lr, hr, 0.0)
+    member.settle()
+    assert (here.step, here.take_loss()) == (there.step, there.take_loss())
+    for name, tensor in there.network.state_dict().items():
+        assert torch.equal(here.network.state_dict()[name], tensor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from gpu import codec, pack
-from gpu.patches import Ahead, Degraded, Resident
+from gpu.patches import Ahead, Degraded, Drawn, Resident
 from lamnet.base.errors import BadArgumentError, BadDataError
 from lamnet.evaluation.metrics import to_y
 from lamnet.training.degradation import photo
@@ -18,6 +19,7 @@ from lamnet.training.degraded import DegradedSampler
 from lamnet.training.pairs import PatchSampler
 from lamnet.training.preparation import prepare
 from lamnet.training.prepared import PreparedSet
+from lamnet.training.recipes import recipe_named
 from support.sets import photographs
 
 CPU = torch.device("cpu")
@@ -86,12 +88,12 @@ def test_a_pack_holds_what_there_is_to_learn_and_fits_its_limit(
 @pytest.mark.thorough
 def test_a_pack_becomes_a_prepared_set_once(prepared: Path, tmp_path: Path) -> None:
     made = pack.write(tmp_path / "pack", prepared, None, 10**6, 4)
-    got = pack.unpack(made, tmp_path / "set", 4)
+    got = pack.unpack(made, tmp_path / "set", [4])
     written = (tmp_path / "set" / "hr.u8").stat().st_mtime_ns
     hr = np.fromfile(got.file(1), np.uint8)
     assert (hr == np.concatenate([pixels.ravel() for _, pixels in made.photographs(watched=False)])).all()
     assert {(photo.name, photo.height) for photo in got.photos} == {(one.name, one.height) for one in made.entries}
-    pack.unpack(made, tmp_path / "set", 4)
+    pack.unpack(made, tmp_path / "set", [4])
     assert (tmp_path / "set" / "hr.u8").stat().st_mtime_ns == written
 
 
@@ -110,6 +112,24 @@ def test_patches_on_the_device_are_those_of_the_sampler(prepared: Path) -> None:
     for step in (0, 0, 1, 77):
         for got, expected in zip(resident.take(step), sampler.draw(step), strict=True):
             assert (got.numpy() == expected).all()
+
+
+def test_patches_drawn_on_the_device_are_all_pairs_and_some_negatives(prepared: Path) -> None:
+    data = PreparedSet.open(prepared)
+    sampler = PatchSampler(data, 4, 9, 1, 3)
+    places = [(*sampler._corner(position), turn) for position in range(int(sampler._ends[-1])) for turn in range(8)]
+    lr_of = {hr.tobytes(): lr.tobytes() for lr, hr in (sampler._pair(*place) for place in places)}
+    drawn = Drawn(data, replace(recipe_named("tiny_x4_stable"), patch=9, batch=4000, negative=0.25), CPU)
+    lr, hr = (np.ascontiguousarray(side.permute(0, 2, 3, 1).numpy()) for side in drawn.take())
+    positives = {place for place, one in enumerate(hr) if one.tobytes() in lr_of}
+    assert 2800 < len(positives) < 3200
+    seen = set[bytes]()
+    for place, pair in enumerate(zip(lr, hr, strict=True)):
+        of_lr, of_hr = pair if place in positives else (255 - side for side in pair)
+        assert lr_of[of_hr.tobytes()] == of_lr.tobytes()
+        seen.add(of_hr.tobytes())
+    assert len(seen) > 0.5 * len(lr_of)  # drawn evenly it is 0.57 of them
+    assert (hr != drawn.take()[1].permute(0, 2, 3, 1).numpy()).any()
 
 
 def test_degraded_patches_of_many_processes_are_those_of_the_sampler(

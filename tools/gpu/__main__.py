@@ -54,9 +54,19 @@ def _parser() -> argparse.ArgumentParser:
     pack.add_argument("--data", type=Path, required=True, help="a prepared set")
     pack.add_argument("--watched", type=Path, help="a prepared set of photographs for PSNR alone")
     pack.add_argument(
-        "--start", type=Path, help="a stable phase's checkpoint or any weights; base x4 that ships when left out"
+        "--start",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="a stable phase's checkpoint or any weights, one for each recipe; base x4 that ships when left out",
     )
-    pack.add_argument("--recipe", type=Path, help="TOML of a stable phase; base_x4_stable when left out")
+    pack.add_argument(
+        "--recipe",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="TOML of a stable phase, or several; base_x4_stable when left out",
+    )
     pack.add_argument("--megabytes", type=float, help="for photographs; what a tree of 64 MiB has left when left out")
     pack.add_argument("--folder", type=Path, default=Path("runs/gpu"))
     return parser
@@ -97,9 +107,10 @@ def _stage(given: argparse.Namespace) -> int:
     call = _call(given, given.until)
     if given.name == "unpack":
         from gpu.pack import Pack, unpack
-        from gpu.ways import BATCH, recipe_for
+        from gpu.ways import BATCH, fed, recipe_for
 
-        unpack(Pack.open(call.photos), call.set, recipe_for(call, BATCH).scale)
+        scales = {fed(path).scale for path in call.fleet} or {recipe_for(call, BATCH).scale}
+        unpack(Pack.open(call.photos), call.set, sorted(scales))
     elif given.name == "check":
         from gpu.check import check
 

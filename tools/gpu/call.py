@@ -50,6 +50,11 @@ class Call:
         return self.folder / "feed" / "recipe.toml"
 
     @property
+    def fleet(self) -> list[Path]:
+        """The recipes of trainings that go on at the same time, NAME.toml with NAME.pth to start from beside it; [] for one alone."""
+        return sorted((self.folder / "feed" / "fleet").glob("*.toml"))
+
+    @property
     def state(self) -> Path:
         """The stable phase's run folder, from which the next call goes on."""
         return self.folder / "state"
@@ -96,6 +101,12 @@ class Call:
         for name in ("weights.safetensors", "weights.pth", "card.md"):
             cooled = self.cool / name
             _copy(cooled if cooled.exists() else self.state / name, self.out / name)
+        for path in self.fleet:
+            for suffix in (".safetensors", ".pth"):
+                stable, cooled = (
+                    folder / path.stem / f"weights{suffix}" for folder in (self.folder / "fleet", self.cool)
+                )
+                _copy(cooled if cooled.exists() else stable, self.out / f"{path.stem}{suffix}")
 
     def _read(self, path: Path) -> dict[str, Any]:
         try:

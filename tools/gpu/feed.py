@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -25,25 +26,40 @@ MOST = 56_000_000
 
 
 def make(
-    folder: Path, data: Path, watched: Path | None, start: Path | None, recipe: Path | None, megabytes: float | None
+    folder: Path,
+    data: Path,
+    watched: Path | None,
+    starts: Sequence[Path],
+    recipes: Sequence[Path],
+    megabytes: float | None,
 ) -> None:
-    """Write FOLDER/feed; says what is in it."""
+    """Write FOLDER/feed; says what is in it. Several recipes make a fleet, each with its own start."""
     call = Call(folder, folder / "out", 0.0)
     call.photos.parent.mkdir(parents=True, exist_ok=True)
-    call.recipe.unlink(missing_ok=True)
-    if recipe is not None:
-        ways.fed(recipe)
-        write_text(call.recipe, recipe.read_text())
-    came = _write_start(call.start, start)
-    limit = (
-        int(megabytes * 1e6)
-        if megabytes
-        else min(MOST, TREE - _tree() - CHECKPOINT - SLACK - call.start.stat().st_size)
-    )
+    for path in (call.recipe, call.start, *call.fleet):
+        path.unlink(missing_ok=True)
+        path.with_suffix(".pth").unlink(missing_ok=True)
+    wanted = max(1, len(recipes))
+    if len(starts) != wanted and (starts or wanted > 1):
+        raise BadArgumentError(f"start: expected weights for each of {wanted} recipes, got {len(starts)}")
+    fed = [(call.recipe, call.start)]
+    if len(recipes) > 1:
+        place = call.photos.parent / "fleet"
+        place.mkdir(exist_ok=True)
+        fed = [(place / f"{path.stem}.toml", place / f"{path.stem}.pth") for path in recipes]
+    for path, (recipe, _) in zip(recipes, fed, strict=False):
+        if not ways.fed(path).reads_lr and len(recipes) > 1:
+            raise BadArgumentError(f"{path}: expected a recipe of clean pictures among several, found a degradation")
+        write_text(recipe, path.read_text())
+    weigh = 0
+    for at, (_, target) in enumerate(fed):
+        print(f"{target}: {_write_start(target, starts[at] if starts else None)}")
+        weigh += target.stat().st_size
+    state = CHECKPOINT if len(recipes) < 2 else 0  # that of a fleet stays on the machine
+    limit = int(megabytes * 1e6) if megabytes else min(MOST, TREE - _tree() - state - SLACK - weigh)
     made = pack.write(call.photos, data, watched, limit, SCALE)
     training = [one for one in made.entries if not one.watched]
     pixels = sum(one.height * one.width for one in training)
-    print(f"{call.start}: {came}")
     print(
         f"{call.photos}: {len(training)} photographs of {pixels / 1e6:.0f} megapixels, {len(made.entries) - len(training)} to watch, "
         f"{call.photos.stat().st_size / 1e6:.1f} MB"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,7 @@ from gpu import codec
 from lamnet.base.errors import BadArgumentError, BadDataError
 from lamnet.base.files import appearing, write_text
 from lamnet.evaluation.metrics import to_y
-from lamnet.evaluation.resize import imresize
+from lamnet.evaluation.resize import crop_to_multiple, imresize
 from lamnet.training.journal import Journal
 from lamnet.training.prepared import Photo, PreparedSet
 
@@ -122,20 +123,27 @@ def write(target: Path, data: Path, watched: Path | None, limit: int, scale: int
     return Pack.open(target)
 
 
-def unpack(pack: Pack, folder: Path, scale: int) -> PreparedSet:
+def unpack(pack: Pack, folder: Path, scales: Sequence[int]) -> PreparedSet:
     """Make the prepared set of a pack, LR by MATLAB's bicubic; one that is there and whole is taken."""
-    mark = folder / "pack.txt"
-    if mark.exists() and mark.read_text() == pack.fingerprint:
+    mark, step = folder / "pack.txt", math.lcm(*scales)
+    made = f"{pack.fingerprint} {sorted(scales)}"
+    if mark.exists() and mark.read_text() == made:
         return PreparedSet.open(folder)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     sources = [Photo(one.name, bytes=one.bytes) for one in pack.entries if not one.watched]
-    with Journal(folder, [scale], sources) as journal, ThreadPoolExecutor() as pool:
-        for entry, hr, lr in pool.map(lambda one: (*one, reduced(one[1], scale)), pack.photographs(watched=False)):
-            photo = Photo(entry.name, entry.height, entry.width, licence=entry.licence, bytes=entry.bytes)
-            journal.add(photo, {1: hr, scale: lr})
+
+    def every(one: tuple[Entry, Pixels]) -> tuple[Entry, dict[int, Pixels]]:
+        hr = crop_to_multiple(one[1], step)
+        return one[0], {1: hr, **{scale: reduced(hr, scale) for scale in scales}}
+
+    with Journal(folder, sorted(scales), sources) as journal, ThreadPoolExecutor() as pool:
+        for entry, pixels in pool.map(every, pack.photographs(watched=False)):
+            height, width = pixels[1].shape[:2]
+            photo = Photo(entry.name, height, width, licence=entry.licence, bytes=entry.bytes)
+            journal.add(photo, pixels)
         journal.write_index()
-    write_text(mark, pack.fingerprint)
+    write_text(mark, made)
     return PreparedSet.open(folder)
 
 

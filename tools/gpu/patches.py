@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,9 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from lamnet.training.degraded import DegradedSampler
 from lamnet.training.pairs import PatchSampler
 from lamnet.training.prepared import PreparedSet
+from lamnet.training.recipes import Recipe
+
+if TYPE_CHECKING:  # it needs Pillow
+    from lamnet.training.degraded import DegradedSampler
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 Pair = tuple[Tensor, Tensor]
@@ -59,14 +63,40 @@ class Resident:
     """Patches of a set that fits into the device's memory; those of a step are one gather of HR and one of LR."""
 
     def __init__(self, data: PreparedSet, sampler: PatchSampler, device: torch.device) -> None:
-        self._sampler = sampler
-        sides = (sampler.scale, 1), (1, sampler.scale)
-        self._sides = [_Side(data, of, times * sampler.patch, times, device) for of, times in sides]
+        self._sampler, self._sides, self._device = sampler, _sides(data, sampler.scale, sampler.patch, device), device
 
     def take(self, step: int) -> Pair:
         """The LR (B, 3, p, p) and HR (B, 3, s*p, s*p) patches of a step, uint8, on the device."""
-        places = np.array(self._sampler.places(step), np.int64)
+        places = torch.from_numpy(np.array(self._sampler.places(step), np.int64)).to(self._device)
         lr, hr = (side.cut(places) for side in self._sides)
+        return lr, hr
+
+
+class Drawn:
+    """Patches of a set in the device's memory, drawn by the device itself, so that a CUDA graph can hold the drawing.
+
+    Like `PatchSampler` it takes every position of the set equally often, and the share `negative` of patches as negatives.
+    """
+
+    def __init__(self, data: PreparedSet, recipe: Recipe, device: torch.device) -> None:
+        self._batch, self._patch, self._negative = recipe.batch, recipe.patch, recipe.negative
+        self._sides = _sides(data, recipe.scale, recipe.patch, device)
+        sizes = np.array([(photo.height, photo.width) for photo in data.photos], np.int64) // recipe.scale
+        free = np.maximum(sizes - recipe.patch + 1, 0)
+        self._free = torch.from_numpy(free).to(device)  # (N, 2): rows and columns where a patch can begin
+        self._ends = torch.from_numpy(np.cumsum(free.prod(1))).to(device)
+        self.generator = torch.Generator(device).manual_seed(recipe.seed)
+
+    def take(self) -> Pair:
+        """Draw LR (B, 3, p, p) and HR (B, 3, s*p, s*p) of a step, uint8."""
+        shares = torch.rand(4, self._batch, dtype=torch.float64, device=self._ends.device, generator=self.generator)
+        position = (shares[0] * self._ends[-1]).long()
+        index = torch.searchsorted(self._ends, position, right=True)
+        within = position - torch.cat([torch.zeros_like(self._ends[:1]), self._ends])[index]
+        columns = self._free[index, 1]
+        places = torch.stack([index, within // columns, within % columns, (shares[1] * 8).long()], 1)
+        inverted = (shares[2] < self._negative).to(torch.uint8).mul(255).view(-1, 1, 1, 1)
+        lr, hr = (side.cut(places) ^ inverted for side in self._sides)
         return lr, hr
 
 
@@ -118,25 +148,29 @@ class _Side:
 
     def __init__(self, data: PreparedSet, scale: int, side: int, times: int, device: torch.device) -> None:
         self._pixels = torch.from_numpy(np.fromfile(data.file(scale), np.uint8)).to(device)
-        self._starts = data.offsets(scale)[:-1]
-        self._widths = np.array([photo.width // scale for photo in data.photos], np.int64)
+        self._starts = torch.from_numpy(data.offsets(scale)[:-1].astype(np.int64)).to(device)
+        self._widths = torch.tensor([photo.width // scale for photo in data.photos], device=device)
         self._side, self._times = side, times
         along = torch.arange(side, device=device)
         self._rows, self._columns = along[None, None, :, None], along[None, None, None, :]
         self._bands = torch.arange(3, device=device)[None, :, None, None]
 
-    def cut(self, places: np.ndarray) -> Tensor:
+    def cut(self, places: Tensor) -> Tensor:
         """The patches (B, 3, side, side) of places (B, 4) as of `PatchSampler.places`."""
-        index, top, left, turn = places.T
+        index, top, left, turn = places.unbind(1)
         width, last = self._widths[index], self._side - 1
-        begin = self._starts[index] + 3 * (width * top * self._times + left * self._times)
+        begin = self._starts[index] + 3 * (width * top + left) * self._times
         # As np.rot90 turns: the picture's bytes from a patch's first pixel on, and for a row and a column further.
-        down, right, quarter = 3 * width, np.full_like(width, 3), turn % 4
-        corner = np.choose(quarter, [0 * down, right * last, (down + right) * last, down * last])
-        row = np.choose(quarter, [down, -right, -down, right])
-        column = np.choose(quarter, [right, down, -right, -down])
+        down, right, quarter = 3 * width, torch.full_like(width, 3), turn[None] % 4
+        corner = torch.stack([0 * down, right * last, (down + right) * last, down * last]).gather(0, quarter)[0]
+        row = torch.stack([down, -right, -down, right]).gather(0, quarter)[0]
+        column = torch.stack([right, down, -right, -down]).gather(0, quarter)[0]
         flipped = turn >= 4
-        corner, column = np.where(flipped, corner + column * last, corner), np.where(flipped, -column, column)
-        parts = torch.from_numpy(np.stack([begin + corner, row, column])).to(self._pixels.device)
-        first, row_step, column_step = (part[:, None, None, None] for part in parts)
-        return self._pixels[first + self._bands + row_step * self._rows + column_step * self._columns]
+        corner, column = torch.where(flipped, corner + column * last, corner), torch.where(flipped, -column, column)
+        first, row, column = (part[:, None, None, None] for part in (begin + corner, row, column))
+        return self._pixels[first + self._bands + row * self._rows + column * self._columns]
+
+
+def _sides(data: PreparedSet, scale: int, patch: int, device: torch.device) -> list[_Side]:
+    """LR and HR."""
+    return [_Side(data, of, times * patch, times, device) for of, times in ((scale, 1), (1, scale))]

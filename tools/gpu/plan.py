@@ -47,6 +47,8 @@ class Plan:
         call = self._call
         unpacking, unpacked_since = self._started("unpack", call.until), time.time()
         for name, most in MOST_S.items():
+            if call.fleet and name != "check":  # a fleet has a form of its own
+                continue
             if not self._stopped and name not in call.results():  # nor did an earlier call come to it
                 self._stage(name, SHARE * self._whole if call.dry else min(most, SHARE * self._whole))
         outcome = self._ended(unpacking, call.until)

@@ -79,6 +79,18 @@ def _train(found: dict[str, Any]) -> str:
         for one in seen
     ]
     lines = ["## Training"]
+    if fleet := found.get("fleet"):
+        members = [
+            [
+                name,
+                one.get("phase", ""),
+                str(one.get("step", "")),
+                f"{one.get('lr_pixels', 0) / 1e6:,.1f} M",
+                one.get("problem", ""),
+            ]
+            for name, one in fleet.items()
+        ]
+        lines += [markdown_table(["training", "last phase", "step", "LR pixels in it", "ended by"], members).strip()]
     if seen:
         lines += [
             f"Last phase: {found['phase']}, step {found['step']}, batch {found['batch']} of {found['patch']}x{found['patch']}, "

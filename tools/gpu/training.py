@@ -27,7 +27,6 @@ from lamnet.base.files import appearing
 from lamnet.core import shipped
 from lamnet.ops.backend import use_backend
 from lamnet.training import recipe_files
-from lamnet.training.degraded import DegradedSampler
 from lamnet.training.distributed import Workers, join
 from lamnet.training.folder import CHECKPOINT, RunFolder
 from lamnet.training.loop import Run
@@ -57,6 +56,16 @@ class Ground:
 
 
 def train(call: Call, plain: bool) -> None:
+    """Train what the call was fed: one recipe, or a fleet of them."""
+    if call.fleet:
+        from gpu import fleet
+
+        fleet.train(call)
+    else:
+        _train_one(call, plain)
+
+
+def _train_one(call: Call, plain: bool) -> None:
     """Go on with the stable phase, then cool down; `plain`: without graphs, compilers and Triton, since they have failed."""
     found = call.findings("ways")
     way = ways.PLAIN if plain else found.get("way", ways.PLAIN)
@@ -84,6 +93,8 @@ def _loader(data: PreparedSet, recipe: Recipe, device: torch.device) -> Ahead:
     sizes = recipe.scale, recipe.patch, recipe.batch, recipe.seed
     if recipe.reads_lr:
         return Ahead(Resident(data, PatchSampler(data, *sizes), device), device)
+    from lamnet.training.degraded import DegradedSampler  # it needs Pillow
+
     return Ahead(Degraded(DegradedSampler(data, recipe.ranges, *sizes), device), device)
 
 
@@ -132,7 +143,7 @@ def _go(ground: Ground, run: Run, until: float) -> None:
         watcher.look(0)
         run.loop(cast("Any", ground.loader), cast("Any", watcher), request)
         watcher.look(learner.step)
-        _write_results(run, ground.data)
+        write_results(run, ground.data)
     if request.number:
         raise interrupts.Stopped(request.number)
 
@@ -149,7 +160,7 @@ def _in_form(run: Run, way: str, loader: Ahead) -> None:
         run.learner.gradients = plain
 
 
-def _write_results(run: Run, data: PreparedSet) -> None:
+def write_results(run: Run, data: PreparedSet) -> None:
     """Weights and card as any training has them; where safetensors is not there to write them, a state dict in weights.pth."""
     try:
         run.folder.write_results(run.learner, 0, data, None, 1)

@@ -39,13 +39,17 @@ class Watcher:
     Args:
         folder: of the run, for metrics.jsonl; lines of steps that were not saved are dropped.
         tell: gets what is known of the training whenever it has been looked at.
+        name: of the training, before its lines.
     """
 
     wants_pictures = False
 
-    def __init__(self, folder: Path, learner: Learner, pairs: Pairs, tell: Callable[[Mapping[str, Any]], None]) -> None:
-        self._path, self._learner, self._pairs, self._tell = folder / "metrics.jsonl", learner, pairs, tell
+    def __init__(
+        self, folder: Path, learner: Learner, pairs: Pairs, tell: Callable[[Mapping[str, Any]], None], name: str = ""
+    ) -> None:
+        self._path, self._learner, self._pairs, self.tell = folder / "metrics.jsonl", learner, pairs, tell
         self._meter = Meter(Protocol(metrics=("psnr_y",)), learner.recipe.scale)
+        self._name = f"{name}: " if name else ""
         self._looked = self._heard = time.monotonic()
         self.seen: list[dict[str, float]] = []
         if self._path.exists():
@@ -54,7 +58,7 @@ class Watcher:
 
     def say(self, line: str) -> None:
         """Print a line."""
-        print(line, flush=True)
+        print(f"{self._name}{line}", flush=True)
 
     def show(self, step: int, done: float, metrics: dict[str, float]) -> None:
         """Record the metrics of a step, with PSNR once a minute."""
@@ -76,7 +80,7 @@ class Watcher:
         self.seen.append({"step": step, "elapsed_s": round(learner.elapsed, 1), **psnr})
         pixels = (learner.step - learner.begin) * recipe.batch * recipe.patch**2
         facts = {"phase": recipe.schedule, "step": learner.step, "elapsed_s": round(learner.elapsed, 1)}
-        self._tell({**facts, "batch": recipe.batch, "patch": recipe.patch, "lr_pixels": pixels, "seen": self.seen})
+        self.tell({**facts, "batch": recipe.batch, "patch": recipe.patch, "lr_pixels": pixels, "seen": self.seen})
         self._looked = time.monotonic()
         return psnr
 

@@ -123,17 +123,22 @@ def prepare(learner: Learner, way: str, lr: Tensor, hr: Tensor) -> None:
     """Bring a learner into a form, with a step's patches to try it on; only its gradients are touched."""
     loss = learner.loss.clone()
     if "compile" in way:
-        # The usual answer depends on the very layer, and the compiler would begin anew for every block; here no layer is changed.
-        layers._is_plain = _always
-        for block in learner.network.modules():
-            if isinstance(block, Block):
-                block.compile(dynamic=False)
+        compile_blocks(learner.network)
     learner.gradients(lr, hr, False)
     if "graph" in way:
         learner.gradients = Graphed(learner, lr, hr)
     for parameter in learner.network.parameters():
         parameter.grad = None
     learner.loss.copy_(loss)
+
+
+def compile_blocks(network: nn.Module) -> None:
+    """Have the blocks of a network compiled when they are first used."""
+    # The usual answer depends on the very layer, and the compiler would begin anew for every block; here no layer is changed.
+    layers._is_plain = _always
+    for block in network.modules():
+        if isinstance(block, Block):
+            block.compile(dynamic=False)
 
 
 def _always(layer: nn.Module) -> bool:

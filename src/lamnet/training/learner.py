@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -50,6 +50,7 @@ class Learner:
         other_set: the photographs of the phase before that state, as text; "" where they are those of the cool-down.
         gradients: forward and backward of (lr, hr), which leaves the gradients at the parameters and adds the error to `loss`;
             the same work in a faster form may take its place.
+        optimiser: Adam.
         squared: whether the squared error is lowered by now, see `Recipe.mse_from`.
         loss: the sum of the mean absolute errors of the last `summed` steps, each over all workers.
         summed: the steps since `take_loss`, also of earlier sessions.
@@ -82,7 +83,7 @@ class Learner:
         self.gradients: Callable[[Tensor, Tensor, bool], None] = self._backward
         self._workers = workers
         # Adam is AdamW without weight decay.
-        self._optimiser = torch.optim.AdamW(
+        self.optimiser = torch.optim.AdamW(
             self._learned, recipe.lr, recipe.betas, weight_decay=recipe.weight_decay, fused=True
         )
 
@@ -107,7 +108,7 @@ class Learner:
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "longer": {str(decay): network.state_dict() for decay, network in longer},
-            "optimiser": self._optimiser.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
             "begin": self.begin,
             "before_s": self.before_s,
             "other_set": self.other_set,
@@ -126,9 +127,10 @@ class Learner:
         self.average.load_state_dict(state["average"])
         for decay, network in zip(self.recipe.longer_ema, self.averages[1:], strict=True):
             network.load_state_dict(state.get("longer", {}).get(str(decay), state["average"]))
-        self._optimiser.load_state_dict(state["optimiser"])
-        for group in self._optimiser.param_groups:  # a cool-down has others than the state that it branches off
+        self.optimiser.load_state_dict(state["optimiser"])
+        for group in self.optimiser.param_groups:  # a cool-down has others than the state that it branches off
             group["betas"], group["weight_decay"] = self.recipe.betas, self.recipe.weight_decay
+            group["lr"], group["capturable"] = float(group["lr"]), False  # of a step that was a CUDA graph they are others
 
     def branch(self, state: dict[str, Any]) -> None:
         """Begin a cool-down at the state of a stable phase."""
@@ -147,26 +149,33 @@ class Learner:
             inverted = self._negatives(len(lr)).to(lr.device)
             lr, hr = lr ^ inverted, hr ^ inverted
         if progress >= self.recipe.mse_from and not self.squared:
-            self._turn_to_squared(lr, hr)
+            self.turn_to_squared(lr, hr)
         self.gradients(lr, hr, self.squared)
-        if self.recipe.clip:
-            norm = nn.utils.clip_grad_norm_(self._learned, self.recipe.clip)
-        else:
-            norm = nn.utils.get_total_norm(self._gradients())
+        norm = self.clipped()
         if not torch.isfinite(norm):
             raise DivergedError(f"the gradient of step {self.step} is not finite")
         if self.noise is not None:
             self.noise.add(self._first, norm.item() ** 2)
-        for group in self._optimiser.param_groups:
+        for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.rate(self.step, progress)
-        self._optimiser.step()
-        self._optimiser.zero_grad()
-        with torch.no_grad():
-            for decay, average in zip(self.recipe.averaging(self.step), self._averaged, strict=True):
-                into: _Averaging = cast("Any", get_ema_multi_avg_fn(decay))
-                into(average, self._learned, self.step)
+        self.update(self.recipe.averaging(self.step))
         self.step += 1
         self.summed += 1
+
+    def update(self, decays: Sequence[float]) -> None:
+        """Make Adam's step by the gradients at the parameters, which are then gone, and bring the averages up to it."""
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        with torch.no_grad():
+            for decay, average in zip(decays, self._averaged, strict=True):
+                into: _Averaging = cast("Any", get_ema_multi_avg_fn(decay))
+                into(average, self._learned, self.step)
+
+    def clipped(self) -> Tensor:
+        """Limit the gradient as the recipe says, and return its norm before."""
+        if self.recipe.clip:
+            return nn.utils.clip_grad_norm_(self._learned, self.recipe.clip)
+        return nn.utils.get_total_norm(self._gradients())
 
     def _negatives(self, count: int) -> Tensor:
         """Draw which of this worker's patches are taken as negatives: 255 where they are, else 0, (count, 1, 1, 1) uint8."""
@@ -186,24 +195,24 @@ class Learner:
         """Count the steps in the loss of a state that does not say it: those since the last line, which may also come at a rest."""
         return min(self.step % self.recipe.log_every, self.step - self.begin) if self.loss else 0
 
-    def _turn_to_squared(self, lr: Tensor, hr: Tensor) -> None:
+    def turn_to_squared(self, lr: Tensor, hr: Tensor) -> None:
         """Make Adam's means as much smaller as the squared error's gradient is than the absolute one's.
 
         It is about a sixteenth. As they were, the means would be too large for it, and the steps too small, for some
         thousand steps where beta2 is 0.999.
         """
         self.squared = True
-        if not self._optimiser.state:
+        if not self.optimiser.state:
             return
         loss, norms = self.loss.clone(), list[float]()
         for squared in (False, True):
             self.gradients(lr, hr, squared)
             norms.append(nn.utils.get_total_norm(self._gradients()).item())
-            self._optimiser.zero_grad()
+            self.optimiser.zero_grad()
         self.loss.copy_(loss)
         if all(0 < norm < math.inf for norm in norms):
             ratio = norms[1] / norms[0]
-            for means in self._optimiser.state.values():
+            for means in self.optimiser.state.values():
                 means["exp_avg"] *= ratio
                 means["exp_avg_sq"] *= ratio**2
 
