@@ -30,12 +30,21 @@ def test_info_prints_each_fact_on_a_line(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_info_describes_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "own.safetensors"
-    weights.save(LAMNet(LAMNetConfig(3, 16, 1, 2)), path, {"steps": 7, "recipe": {"lr": 0.5, "batch": 4}})
+    weights.save(
+        LAMNet(LAMNetConfig(3, 16, 1, 2)),
+        path,
+        {"steps": 7, "recipe": {"lr": 0.5, "batch": 4, "clip": 0.0, "network": None, "betas": [0.9, 0.99]}},
+    )
     app(["info", str(path)], result_action="return_value")
-    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    printed = capsys.readouterr().out.splitlines()
+    lines = dict(line.split(maxsplit=1) for line in printed if " " in line)
     assert lines["file"] == str(path)
     assert (lines["scale"], lines["channels"], lines["blocks"], lines["steps"]) == ("3", "16", "2", "7")
-    assert lines["recipe"] == "lr 0.5, batch 4"
+    assert printed[printed.index("recipe") + 1 :] == [
+        f"{'  lr':18} 0.5",
+        f"{'  batch':18} 4",
+        f"{'  betas':18} 0.9, 0.99",
+    ]
     app(["info", "tiny:photo", "--scale", "2"], result_action="return_value")
     assert "133,164" in capsys.readouterr().out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
@@ -70,15 +71,19 @@ def _describe(model: str, scale: int | None) -> None:
     facts = {"file": path, "bytes": f"{path.stat().st_size:,}"}
     facts |= {"parameters": f"{sum(array.size for array in contents.state.values()):,}", **config}
     facts |= {f"window {name}": ", ".join(map(str, values)) for name, values in window.items()}
-    for name, value in {**facts, **contents.record}.items():
-        terminal.say(f"{name:16} {_text(value)}")
+    for line in _lines({**facts, **contents.record}):
+        terminal.say(line)
 
 
-def _text(value: object) -> str:
-    """Write a recorded value without the marks of JSON."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {one}" for key, one in cast("dict[str, object]", value).items())
-    return str(value)
+def _lines(facts: Mapping[str, object], indent: str = "") -> Iterator[str]:
+    """Write recorded facts, a line each; those of a recipe and its degradation are indented, and without what is zero or none."""
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            yield f"{indent}{name}"
+            yield from _lines(cast("dict[str, object]", value), f"{indent}  ")
+        elif value or not indent:
+            text = ", ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else str(value)
+            yield f"{f'{indent}{name}':{16 + len(indent)}} {text}"
 
 
 def bench(
