@@ -101,11 +101,26 @@ def test_a_target_inside_the_source_is_no_source(bucket: Path, upscalers: Upscal
         assert len(transferred([bucket.as_uri()], (bucket / "out").as_uri(), upscalers)) == 4
 
 
-def test_a_dry_run_names_the_first_and_counts_all(bucket: Path, tmp_path: Path) -> None:
-    first, count = buckets.transfer([bucket.as_uri()], (tmp_path / "out").as_uri(), "_x2").describe(most=1)
+def test_a_dry_run_names_the_first_and_counts_all(bucket: Path, upscalers: Upscalers, tmp_path: Path) -> None:
+    first, count = buckets.transfer([bucket.as_uri()], (tmp_path / "out").as_uri(), "_x2").describe(upscalers, most=1)
     assert str(first) == f"{bucket.as_uri()}/a.png -> {(tmp_path / 'out').as_uri()}/a_x2.png"
     assert count == Note("4 in all")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_format_of_ones_own_is_in_the_names(bucket: Path, upscalers: Upscalers, tmp_path: Path) -> None:
+    place = (tmp_path / "out").as_uri()
+    transferred([bucket.as_uri()], place, upscalers)
+    as_jpg = Upscalers(upscalers._upscalers, upscalers.goal, upscalers.max_pixels, ".jpg")
+    named, _ = buckets.transfer([(bucket / "a.png").as_uri()], place, "_x2").describe(as_jpg)
+    assert str(named).endswith("/a_x2.jpg")
+    for kept in (
+        [False, True, False],
+        [True] * 3,
+    ):  # one of the pictures is a JPEG, so that its result has been one before
+        outcomes = [one for one in transferred([bucket.as_uri()], place, as_jpg) if one.problem is None]
+        assert [one.kept for one in outcomes] == kept
+        assert all(str(one.target).endswith(".jpg") for one in outcomes)
 
 
 def test_one_object(bucket: Path, upscalers: Upscalers, tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.batch import finding, jobs
 from lamnet.batch.left_out import LeftOut
 from lamnet.media import arrays
+from support.commands import Command
 
 
 @pytest.fixture
@@ -86,6 +88,35 @@ def test_a_result_does_not_take_the_place_of_a_source(tree: Path) -> None:
     assert first.problem
     assert first.problem.endswith(f"no other picture has, found {tree / 'a_x4.png'}")
     assert second.problem is None
+
+
+def test_a_result_of_another_kind_than_its_source_does_not_either(upscale: Command, tmp_path: Path) -> None:
+    Image.new("P", (8, 6)).save(tmp_path / "a.bmp")
+    arrays.write_array(tmp_path / "a_x4.png", np.full((6, 8, 3), 99, np.uint8))
+    arrays.write_array(tmp_path / "c.png", np.full((6, 8, 3), 9, np.uint8))
+    arrays.write_array(tmp_path / "c_x4.jpg", np.full((6, 8, 3), 99, np.uint8))
+    for names, taken in (
+        (("a.bmp", "a_x4.png"), ("a_x4.png",)),
+        (("c.png", "c_x4.jpg", "--format", "jpg"), ("c_x4.jpg",)),
+    ):
+        before = (tmp_path / taken[0]).read_bytes()
+        words = [tmp_path / name if (tmp_path / name).exists() else name for name in names]
+        for more in ("--dry-run", "--overwrite"):
+            done = upscale(*words, more)
+            assert done.code == 1
+            expected = f"{tmp_path / names[0]}: expected a name for the result that no other picture has, found {tmp_path / taken[0]}"
+            assert any(expected in line for line in done.err)
+        assert (tmp_path / taken[0]).read_bytes() == before
+
+
+def test_what_an_empty_folder_holds_is_told_of_it_alone(tmp_path: Path) -> None:
+    for name in ("A/p.png", "A/notes.txt", "B/b.pdf"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    left_out = LeftOut()
+    found = [*finding.find([str(tmp_path / "A"), str(tmp_path / "B")], tmp_path / "out", "_x4", left_out)]
+    assert [job.problem for job in found] == [None, "expected pictures or videos there, found 1 .pdf (b.pdf)"]
+    assert str(left_out) == "1 .txt (notes.txt)"
 
 
 def test_a_source_whose_result_is_anothers_is_told_so(tree: Path) -> None:

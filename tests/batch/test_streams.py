@@ -68,6 +68,33 @@ def test_fifos(upscale: Command, png: Path, tmp_path: Path) -> None:
     assert "got the stream -" in upscale(png, png.with_name("b.png"), "-o", "-").err[0]
 
 
+def test_a_dry_run_reads_no_stream_and_a_kept_result_of_one_has_no_age(
+    upscale: Command, png: Path, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "in")
+    refused = upscale(tmp_path / "in", "-o", tmp_path, "--dry-run")
+    assert refused.err == [
+        f"lamnet: {tmp_path / 'in'}: expected files for a dry run, which reads no stream, found a stream"
+    ]
+    (tmp_path / "in_x4.png").write_bytes(png.read_bytes())
+    os.utime(tmp_path / "in_x4.png", (0, 0))
+    end = threading.Thread(target=lambda: (tmp_path / "in").write_bytes(png.read_bytes()))
+    end.start()
+    done = upscale(tmp_path / "in", "-o", tmp_path)
+    end.join()
+    assert done.code == 0
+    assert not any("older" in line for line in [*done.out, *done.err])
+
+
+def test_a_manifest_that_cannot_be_written_is_named_before_the_work(
+    upscale: Command, png: Path, tmp_path: Path
+) -> None:
+    done = upscale(png, "--manifest", tmp_path / "none" / "failures.json")
+    assert done.code == 1
+    assert "failures.json: cannot be written" in done.err[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
 def test_what_is_no_regular_file_stays_what_it_is(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("old")
     (tmp_path / "link").symlink_to(tmp_path / "file")

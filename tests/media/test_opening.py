@@ -10,7 +10,7 @@ from PIL import Image
 
 from lamnet import Upscaler
 from lamnet.base.errors import BadImageError
-from lamnet.media import arrays, opening
+from lamnet.media import arrays, opening, xmp
 from support.pictures import doubled, gradient
 
 
@@ -73,3 +73,21 @@ def test_what_is_no_picture_is_called_what_it_is(tmp_path: Path, start: bytes, w
     (tmp_path / "a.png").write_bytes(start)
     with pytest.raises(BadImageError, match=rf"a\.png: expected a picture \(.*\), found {words}|found .*{words}"):
         opening.open_picture(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("endless.avif", b"\0\0\0\x10ftypavif\0\0\0\0" + b"\0\0\0\x01free" + bytes(8) + bytes(32)),
+        ("cut.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(17) + b"\0\0\0\tpHYs" + bytes(5)),
+    ],
+)
+def test_headers_that_lead_nowhere_are_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadImageError, match=name):
+        opening.open_picture(tmp_path / name)
+
+
+def test_a_number_in_xmp_that_no_picture_has_is_not_taken() -> None:
+    assert xmp.orientation_in(b'tiff:Orientation="' + b"6" * 5000 + b'"') == 1
+    assert xmp.orientation_in(b'tiff:Orientation="6"') == 6

@@ -142,13 +142,13 @@ def test_a_folder_of_pairs_in_the_other_one_is_no_part_of_it(
 
 
 def test_results_of_photographs_are_no_photographs(tmp_path: Path) -> None:
-    photos = photographs(tmp_path / "in", [(96, 96), (60, 60), (60, 60), (60, 60)])
-    for old, new in (("p1", "p0_x2"), ("p2", "p0_640x"), ("p3", "other_x2")):
+    photos = photographs(tmp_path / "in", [(96, 96), (60, 60), (60, 60), (60, 60), (60, 60)])
+    for old, new in (("p1", "p0_x2"), ("p2", "p0_640x"), ("p3", "other_x2"), ("p4", "p0_x2.gif")):
         (photos / f"{old}.png").rename(photos / f"{new}.png")
     opened = prepare(photos, tmp_path / "set", (2,))
     assert [photo.name for photo in opened.photos] == ["other_x2.png", "p0.png"]
     assert {photo.name: photo.reason for photo in opened.skipped} == dict.fromkeys(
-        ("p0_640x.png", "p0_x2.png"), "is by its name the result of p0.png"
+        ("p0_640x.png", "p0_x2.gif.png", "p0_x2.png"), "is by its name the result of p0.png"
     )
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lamnet.base import interrupts
 from lamnet.base.errors import BadDataError
 from lamnet.evaluation.comparison import evaluate
-from lamnet.training.loop import train
+from lamnet.figures import curve
+from lamnet.training.loop import Run, train
 from lamnet.training.monitor import Metrics, Monitor
 from support.sets import photographs, prepared, recipe
 
@@ -164,3 +169,47 @@ def test_pictures_that_are_lost_do_not_end_the_training(
     assert re.search(f"the weights are not measured, as the pictures .* same: .*{reason}", said)
     assert made.exists()
     assert not (tmp_path / "run" / "evaluation.json").exists()
+
+
+@pytest.mark.thorough
+def test_a_training_validates_when_it_is_told_to(data: Path, tmp_path: Path) -> None:
+    valid = photographs(tmp_path / "valid", [(48, 60)])
+    train(recipe(log_every=2, valid_every=3), data, tmp_path / "run", valid)
+    lines = _lines(tmp_path / "run")
+    assert [line["step"] for line in lines] == [2, 3, 4, 5]
+    assert [line["step"] for line in lines if "psnr_y" in line] == [3, 5]
+
+
+@pytest.mark.thorough
+def test_an_infinite_psnr_is_null_and_the_training_goes_on(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    valid = photographs(tmp_path / "valid", [(48, 60)])
+
+    def equal(*given: Any, **options: Any) -> dict[str, Any]:
+        found = evaluate(*given, **options)
+        found["sets"]["valid"]["psnr_y"] = math.inf
+        return found
+
+    monkeypatch.setattr("lamnet.training.validation.evaluate", equal)
+    train(recipe(steps=3), data, tmp_path / "run", valid)
+    assert all(line["psnr_y"] is None for line in _lines(tmp_path / "run") if "psnr_y" in line)
+    assert json.loads((tmp_path / "run" / "evaluation.json").read_text())["sets"]["valid"]["psnr_y"] is None
+    drawn = curve.create([tmp_path / "run"], tmp_path / "curve.png")
+    assert "psnr_y" not in drawn["run"][-1]
+    train(recipe(steps=3), data, tmp_path / "run", valid)  # which reads them again
+
+
+@pytest.mark.thorough
+def test_a_signal_before_the_first_step_leaves_a_state_to_go_on_from(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    valid, stable = photographs(tmp_path / "valid", [(48, 60)]), recipe(schedule="stable")
+    start = train(recipe(), data, tmp_path / "start")
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "validate_start", lambda *_: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(interrupts.Stopped):
+            train(stable, data, tmp_path / "run", valid, start)
+    assert (tmp_path / "run" / "checkpoint.pt").exists()
+    train(stable, data, tmp_path / "run", valid, start)
+    assert _lines(tmp_path / "run")[-1]["step"] == 5

@@ -11,8 +11,9 @@ import pytest
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.upscale.bands import bands, in_memory
+from lamnet.upscale.exact import Features
 from lamnet.upscale.goal import Goal
-from lamnet.upscale.plan import fixed
+from lamnet.upscale.plan import Box, fixed
 from lamnet.upscale.planner import Planner
 from lamnet.upscale.raster import raster_of_array
 from support.engines import Nearest
@@ -107,3 +108,20 @@ def test_it_is_not_asked_where_the_answer_is_known(ensemble: bool, options: dict
     plan = planner(engine, **options).plan_for(raster_of_array(noise(60, 400, 3)))
     assert plan.exact is options.get("exact", False)
     assert not engine.probed
+
+
+def test_features_in_a_file_come_back_where_the_system_has_no_positioned_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planner(Nearest(matters=True), exact=True, tile=64).plan_for(raster_of_array(noise(60, 40, 3)))
+    whole, inner = Box(-6, -6, 72, 52), Box(3, 5, 20, 30)
+    values = np.random.default_rng(0).random((72, 52, 3)).astype(np.float32)
+    for positioned in (True, False):
+        monkeypatch.setattr("lamnet.upscale.exact._POSITIONED", positioned)
+        features = Features(tmp_path, plan, 3)
+        features.write(whole, values)
+        features.write(inner, values[:20, :30] + 1)
+        expected = values.copy()
+        expected[9:29, 11:41] = values[:20, :30] + 1
+        assert (features.read(whole) == expected).all()
+        features.close()

@@ -55,6 +55,7 @@ class Plan:
         self._record("unpack", outcome, unpacked_since)
         if outcome != "done":
             return 1
+        outcome = "not begun"
         for plain in ((), ("--plain",)):
             if self._stopped or call.left < 1:
                 break
@@ -102,7 +103,7 @@ class Plan:
                 self._call.mirror()
         if process.stdin:
             process.stdin.close()
-        if asked:
+        if asked and process.returncode != 0:
             return "stopped" if self._stopped else "out of time"
         return "done" if process.returncode == 0 else f"failed ({process.returncode})"
 

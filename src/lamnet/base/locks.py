@@ -38,9 +38,7 @@ def exclusive(folder: Path) -> Generator[None]:
         try:
             yield
         finally:
-            with suppress(OSError):
-                (folder / _LOCK).unlink()
-            file.close()
+            _remove(folder / _LOCK, file)
     finally:
         if made:
             with suppress(OSError):  # not empty, as a rule
@@ -59,9 +57,16 @@ def in_turn(path: Path) -> Generator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):
-            lock.unlink()
+        _remove(lock, file)
+
+
+def _remove(path: Path, file: IO[bytes]) -> None:
+    """Remove a lock's file while it is held, so that whoever waits for it sees that it is gone; Windows removes no open file."""
+    if os.name == "nt":
         file.close()
+    with suppress(OSError):
+        path.unlink()
+    file.close()
 
 
 def _open_or_refuse(path: Path) -> IO[bytes]:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lamnet.batch.jobs import Job
 from lamnet.batch.left_out import LeftOut
 from lamnet.batch.outcome import Intent, Note, Outcome, failed
 from lamnet.batch.upscalers import Upscalers
+from lamnet.upscale import video
 
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://")
 WEB = re.compile(r"(https?|s?ftps?|data|blob):(?=//|.*,)", re.IGNORECASE)
@@ -70,24 +72,25 @@ class Transfer:
                 root = self.source.root.parent
                 yield self._job(root, root, self.source.root.name)
             else:
-                found = self._below(self.source.root)
+                found = partial(self._below, self.source.root)
                 yield from jobs.or_a_problem(found, self.source.root, self.left_out)
 
-    def describe(self, most: int = 10) -> Iterator[Intent | Note]:
+    def describe(self, upscalers: Upscalers, most: int = 10) -> Iterator[Intent | Note]:
         """Describe the first jobs and count all, from names alone: no object is read."""
         number = 0
         for number, job in enumerate((job for job in self.jobs() if job.problem is None), 1):
             if number <= most:
-                target = job.result(job.source.suffix)
+                target = job.result(_likely_suffix(job, upscalers))
                 yield Intent(self.source.address(job.source), self.target.address(target))
         yield Note(f"{number} in all")
 
     def upscale(self, job: Job, upscalers: Upscalers) -> Work[Outcome]:
         """Upscale one object; a result that is there is kept without reading its source."""
-        source, target = self.source.address(job.source), job.result(job.source.suffix)
+        likely = _likely_suffix(job, upscalers)
+        source, target = self.source.address(job.source), job.result(likely)
         with tempfile.TemporaryDirectory(prefix="lamnet-") as folder:
             local = replace(job, source=Path(folder, "in" + job.source.suffix), target=Path(folder, "out"))
-            result = local.result(job.source.suffix)
+            result = local.result(likely)
             try:
                 if job.problem is None and self._keeps(target):
                     return Outcome(source, self.target.address(target), kept=True)
@@ -120,19 +123,19 @@ class Transfer:
             _copy(None, file, self.target.files, partial)
             self.target.files.move(str(partial), str(target))
 
-    def _below(self, folder: Path) -> Iterator[Job]:
-        found, folders = self._listed(folder)
+    def _below(self, folder: Path, left_out: LeftOut) -> Iterator[Job]:
+        found, folders = self._listed(folder, left_out)
         yield from jobs.of_folder(self._job(self.source.root, folder, name) for name in found)
         for below in folders:
             is_target = self.source.files == self.target.files and below == self.target.root
             if not is_target and not below.name.startswith("."):
-                yield from self._below(below)
+                yield from self._below(below, left_out)
 
-    def _listed(self, folder: Path) -> tuple[list[str], list[Path]]:
+    def _listed(self, folder: Path, left_out: LeftOut) -> tuple[list[str], list[Path]]:
         """List names of pictures and paths of folders; further facts of millions of objects would take far more memory."""
         infos = self.source.files.get_file_info(_pyarrow_fs(str(folder)).FileSelector(str(folder)))
         among = (info.base_name for info in infos if info.is_file)
-        found = jobs.sources_among(among, self.source == self.target, self.left_out, self.mark)
+        found = jobs.sources_among(among, self.source == self.target, left_out, self.mark)
         return found, sorted(Path(info.path) for info in infos if not info.is_file)
 
     def _job(self, root: Path, folder: Path, name: str) -> Job:
@@ -140,6 +143,12 @@ class Transfer:
         return Job(
             source, self.target.root / folder.relative_to(root) / names.marked(source.stem, self.mark), found=True
         )
+
+
+def _likely_suffix(job: Job, upscalers: Upscalers) -> str:
+    """Return the suffix that a result has unless its picture, which is not read yet, needs another."""
+    own = job.source.suffix
+    return own if own.lower() in video.SUFFIXES else upscalers.suffix or own
 
 
 def transfer(sources: Sequence[str], out: str | None, mark: str, overwrite: bool = False) -> Transfer:

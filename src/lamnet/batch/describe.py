@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from lamnet.base.errors import BadImageError
 from lamnet.batch.buckets import Transfer
 from lamnet.batch.jobs import Job
 from lamnet.batch.one import Opened, open_job
@@ -31,7 +32,7 @@ def describe(request: Request) -> Iterator[Outcome | Intent | Note]:
     upscalers = Upscalers.of(request)
     place = place_of(request, upscalers.goal)
     if isinstance(place, Transfer):
-        yield from place.describe()
+        yield from place.describe(upscalers)
     else:
         yield from describe_jobs(place.jobs(), upscalers)
     yield from notes_of(place)
@@ -43,6 +44,10 @@ def describe_jobs(jobs: Iterable[Job], upscalers: Upscalers) -> Iterator[Outcome
     for job in jobs:
         target = job.target
         try:
+            if job.stream and job.problem is None:
+                raise BadImageError(
+                    f"{job.source}: expected files for a dry run, which reads no stream, found a stream"
+                )
             opened = open_job(job, upscalers)
             target, planner = opened.target, opened.planner
             if planner not in speeds:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -47,7 +48,8 @@ def find(sources: Sequence[str], out: Path | str | None, mark: str, left_out: Le
         if out.suffix.lower() in SUFFIXES:
             raise BadArgumentError(f"out: expected a folder for the results of several pictures, got {out}")
     left_out = LeftOut() if left_out is None else left_out
-    jobs = (job for name in sources for job in or_a_problem(_jobs_of(name, out, mark, left_out), Path(name), left_out))
+    counted = left_out
+    jobs = (job for name in sources for job in or_a_problem(partial(_jobs_of, name, out, mark), Path(name), counted))
     return jobs if len(sources) == 1 else without_clashes(jobs)
 
 

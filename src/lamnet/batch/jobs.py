@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from lamnet.media import formats
 from lamnet.upscale import video
 
 SUFFIXES = formats.SUFFIXES | video.SUFFIXES
+TAKEN = "expected a name for the result that no other picture has, found {}"
 CHUNK = 10_000  # jobs in memory at a time: some 10 MB, and about a second of listing folders
 
 
@@ -30,6 +31,7 @@ class Job:
         shared: other jobs have the same target, so that a result with another suffix than its source's has both.
         problem: why the job cannot be done, where that is known beforehand.
         stream: the source or the target is a stream.
+        others: sources of the call that the result may have the name of, by its suffix.
     """
 
     source: Path
@@ -39,6 +41,7 @@ class Job:
     shared: bool = False
     problem: str | None = None
     stream: bool = False
+    others: frozenset[Path] = frozenset()
 
     def result(self, suffix: str) -> Path:
         """Name the file for a result with this suffix: a_x4.png; of a.gif, where there is an a.png too, a_x4.gif.png."""
@@ -79,15 +82,20 @@ def sources_among(found: Iterable[str], with_results: bool, left_out: LeftOut, m
     return sorted(shown, key=names.split)
 
 
-def or_a_problem(jobs: Iterable[Job], place: Path, left_out: LeftOut) -> Iterator[Job]:
-    """Yield the jobs of a place, or one that fails where there are none."""
-    some, before = False, left_out.total
-    for job in jobs:
+def or_a_problem(jobs_of: Callable[[LeftOut], Iterable[Job]], place: Path, left_out: LeftOut) -> Iterator[Job]:
+    """Yield the jobs of a place, or one that fails where there are none and names what there is instead.
+
+    `jobs_of` counts what is no source, of this place alone; where there are jobs, that is added to `left_out`.
+    """
+    some, here = False, LeftOut()
+    for job in jobs_of(here):
         some = True
         yield job
+    found = str(here) if here.total else "none"
     if not some:
-        found = str(left_out) if left_out.total > before else "none"
-        left_out.clear()
+        here.clear()
+    left_out.merge(here)
+    if not some:
         yield Job(place, place, problem=f"expected pictures or videos there, found {found}")
 
 
@@ -107,10 +115,15 @@ def without_clashes(jobs: Iterable[Job]) -> Iterator[Job]:
     count = Counter(target for _, target in once)
     owners: dict[tuple[Path, str], Path] = {}
     sources = {source for source, _ in once}
+    alike: dict[Path, set[Path]] = {}
+    for source in sources:
+        for place in (source, source.with_suffix(""), source.with_suffix("").with_suffix("")):
+            alike.setdefault(place, set()).add(source)
     for job in once.values():
         shared = count[job.target] > 1
         owner = owners.setdefault((job.target, job.source.suffix), job.source)
         taken = None if owner == job.source else f"expected another name than that of {owner}, or another folder"
         if (result := replace(job, shared=shared).result(job.source.suffix)) in sources:
-            taken = f"expected a name for the result that no other picture has, found {result}"
-        yield replace(job, shared=shared, problem=job.problem or taken)
+            taken = TAKEN.format(result)
+        others = frozenset(alike.get(job.target, ()))
+        yield replace(job, shared=shared, problem=job.problem or taken, others=others)

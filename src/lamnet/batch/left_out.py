@@ -24,6 +24,11 @@ class Named:
         if len(self.first) < _MAX_NAMES:
             self.first.append(name)
 
+    def merge(self, other: Named) -> None:
+        """Count the files of another one as well."""
+        self.total += other.total
+        self.first += other.first[: _MAX_NAMES - len(self.first)]
+
     def __str__(self) -> str:
         more = ", ..." if self.total > len(self.first) else ""
         return f"({', '.join(self.first)}{more})"
@@ -56,6 +61,12 @@ class LeftOut:
                 f"left out what by its name is the result of a picture beside it: {self.results.total:,} {self.results}; "
                 "--out with another folder takes all"
             )
+
+    def merge(self, other: LeftOut) -> None:
+        """Count the files of another one as well."""
+        self.kinds += other.kinds
+        self.others.merge(other.others)
+        self.results.merge(other.results)
 
     def clear(self) -> None:
         """Forget the files that are no pictures, once they have been reported."""

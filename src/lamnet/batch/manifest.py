@@ -15,8 +15,11 @@ from lamnet.batch.outcome import Event, Outcome
 def recorded(events: Generator[Event], manifest: Path | None) -> Generator[Event]:
     """Pass events on, and at the end write the outcomes that failed to a file, one JSON object a line.
 
-    An interrupted call writes those so far; a call without any outcome keeps an earlier file.
+    An interrupted call writes those so far; a call without any outcome keeps an earlier file. Raises BadImageError, before
+    anything is done, where the file could not be written.
     """
+    if manifest is not None:
+        files.check_place(manifest, BadImageError)
     failures: list[str] = []
     tried = False
     try:

@@ -47,8 +47,7 @@ def original(stem: str, suffixes: Set[str], mark: str = "") -> str | None:
     before, found, after = mark.partition(STEM)
     if found and before + after and one.startswith(before) and one.endswith(after):
         return one[len(before) : len(one) - len(after)]
-    shorter = formats.MARK.sub("", one)
-    return shorter if shorter != stem else None
+    return formats.without_mark(stem, suffixes)
 
 
 def split(name: str) -> tuple[str, str]:

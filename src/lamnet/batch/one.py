@@ -13,7 +13,7 @@ from lamnet.base import files, locks
 from lamnet.base.errors import BadImageError
 from lamnet.base.progress import Progress, Work
 from lamnet.batch import streams
-from lamnet.batch.jobs import Job
+from lamnet.batch.jobs import TAKEN, Job
 from lamnet.batch.outcome import Outcome, failed
 from lamnet.batch.upscalers import Upscalers
 from lamnet.media import opening, saving
@@ -64,7 +64,15 @@ def open_job(job: Job, upscalers: Upscalers) -> Opened:
     sizes = _sizes(picture)
     upscaler = max((upscalers.for_size(*size) for size in sizes), key=lambda one: one.scale)
     suffix = upscalers.suffix or saving.suffix_for(picture, upscaler.result_size(*sizes[0]))
-    return Opened(picture, upscaler, job.result(suffix), _about(upscaler, upscalers.goal, *sizes))
+    return Opened(picture, upscaler, _result(job, suffix), _about(upscaler, upscalers.goal, *sizes))
+
+
+def _result(job: Job, suffix: str) -> Path:
+    """Name the file for a result. Raises BadImageError where that is another source of the call."""
+    result = job.result(suffix)
+    if result in job.others:
+        raise BadImageError(f"{job.source}: {TAKEN.format(result)}")
+    return result
 
 
 def _about(upscaler: Upscaler, goal: Goal, *sizes: tuple[int, int]) -> tuple[str, ...]:
@@ -87,7 +95,7 @@ def _open_clip(job: Job, upscalers: Upscalers) -> Opened:
     notes = (
         () if suffix == own else (f"is Matroska, since {own} cannot be written, or not with all that is in this one",)
     )
-    return Opened(clip, upscaler, job.result(suffix), notes + _about(upscaler, upscalers.goal, clip.shown_size))
+    return Opened(clip, upscaler, _result(job, suffix), notes + _about(upscaler, upscalers.goal, clip.shown_size))
 
 
 def upscale_one(job: Job, upscalers: Upscalers, overwrite: bool) -> Work[Outcome]:
@@ -121,22 +129,22 @@ def _upscale_file(job: Job, upscalers: Upscalers, overwrite: bool) -> Work[Outco
         target = opened.target
         keep = (job.found or job.needs_suffix) and not overwrite
         if keep and target.exists():
-            return _kept(job.source, target)
+            return _kept(job, target)
         _check_free(job.source, target, overwrite)
         target.parent.mkdir(parents=True, exist_ok=True)
         with locks.in_turn(target):
             if keep and target.exists():  # another call was at it
-                return _kept(job.source, target)
+                return _kept(job, target)
             notes = yield from write(opened, job.source.name)
         return Outcome(job.source, target, notes=notes, choice=opened.choice)
     except Exception as error:
         return failed(job.source, target, error)
 
 
-def _kept(source: Path, target: Path) -> Outcome:
+def _kept(job: Job, target: Path) -> Outcome:
     """Say where a result that is kept is older than its source: it may show what that was before, or another picture."""
-    is_older = target.stat().st_mtime < source.stat().st_mtime
-    return Outcome(source, target, kept=True, notes=(f"is older than {source}",) if is_older else ())
+    is_older = not job.stream and target.stat().st_mtime < job.source.stat().st_mtime
+    return Outcome(job.source, target, kept=True, notes=(f"is older than {job.source}",) if is_older else ())
 
 
 def write(opened: Opened, task: str) -> Work[tuple[str, ...]]:

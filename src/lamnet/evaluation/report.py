@@ -35,7 +35,7 @@ _TITLES = {
 def to_json(evaluations: Sequence[Evaluation]) -> str:
     """Write evaluations as JSON: one as an object, several as a list; the infinite PSNR of equal pictures is null."""
     content = evaluations[0] if len(evaluations) == 1 else list(evaluations)
-    return json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def from_json(path: Path) -> list[dict[str, Any]]:
@@ -162,11 +162,12 @@ def write(path: Path, text: str) -> None:
     write_text(path, text, BadArgumentError)
 
 
-def _finite(content: Any) -> Any:
+def finite(content: Any) -> Any:
+    """Return content for JSON, which knows no infinity: null in its place."""
     if isinstance(content, Mapping):
-        return {key: _finite(value) for key, value in cast("Mapping[str, Any]", content).items()}
+        return {key: finite(value) for key, value in cast("Mapping[str, Any]", content).items()}
     if isinstance(content, list):
-        return [_finite(value) for value in cast("list[Any]", content)]
+        return [finite(value) for value in cast("list[Any]", content)]
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 

@@ -71,9 +71,9 @@ def read(run: Path) -> Lines:
 
 
 def _line(text: str, what: str) -> dict[str, float]:
-    """Read the numbers of a line that are drawn. Raises ValueError."""
+    """Read the numbers of a line that are drawn; null stands for an infinite one. Raises ValueError."""
     found = records.mapping(records.parsed(text), what)
-    names = ["step", "elapsed_s", *(plot.metric for plot in _PLOTS if plot.metric in found)]
+    names = ["step", "elapsed_s", *(plot.metric for plot in _PLOTS if found.get(plot.metric) is not None)]
     return {name: records.number(found.get(name), f"{what}, {name}") for name in names}
 
 

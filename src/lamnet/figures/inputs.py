@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVa
 
 from lamnet.base.errors import BadArgumentError, BadImageError
 from lamnet.core import shipped
+from lamnet.core.borders import continued
 from lamnet.core.config import EDGE
 from lamnet.evaluation import contenders
 from lamnet.evaluation.benchmarks import unmeasurable
@@ -23,7 +24,6 @@ from lamnet.figures.labels import split_label
 from lamnet.media import arrays, formats
 from lamnet.network import devices, weights
 from lamnet.network.model import Group
-from lamnet.upscale.raster import continued
 
 _CHECKPOINT: Any = checkpoint  # pyright: ignore[reportUnknownVariableType] (partly typed)
 

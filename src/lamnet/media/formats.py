@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Sequence, Set
+from pathlib import Path, PurePath
 from typing import Protocol, runtime_checkable
 
 import pyvips
@@ -16,7 +16,7 @@ from lamnet.media.codecs import avif, gif, hdr, heic, jpeg, jxl, pillow, png, ti
 from lamnet.media.contract import Extras, Format
 from lamnet.media.picture import Picture
 
-MARK = re.compile(r"_(x\d+(\.\d+)?|\d+x\d*)$")  # at the end of the names of our results: a factor, or a size
+_MARK = re.compile(r"_(x\d+(\.\d+)?|\d+x\d*)$")  # at the end of the names of our results: a factor, or a size
 
 
 @runtime_checkable
@@ -72,6 +72,16 @@ def format_named(path: Path) -> Format:
     return writer_named(path).FORMAT
 
 
+def without_mark(stem: str, suffixes: Set[str] = SUFFIXES) -> str | None:
+    """Return the stem of the picture that ours of this stem is the result of: "a" of "a_x4", "a_x4.gif" and "a_640x480".
+
+    None for a stem that is not one of our results'.
+    """
+    one = PurePath(stem).stem if PurePath(stem).suffix in suffixes else stem
+    shorter = _MARK.sub("", one)
+    return shorter if shorter != one else None
+
+
 def codec_of(path: Path) -> Codec:
     """Return the codec of an existing file by its first bytes, since names lie. Raises BadImageError where none fits."""
     with files.naming_errors(path, "cannot be read"):
@@ -84,8 +94,3 @@ def codec_of(path: Path) -> Codec:
             return codec
     names = ", ".join(format.suffixes[0][1:] for format in FORMATS)
     raise BadImageError(f"{path}: expected a picture ({names}), found {kinds.kind_of(start)}")
-
-
-def format_of(path: Path) -> Format:
-    """Return the format of an existing file by its first bytes. Raises BadImageError where none fits."""
-    return codec_of(path).FORMAT

@@ -12,6 +12,7 @@ import pyvips
 from lamnet.base.errors import BadImageError
 from lamnet.media import damage, metadata, vips
 from lamnet.media.blobs import has_profile, with_blobs
+from lamnet.media.codecs import decoded
 from lamnet.media.contract import Extras
 from lamnet.media.depths import DEPTHS
 from lamnet.media.extra_bands import ExtraBands, split
@@ -62,7 +63,7 @@ def open_picture(path: Path, max_pixels: int = MAX_PIXELS, damaged: bool | None 
     """
     vips.check_not_forked(path)
     codec = codec_of(path)
-    with vips.naming_errors(path, "cannot be read"):
+    with decoded.refusing(path), vips.naming_errors(path, "cannot be read"):
         extras = codec.extras(path)
     if extras.hidden_frames:
         kind = codec.FORMAT.suffixes[0][1:].upper()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-_NUMBER = rb"(%s\s*(?:=\s*[\"']|>)\s*)(\d+)"  # as an attribute or an element
+_NUMBER = rb"(%s\s*(?:=\s*[\"']|>)\s*)(\d{1,18})(?!\d)"  # as an attribute or an element
 # What grows with the picture: its resolution, and the numbers by which viewers wrap panoramas around.
 _ACROSS = rb"(?:tiff:XResolution|GPano:(?:FullPanoWidth|CroppedAreaImageWidth|CroppedAreaLeft)Pixels)"
 _DOWN = rb"(?:tiff:YResolution|GPano:(?:FullPanoHeight|CroppedAreaImageHeight|CroppedAreaTop)Pixels)"

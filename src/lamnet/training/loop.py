@@ -159,12 +159,14 @@ class Run:
         learner, recipe = self.learner, self.learner.recipe
         begun = self.clock() - learner.elapsed
         logged_step, logged_at, saved_at = learner.step, learner.elapsed, learner.elapsed
+        saved_step = learner.step if self.folder.checkpoint.exists() else None
         while (done := learner.progress) < 1 and not request.number:
             rate = recipe.rate(learner.step, done)
             self._advance(loader, done)
             learner.elapsed = self.workers.agreed(self.clock() - begun)
             done = learner.progress
-            if learner.step % recipe.log_every == 0 or done == 1:
+            validates = done == 1 or learner.step % recipe.valid_every == 0
+            if validates or learner.step % recipe.log_every == 0:
                 images = recipe.batch * (learner.step - logged_step)
                 speeds = {
                     "images_per_s": round(images / max(learner.elapsed - logged_at, 1e-9), 2),
@@ -178,15 +180,16 @@ class Run:
                 }
                 if learner.noise is not None and (noise := learner.noise.take()) is not None:
                     metrics["gradient_noise"] = round(noise, 1)
-                due = done == 1 or learner.step % recipe.valid_every == 0
-                if due:
+                if validates:
                     metrics |= self._validate(monitor)
                 monitor.show(learner.step, done, metrics)
                 logged_step, logged_at = learner.step, self.clock() - begun
             due = learner.step % recipe.save_every == 0 or learner.elapsed - saved_at >= _SAVED_AFTER_S
-            if self.workers.first and (due or done == 1 or request.number):
+            if self.workers.first and due:
                 self.folder.save(learner)
-                saved_at = learner.elapsed
+                saved_at, saved_step = learner.elapsed, learner.step
+        if self.workers.first and saved_step != learner.step:
+            self.folder.save(learner)
 
     def validate_start(self, monitor: Monitor) -> None:
         """Record the PSNR-Y of the weights that the training starts from, as that of step 0."""

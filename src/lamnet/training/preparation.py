@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from lamnet.base import locks
-from lamnet.base.errors import BadArgumentError, BadDataError, BadImageError
+from lamnet.base.errors import BadArgumentError, BadDataError, BadImageError, MissingExtraError
 from lamnet.base.files import read_text
 from lamnet.base.progress import Progress, Work, finish
 from lamnet.media import formats
@@ -138,11 +138,9 @@ def _results_beside(names: Sequence[str]) -> dict[str, str]:
     """Find the pictures that are by their names our results of others beside them, and why each is no photograph."""
     stems = {name: str(PurePosixPath(name).with_suffix("")) for name in names}
     originals = {stem: name for name, stem in stems.items()}
-    shorter = {name: formats.MARK.sub("", stem) for name, stem in stems.items()}
+    marked = {name: without for name, stem in stems.items() if (without := formats.without_mark(stem)) is not None}
     return {
-        name: f"is by its name the result of {originals[stem]}"
-        for name, stem in shorter.items()
-        if stem != stems[name] and stem in originals
+        name: f"is by its name the result of {originals[stem]}" for name, stem in marked.items() if stem in originals
     }
 
 
@@ -200,7 +198,7 @@ def _converted(folder: Path, scales: Sequence[int], given: Given | None, source:
         return source, {}
     try:
         return convert(folder, source, scales) if given is None else convert_pair(folder, source, scales[0], given)
-    except BadImageError as error:
+    except (BadImageError, MissingExtraError) as error:
         return replace(source, reason=str(error).removeprefix(f"{folder / source.name}: ")), {}
     except MemoryError:
         return replace(source, reason=_TOO_LARGE), {}

@@ -10,6 +10,7 @@ import math
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,8 @@ from lamnet.upscale.raster import Plane
 VISIBLE = 66.0  # dB of PSNR below which tiles by themselves are not good enough: a margin over the 60 promised
 
 Floats = NDArray[np.float32]
+
+_POSITIONED = hasattr(os, "preadv")  # not on Windows
 
 
 class Layers(Protocol):
@@ -45,22 +48,37 @@ class Features:
 
     def __init__(self, folder: Path, plan: Plan, channels: int) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed by Exact)
-        self._width, self._channels = plan.width + 2 * EDGE, channels
+        self._width, self._channels, self._turn = plan.width + 2 * EDGE, channels, threading.Lock()
 
     def read(self, box: Box) -> Floats:
         """Read a box, (height, width, C)."""
         rows = np.empty((box.height, box.width, self._channels), np.float32)
         for i, row in enumerate(rows):
-            os.preadv(self._file.fileno(), [row.data.cast("B")], self._offset(box.top + i, box.left))
+            self._read_at(row.data.cast("B"), self._offset(box.top + i, box.left))
         return rows
 
     def write(self, box: Box, values: Floats) -> None:
         """Write a box; `values` are as `read` returns them."""
         for i, row in enumerate(np.ascontiguousarray(values)):
-            data, offset = row.data.cast("B"), self._offset(box.top + i, box.left)
-            while len(data):
-                written = os.pwrite(self._file.fileno(), data, offset)
-                data, offset = data[written:], offset + written
+            self._write_at(row.data.cast("B"), self._offset(box.top + i, box.left))
+
+    def _read_at(self, into: memoryview, offset: int) -> None:
+        if _POSITIONED:
+            os.preadv(self._file.fileno(), [into], offset)
+        else:
+            with self._turn:
+                self._file.seek(offset)
+                self._file.readinto(into)
+
+    def _write_at(self, data: memoryview, offset: int) -> None:
+        if not _POSITIONED:
+            with self._turn:
+                self._file.seek(offset)
+                self._file.write(data)
+            return
+        while len(data):
+            written = os.pwrite(self._file.fileno(), data, offset)
+            data, offset = data[written:], offset + written
 
     def close(self) -> None:
         """Give the disk space back."""

@@ -11,6 +11,7 @@ import pyvips
 from numpy.typing import NDArray
 
 from lamnet.base.errors import BadArgumentError
+from lamnet.core.borders import continued
 from lamnet.core.config import EDGE
 from lamnet.media import picture as picture_files
 from lamnet.media.levels import Levels, levels_of
@@ -165,14 +166,6 @@ def planes_at(raster: Raster, box: Box) -> list[Pixels]:
     planes = [colour] if alpha is None else [with_colours_spread(colour, alpha), alpha]
     planes = [_continued_to(plane, outer, box) for plane in planes]
     return [np.clip(plane, 0, 1, out=plane) for plane in planes]
-
-
-def continued(pixels: Pixels, above: int, below: int, before: int, behind: int) -> Pixels:
-    """Continue planes (C, H, W) beyond their borders by so many pixels, as smoothly as slopes go on; also beyond black and white.
-
-    Each pixel beyond is as far from the border's as the one that it mirrors, on the other side (odd reflection).
-    """
-    return np.pad(pixels, ((0, 0), (above, below), (before, behind)), "reflect", reflect_type="odd")
 
 
 def beyond_at(raster: Raster, box: Box) -> Pixels | None:

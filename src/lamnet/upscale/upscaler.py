@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
@@ -207,13 +207,6 @@ class Upscaler:
         """Return the planner of the network that was chosen."""
         return self.planner if choice is None else self.planners[choice.variant]
 
-    def bands(self, raster: Raster, scratch: Path) -> Iterator[tuple[float, NDArray[Any]]]:
-        """Yield the result from top to bottom: the share of the work that is done, 0 to 1, and the next rows, maybe none.
-
-        `scratch` is a folder for features that do not fit into memory.
-        """
-        return bands.bands(self.engine, self.planner.plan_for(raster), raster, scratch)
-
     def result_size(self, width: int, height: int) -> tuple[int, int]:
         """Compute the (width, height) of the result of a picture of this size.
 
@@ -226,10 +219,6 @@ class Upscaler:
     def plan(self, height: int, width: int) -> Plan:
         """Plan a picture of this size. Raises BadArgumentError when memory is too little."""
         return self.planner.plan(height, width)
-
-    def identity(self) -> dict[str, str | int | bool | None]:
-        """Return all that a result depends on, besides the picture, its plan, its size and the versions of programs."""
-        return self.planner.identity()
 
 
 def _array_of(array: Any) -> NDArray[Any]:

@@ -124,8 +124,10 @@ def _box(file: IO[bytes], name: bytes) -> int:
         size, kind = int.from_bytes(start[:4], "big"), start[4:]
         if kind == name:
             return size
-        at += int.from_bytes(file.read(8), "big") if size == 1 else size
-        if size in (0, *range(2, 8)):
+        header = 16 if size == 1 else 8
+        length = int.from_bytes(file.read(8), "big") if size == 1 else size
+        if length < header:  # 0: to the end of the file; others are wrong, and would lead back here
             break
+        at += length
         file.seek(min(at, 2**62))
     return 0

@@ -108,7 +108,7 @@ def extras(path: Path) -> PngExtras:
             elif len(kept) == _MOST_CHUNKS:
                 notes.add(f"without texts behind the first {_MOST_CHUNKS:,}")
             if kind == b"cICP" and size == 4 and not (behind_pixels or colours):
-                primaries, transfer, _, _ = data.ljust(4, b"\0")
+                primaries, transfer, _, _ = data
                 colours = primaries, transfer
     if others:
         notes.add(f"without what other programs keep in {', '.join(others)}")

@@ -122,7 +122,7 @@ def alone(path: Path, found: Contents, number: int, changes: Mapping[int, int]) 
         if len(where) != len(sizes) or not where or sum(sizes) > found.size:
             return None
         out = io.BytesIO()
-        header = (b"II" if layout.order == "<" else b"MM") + (b"+\0\x08\0\0\0" if layout.big else b"*\0")
+        header = b"II" + (b"+\0\x08\0\0\0" if layout.big else b"*\0")
         if layout.order == ">":
             header = b"MM" + (b"\0+\0\x08\0\0" if layout.big else b"\0*")
         out.write(header + b"\0" * layout.offset.size)
