@@ -117,7 +117,9 @@ def test_patches_on_the_device_are_those_of_the_sampler(prepared: Path) -> None:
 def test_patches_drawn_on_the_device_are_all_pairs_and_some_negatives(prepared: Path) -> None:
     data = PreparedSet.open(prepared)
     sampler = PatchSampler(data, 4, 9, 1, 3)
-    places = [(*sampler._corner(position), turn) for position in range(int(sampler._ends[-1])) for turn in range(8)]
+    places = [
+        (*sampler.positions.at(position), turn) for position in range(sampler.positions.count) for turn in range(8)
+    ]
     lr_of = {hr.tobytes(): lr.tobytes() for lr, hr in (sampler._pair(*place) for place in places)}
     drawn = Drawn(data, replace(recipe_named("tiny_x4_stable"), patch=9, batch=4000, negative=0.25), CPU)
     lr, hr = (np.ascontiguousarray(side.permute(0, 2, 3, 1).numpy()) for side in drawn.take())

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lamnet.training.pairs import PatchSampler
+from lamnet.training.positions import TURNS, Positions
 from lamnet.training.prepared import PreparedSet
 from lamnet.training.recipes import Recipe
 
@@ -81,10 +82,8 @@ class Drawn:
     def __init__(self, data: PreparedSet, recipe: Recipe, device: torch.device) -> None:
         self._batch, self._patch, self._negative = recipe.batch, recipe.patch, recipe.negative
         self._sides = _sides(data, recipe.scale, recipe.patch, device)
-        sizes = np.array([(photo.height, photo.width) for photo in data.photos], np.int64) // recipe.scale
-        free = np.maximum(sizes - recipe.patch + 1, 0)
-        self._free = torch.from_numpy(free).to(device)  # (N, 2): rows and columns where a patch can begin
-        self._ends = torch.from_numpy(np.cumsum(free.prod(1))).to(device)
+        positions = Positions(data, recipe.scale, recipe.patch, unit=recipe.scale)
+        self._free, self._ends = (torch.from_numpy(one).to(device) for one in (positions.free, positions.ends))
         self.generator = torch.Generator(device).manual_seed(recipe.seed)
 
     def take(self) -> Pair:
@@ -94,7 +93,7 @@ class Drawn:
         index = torch.searchsorted(self._ends, position, right=True)
         within = position - torch.cat([torch.zeros_like(self._ends[:1]), self._ends])[index]
         columns = self._free[index, 1]
-        places = torch.stack([index, within // columns, within % columns, (shares[1] * 8).long()], 1)
+        places = torch.stack([index, within // columns, within % columns, (shares[1] * TURNS).long()], 1)
         inverted = (shares[2] < self._negative).to(torch.uint8).mul(255).view(-1, 1, 1, 1)
         lr, hr = (side.cut(places) ^ inverted for side in self._sides)
         return lr, hr

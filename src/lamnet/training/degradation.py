@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.evaluation import lossy
+from lamnet.evaluation.conditions import rounded
 from lamnet.evaluation.resize import imresize
 from lamnet.training import noise, reduction
 
@@ -148,7 +149,7 @@ def degrade(
         how = _only_one(how, generator)
     elif how.together and not drawn and generator.random() < how.together:
         how = replace(how, blur=1.0, noise=1.0, compression=1.0)
-    pixels = _rounded(_reduced(hr, scale, how, generator, blurred=not drawn))
+    pixels = rounded(_reduced(hr, scale, how, generator, blurred=not drawn))
     for part in _parts(how, generator, drawn):
         if part == "noise":
             pixels = _noisy(pixels, how, generator)
@@ -204,7 +205,7 @@ def _kernel(scale: int, how: Degradation, generator: np.random.Generator) -> NDA
 def _noisy(pixels: NDArray[np.uint8], how: Degradation, generator: np.random.Generator) -> NDArray[np.uint8]:
     deviation = generator.uniform(*how.noise_deviation)
     add = noise.poisson if generator.random() < how.poisson else noise.gaussian
-    return _rounded(add(pixels, deviation, generator.random() < how.grey, generator))
+    return rounded(add(pixels, deviation, generator.random() < how.grey, generator))
 
 
 def _compressed(
@@ -219,10 +220,6 @@ def _compressed(
     else:
         result = lossy.jpeg(padded, level, "4:4:4" if generator.random() < how.full_chroma else "4:2:0")
     return result[top:, left:]
-
-
-def _rounded(values: NDArray[np.floating]) -> NDArray[np.uint8]:
-    return np.floor(values + 0.5).clip(0, 255).astype(np.uint8)
 
 
 def _inner(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lamnet.base.errors import BadDataError
 from lamnet.training.degradation import MARGIN, Degradation, degrade
 from lamnet.training.drawings import drawing
+from lamnet.training.positions import TURNS, Positions, turned
 from lamnet.training.prepared import PreparedSet
 
 
@@ -29,14 +29,7 @@ class DegradedSampler:
     ) -> None:
         self.degradation, self.scale, self.patch, self.batch, self.seed = degradation, scale, patch, batch, seed
         self._side = patch * scale
-        self._sizes = np.array([(photo.height, photo.width) for photo in data.photos], np.int64)  # (N, 2)
-        self._ends: NDArray[np.int64] = np.cumsum(np.maximum(self._sizes - self._side + 1, 0).prod(1))
-        if self._ends[-1] == 0:
-            largest = int(self._sizes.min(1).max())
-            raise BadDataError(
-                f"{data.folder}: expected a picture of at least {self._side}x{self._side} pixels for LR patches of "
-                f"{patch}x{patch} at x{scale}, the largest allows {largest // scale}x{largest // scale}"
-            )
+        self.positions = Positions(data, scale, patch, unit=1)
         self._hr, self._offsets = np.memmap(data.file(1), np.uint8, "r"), data.offsets(1)
 
     def draw(self, step: int, part: int = 0, parts: int = 1) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -55,17 +48,12 @@ class DegradedSampler:
 
     def _photograph(self, generator: np.random.Generator, margin: int) -> NDArray[np.uint8]:
         """Draw a place and one of the 8 symmetries of the square; (S, S, 3) with a margin on each side."""
-        position = int(generator.integers(int(self._ends[-1])))
-        index = int(np.searchsorted(self._ends, position, "right"))
-        within = position - (int(self._ends[index - 1]) if index else 0)
-        height, width = (int(side) for side in self._sizes[index])
-        top, left = divmod(within, width - self._side + 1)
+        index, top, left = self.positions.at(int(generator.integers(self.positions.count)))
+        height, width = (int(side) for side in self.positions.sizes[index])
         start, wide = int(self._offsets[index]), self._side + 2 * margin
         picture = self._hr[start : start + 3 * height * width].reshape(height, width, 3)
         square = picture[_mirrored(top - margin, wide, height)][:, _mirrored(left - margin, wide, width)]
-        turn = int(generator.integers(8))
-        turned = np.rot90(square, turn % 4)
-        return turned[:, ::-1] if turn >= 4 else turned
+        return turned(square, int(generator.integers(TURNS)))
 
 
 def _mirrored(first: int, count: int, length: int) -> NDArray[np.int64]:

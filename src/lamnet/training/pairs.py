@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamnet.base.errors import BadDataError
+from lamnet.training.positions import TURNS, Positions, turned
 from lamnet.training.prepared import PreparedSet
 
 
@@ -31,15 +32,7 @@ class PatchSampler:
             )
             raise BadDataError(f"{data.folder}: expected LR of scale {scale}, found scales {list(data.scales)}; {way}")
         self.scale, self.patch, self.batch, self.seed = scale, patch, batch, seed
-        self._sizes = np.array([(photo.height, photo.width) for photo in data.photos], np.int64) // scale  # (N, 2)
-        positions = np.maximum(self._sizes - patch + 1, 0).prod(1)
-        self._ends = np.cumsum(positions)
-        if self._ends[-1] == 0:
-            side = int(self._sizes.min(1).max())
-            raise BadDataError(
-                f"{data.folder}: expected a picture of at least {patch * scale}x{patch * scale} pixels for LR patches of "
-                f"{patch}x{patch} at x{scale}, the largest allows {side}x{side}"
-            )
+        self.positions = Positions(data, scale, patch, unit=scale)
         self._lr = np.memmap(data.file(scale), np.uint8, "r")
         self._hr = np.memmap(data.file(1), np.uint8, "r")
         self._lr_offsets, self._hr_offsets = data.offsets(scale), data.offsets(1)
@@ -52,23 +45,18 @@ class PatchSampler:
         return lr, hr
 
     def places(self, step: int) -> list[tuple[int, int, int, int]]:
-        """Draw the places of a step's patches: photograph, top and left of LR, and which symmetry of the square, see `_turned`."""
+        """Draw the places of a step's patches: photograph, top and left of LR, and which symmetry of the square, see `turned`."""
         rng = np.random.default_rng((self.seed, step))
-        chosen = rng.integers(self._ends[-1], size=self.batch)
-        turns = rng.integers(8, size=self.batch)
-        return [(*self._corner(int(position)), int(turn)) for position, turn in zip(chosen, turns, strict=True)]
-
-    def _corner(self, position: int) -> tuple[int, int, int]:
-        index = int(np.searchsorted(self._ends, position, "right"))
-        within = position - (int(self._ends[index - 1]) if index else 0)
-        return index, *divmod(within, int(self._sizes[index, 1]) - self.patch + 1)
+        chosen = rng.integers(self.positions.count, size=self.batch)
+        turns = rng.integers(TURNS, size=self.batch)
+        return [(*self.positions.at(int(position)), int(turn)) for position, turn in zip(chosen, turns, strict=True)]
 
     def _pair(self, index: int, top: int, left: int, turn: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        height, width = (int(side) for side in self._sizes[index])
+        height, width = (int(side) for side in self.positions.sizes[index])
         lr = _crop(self._lr, int(self._lr_offsets[index]), height, width, top, left, self.patch)
         s = self.scale
         hr = _crop(self._hr, int(self._hr_offsets[index]), height * s, width * s, top * s, left * s, self.patch * s)
-        return _turned(lr, turn), _turned(hr, turn)
+        return turned(lr, turn), turned(hr, turn)
 
 
 def _crop(
@@ -76,9 +64,3 @@ def _crop(
 ) -> NDArray[np.uint8]:
     picture = pixels[offset : offset + 3 * height * width].reshape(height, width, 3)
     return picture[top : top + side, left : left + side]
-
-
-def _turned(patch: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
-    """Apply one of the 8 symmetries of the square."""
-    turned = np.rot90(patch, turn % 4)
-    return turned[:, ::-1] if turn >= 4 else turned

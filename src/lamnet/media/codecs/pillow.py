@@ -29,9 +29,8 @@ from PIL.TgaImagePlugin import TgaImageFile
 
 from lamnet.base.errors import BadImageError, LamnetError
 from lamnet.media.blobs import with_blobs
-from lamnet.media.codecs import bmp, bmp_rare, pfm
+from lamnet.media.codecs import bmp, bmp_rare, decoded, pfm
 from lamnet.media.contract import Extras, Format
-from lamnet.media.depths import depth_named
 from lamnet.media.reasons import plain
 
 
@@ -64,7 +63,6 @@ FORMAT = Format(
     re.compile(b"|".join(b"(?:" + reader.signature + b")" for reader in _READERS), re.DOTALL),
 )
 
-_LIMIT = 2**30  # pixels held in memory
 _DIRECT = {"L", "LA", "RGB", "RGBA", "CMYK", "F", "I;16", "I;16L", "I;16B"}  # modes whose numbers are taken as they are
 _BY_WAY_OF = {"1": "L", "PA": "RGBA", "RGBa": "RGBA", "La": "LA", "RGBX": "RGB", "YCbCr": "RGB"}
 _INCH = 25.4  # millimetres
@@ -74,22 +72,22 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
     """Open the picture, of several the largest or first, and decode it. Raises BadImageError, OSError."""
     with path.open("rb") as file:
         if header := pfm.header_of(file):
-            _check_size(path, header.size)
-            return _as_vips(pfm.pixels_of(path, file, header), cmyk=False)
+            decoded.check(path, *header.size)
+            return decoded.image_of(pfm.pixels_of(path, file, header))
         try:
             image = _opened(file)
         except Exception as error:  # of a broken header Pillow raises whatever its parsing meets
             if bmp_rare.header_of(file):
                 return bmp_rare.load(path, file)
             raise BadImageError(f"{path}: expected a picture: {_reason(error)}") from error
-        _check_size(path, image.size)
+        decoded.check(path, *image.size)
         try:
             pixels = _pixels(path, image, file)
         except LamnetError:
             raise
         except Exception as error:
             raise BadImageError(f"{path}: expected a whole picture: {_reason(error)}") from error
-        return _described(_as_vips(pixels, cmyk=image.mode == "CMYK"), image, file)
+        return _described(decoded.image_of(pixels, cmyk=image.mode == "CMYK"), image, file)
 
 
 def extras(path: Path) -> Extras:
@@ -101,11 +99,6 @@ def extras(path: Path) -> Extras:
         except Exception:  # load says what is wrong
             rare = bmp_rare.header_of(file)
             return Extras(size=rare.size if rare else None)
-
-
-def _check_size(path: Path, size: tuple[int, int]) -> None:
-    if size[0] * size[1] > _LIMIT:
-        raise BadImageError(f"{path}: expected at most {_LIMIT:,} pixels in a format that is decoded at once")
 
 
 def _opened(file: IO[bytes]) -> ImageFile:
@@ -121,12 +114,12 @@ def _opened(file: IO[bytes]) -> ImageFile:
 def _pixels(path: Path, image: ImageFile, file: IO[bytes]) -> NDArray[Any]:
     """Return (H, W, bands) in a depth of ours."""
     if isinstance(image, BmpImageFile):
-        decoded = bmp.decoded(path, image, file)
+        taken = bmp.decoded(path, image, file)
     elif isinstance(image, PpmImageFile):
-        decoded = _deep_colours(image, file)
+        taken = _deep_colours(image, file)
     else:
-        decoded = image
-    pixels = _numbers(path, decoded) if isinstance(decoded, Image.Image) else decoded
+        taken = image
+    pixels = _numbers(path, taken) if isinstance(taken, Image.Image) else taken
     return np.ascontiguousarray(pixels if pixels.ndim == 3 else pixels[..., None])
 
 
@@ -165,11 +158,6 @@ def _deep_colours(image: PpmImageFile, file: IO[bytes]) -> NDArray[np.uint16] | 
     data = file.read(image.width * image.height * 6)
     numbers = np.frombuffer(data, ">u2").reshape(image.height, image.width, 3)
     return np.floor(numbers * (65535 / white) + 0.5).clip(max=65535).astype(np.uint16)
-
-
-def _as_vips(pixels: NDArray[Any], cmyk: bool) -> pyvips.Image:
-    space = "cmyk" if cmyk else depth_named(pixels.dtype.name).space(pixels.shape[2])
-    return pyvips.Image.new_from_array(pixels).copy(interpretation=space)
 
 
 def _described(image: pyvips.Image, source: ImageFile, file: IO[bytes]) -> pyvips.Image:
