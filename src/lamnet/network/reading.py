@@ -50,7 +50,7 @@ def network_of(contents: WeightsFile) -> LAMNet:
     from lamnet.network import weights as in_torch
 
     state = {name: torch.from_numpy(array) for name, array in contents.state.items()}
-    return in_torch.WeightsFile(contents.config, state, contents.record).network()
+    return in_torch.TorchWeights(contents.config, state, contents.record).network()
 
 
 def contents_of(network: LAMNet) -> WeightsFile:

@@ -26,7 +26,7 @@ from lamnet.network.published import infer_config, translate
 
 
 @dataclass(frozen=True)
-class WeightsFile:
+class TorchWeights:
     """The contents of a weights file.
 
     Attributes:
@@ -67,7 +67,7 @@ def load(model: str | Path, scale: int | None = None, weights: Variant | None = 
     return contents.network()
 
 
-def read(path: Path) -> WeightsFile:
+def read(path: Path) -> TorchWeights:
     """Read and check a weights file: ours (.safetensors), a published checkpoint, or a state dict, however wrapped.
 
     Raises BadWeightsError when there is no such file, or its contents are not a whole, safe LAMNet.
@@ -99,13 +99,13 @@ def save(
         partial.write_bytes(safetensors_bytes(state, text))
 
 
-def _foreign(path: Path) -> WeightsFile:
+def _foreign(path: Path) -> TorchWeights:
     content = _safetensors(path) if core_weights.is_safetensors(path) else pickles.read(path)
     state = wrapping.unwrap(path, content)
     check_sizes(path, state)
     config, state = infer_config(path, state) if wrapping.OURS in state else translate(path, state)
     check_finite(path, state)
-    return WeightsFile(config, state, record={})
+    return TorchWeights(config, state, record={})
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
@@ -117,7 +117,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
         raise core_weights.not_safetensors(path, error) from error
 
 
-def _own(path: Path) -> WeightsFile:
+def _own(path: Path) -> TorchWeights:
     contents = core_weights.read(path)
     state = {name: torch.from_numpy(array) for name, array in contents.state.items()}
-    return WeightsFile(contents.config, state, contents.record)
+    return TorchWeights(contents.config, state, contents.record)
