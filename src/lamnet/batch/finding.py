@@ -47,8 +47,7 @@ def find(sources: Sequence[str], out: Path | str | None, mark: str, left_out: Le
             return iter([Job(Path(sources[0]), out, needs_suffix=False, stream=streams.is_stream(sources[0]))])
         if out.suffix.lower() in SUFFIXES:
             raise BadArgumentError(f"out: expected a folder for the results of several pictures, got {out}")
-    left_out = LeftOut() if left_out is None else left_out
-    counted = left_out
+    counted = LeftOut() if left_out is None else left_out
     jobs = (job for name in sources for job in or_a_problem(partial(_jobs_of, name, out, mark), Path(name), counted))
     return jobs if len(sources) == 1 else without_clashes(jobs)
 

@@ -117,8 +117,9 @@ def without_clashes(jobs: Iterable[Job]) -> Iterator[Job]:
     sources = {source for source, _ in once}
     alike: dict[Path, set[Path]] = {}
     for source in sources:
-        for place in (source, source.with_suffix(""), source.with_suffix("").with_suffix("")):
-            alike.setdefault(place, set()).add(source)
+        stem = Path(source.stem)
+        for name in {source.name, str(stem), stem.stem}:
+            alike.setdefault(source.parent / name, set()).add(source)
     for job in once.values():
         shared = count[job.target] > 1
         owner = owners.setdefault((job.target, job.source.suffix), job.source)

@@ -130,10 +130,8 @@ class Learner:
         self.optimiser.load_state_dict(state["optimiser"])
         for group in self.optimiser.param_groups:  # a cool-down has others than the state that it branches off
             group["betas"], group["weight_decay"] = self.recipe.betas, self.recipe.weight_decay
-            group["lr"], group["capturable"] = (
-                float(group["lr"]),
-                False,
-            )  # of a step that was a CUDA graph they are others
+            # Those of a step that was a CUDA graph are others.
+            group["lr"], group["capturable"] = float(group["lr"]), False
 
     def branch(self, state: dict[str, Any]) -> None:
         """Begin a cool-down at the state of a stable phase."""
