@@ -109,6 +109,17 @@ def test_a_result_of_another_kind_than_its_source_does_not_either(upscale: Comma
         assert (tmp_path / taken[0]).read_bytes() == before
 
 
+def test_the_empty_present_folder_among_others_is_a_job_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "b.png").touch()
+    monkeypatch.chdir(tmp_path / "empty")
+    here, other = finding.find([".", "../b.png"], None, "_x4")
+    assert (here.source, here.problem) == (Path("."), "expected pictures or videos there, found none")
+    assert other.problem is None
+
+
 def test_what_an_empty_folder_holds_is_told_of_it_alone(tmp_path: Path) -> None:
     for name in ("A/p.png", "A/notes.txt", "B/b.pdf"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

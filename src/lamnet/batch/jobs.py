@@ -121,10 +121,13 @@ def without_clashes(jobs: Iterable[Job]) -> Iterator[Job]:
         for name in {source.name, str(stem), stem.stem}:
             alike.setdefault(source.parent / name, set()).add(source)
     for job in once.values():
+        if job.problem is not None:  # its names may be no files'
+            yield job
+            continue
         shared = count[job.target] > 1
         owner = owners.setdefault((job.target, job.source.suffix), job.source)
         taken = None if owner == job.source else f"expected another name than that of {owner}, or another folder"
         if (result := replace(job, shared=shared).result(job.source.suffix)) in sources:
             taken = TAKEN.format(result)
         others = frozenset(alike.get(job.target, ()))
-        yield replace(job, shared=shared, problem=job.problem or taken, others=others)
+        yield replace(job, shared=shared, problem=taken, others=others)
