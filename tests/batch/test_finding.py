@@ -116,7 +116,7 @@ def test_the_empty_present_folder_among_others_is_a_job_that_fails(
     (tmp_path / "b.png").touch()
     monkeypatch.chdir(tmp_path / "empty")
     here, other = finding.find([".", "../b.png"], None, "_x4")
-    assert (here.source, here.problem) == (Path("."), "expected pictures or videos there, found none")
+    assert (here.source, here.problem) == (Path(), "expected pictures or videos there, found none")
     assert other.problem is None
 
 
