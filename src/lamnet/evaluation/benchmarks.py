@@ -8,14 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lamnet.base.errors import BadArgumentError, BadDataError, BadImageError
-from lamnet.evaluation.layouts import Layout, choose, listed, picture_files, srf_folders
+from lamnet.evaluation.layouts import HR_ENDINGS, LR_ENDINGS, Layout, choose, listed, picture_files, srf_folders
 from lamnet.media import arrays
 from lamnet.media.opening import WORDS
 
 LARGEST = 100_000_000  # pixels of a picture that is held whole, several times over, to be measured or made smaller
-# Endings after a picture's name, the scale for {}; longer ones before those that they end in.
-_HR_ENDINGS = ("_hr_x{}", "_hr", "_gt", "")
-_LR_ENDINGS = ("", "x{}", "_x{}", "_lr", "_lr_x{}", "_lrbi_x{}", "_lrx{}", "_bicubic")
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ def _srf_files(layout: Layout, scale: int) -> _Files | None:
 def _folder_files(layout: Layout, scale: int) -> _Files:
     """Find HR and LR in folders of their own; LR is None where there is no such folder at any scale."""
     hr_pictures, lr_folder = picture_files(layout.hr_folder(scale)), layout.lr_folder(scale)
-    endings = (ending.format(scale) for ending in _HR_ENDINGS)
+    endings = (ending.format(scale) for ending in reversed(HR_ENDINGS))  # the bare name last, which all end in
     hr, doubles = by_stem(
         hr_pictures, next(ending for ending in endings if all(p.stem.lower().endswith(ending) for p in hr_pictures))
     )
@@ -136,7 +133,7 @@ def _folder_files(layout: Layout, scale: int) -> _Files:
         return hr, None, doubles
     lr_pictures = picture_files(lr_folder)
     lr, lr_doubles = max(
-        (by_stem(lr_pictures, ending.format(scale)) for ending in _LR_ENDINGS),
+        (by_stem(lr_pictures, ending.format(scale)) for ending in LR_ENDINGS),
         key=lambda files: len(files[0].keys() & hr.keys()),
     )
     return hr, lr, doubles + lr_doubles

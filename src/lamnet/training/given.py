@@ -10,11 +10,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from lamnet.evaluation.layouts import HR_ENDINGS, LR_ENDINGS
 from lamnet.training.prepared import GIVEN, GivenPair
 
-# Endings that may follow a picture's name, the scale for {}.
-_HR_ENDINGS = ("", "_hr_x{}", "_hr", "_gt", "_srf_{}_hr")
-_LR_ENDINGS = ("", "x{}", "_x{}", "_lr", "_lr_x{}", "_lrx{}", "_lrbi_x{}", "_lr{}", "_bicubic", "_srf_{}_lr")
+_HR_ENDINGS = (*HR_ENDINGS, "_srf_{}_hr")
+_LR_ENDINGS = (*LR_ENDINGS, "_srf_{}_lr")
 _FOLDER = re.compile(r"x(\d)/", re.IGNORECASE)  # of the LR of a scale
 _LR_FOLDER = re.compile(r"(^|.*[/_])lr(_?(bi|bic|bicubic|unknown|mild|difficult|wild))?(_?x\d)?/", re.IGNORECASE)
 _SCALES = range(2, 10)
