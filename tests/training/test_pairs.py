@@ -66,10 +66,11 @@ def test_patches_come_in_all_eight_symmetries(tmp_path: Path) -> None:
 def test_a_set_without_the_scale_or_with_too_small_pictures_says_so(data: PreparedSet) -> None:
     with pytest.raises(BadDataError, match=r"expected LR of scale 3, found scales \[2, 4\]; .* with --scales 3 makes"):
         PatchSampler(data, 3, 8, 1, 0)
-    with pytest.raises(
-        BadDataError, match=r"found scales \[2, 4\]; where LR would be HR .*, such as based_on = \"photo\""
-    ):
-        PatchSampler(data, 1, 8, 1, 0)
+    for scale in (1, 9):
+        with pytest.raises(
+            BadDataError, match=r"found scales \[2, 4\]; a set has LR of scales 2 to 8; .*, such as based_on = \"photo\""
+        ):
+            PatchSampler(data, scale, 8, 1, 0)
     with pytest.raises(
         BadDataError, match=r"at least 128x128 pixels for LR patches of 32x32 at x4, the largest allows 18x18"
     ):

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from lamnet.base.errors import BadDataError
 from lamnet.training.positions import TURNS, Positions, turned
-from lamnet.training.prepared import PreparedSet
+from lamnet.training.prepared import SCALES, PreparedSet
 
 
 class PatchSampler:
@@ -25,11 +25,9 @@ class PatchSampler:
 
     def __init__(self, data: PreparedSet, scale: int, patch: int, batch: int, seed: int) -> None:
         if scale not in data.scales:
-            way = (
-                'where LR would be HR a recipe needs a degradation, such as based_on = "photo"'
-                if scale == 1
-                else f"lamnet prepare with --scales {scale} makes a set that has it"
-            )
+            way = f"lamnet prepare with --scales {scale} makes a set that has it"
+            if scale not in SCALES:
+                way = f'a set has LR of scales {SCALES[0]} to {SCALES[-1]}; a recipe with a degradation makes its own, such as based_on = "photo"'
             raise BadDataError(f"{data.folder}: expected LR of scale {scale}, found scales {list(data.scales)}; {way}")
         self.scale, self.patch, self.batch, self.seed = scale, patch, batch, seed
         self.positions = Positions(data, scale, patch, unit=scale)

@@ -23,7 +23,7 @@ from lamnet.media import formats
 from lamnet.training.conversion import Converted, convert, convert_pair
 from lamnet.training.given import Given, lr_beside
 from lamnet.training.journal import Journal
-from lamnet.training.prepared import BICUBIC, GIVEN, INDEX, Photo, PreparedSet
+from lamnet.training.prepared import BICUBIC, GIVEN, INDEX, SCALES, Photo, PreparedSet
 
 _TOO_LARGE = "expected a picture that fits into memory"
 _BESIDE = "lies in a folder of LR, and its HR is among the photographs too; --lr takes such pairs"
@@ -98,7 +98,7 @@ def _checking(finished: PreparedSet) -> Work[bool]:
 
 
 def _check_request(hr_dir: Path, out: Path, scales: Sequence[int], lr_dir: Path | None) -> None:
-    if not scales or not all(scale in range(2, 9) for scale in scales):
+    if not scales or not all(scale in SCALES for scale in scales):
         raise BadArgumentError(
             f"scales: expected whole numbers from 2 to 8, got {', '.join(map(str, scales)) or 'none'}"
         )

@@ -22,6 +22,7 @@ _LONGEST_SIDE = 2**24
 _BLOCK = 2**24  # bytes read at a time
 _NAMED = 5  # photographs in a line
 BICUBIC = "bicubic (MATLAB's imresize, mirrored borders)"  # the origin of LR that is made from HR
+SCALES = range(2, 9)  # that a set may have LR of
 GIVEN = "given: "  # begins the origin of other LR, its folder follows
 
 _Entry = TypeVar("_Entry")
