@@ -107,3 +107,15 @@ def test_no_kind_of_line_about_a_set_hides_another(
         "and 1",
     ]
     assert "zx4.png: LR without HR, or beside another LR" in listed
+
+
+def test_photographs_that_a_manifest_leaves_out_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = photographs(tmp_path / "photos", [(48, 48), (48, 60), (60, 48)])
+    (photos / "manifest.csv").write_text("file,licence\np1.png,CC0\nother.png,CC0\n")
+    monkeypatch.setattr(sys, "argv", ["lamnet", "prepare", str(photos), str(tmp_path / "set"), "--scales", "2"])
+    with pytest.raises(SystemExit):
+        main.main()
+    expected = f"{photos / 'manifest.csv'}: has no licence for 2 photographs, the first: p0.png"
+    assert expected in " ".join(capsys.readouterr().err.split())

@@ -68,7 +68,8 @@ def test_a_set_without_the_scale_or_with_too_small_pictures_says_so(data: Prepar
         PatchSampler(data, 3, 8, 1, 0)
     for scale in (1, 9):
         with pytest.raises(
-            BadDataError, match=r"found scales \[2, 4\]; a set has LR of scales 2 to 8; .*, such as based_on = \"photo\""
+            BadDataError,
+            match=r"found scales \[2, 4\]; a set has LR of scales 2 to 8; .*, such as based_on = \"photo\"",
         ):
             PatchSampler(data, scale, 8, 1, 0)
     with pytest.raises(

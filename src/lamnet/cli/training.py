@@ -48,6 +48,9 @@ def prepare(
             terminal.note(line)
         if len(lines) > _MAX_NOTES:
             terminal.note(f"and {len(lines) - _MAX_NOTES} more such lines; {out / INDEX} has all")
+    manifest, unlicensed = photos / "manifest.csv", [photo.name for photo in prepared.photos if not photo.licence]
+    if manifest.is_file() and unlicensed:
+        terminal.note(f"{manifest}: has no licence for {len(unlicensed)} photographs, the first: {unlicensed[0]}")
     terminal.say(f"{out}: {len(prepared.photos)} photographs, {len(prepared.skipped)} skipped")
 
 

@@ -39,8 +39,8 @@ def prepare(
     Pictures are read as `lamnet upscale` reads them, and converted to 8 bits. Hidden ones are left out, and so are those in
     `lr_dir` where it lies in `hr_dir`. Skipped and listed in the result are unreadable, too small and too large ones, LR in
     a folder named so (LR, LR_bicubic/X4, ...) beside its HR, and results of ours (a_x4.png) beside their pictures.
-    Photographs whose pixels are not whole, of a finished set too, are made again. Where `hr_dir` has a manifest.csv with columns `file` and `licence`, the licences go into the index,
-    and from there onto model cards.
+    Photographs whose pixels are not whole, of a finished set too, are made again. Where `hr_dir` has a manifest.csv with
+    columns `file` and `licence`, the licences go into the index, and from there onto model cards.
 
     With `lr_dir` LR is not made but read from there, for one scale, in pairs as `given.Given.find` finds them. LR must have
     the size of HR cropped to a multiple of the scale, divided by it. A pair of other sizes, of different pictures, with red
