@@ -65,6 +65,21 @@ def saved_step(path: Path) -> int:
     return torch.load(path, weights_only=True)["step"] if path.exists() else 0
 
 
+@pytest.mark.thorough
+def test_all_that_trains_imports_with_nothing_but_pytorch_and_numpy(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(BARE)
+    paths = [str(tmp_path), str(ROOT / "src"), str(ROOT / "tools")]
+    code = "import gpu.feed, gpu.fleet, gpu.plan, gpu.training"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.slow
 def test_a_dry_call_comes_to_its_end_with_nothing_but_pytorch_and_numpy(tmp_path: Path) -> None:
     (tmp_path / "bare").mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -100,3 +101,12 @@ def short(value: Any) -> str:
         return "an object" if isinstance(value, dict) else "a list"
     shown = ascii(value) if not isinstance(value, int) or abs(value) < 10**40 else "a very large number"
     return shown if len(shown) <= 40 else f"{shown[:37]}..."
+
+
+def finite(content: Any) -> Any:
+    """Return content for JSON, which knows no infinity: null in its place."""
+    if isinstance(content, Mapping):
+        return {key: finite(value) for key, value in cast("Mapping[str, Any]", content).items()}
+    if isinstance(content, list):
+        return [finite(value) for value in cast("list[Any]", content)]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

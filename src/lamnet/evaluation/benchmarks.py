@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lamnet.base.errors import BadArgumentError, BadDataError, BadImageError
-from lamnet.evaluation.layouts import HR_ENDINGS, LR_ENDINGS, Layout, choose, listed, picture_files, srf_folders
+from lamnet.evaluation.endings import HR_ENDINGS, LR_ENDINGS
+from lamnet.evaluation.layouts import Layout, choose, listed, picture_files, srf_folders
 from lamnet.media import arrays
 from lamnet.media.opening import WORDS
 

@@ -18,7 +18,7 @@ from lamnet.base.files import naming_errors
 from lamnet.evaluation import lossy
 from lamnet.evaluation.benchmarks import Pair, header
 from lamnet.evaluation.metrics import psnr
-from lamnet.evaluation.resize import crop_to_multiple, imresize
+from lamnet.evaluation.resize import crop_to_multiple, imresize, rounded
 from lamnet.media import arrays
 
 CLEAN = "clean"
@@ -212,8 +212,3 @@ def gaussian_blur(pixels: NDArray[np.uint8], deviation: float) -> NDArray[np.uin
     """Blur (H, W, 1 or 3) by Pillow's GaussianBlur of a standard deviation in pixels: three box blurs that come close."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     return np.atleast_3d(np.asarray(image.filter(ImageFilter.GaussianBlur(deviation))))
-
-
-def rounded(values: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Round values in 0..255 half up and clip them to 8 bits."""
-    return np.floor(values + 0.5).clip(0, 255).astype(np.uint8)

@@ -53,9 +53,6 @@ from pathlib import Path
 from lamnet.base.errors import BadDataError
 from lamnet.media import arrays, formats
 
-# Endings that files may have after a picture's name, the scale for {}.
-HR_ENDINGS = ("", "_hr_x{}", "_hr", "_gt")
-LR_ENDINGS = ("", "x{}", "_x{}", "_lr", "_lr_x{}", "_lrx{}", "_lrbi_x{}", "_lr{}", "_bicubic")
 _HR = r"(hr|gtmod(\d+)|gt|original(?:hr)?)(?:x(\d))?"
 _LR = r"lr(?:bi|bic|bicubic)?|(?:lr)?(?:bi|bic|bicubic)?x(\d)"
 _HR_PREFERENCE = ("hr", "gtmod", "gt", "original", "originalhr")

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from lamnet.base import records
 from lamnet.base.errors import BadArgumentError, BadDataError
@@ -35,7 +35,7 @@ _TITLES = {
 def to_json(evaluations: Sequence[Evaluation]) -> str:
     """Write evaluations as JSON: one as an object, several as a list; the infinite PSNR of equal pictures is null."""
     content = evaluations[0] if len(evaluations) == 1 else list(evaluations)
-    return json.dumps(finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(records.finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def from_json(path: Path) -> list[dict[str, Any]]:
@@ -160,15 +160,6 @@ def write(path: Path, text: str) -> None:
     with naming_errors(path, "cannot be written", BadArgumentError):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text, BadArgumentError)
-
-
-def finite(content: Any) -> Any:
-    """Return content for JSON, which knows no infinity: null in its place."""
-    if isinstance(content, Mapping):
-        return {key: finite(value) for key, value in cast("Mapping[str, Any]", content).items()}
-    if isinstance(content, list):
-        return [finite(value) for value in cast("list[Any]", content)]
-    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _metrics(evaluations: Sequence[Evaluation]) -> list[str]:

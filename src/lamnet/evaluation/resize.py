@@ -57,6 +57,11 @@ def crop_to_multiple(image: NDArray[Pixel], scale: int) -> NDArray[Pixel]:
     return image[: height - height % scale, : width - width % scale]
 
 
+def rounded(values: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Round values in 0..255 half up and clip them to 8 bits."""
+    return np.floor(values + 0.5).clip(0, 255).astype(np.uint8)
+
+
 def _ratio(scale: float | Fraction) -> Fraction:
     if not 1 / _MAX_PHASES <= scale <= _MAX_PHASES:
         raise BadArgumentError(f"scale: expected a factor from 1/{_MAX_PHASES} to {_MAX_PHASES}, got {scale}")

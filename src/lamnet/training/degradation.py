@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from lamnet.base.errors import BadArgumentError
 from lamnet.evaluation import lossy
-from lamnet.evaluation.conditions import rounded
-from lamnet.evaluation.resize import imresize
+from lamnet.evaluation.resize import imresize, rounded
 from lamnet.training import noise, reduction
 
 MARGIN = 8  # LR pixels around a patch, for filters and for the blocks of JPEG

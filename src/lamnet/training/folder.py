@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from lamnet.base import records
 from lamnet.base.errors import BadArgumentError, BadDataError, BadWeightsError
 from lamnet.base.files import write_text
-from lamnet.evaluation import report
 from lamnet.network import weights
 from lamnet.training import card, checkpoint
 from lamnet.training.learner import Learner
@@ -136,7 +136,7 @@ class RunFolder:
         }
         weights.save(average, self.weights, record)
         if evaluation is not None:
-            write_text(self.path / EVALUATION, json.dumps(report.finite(evaluation), indent=1, allow_nan=False))
+            write_text(self.path / EVALUATION, json.dumps(records.finite(evaluation), indent=1, allow_nan=False))
         else:  # one that lies there is of other weights
             (self.path / EVALUATION).unlink(missing_ok=True)
         write_text(self.path / CARD, card.write(record, data, average, evaluation, workers))

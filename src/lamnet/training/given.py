@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from lamnet.evaluation.layouts import HR_ENDINGS, LR_ENDINGS
+from lamnet.evaluation.endings import HR_ENDINGS, LR_ENDINGS
 from lamnet.training.prepared import GIVEN, GivenPair
 
 _HR_ENDINGS = (*HR_ENDINGS, "_srf_{}_hr")

@@ -17,7 +17,6 @@ from lamnet.base.errors import BadDataError
 from lamnet.base.extras import require
 from lamnet.base.files import read_text, write_text
 from lamnet.base.lines import one_line
-from lamnet.evaluation import report
 from lamnet.training.folder import METRICS
 
 Metrics = Mapping[str, float | str]
@@ -71,7 +70,7 @@ class Monitor:
             return
         try:
             with self._path.open("a") as file:
-                file.write(json.dumps(report.finite({"step": step, **metrics}), allow_nan=False) + "\n")
+                file.write(json.dumps(records.finite({"step": step, **metrics}), allow_nan=False) + "\n")
         except OSError as error:
             raise BadDataError(f"{self._path}: step {step} cannot be recorded ({error.strerror})") from error
         if self._board is not None:
