@@ -16,7 +16,7 @@ from lamnet.base.errors import BadArgumentError, BadDataError, BadWeightsError
 from lamnet.base.progress import finish
 from lamnet.cli import main
 from lamnet.core.config import LAMNetConfig
-from lamnet.evaluation import benchmarks, report
+from lamnet.evaluation import benchmarks, ranking, report
 from lamnet.evaluation.comparison import comparing, evaluate
 from lamnet.evaluation.metrics import Convention, psnr, ssim, to_y
 from lamnet.evaluation.protocol import Protocol
@@ -147,7 +147,7 @@ def test_saved_lr_is_what_was_measured_and_is_taken_again(data: Path, tmp_path: 
     for other in both:
         assert other["sets"]["B"]["images"]["baby"]["psnr_y"] == pytest.approx(measured, abs=1e-6)
         assert (other["protocol"]["lr_made"], other["protocol"]["lr_taken"]) == (["B"], ["B"])
-    assert "LR of B made by bicubic, LR of B taken from other files" in report.to_markdown(both)
+    assert "LR of B made by bicubic, LR of B taken from other files" in ranking.to_markdown(both)
     arrays.write_array(path, 255 - arrays.read_array(path))
     with pytest.raises(BadDataError, match=r"noise9/B/babyx2\.png: expected LR of the picture of that name, found an"):
         finish(comparing(["bicubic"], 2, data, ["B"], degrade=["noise9"], save_lr=save))

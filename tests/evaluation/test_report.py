@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lamnet.base.errors import BadArgumentError, BadDataError
-from lamnet.evaluation import report
+from lamnet.evaluation import ranking, report
 from support.mutations import COUNTS, mutated
 
 
@@ -41,7 +41,7 @@ def test_infinite_psnr_survives_json_that_has_no_infinity(tmp_path: Path) -> Non
     (tmp_path / "e.json").write_text(text)
     (read,) = report.from_json(tmp_path / "e.json")
     assert read == evaluation("a", math.inf, 1.0)
-    assert "| inf / 1.0000 |" in report.to_markdown([read])
+    assert "| inf / 1.0000 |" in ranking.to_markdown([read])
 
 
 @pytest.mark.parametrize("text", ["", "[]x", "3", "[3]", "{}", '{"model": "a", "scale": 4, "params": 1, "sets": [1]}'])
@@ -68,7 +68,7 @@ def test_damaged_evaluations_are_refused_or_can_be_shown(tmp_path: Path, count: 
             refused += 1
             continue
         with contextlib.suppress(BadArgumentError):  # measured by several protocols
-            report.write(tmp_path / "table.md", report.to_markdown(read))
+            report.write(tmp_path / "table.md", ranking.to_markdown(read))
         report.write(tmp_path / "e.csv", report.to_csv(read))
         report.to_json(read)
     assert count // 4 < refused < count
@@ -93,7 +93,7 @@ def cells(table: str, row: int) -> list[str]:
 
 
 def test_best_and_second_best_are_marked_as_they_are_printed() -> None:
-    table = report.to_markdown(
+    table = ranking.to_markdown(
         [
             evaluation("bicubic", 28.43, 0.8111, lpips=0.3),
             evaluation("a", 32.601, 0.9, lpips=0.1),
@@ -108,9 +108,9 @@ def test_best_and_second_best_are_marked_as_they_are_printed() -> None:
 
 def test_a_single_row_has_no_marks_and_a_missing_set_a_dash() -> None:
     first, second = evaluation("a", 30.0), evaluation("b", 31.0)
-    assert "**" not in report.to_markdown([first])
+    assert "**" not in ranking.to_markdown([first])
     second["sets"] = {"B100": second["sets"]["Set5"]}
-    table = report.to_markdown([first, second])
+    table = ranking.to_markdown([first, second])
     assert cells(table, 0)[2:] == ["**30.00** / **0.8000**", "- / -"]
 
 
@@ -127,7 +127,7 @@ def test_a_mean_over_other_pictures_is_not_ranked() -> None:
         with_pictures("b", 31.0, "baby", "bird"),
         with_pictures("others", 36.0, "x", "y"),
     ]
-    table = report.to_markdown(rows)
+    table = ranking.to_markdown(rows)
     assert [cells(table, row)[-1] for row in range(4)] == [
         "<u>30.00</u> / **0.8000**",
         "35.00 / 0.8000 (1 of 2)",
@@ -137,20 +137,20 @@ def test_a_mean_over_other_pictures_is_not_ranked() -> None:
     assert table.splitlines()[0].endswith(
         "border 4, made not ranked on Set5 with 1 of 2 pictures, others not ranked on Set5 with 2 other pictures"
     )
-    assert "**" not in report.to_markdown(rows[:2])
+    assert "**" not in ranking.to_markdown(rows[:2])
 
 
 def test_a_picture_that_no_row_has_leaves_the_rows_comparable() -> None:
     rows = [with_pictures("a", 30.0, "baby"), with_pictures("b", 31.0, "baby")]
     for row in rows:
         row["sets"]["Set5"]["left_out"] = {"bird": "damaged"}
-    table = report.to_markdown(rows)
+    table = ranking.to_markdown(rows)
     assert table.splitlines()[0].endswith("border 4, 1 of 2 pictures of Set5")
     assert cells(table, 1)[-1] == "**31.00** / **0.8000**"
 
 
 def test_each_scale_has_its_table_and_pipes_are_escaped() -> None:
-    table = report.to_markdown([evaluation("a|b", 30.0, scale=4), evaluation("a", 33.0, scale=2)])
+    table = ranking.to_markdown([evaluation("a|b", 30.0, scale=4), evaluation("a", 33.0, scale=2)])
     assert table.index("x2: ") < table.index("x4: ")
     assert r"a\|b" in table
     assert "**" not in table
@@ -162,22 +162,22 @@ def test_figures_measured_differently_are_not_put_side_by_side() -> None:
     with pytest.raises(
         BadArgumentError, match=r"b: expected figures measured like a's \(float, border 4\), found float, "
     ):
-        report.to_markdown([first, second])
+        ranking.to_markdown([first, second])
     del published["protocol"]
-    assert "**32.00**" in report.to_markdown([first, published])
+    assert "**32.00**" in ranking.to_markdown([first, published])
 
 
 def test_sets_whose_lr_was_made_are_named() -> None:
     first = evaluation("a", 30.0)
     first["protocol"]["lr_made"] = ["Set5"]
-    assert report.to_markdown([first]).splitlines()[0].endswith("border 4, LR of Set5 made by bicubic")
+    assert ranking.to_markdown([first]).splitlines()[0].endswith("border 4, LR of Set5 made by bicubic")
 
 
 def test_rows_on_other_lr_are_not_ranked() -> None:
     first, second, third = (evaluation(name, psnr_y) for name, psnr_y in (("a", 30.0), ("b", 31.0), ("c", 29.0)))
     second["protocol"]["lr_made"] = ["Set5"]
     paper = {name: value for name, value in evaluation("paper", 32.0).items() if name != "protocol"}
-    text = report.to_markdown([first, second, third, paper])
+    text = ranking.to_markdown([first, second, third, paper])
     caption, *_ = text.splitlines()
     assert caption.endswith("border 4, b not ranked on Set5 with LR by bicubic")
     cells = [line.split("|")[3].strip() for line in text.splitlines() if line.startswith("|")][2:]
@@ -188,7 +188,7 @@ def test_rows_on_other_lr_are_not_ranked() -> None:
         "**32.00** / **0.8000**",
     ]
     third["protocol"].update(lr_made=["Set5"], lr_taken=["Set5"])
-    assert "29.00 / 0.8000 (LR of other files)" in report.to_markdown([first, third])
+    assert "29.00 / 0.8000 (LR of other files)" in ranking.to_markdown([first, third])
 
 
 def test_files_are_replaced_whole_and_folders_made(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def evaluate(
     device
         cpu, cuda, cuda:1, mps; the best there is when left out.
     """
-    from lamnet.evaluation import contenders, places, report
+    from lamnet.evaluation import contenders, places, ranking, report
     from lamnet.evaluation.comparison import comparing
     from lamnet.evaluation.protocol import Protocol
     from lamnet.network import runtime
@@ -106,10 +106,10 @@ def evaluate(
     if {*models} - {"bicubic"} and (line := runtime.without_core(device)):
         terminal.complain(line)
     found = terminal.shown(work)
-    if taken := report.lr_sets(found, "lr_taken"):
+    if taken := ranking.lr_sets(found, "lr_taken"):
         terminal.complain(f"{save_lr}: had other LR of {', '.join(taken)} than would be made; it was measured")
     try:
-        table = report.to_markdown([*earlier, *found])
+        table = ranking.to_markdown([*earlier, *found])
         for line in table.splitlines():
             terminal.say(line)
     finally:  # figures are kept even where no table can be made of them
