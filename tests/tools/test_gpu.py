@@ -16,7 +16,7 @@ from torch._dynamo.utils import counters
 
 from gpu import check, feed, fleet, pack, plan, report, training, ways
 from gpu.call import Call
-from lamnet.base.errors import BadArgumentError
+from lamnet.base.errors import BadArgumentError, BadDataError
 from lamnet.core import shipped
 from lamnet.core.config import LAMNetConfig
 from lamnet.network import layers, weights
@@ -314,6 +314,21 @@ def test_a_training_that_diverges_ends_alone_and_keeps_its_last_state(
     assert "DivergedError" in found["three"]["problem"]
     assert "problem" not in found["two"]
     assert not (fleet_call.folder / "fleet" / "three" / "weights.safetensors").exists()
+
+
+@pytest.mark.thorough
+def test_a_fleet_of_which_nothing_is_left_has_failed(fleet_call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the plan tries it once more, plain."""
+
+    def broken(member: fleet.Member) -> None:
+        raise RuntimeError("no graph")
+
+    monkeypatch.setattr(fleet.Member, "capture", broken)
+    with pytest.raises(BadDataError, match="expected a training that goes on, found none"):
+        training.train(fleet_call, plain=False)
+    assert fleet_call.findings("train")["fleet"]["two"]["problem"] == "RuntimeError: no graph"
+    training.train(replace(fleet_call, until=time.time() + 600), plain=True)
+    assert (fleet_call.folder / "fleet" / "two" / "weights.safetensors").exists()
 
 
 def test_a_fleets_step_is_that_of_any_training(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from gpu.pack import Pack
 from gpu.patches import Drawn
 from gpu.watcher import Watcher
 from lamnet.base import interrupts
+from lamnet.base.errors import BadDataError
 from lamnet.core import shipped
 from lamnet.ops.backend import use_backend
 from lamnet.training import recipe_files
@@ -162,10 +163,11 @@ class Member:
         training.write_results(self.run, self._data)
 
 
-def train(call: Call) -> None:
+def train(call: Call, plain: bool) -> None:
     """Train all recipes of the call until its end, the stable phases first, then their cool-downs if one is asked for.
 
-    A training that cannot begin or diverges is left where it last was, and the others go on.
+    A training that cannot begin or diverges is left where it last was, and the others go on; `plain`: without graphs,
+    compiler and Triton, since they have failed. Raises BadDataError where none of them is left.
     """
     pack, data = Pack.open(call.photos), PreparedSet.open(call.set)
     device = torch.device("cpu" if call.dry else "cuda")
@@ -177,14 +179,15 @@ def train(call: Call) -> None:
         found["fleet"][name] = {**found["fleet"].get(name, {}), **facts}
         call.say("train", found)
 
-    asked = ways.backend(call)
+    asked = "reference" if plain and not call.dry else ways.backend(call)
     with use_backend(asked) if asked else nullcontext(), interrupts.noted() as request:
         members: list[Member] = []
         for path in call.fleet:
             try:
                 member = _opened(call, path, pack, data, device, say)
-                member.compile()
-                member.capture()
+                if not plain:
+                    member.compile()
+                    member.capture()
                 members.append(member)
             except Exception as error:
                 _leave(path.stem, error, say)
@@ -199,6 +202,8 @@ def train(call: Call) -> None:
             _go(members, ends, request, say)
     if request.number:
         raise interrupts.Stopped(request.number)
+    if all(member.problem for member in members):
+        raise BadDataError(f"{call.folder}: expected a training that goes on, found none; results.json says why")
 
 
 def recipe_for(path: Path, dry: bool) -> Recipe:

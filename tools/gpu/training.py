@@ -60,7 +60,7 @@ def train(call: Call, plain: bool) -> None:
     if call.fleet:
         from gpu import fleet
 
-        fleet.train(call)
+        fleet.train(call, plain)
     else:
         _train_one(call, plain)
 
