@@ -2,7 +2,7 @@
 
 pip fetches it for the build, so nobody needs a compiler; where the build fails, the package installs without the library.
 The environment variable LAMNET_PLATFORM names another platform to build a wheel for, as tools/make_wheels.py does.
-LAMNET_LEVELS=here builds only what this processor runs: its best level, and in haste (-O1) the plain one, which every processor runs.
+LAMNET_LEVELS=here builds only what this processor runs: its best level, and in haste (-O0) the plain one, which every processor runs.
 Where ziglang is not installed (`make demo` does without), `cc` compiles for x86-64, to libraries that take 1.5 times as long.
 """
 
@@ -51,7 +51,7 @@ class ZigBuild(build_ext):
             output.unlink(missing_ok=True)
             return
         output.parent.mkdir(parents=True, exist_ok=True)
-        command = [*_compiler(levels[level], target), "-O3" if level == here else "-O1", *FLAGS]
+        command = [*_compiler(levels[level], target), "-O3" if level == here else "-O0", *FLAGS]
         partial = output.with_name(f"partial{output.name}")  # whoever runs the library meanwhile keeps it whole
         with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = [str(Path(folder, f"{Path(source).stem}.o")) for source in ext.sources]
