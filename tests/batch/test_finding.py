@@ -127,7 +127,7 @@ def test_what_an_empty_folder_holds_is_told_of_it_alone(tmp_path: Path) -> None:
     left_out = LeftOut()
     found = [*finding.find([str(tmp_path / "A"), str(tmp_path / "B")], tmp_path / "out", "_x4", left_out)]
     assert [job.problem for job in found] == [None, "expected pictures or videos there, found 1 .pdf (b.pdf)"]
-    assert str(left_out) == "1 .txt (notes.txt)"
+    assert str(left_out.others) == "1 .txt (notes.txt)"
 
 
 def test_a_source_whose_result_is_anothers_is_told_so(tree: Path) -> None:

@@ -119,3 +119,20 @@ def test_photographs_that_a_manifest_leaves_out_are_counted(
         main.main()
     expected = f"{photos / 'manifest.csv'}: has no licence for 2 photographs, the first: p0.png"
     assert expected in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_prepare_does_not_read_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = photographs(tmp_path / "photos", [(48, 48)])
+    (photos / "raw").mkdir()
+    for name in ("clip.mov", "notes.txt", "raw/a.CR2", "raw/b.cr2", "manifest.csv", ".hidden.txt"):
+        (photos / name).write_text("file,licence\n")
+    (tmp_path / "more").mkdir()
+    (photos / "more").symlink_to(tmp_path / "more")
+    monkeypatch.setattr(sys, "argv", ["lamnet", "prepare", str(photos), str(tmp_path / "set"), "--scales", "2"])
+    with pytest.raises(SystemExit):
+        main.main()
+    kinds = "2 .cr2, 1 .mov, 1 links to folders, 1 .txt (clip.mov, more, notes.txt, ...)"
+    shown = " ".join(capsys.readouterr().err.split())
+    assert f"{photos}: left out what by its name is no picture: {kinds}" in shown

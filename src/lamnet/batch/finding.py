@@ -96,7 +96,7 @@ def _below(folder: Path, out: Path | None, mark: str, left_out: LeftOut) -> Iter
         )
         for name in folders:
             if (here / name).is_symlink():
-                left_out.add(name, "links to folders")
+                left_out.others.add(name, "links to folders")
         target = _mirrored(here, folder, out)
         sources = (here / name for name in sources_among(files, with_results, left_out, mark))
         yield from of_folder(
@@ -140,10 +140,10 @@ def _may_be_file(path: Path, left_out: LeftOut) -> bool:
     try:
         if path.is_file():
             if path.suffix.lower() in video.NAMES_OF_CODE and _is_text(path):
-                left_out.add(path.name)
+                left_out.others.add(path.name)
                 return False
             return True
-        left_out.add(path.name, "links to nothing" if path.is_symlink() else "no files")
+        left_out.others.add(path.name, "links to nothing" if path.is_symlink() else "no files")
     except OSError:  # the error comes up again when it is read
         return True
     return False

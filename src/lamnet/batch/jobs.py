@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
 
+from lamnet.base.other_files import OtherFiles
 from lamnet.batch import names
 from lamnet.batch.left_out import LeftOut
 from lamnet.media import formats
@@ -72,7 +73,7 @@ def sources_among(found: Iterable[str], with_results: bool, left_out: LeftOut, m
     for name in sorted(found):
         if not name.startswith("."):
             known = names.split(name)[1].lower() in SUFFIXES
-            shown.append(name) if known else left_out.add(name)
+            shown.append(name) if known else left_out.others.add(name)
     if with_results:
         stems = {names.shortened(names.split(name)[0]) for name in shown}
         results = {name for name in shown if names.original(names.split(name)[0], SUFFIXES, mark) in stems}
@@ -91,9 +92,9 @@ def or_a_problem(jobs_of: Callable[[LeftOut], Iterable[Job]], place: Path, left_
     for job in jobs_of(here):
         some = True
         yield job
-    found = str(here) if here.total else "none"
+    found = str(here.others) if here.others.total else "none"
     if not some:
-        here.clear()
+        here.others = OtherFiles()
     left_out.merge(here)
     if not some:
         yield Job(place, place, problem=f"expected pictures or videos there, found {found}")

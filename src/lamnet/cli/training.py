@@ -36,7 +36,7 @@ def prepare(
         A folder of LR pictures, in pairs with the photographs by their names (a.png with a.png, ax4.png, a_LR.png, X4/a.png,
         ...), to be taken instead of making LR. Pairs that do not fit are skipped, with their reason.
     """
-    from lamnet.training.preparation import preparing
+    from lamnet.training.preparation import MANIFEST, other_files, preparing
     from lamnet.training.prepared import INDEX
 
     prepared = terminal.shown(preparing(photos, out, scales, lr))
@@ -48,7 +48,10 @@ def prepare(
             terminal.note(line)
         if len(lines) > _MAX_NOTES:
             terminal.note(f"and {len(lines) - _MAX_NOTES} more such lines; {out / INDEX} has all")
-    manifest, unlicensed = photos / "manifest.csv", [photo.name for photo in prepared.photos if not photo.licence]
+    for folder, apart in ((photos, lr), (lr, photos)):
+        if folder is not None and (others := other_files(folder, apart)).total:
+            terminal.note(f"{folder}: left out what by its name is no picture: {others}")
+    manifest, unlicensed = photos / MANIFEST, [photo.name for photo in prepared.photos if not photo.licence]
     if manifest.is_file() and unlicensed:
         terminal.note(f"{manifest}: has no licence for {len(unlicensed)} photographs, the first: {unlicensed[0]}")
     terminal.say(f"{out}: {len(prepared.photos)} photographs, {len(prepared.skipped)} skipped")

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from lamnet.base import locks
 from lamnet.base.errors import BadArgumentError, BadDataError, BadImageError, MissingExtraError
 from lamnet.base.files import read_text
+from lamnet.base.other_files import OtherFiles
 from lamnet.base.progress import Progress, Work, finish
 from lamnet.media import formats
 from lamnet.training.conversion import Converted, convert, convert_pair
@@ -25,6 +26,7 @@ from lamnet.training.given import Given, lr_beside
 from lamnet.training.journal import Journal
 from lamnet.training.prepared import BICUBIC, GIVEN, INDEX, SCALES, Photo, PreparedSet
 
+MANIFEST = "manifest.csv"  # has the licences
 _TOO_LARGE = "expected a picture that fits into memory"
 _BESIDE = "lies in a folder of LR, and its HR is among the photographs too; --lr takes such pairs"
 _AT_ONCE = 4  # photographs in memory: in work, or behind one that is
@@ -70,7 +72,7 @@ def preparing(
             return finished
     if not sources:
         raise BadDataError(f"{hr_dir}: expected photographs, found no picture in it or below")
-    licences = _licences(hr_dir / "manifest.csv")
+    licences = _licences(hr_dir / MANIFEST)
     with locks.exclusive(out), Journal(out, wanted, sources, given) as journal, ThreadPoolExecutor(2) as pool:
         remaining = sources[len(journal.photos) :]
         yield Progress("preparing", len(journal.photos) / len(sources))
@@ -86,6 +88,20 @@ def preparing(
             )
         journal.write_index()
     return PreparedSet.open(out)
+
+
+def other_files(folder: Path, apart: Path | None = None) -> OtherFiles:
+    """Count what `prepare` does not read in a folder and below it: files that are by their names no pictures, and links to folders.
+
+    Not counted are hidden files, the table of licences, and those in another folder.
+    """
+    others = OtherFiles()
+    for path in sorted(_files(folder, apart, [])):
+        if path.is_dir():
+            others.add(path.name, "links to folders")
+        elif path.suffix.lower() not in formats.SUFFIXES and path != folder / MANIFEST:
+            others.add(path.name)
+    return others
 
 
 def _checking(finished: PreparedSet) -> Work[bool]:
@@ -149,22 +165,28 @@ def _sources(folder: Path, apart: Path | None) -> list[Photo]:
 
     A folder that cannot be read stands among them, with its reason to be skipped.
     """
-    found: list[Photo] = []
-
-    def add_unread(error: OSError) -> None:
+    unread: list[OSError] = []
+    found = [
+        _source(path, path.relative_to(folder).as_posix())
+        for path in _files(folder, apart, unread)
+        if path.suffix.lower() in formats.SUFFIXES
+    ]
+    for error in unread:
         name = Path(error.filename).relative_to(folder).as_posix()
         found.append(Photo(name, reason=f"cannot be read: {error.strerror}"))
+    return sorted(found, key=lambda photo: photo.name)
 
-    for place, folders, names in os.walk(folder, onerror=add_unread):
+
+def _files(folder: Path, apart: Path | None, unread: list[OSError]) -> Iterator[Path]:
+    """Yield the files in a folder and below it, without hidden ones and those in another folder; links to folders stand among them."""
+    for place, folders, names in os.walk(folder, onerror=unread.append):
         folders[:] = [
             name
             for name in folders
             if not name.startswith(".") and not (apart is not None and Path(place, name).samefile(apart))
         ]
-        for path in (Path(place, name) for name in names):
-            if not path.name.startswith(".") and path.suffix.lower() in formats.SUFFIXES:
-                found.append(_source(path, path.relative_to(folder).as_posix()))
-    return sorted(found, key=lambda photo: photo.name)
+        linked = [name for name in folders if Path(place, name).is_symlink()]
+        yield from (Path(place, name) for name in (*names, *linked) if not name.startswith("."))
 
 
 def _source(path: Path, name: str) -> Photo:
