@@ -207,7 +207,7 @@ def test_code_in_a_folder_is_no_video(tmp_path: Path) -> None:
     left_out = LeftOut()
     found = [job.source.name for job in finding.find([str(tmp_path)], None, "_x2", left_out)]
     assert found == ["a.ts", "b.m2ts"]
-    assert str(left_out) == "1 .ts, 1 .mts (c.ts, d.mts)"
+    assert str(left_out.others) == "1 .ts, 1 .mts (c.ts, d.mts)"
 
 
 def test_every_suffix_is_read_or_written() -> None:
