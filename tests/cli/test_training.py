@@ -130,7 +130,7 @@ def test_what_prepare_does_not_read_is_counted(
         (photos / name).write_text("file,licence\n")
     (tmp_path / "more").mkdir()
     (photos / "more").symlink_to(tmp_path / "more")
-    monkeypatch.setattr(sys, "argv", ["lamnet", "prepare", str(photos), str(tmp_path / "set"), "--scales", "2"])
+    monkeypatch.setattr(sys, "argv", ["lamnet", "prepare", str(photos), str(photos / "set"), "--scales", "2"])
     with pytest.raises(SystemExit):
         main.main()
     kinds = "2 .cr2, 1 .mov, 1 links to folders, 1 .txt (clip.mov, more, notes.txt, ...)"

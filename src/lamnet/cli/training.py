@@ -48,8 +48,9 @@ def prepare(
             terminal.note(line)
         if len(lines) > _MAX_NOTES:
             terminal.note(f"and {len(lines) - _MAX_NOTES} more such lines; {out / INDEX} has all")
-    for folder, apart in ((photos, lr), (lr, photos)):
-        if folder is not None and (others := other_files(folder, apart)).total:
+    folders = [photos] if lr is None else [photos, lr]
+    for folder in folders:
+        if (others := other_files(folder, [out, *(one for one in folders if one != folder)])).total:
             terminal.note(f"{folder}: left out what by its name is no picture: {others}")
     manifest, unlicensed = photos / MANIFEST, [photo.name for photo in prepared.photos if not photo.licence]
     if manifest.is_file() and unlicensed:

@@ -90,10 +90,10 @@ def preparing(
     return PreparedSet.open(out)
 
 
-def other_files(folder: Path, apart: Path | None = None) -> OtherFiles:
+def other_files(folder: Path, apart: Sequence[Path] = ()) -> OtherFiles:
     """Count what `prepare` does not read in a folder and below it: files that are by their names no pictures, and links to folders.
 
-    Not counted are hidden files, the table of licences, and those in another folder.
+    Not counted are hidden files, the table of licences, and what lies in the folders `apart`.
     """
     others = OtherFiles()
     for path in sorted(_files(folder, apart, [])):
@@ -168,7 +168,7 @@ def _sources(folder: Path, apart: Path | None) -> list[Photo]:
     unread: list[OSError] = []
     found = [
         _source(path, path.relative_to(folder).as_posix())
-        for path in _files(folder, apart, unread)
+        for path in _files(folder, () if apart is None else (apart,), unread)
         if path.suffix.lower() in formats.SUFFIXES
     ]
     for error in unread:
@@ -177,13 +177,13 @@ def _sources(folder: Path, apart: Path | None) -> list[Photo]:
     return sorted(found, key=lambda photo: photo.name)
 
 
-def _files(folder: Path, apart: Path | None, unread: list[OSError]) -> Iterator[Path]:
-    """Yield the files in a folder and below it, without hidden ones and those in another folder; links to folders stand among them."""
+def _files(folder: Path, apart: Sequence[Path], unread: list[OSError]) -> Iterator[Path]:
+    """Yield the files in a folder and below it, without hidden ones and those in others; links to folders stand among them."""
     for place, folders, names in os.walk(folder, onerror=unread.append):
         folders[:] = [
             name
             for name in folders
-            if not name.startswith(".") and not (apart is not None and Path(place, name).samefile(apart))
+            if not name.startswith(".") and not any(Path(place, name).samefile(other) for other in apart)
         ]
         linked = [name for name in folders if Path(place, name).is_symlink()]
         yield from (Path(place, name) for name in (*names, *linked) if not name.startswith("."))
