@@ -36,7 +36,8 @@ def prepare(
         A folder of LR pictures, in pairs with the photographs by their names (a.png with a.png, ax4.png, a_LR.png, X4/a.png,
         ...), to be taken instead of making LR. Pairs that do not fit are skipped, with their reason.
     """
-    from lamnet.training.preparation import MANIFEST, other_files, preparing
+    from lamnet.training.listing import MANIFEST, other_files
+    from lamnet.training.preparation import preparing
     from lamnet.training.prepared import INDEX
 
     prepared = terminal.shown(preparing(photos, out, scales, lr))
