@@ -81,7 +81,7 @@ print(count(300, 1, None))
 
 def test_products_of_any_shape(environment: dict[str, str], tmp_path: Path) -> None:
     words = ["-mcpu=x86_64_v4+avx512bf16+amx_tile+amx_bf16", "-O1", "-fPIC", "-shared"]
-    made = check_wheels.compiled(tmp_path / "gemm.so", HOST, *words, SOURCES / "gemm.c")
+    made = check_wheels.compiled(tmp_path / "gemm.so", HOST, *words, SOURCES / "gemm.c", SOURCES / "level.c")
     command = [sys.executable, ROOT / "tests/support/tile_products.py", made]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
