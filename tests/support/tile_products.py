@@ -46,6 +46,12 @@ def floats(numbers: NDArray[np.uint16]) -> NDArray[np.float64]:
     return (numbers.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
 
 
+def paired(rows: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Rows in pairs of neighbours, number by number, and a zero where the last has none: (pairs, numbers, 2)."""
+    padding = np.zeros((len(rows) % 2, rows.shape[1]), np.uint16)
+    return np.ascontiguousarray(np.concatenate([rows, padding]).reshape(-1, 2, rows.shape[1]).transpose(0, 2, 1))
+
+
 KINDS = ("start", "out", "onto", "onto itself", "onto bfloat16")
 
 
@@ -59,9 +65,7 @@ def check(gemm: Any, rng: np.random.Generator, kind: str) -> None:
     x, w = bfloat16(rng, rows, depth + depth % 2 + 2 * int(rng.integers(20))), bfloat16(rng, depth, columns)
     x[:, depth:] = NO_NUMBER
     x[:, depth : depth + depth % 2] = 0
-    paired = np.zeros((depth + depth % 2, columns), np.uint16)
-    paired[:depth] = w
-    paired = np.ascontiguousarray(paired.reshape(-1, 2, columns).transpose(0, 2, 1))
+    weights = paired(w)
     start = None if kind == "out" else rng.standard_normal(columns).astype(np.float32)
     others = {
         "onto": rng.standard_normal((rows, columns)).astype(np.float32),
@@ -85,7 +89,7 @@ def check(gemm: Any, rng: np.random.Generator, kind: str) -> None:
         elif kind == "onto itself":
             onto = Onto(to.ctypes.data, columns + 16, FLOAT32)
         gemm(
-            to.ctypes.data, columns + 16, operand, paired.ctypes.data, columns, first_number, onto, rows - first, depth
+            to.ctypes.data, columns + 16, operand, weights.ctypes.data, columns, first_number, onto, rows - first, depth
         )
     factors = floats(x[:, :depth])
     apart = np.abs(out[:rows, :columns] - (sum(terms) + factors @ floats(w)))
@@ -96,7 +100,27 @@ def check(gemm: Any, rng: np.random.Generator, kind: str) -> None:
     assert np.array_equal(last[0, :columns], out[rows - 1, :columns]), "not in other company"
 
 
+def check_gradient(gemm: Any, rng: np.random.Generator) -> None:
+    """A sum over pixels, added to what is there: both are in pairs of neighbouring pixels."""
+    rows, columns = (16 * int(n) for n in rng.integers(1, 8, 2))
+    pixels = int(rng.integers(1, 600))
+    x, grad = bfloat16(rng, pixels, rows), bfloat16(rng, pixels, columns)
+    out = np.full((rows + 1, columns + 16), np.nan, np.float32)
+    out[:rows, :columns] = rng.standard_normal((rows, columns))
+    there = out[:rows, :columns].astype(np.float64)
+    pixel_pairs, weights = paired(x), paired(grad)
+    operand, onto = Rows(pixel_pairs.ctypes.data, 1, rows, 1), Onto(None, 0, FLOAT32)
+    gemm(out.ctypes.data, columns + 16, operand, weights.ctypes.data, columns, None, onto, rows, pixels)
+    apart = np.abs(out[:rows, :columns] - (there + floats(x).T @ floats(grad)))
+    size = np.abs(there) + np.abs(floats(x)).T @ np.abs(floats(grad))
+    assert (apart < 2e-7 * pixels**0.5 * size).all()
+    assert np.isnan(out[rows:]).all(), "beyond the last row"
+    assert np.isnan(out[:, columns:]).all(), "beyond the last column"
+
+
 if __name__ == "__main__":
     made = np.random.default_rng(0)
     for number in range(100):
         check(loaded(sys.argv[1]), made, KINDS[number % len(KINDS)])
+    for _ in range(50):
+        check_gradient(loaded(sys.argv[1]), made)

@@ -63,6 +63,25 @@ static void gemm_tiles(float *out, int64_t pitch, rows_of a, const float *w, int
         }
     _tile_release();
 }
+
+/* The same for gradients of weights: x[r][i] is x[r + i * step], of `rows` that are a multiple of 16, and the products are added
+   to what is there. */
+static void gemm_turned_tiles(float *out, int64_t pitch, rows_of a, const float *w, int64_t columns, int64_t rows, int64_t pairs) {
+    enum { WIDE = 4 * SIDE, DEEP = 8 * SIDE };
+    float turned[SIDE * DEEP];
+    for (int64_t from = 0; from < pairs; from += DEEP) {
+        int64_t deep = min(DEEP, pairs - from);
+        shape_tiles(SIDE, deep % SIDE);
+        for (int64_t r = 0; r < rows; r += SIDE) {
+            for (int64_t i = 0; i < deep; i += SIDE)
+                turn_tile(turned + i, DEEP, a.x + r + (from + i) * a.step, a.step, min(SIDE, deep - i));
+            for (int64_t c = 0; c < columns; c += WIDE)
+                tile_block(out + r * pitch + c, pitch, turned, DEEP, w + from * columns + c, columns, NULL, deep,
+                           min(4, (columns - c) / SIDE));
+        }
+    }
+    _tile_release();
+}
 #endif
 
 void gemm_onto(float *out, int64_t pitch, rows_of a, const float *w, int64_t columns, const float *start, onto_rows onto, int64_t rows,
@@ -73,6 +92,10 @@ void gemm_onto(float *out, int64_t pitch, rows_of a, const float *w, int64_t col
         gemm_tiles(out, pitch, a, w, columns, start, onto, whole, pairs, SIDE);
         a.x += whole * a.row;
         gemm_tiles(out + whole * pitch, pitch, a, w, columns, start, rows_from(onto, whole), rest, pairs, rest);
+        return;
+    }
+    if (a.pairs && a.row == 1 && rows % SIDE == 0 && !start && !onto.rows) {
+        gemm_turned_tiles(out, pitch, a, w, columns, rows, ceil_div(depth, PAIR));
         return;
     }
 #endif
