@@ -8,14 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from lamnet.media import ifd
+from lamnet.media import ifd, tags
 from lamnet.media.ifd import BrokenError, Layout
 
 _PREFIX = b"Exif\0\0"
-_ORIENTATION, _DETAILS = 0x0112, ifd.EXIF
-_X_RESOLUTION, _Y_RESOLUTION, _UNIT = 0x011A, 0x011B, 0x0128
-_WIDTHS, _HEIGHTS = (0x0100, 0xA002), (0x0101, 0xA003)
-_THUMBNAIL, _THUMBNAIL_BYTES = 0x0201, 0x0202
+_WIDTHS, _HEIGHTS = (tags.WIDTH, tags.PIXELS_ACROSS), (tags.HEIGHT, tags.PIXELS_DOWN)
 _TRANSPOSED = range(5, 9)  # orientations that exchange width and height
 _SHORT, _LONG, _RATIONAL, _SIGNED_RATIONAL = 3, 4, 5, 10
 _WHOLE = {1: "B", _SHORT: "H", _LONG: "L", 6: "b", 8: "h", 9: "l"}  # types, as `struct` has them
@@ -50,18 +47,18 @@ def corrected(
         block = _Block(exif.removeprefix(_PREFIX))
         block.set_thumbnail(thumbnail)
         main = block.entries(block.first)
-        if per_inch and _X_RESOLUTION not in main and _UNIT not in main:
+        if per_inch and tags.X_RESOLUTION not in main and tags.UNIT not in main:
             block.add_resolution(per_inch)
             main, factor = block.entries(block.first), (1, 1)
-        details = block.entries(block.long(main[_DETAILS] + 8)) if _DETAILS in main else {}
-        for place in _places(main, [_ORIENTATION]):
-            if block.number(place) in _TRANSPOSED and _X_RESOLUTION in main and _Y_RESOLUTION in main:
-                block.swap(main[_X_RESOLUTION], main[_Y_RESOLUTION])
+        details = block.entries(block.long(main[ifd.EXIF] + 8)) if ifd.EXIF in main else {}
+        for place in _places(main, [tags.ORIENTATION]):
+            if block.number(place) in _TRANSPOSED and tags.X_RESOLUTION in main and tags.Y_RESOLUTION in main:
+                block.swap(main[tags.X_RESOLUTION], main[tags.Y_RESOLUTION])
             block.set_number(place, 1)
-        for tags, number in ((_WIDTHS, size[0]), (_HEIGHTS, size[1])):
-            for place in (*_places(main, tags), *_places(details, tags)):
+        for sides, number in ((_WIDTHS, size[0]), (_HEIGHTS, size[1])):
+            for place in (*_places(main, sides), *_places(details, sides)):
                 block.set_number(place, number)
-        for tag, by in ((_X_RESOLUTION, factor[0]), (_Y_RESOLUTION, factor[1])):
+        for tag, by in ((tags.X_RESOLUTION, factor[0]), (tags.Y_RESOLUTION, factor[1])):
             for place in _places(main, [tag]):
                 block.scale(place, by)
     except BrokenError:
@@ -69,8 +66,8 @@ def corrected(
     return bytes(block.data)
 
 
-def _places(entries: dict[int, int], tags: Iterable[int]) -> list[int]:
-    return [entries[tag] for tag in tags if tag in entries]
+def _places(entries: dict[int, int], wanted: Iterable[int]) -> list[int]:
+    return [entries[tag] for tag in wanted if tag in entries]
 
 
 class _Block:
@@ -124,13 +121,13 @@ class _Block:
         if not second:
             return
         entries = self.entries(second)
-        if _THUMBNAIL in entries and _THUMBNAIL_BYTES in entries:
-            start = self.long(entries[_THUMBNAIL] + 8)
-            if second < start and start + self.long(entries[_THUMBNAIL_BYTES] + 8) >= len(self.data) - 3:
+        if tags.THUMBNAIL in entries and tags.THUMBNAIL_BYTES in entries:
+            start = self.long(entries[tags.THUMBNAIL] + 8)
+            if second < start and start + self.long(entries[tags.THUMBNAIL_BYTES] + 8) >= len(self.data) - 3:
                 del self.data[start:]
             if thumbnail:
-                numbers = {_THUMBNAIL: self._append(thumbnail.data), _THUMBNAIL_BYTES: len(thumbnail.data)}
-                numbers |= {_ORIENTATION: 1, _WIDTHS[0]: thumbnail.width, _HEIGHTS[0]: thumbnail.height}
+                numbers = {tags.THUMBNAIL: self._append(thumbnail.data), tags.THUMBNAIL_BYTES: len(thumbnail.data)}
+                numbers |= {tags.ORIENTATION: 1, _WIDTHS[0]: thumbnail.width, _HEIGHTS[0]: thumbnail.height}
                 for tag in numbers.keys() & entries.keys():
                     self.set_number(entries[tag], numbers[tag])
                 return
@@ -141,10 +138,10 @@ class _Block:
         entries, link = self._entries(self.first)
         order = self._layout.order
         new = [bytes(self.data[entry.place : entry.place + 12]) for entry in entries]
-        for tag, number in ((_X_RESOLUTION, per_inch[0]), (_Y_RESOLUTION, per_inch[1])):
+        for tag, number in ((tags.X_RESOLUTION, per_inch[0]), (tags.Y_RESOLUTION, per_inch[1])):
             at = self._append(struct.pack(order + "LL", *ratio(Fraction(number))))
             new.append(struct.pack(order + "HHLL", tag, _RATIONAL, 1, at))
-        new.append(struct.pack(order + "HHLHxx", _UNIT, _SHORT, 1, _INCH))
+        new.append(struct.pack(order + "HHLHxx", tags.UNIT, _SHORT, 1, _INCH))
         new.sort(key=lambda entry: struct.unpack_from(order + "H", entry))
         count, following = struct.pack(order + "H", len(new)), bytes(self.data[link : link + 4])
         self.first = self._append(count + b"".join(new) + following)

@@ -16,7 +16,7 @@ import pyvips
 from PIL import Image
 
 from lamnet.base.errors import BadImageError
-from lamnet.media import metadata, vips
+from lamnet.media import metadata, tags, vips
 from lamnet.media.blobs import with_blobs
 from lamnet.media.contract import Extras, Format, PageExtras
 from lamnet.media.picture import Picture
@@ -33,7 +33,7 @@ FORMAT = Format(
 
 _SIDES = re.compile(rb"ispe.{4}(.{8})", re.DOTALL)
 _SEQUENCES = (b"avis", b"msf1")  # brands of files with frames
-_DESCRIPTION, _EXIF, _ROOM = 0x010E, b"Exif\0\0", b"a place of 32 bytes for our EXIF."
+_EXIF, _ROOM = b"Exif\0\0", b"a place of 32 bytes for our EXIF."
 _LIMIT = 2**24  # bytes of a description: more is none
 
 
@@ -74,7 +74,7 @@ def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: 
 def _with_room_for(exif: bytes, image: Any) -> pyvips.Image:
     """Return the image with an EXIF block that libexif does know, longer than the one that is to be there."""
     room = Image.Exif()
-    room[_DESCRIPTION] = (_ROOM * (len(exif) // len(_ROOM) + 1)).decode()
+    room[tags.DESCRIPTION] = (_ROOM * (len(exif) // len(_ROOM) + 1)).decode()
     image = image.copy()
     for name in image.get_fields():
         if name.startswith("exif-"):

@@ -15,11 +15,11 @@ import pyvips
 
 from lamnet.base import files
 from lamnet.base.errors import BadImageError
-from lamnet.media import ifd, metadata, vips
+from lamnet.media import ifd, metadata, tags, vips
 from lamnet.media.blobs import exif_of
 from lamnet.media.codecs import spaces, tiff_decoded, tiff_fields, tiff_pages
 from lamnet.media.codecs.spaces import Space
-from lamnet.media.codecs.tiff_fields import DESCRIPTION, Carried
+from lamnet.media.codecs.tiff_fields import Carried
 from lamnet.media.codecs.tiff_pages import Contents, Page
 from lamnet.media.contract import Extras, Format, PageExtras
 from lamnet.media.depths import NO_DATA, depth_of
@@ -40,17 +40,12 @@ FORMAT = Format(
     iptc=True,
 )
 
-_SUBFILE = 254
-_OFFSETS = (273, 324)  # where strips and tiles lie
-_IPTC = 33723
-_BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 258, 259, 262, 274
 _RGB = 2
 _COLOURS = {_RGB: 3, 5: 4, 6: 3, 8: 3, 9: 3}  # bands that are colours, by photometric; else 1
 _OF_THE_PAGE = frozenset(
-    {_SUBFILE, _PHOTOMETRIC, _ORIENTATION, tiff_pages.SAMPLES, tiff_pages.EXTRA, tiff_pages.SUB_DIRECTORIES}
-    | {_BITS, tiff_pages.SAMPLE_FORMAT}
+    {tags.SUBFILE, tags.PHOTOMETRIC, tags.ORIENTATION, tags.SAMPLES, tags.EXTRA, tags.SUB_DIRECTORIES}
+    | {tags.BITS, tags.SAMPLE_FORMAT}
 )
-_NO_UNIT = 1
 _BIG_FROM = 2**31  # bytes of pixels from which on offsets have 64 bits
 _MANY = 16  # pages from which on each is read as a file of its own
 _IN_MEMORY = 2**28  # bytes of the largest file for that
@@ -75,12 +70,12 @@ def load(path: Path, page: int = 0, n: int = 1) -> pyvips.Image:
         raise BadImageError(f"{path}: {refusal}")
     one = found.pages[page]
     image = _page(path, found, page)
-    if one.fields.get(tiff_pages.NO_DATA):
+    if one.fields.get(tags.NO_DATA):
         with suppress(ValueError):
-            value = float(tiff_pages.text_of(one.fields, tiff_pages.NO_DATA))
+            value = float(tags.text_of(one.fields, tags.NO_DATA))
             image = image.copy()
             image.set_type(pyvips.GValue.gdouble_type, NO_DATA, value)
-    if one.number(tiff_pages.UNIT) == _NO_UNIT:  # libvips takes the numbers for those of millimetres
+    if one.number(tags.UNIT) == tags.NO_UNIT:  # libvips takes the numbers for those of millimetres
         image = image.copy(xres=1.0, yres=1.0)
     if len(found.pages) > 1 and found.whole:
         image = image.copy()
@@ -92,7 +87,7 @@ def _page(path: Path, found: Contents, page: int) -> pyvips.Image:
     one = found.pages[page]
     if decoder := tiff_decoded.decoder_for(one):
         return tiff_decoded.load(path, one, page, decoder)
-    space = spaces.space_of(*(one.fields.number(tag) for tag in (_PHOTOMETRIC, _BITS, _COMPRESSION)))
+    space = spaces.space_of(*(one.fields.number(tag) for tag in (tags.PHOTOMETRIC, tags.BITS, tags.COMPRESSION)))
     changes = _changes(one, space)
     many = len(found.pages) > _MANY and found.size < _IN_MEMORY  # of which libvips goes through all to find each
     data = tiff_pages.alone(path, found, page, changes) if changes or many else None
@@ -109,8 +104,8 @@ def _by_libvips(name: str, source: bytes, page: int = 0) -> pyvips.Image:
 
 def _changes(page: Page, space: Space | None) -> dict[int, int]:
     """Return fields of a page that must say something else for libvips: Lab and YCbCr that they are RGB, an orientation."""
-    changes = {_PHOTOMETRIC: _RGB} if space in spaces.AS_RGB else {}
-    return changes if page.number(_ORIENTATION, 1) in range(1, 9) else {**changes, _ORIENTATION: 1}
+    changes = {tags.PHOTOMETRIC: _RGB} if space in spaces.AS_RGB else {}
+    return changes if page.number(tags.ORIENTATION, 1) in range(1, 9) else {**changes, tags.ORIENTATION: 1}
 
 
 def extras(path: Path) -> TiffExtras:
@@ -122,13 +117,13 @@ def extras(path: Path) -> TiffExtras:
         for at in ifd.chain(file, layout):
             directory = ifd.read(file, layout, at, tiff_fields.DESCRIPTIVE | tiff_fields.WANTED | _OF_THE_PAGE)
             known.append(_page_extras(directory))
-            below += len(tiff_pages.numbers_of(directory, tiff_pages.SUB_DIRECTORIES))
+            below += len(tags.numbers_of(directory, tags.SUB_DIRECTORIES))
             if not known[-1].reduced:
-                tags = [entry.tag for entry in ifd.entries(file, layout, at)[0]]
-                carried.append(tiff_fields.carried(directory, tags))
+                there = [entry.tag for entry in ifd.entries(file, layout, at)[0]]
+                carried.append(tiff_fields.carried(directory, there))
                 if change := tiff_decoded.change_of(directory):
                     changes[change] = None
-                if directory.number(_PHOTOMETRIC) in spaces.LAB:
+                if directory.number(tags.PHOTOMETRIC) in spaces.LAB:
                     changes["in RGB, not Lab"] = None
     left = dict.fromkeys(word for page in carried for word in page.left)
     own = dict.fromkeys(word for page in carried for word in page.words)
@@ -140,18 +135,18 @@ def extras(path: Path) -> TiffExtras:
 
 def _extra_kinds(directory: Directory) -> tuple[int, ...]:
     """Return the kinds of a page's bands beside its colours; one of which nothing is said counts as alpha."""
-    count = (directory.number(tiff_pages.SAMPLES) or 1) - _COLOURS.get(directory.number(_PHOTOMETRIC) or 0, 1)
-    stated = tiff_pages.numbers_of(directory, tiff_pages.EXTRA)
+    count = (directory.number(tags.SAMPLES) or 1) - _COLOURS.get(directory.number(tags.PHOTOMETRIC) or 0, 1)
+    stated = tags.numbers_of(directory, tags.EXTRA)
     if count == 1 and not stated:
         return (UNASSOCIATED,)
     return (*stated, *[UNSPECIFIED] * count)[: max(0, count)]
 
 
 def _page_extras(directory: Directory) -> PageExtras:
-    reduced = bool((directory.number(_SUBFILE) or 0) & 1)
-    oriented = _ORIENTATION in directory
+    reduced = bool((directory.number(tags.SUBFILE) or 0) & 1)
+    oriented = tags.ORIENTATION in directory
     wanted = {*tiff_fields.DESCRIPTIVE, ifd.EXIF, ifd.GPS} - (
-        {DESCRIPTION} if tiff_fields.is_sized(directory) else set()
+        {tags.DESCRIPTION} if tiff_fields.is_sized(directory) else set()
     )
     description = Directory({tag: field for tag, field in directory.items() if tag in wanted})
     blobs = {"exif-data": ifd.alone(description)} if description else {}
@@ -171,9 +166,9 @@ def save(path: Path, results: Sequence[pyvips.Image], picture: Picture, target: 
             if isinstance(picture.extras, TiffExtras) and number < len(picture.extras.carried):
                 fields.update(picture.extras.carried[number].true_for((result.width, result.height)))
             if records := iptc_of(source):
-                fields[_IPTC] = Field(ifd.UNDEFINED, records)
+                fields[tags.IPTC] = Field(ifd.UNDEFINED, records)
             if bands := picture.extra_bands_of(number):
-                fields[tiff_pages.EXTRA] = Field(ifd.SHORT, np.array(bands.written_kinds, "<u2").tobytes())
+                fields[tags.EXTRA] = Field(ifd.SHORT, np.array(bands.written_kinds, "<u2").tobytes())
             if number or fields:
                 link = add_page(path, part, fields, link)
     finally:
@@ -195,7 +190,7 @@ def add_page(path: Path, page: Path, fields: Directory, link: int | None = None)
                 shutil.copyfileobj(other, file, 2**20)
         first = base + ifd.follow(file, layout, base + layout.start)
         directory = ifd.read(file, layout, first, base=base)
-        for tag in _OFFSETS:
+        for tag in (tags.STRIPS, tags.TILES):
             if isinstance(field := directory.get(tag), Field):
                 directory[tag] = _moved(field, base, layout.big)
         directory.update(fields)

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from lamnet.base.errors import BadImageError
 from lamnet.base.extras import require
+from lamnet.media import tags
 from lamnet.media.blobs import with_blobs
-from lamnet.media.codecs import decoded, tiff_pages
+from lamnet.media.codecs import decoded
 from lamnet.media.codecs.tiff_pages import Page
 from lamnet.media.ifd import Directory
 
@@ -29,7 +30,7 @@ _FIRST_DEPTHS = ("uint8", "uint16")  # others become floats
 _UNSIGNED = 1  # sample formats
 _KINDS = {_UNSIGNED: "{bits} bits", 2: "{bits} bits with a sign", 3: "floats of {bits} bits"}
 _HELD = {_UNSIGNED: (8, 16), 2: (), 3: (16, 24, 32)}  # bits that one of our depths holds as they are
-_BLOBS = {34675: "icc-profile-data", 700: "xmp-data", 33723: "iptc-data"}
+_BLOBS = {tags.PROFILE: "icc-profile-data", tags.XMP: "xmp-data", tags.IPTC: "iptc-data"}
 _MILLIMETRES = {2: 25.4, 3: 10.0}  # in a unit of resolution
 
 Decoder = Literal["tifffile", "libtiff"]
@@ -37,29 +38,29 @@ Decoder = Literal["tifffile", "libtiff"]
 
 def decoder_for(page: Page) -> Decoder | None:
     """Return what decodes a page, None where libvips does."""
-    compression, planes = page.number(tiff_pages.COMPRESSION, 1), page.number(tiff_pages.PLANAR, 1) == 2
-    subsampled = tiff_pages.numbers_of(page.fields, tiff_pages.SUBSAMPLING) not in ([], [1, 1])
-    ycbcr = page.number(tiff_pages.PHOTOMETRIC, _GREY) == _YCBCR and compression != _JPEG
+    compression, planes = page.number(tags.COMPRESSION, 1), page.number(tags.PLANAR, 1) == 2
+    subsampled = tags.numbers_of(page.fields, tags.SUBSAMPLING) not in ([], [1, 1])
+    ycbcr = page.number(tags.PHOTOMETRIC, _GREY) == _YCBCR and compression != _JPEG
     if compression == _OLD_JPEG or (ycbcr and subsampled):
         return "libtiff"
-    odd = _is_odd(page) or (planes and tiff_pages.TILE_WIDTH in page.fields)
+    odd = _is_odd(page) or (planes and tags.TILE_WIDTH in page.fields)
     return "tifffile" if odd or compression not in _IN_LIBVIPS else None
 
 
 def _is_odd(page: Page) -> bool:
-    bits = tiff_pages.numbers_of(page.fields, tiff_pages.BITS) or [1]
-    several = page.number(tiff_pages.SAMPLES, 1) > 1
+    bits = tags.numbers_of(page.fields, tags.BITS) or [1]
+    several = page.number(tags.SAMPLES, 1) > 1
     return bits[0] in _ODD_BITS or (several and bits[0] in _PACKED_ALONE) or len(set(bits)) > 1
 
 
 def change_of(fields: Directory) -> str | None:
     """Say in a line what becomes of a page's numbers that none of our depths holds as they are; None where one does."""
-    kind = fields.number(tiff_pages.SAMPLE_FORMAT) or 1
-    bits = fields.number(tiff_pages.BITS) or 1
+    kind = fields.number(tags.SAMPLE_FORMAT) or 1
+    bits = fields.number(tags.BITS) or 1
     if kind in _KINDS and bits in range(1, 65) and bits not in _HELD[kind]:
         if kind == _UNSIGNED and bits < 16:
-            palette = fields.number(tiff_pages.PHOTOMETRIC) == _PALETTE
-            how = "with the same numbers" if tiff_pages.NO_DATA in fields else "white stays white"
+            palette = fields.number(tags.PHOTOMETRIC) == _PALETTE
+            how = "with the same numbers" if tags.NO_DATA in fields else "white stays white"
             return None if bits == 1 or palette else f"{bits} bits became {_held_in(bits)} bits, {how}"
         return f"{_KINDS[kind].format(bits=bits)} became floats of 32 bits"
     return None
@@ -71,7 +72,7 @@ def _held_in(bits: int) -> int:
 
 def load(path: Path, page: Page, number: int, decoder: Decoder) -> pyvips.Image:
     """Decode a page. Raises BadImageError, MissingExtraError."""
-    decoded.check(path, page.number(tiff_pages.WIDTH), page.number(tiff_pages.HEIGHT))
+    decoded.check(path, page.number(tags.WIDTH), page.number(tags.HEIGHT))
     tifffile = require("tifffile", "formats", f"{path}: this kind of TIFF")
     codecs = require("imagecodecs", "formats", f"{path}: this kind of TIFF")
     with decoded.refusing(path), tifffile.TiffFile(path) as file:
@@ -103,7 +104,7 @@ def _in_our_depth(path: Path, pixels: NDArray[Any], page: Any, photometric: int)
         pixels = _with_bands((white - first)[..., None], extra)
     if pixels.dtype.name not in _FIRST_DEPTHS:
         return pixels.astype(np.float32)
-    return pixels if tiff_pages.NO_DATA in page.tags else _spread(pixels, bits)  # with it they are measurements
+    return pixels if tags.NO_DATA in page.tags else _spread(pixels, bits)  # with it they are measurements
 
 
 def _spread(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
@@ -129,13 +130,13 @@ def _described(image: pyvips.Image, page: Any) -> pyvips.Image:
         value = page.tags[tag].value if tag in page.tags else None
         if isinstance(value, bytes):
             blobs[name] = value
-    unit = _MILLIMETRES.get(int(page.tags[296].value) if 296 in page.tags else 2)
-    if unit and 282 in page.tags and 283 in page.tags:
-        per = [page.tags[tag].value for tag in (282, 283)]
+    unit = _MILLIMETRES.get(int(page.tags[tags.UNIT].value) if tags.UNIT in page.tags else 2)
+    if unit and tags.X_RESOLUTION in page.tags and tags.Y_RESOLUTION in page.tags:
+        per = [page.tags[tag].value for tag in (tags.X_RESOLUTION, tags.Y_RESOLUTION)]
         if all(number and unit_of for number, unit_of in per):
             image = image.copy(xres=per[0][0] / per[0][1] / unit, yres=per[1][0] / per[1][1] / unit)
     image = with_blobs(image, blobs)
-    turn = int(page.tags[274].value) if 274 in page.tags else 1
+    turn = int(page.tags[tags.ORIENTATION].value) if tags.ORIENTATION in page.tags else 1
     if turn in range(2, 9):
         image.set_type(pyvips.GValue.gint_type, "orientation", turn)
     return image

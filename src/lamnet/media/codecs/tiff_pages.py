@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,22 +13,18 @@ from typing import IO
 import numpy as np
 
 from lamnet.base.errors import BadImageError
-from lamnet.media import ifd
+from lamnet.media import ifd, tags
 from lamnet.media.codecs import sized_texts
 from lamnet.media.ifd import BrokenError, Directory, Field, Layout
 
-SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
-ORIENTATION, SAMPLES, PLANAR, EXTRA, SAMPLE_FORMAT, SUBSAMPLING = 274, 277, 284, 338, 339, 530
-TILE_WIDTH, NO_DATA = 322, 42113
-DESCRIPTION, UNIT = 270, 296
-SUB_DIRECTORIES, _DNG = 330, 50706
-_STRIPS, _TILES = (273, 279), (324, 325)  # where they lie, and how long they are
-_ELSEWHERE = (ifd.EXIF, ifd.GPS, SUB_DIRECTORIES, 40965)  # fields that point to directories
+_STRIPS, _TILES = (tags.STRIPS, tags.STRIP_BYTES), (tags.TILES, tags.TILE_BYTES)
+_ELSEWHERE = (ifd.EXIF, ifd.GPS, tags.SUB_DIRECTORIES, 40965)  # fields that point to directories
 _MOSAIC, _LINEAR_RAW = 32803, 34892  # photometrics of cameras' sensors
 _LOGLUV = (32844, 32845)
 _WANTED = frozenset(
-    {SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES, PLANAR, EXTRA, SAMPLE_FORMAT}
-    | {SUBSAMPLING, TILE_WIDTH, NO_DATA, DESCRIPTION, UNIT, SUB_DIRECTORIES, _DNG}
+    {tags.SUBFILE, tags.WIDTH, tags.HEIGHT, tags.BITS, tags.COMPRESSION, tags.PHOTOMETRIC, tags.ORIENTATION}
+    | {tags.SAMPLES, tags.PLANAR, tags.EXTRA, tags.SAMPLE_FORMAT, tags.SUBSAMPLING, tags.TILE_WIDTH, tags.NO_DATA}
+    | {tags.DESCRIPTION, tags.UNIT, tags.SUB_DIRECTORIES, tags.DNG}
 )
 _MOST = 100_000  # pages
 _MOST_SUB_DIRECTORIES = 32  # of a page that are looked at
@@ -64,13 +59,13 @@ class Contents:
         pages = [page.fields for page in self.pages]
         below = [one for page in self.pages for one in page.below]
         for one in pages + below:
-            if _DNG in one or one.number(PHOTOMETRIC) in (_MOSAIC, _LINEAR_RAW):
+            if tags.DNG in one or one.number(tags.PHOTOMETRIC) in (_MOSAIC, _LINEAR_RAW):
                 return (
                     "expected a developed picture, found a camera's raw data; develop it first (darktable, RawTherapee)"
                 )
-            if one.number(PHOTOMETRIC) in _LOGLUV:
+            if one.number(tags.PHOTOMETRIC) in _LOGLUV:
                 return "expected numbers for a screen or floats, found LogLuv, of which 8 bits alone could be read"
-        if len(pages) == 1 and (more := sized_texts.stacked(text_of(pages[0], DESCRIPTION))) > 0:
+        if len(pages) == 1 and (more := sized_texts.stacked(tags.text_of(pages[0], tags.DESCRIPTION))) > 0:
             return (
                 f"expected a page for each picture, found {more:,} of a stack of ImageJ's behind the first that have none; "
                 "save it as a TIFF with pages first"
@@ -79,7 +74,7 @@ class Contents:
         for one in below:
             if pixels_of(one) > shown:
                 return (
-                    f"expected a picture, found the preview of one of {one.number(WIDTH)} x {one.number(HEIGHT)} pixels "
+                    f"expected a picture, found the preview of one of {one.number(tags.WIDTH)} x {one.number(tags.HEIGHT)} pixels "
                     "in a directory of its own, as cameras' raw files have it; develop it first"
                 )
         return None
@@ -117,8 +112,8 @@ def alone(path: Path, found: Contents, number: int, changes: Mapping[int, int]) 
         directory = ifd.read(file, layout, found.pages[number].at, pointers=frozenset())
         for tag in _ELSEWHERE:
             directory.pop(tag, None)
-        places, lengths = next((tags for tags in (_STRIPS, _TILES) if tags[0] in directory), _STRIPS)
-        where, sizes = _numbers(directory.get(places)), _numbers(directory.get(lengths))
+        places, lengths = next((one for one in (_STRIPS, _TILES) if one[0] in directory), _STRIPS)
+        where, sizes = tags.numbers_of(directory, places), tags.numbers_of(directory, lengths)
         if len(where) != len(sizes) or not where or sum(sizes) > found.size:
             return None
         out = io.BytesIO()
@@ -144,30 +139,13 @@ def alone(path: Path, found: Contents, number: int, changes: Mapping[int, int]) 
 
 def pixels_of(directory: Directory) -> int:
     """Return the number of pixels that a directory states."""
-    return (directory.number(WIDTH) or 0) * (directory.number(HEIGHT) or 0)
-
-
-def text_of(directory: Directory, tag: int) -> str:
-    """Return a field of text, empty where there is none."""
-    found = directory.get(tag)
-    return os.fsdecode(found.data).split("\0")[0].strip() if isinstance(found, Field) else ""
-
-
-def numbers_of(directory: Directory, tag: int) -> list[int]:
-    """Return all numbers of a field."""
-    return _numbers(directory.get(tag))
+    return (directory.number(tags.WIDTH) or 0) * (directory.number(tags.HEIGHT) or 0)
 
 
 def _page(file: IO[bytes], layout: Layout, at: int) -> Page:
     fields = ifd.read(file, layout, at, _WANTED, pointers=frozenset())
     below: list[Directory] = []
-    for place in _numbers(fields.get(SUB_DIRECTORIES))[:_MOST_SUB_DIRECTORIES]:
+    for place in tags.numbers_of(fields, tags.SUB_DIRECTORIES)[:_MOST_SUB_DIRECTORIES]:
         with suppress(BrokenError):
             below.append(ifd.read(file, layout, place, _WANTED, pointers=frozenset()))
     return Page(at, fields, tuple(below))
-
-
-def _numbers(field: Field | Directory | None) -> list[int]:
-    if not isinstance(field, Field) or field.kind not in ifd.WHOLE:
-        return []
-    return [int(number) for number in np.frombuffer(field.data, f"<u{ifd.ITEM[field.kind]}")]
