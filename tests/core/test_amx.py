@@ -45,9 +45,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {**os.environ, "LD_PRELOAD": str(check_wheels.emulator(tmp_path_factory.mktemp("amx") / "emulate.so", HOST))}
 
 
-def check_report(report: str, environment: dict[str, str]) -> None:
-    """Tiles multiplied, and were released."""
-    if "LD_PRELOAD" in environment:
+def check_report(report: str) -> None:
+    """Tiles multiplied, and were released, as the emulator says where there is need of it."""
+    if BEST not in library.levels():
         found = re.fullmatch(r"emulate_amx: \d+ shapes, (\d+) products, 0 threads hold tiles\n", report)
         assert found, report
         assert int(found[1]) > 1000
@@ -62,7 +62,7 @@ def test_golden_cases(environment: dict[str, str], tmp_path: Path) -> None:
     command = [program, built, *(tmp_path / case for case in golden.CASES)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    check_report(done.stderr, environment)
+    check_report(done.stderr)
 
 
 def test_the_rate_counts_all_products(environment: dict[str, str]) -> None:
@@ -76,7 +76,7 @@ print(count(300, 1, None))
 """
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert int(done.stdout) == 1200 * 16 * 16 * 32
-    check_report(done.stderr, environment)
+    check_report(done.stderr)
 
 
 def test_products_of_any_shape(environment: dict[str, str], tmp_path: Path) -> None:
@@ -85,4 +85,4 @@ def test_products_of_any_shape(environment: dict[str, str], tmp_path: Path) -> N
     command = [sys.executable, ROOT / "tests/support/tile_products.py", made]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    check_report(done.stderr, environment)
+    check_report(done.stderr)
