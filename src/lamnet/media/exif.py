@@ -14,8 +14,8 @@ from lamnet.media.ifd import BrokenError, Layout
 _PREFIX = b"Exif\0\0"
 _WIDTHS, _HEIGHTS = (tags.WIDTH, tags.PIXELS_ACROSS), (tags.HEIGHT, tags.PIXELS_DOWN)
 _TRANSPOSED = range(5, 9)  # orientations that exchange width and height
-_SHORT, _LONG, _RATIONAL, _SIGNED_RATIONAL = 3, 4, 5, 10
-_WHOLE = {1: "B", _SHORT: "H", _LONG: "L", 6: "b", 8: "h", 9: "l"}  # types, as `struct` has them
+_SIGNED_RATIONAL = 10
+_WHOLE = {1: "B", ifd.SHORT: "H", ifd.LONG: "L", 6: "b", 8: "h", 9: "l"}  # types, as `struct` has them
 _INCH = 2
 
 
@@ -100,13 +100,13 @@ class _Block:
 
     def set_number(self, entry: int, number: int) -> None:
         """Set a field to one number: a short one where it is one and can hold that, else a long one."""
-        kind = _SHORT if number < 2**16 and self._unpack("H", entry + 2)[0] == _SHORT else _LONG
-        self._pack("HLHxx" if kind == _SHORT else "HLL", entry + 2, kind, 1, number)
+        kind = ifd.SHORT if number < 2**16 and self._unpack("H", entry + 2)[0] == ifd.SHORT else ifd.LONG
+        self._pack("HLHxx" if kind == ifd.SHORT else "HLL", entry + 2, kind, 1, number)
 
     def scale(self, entry: int, by: float) -> None:
         """Multiply a field of one rational number."""
         kind, count, place = self._unpack("HLL", entry + 2)
-        if kind in (_RATIONAL, _SIGNED_RATIONAL) and count == 1:
+        if kind in (ifd.RATIONAL, _SIGNED_RATIONAL) and count == 1:
             number, unit = self._unpack("LL", place)
             if unit:
                 self._pack("LL", place, *ratio(Fraction(number, unit) * Fraction(by)))
@@ -140,8 +140,8 @@ class _Block:
         new = [bytes(self.data[entry.place : entry.place + 12]) for entry in entries]
         for tag, number in ((tags.X_RESOLUTION, per_inch[0]), (tags.Y_RESOLUTION, per_inch[1])):
             at = self._append(struct.pack(order + "LL", *ratio(Fraction(number))))
-            new.append(struct.pack(order + "HHLL", tag, _RATIONAL, 1, at))
-        new.append(struct.pack(order + "HHLHxx", tags.UNIT, _SHORT, 1, _INCH))
+            new.append(struct.pack(order + "HHLL", tag, ifd.RATIONAL, 1, at))
+        new.append(struct.pack(order + "HHLHxx", tags.UNIT, ifd.SHORT, 1, _INCH))
         new.sort(key=lambda entry: struct.unpack_from(order + "H", entry))
         count, following = struct.pack(order + "H", len(new)), bytes(self.data[link : link + 4])
         self.first = self._append(count + b"".join(new) + following)

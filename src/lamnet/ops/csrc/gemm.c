@@ -20,6 +20,8 @@ static inline __attribute__((always_inline)) void gemm_of(float *out, int64_t pi
 }
 
 #ifdef __AMX_BF16__
+enum { WIDE = 4 * SIDE }; /* columns of the sums that lie in tiles at a time */
+
 /* Does something with the tile of sums of each column of tiles; the number of a tile is part of an instruction. */
 #define EACH(DO) do { DO(0); if (tiles > 1) { DO(1); } if (tiles > 2) { DO(2); } if (tiles > 3) { DO(3); } } while (0)
 #define LOAD(t) _tile_loadd(t, from + t * SIDE, from_bytes)
@@ -46,7 +48,6 @@ static void tile_block(float *out, int64_t pitch, const float *x, int64_t row, c
 /* Of `rows` that are a multiple of `high`, at most 16: so many at a time, by 64 columns. */
 static void gemm_tiles(float *out, int64_t pitch, rows_of a, const float *w, int64_t columns, const float *start, onto_rows onto,
                        int64_t rows, int64_t pairs, int64_t high) {
-    enum { WIDE = 4 * SIDE };
     float sums[SIDE * WIDE];
     if (!rows) return;
     shape_tiles(high, pairs % SIDE);
@@ -67,7 +68,7 @@ static void gemm_tiles(float *out, int64_t pitch, rows_of a, const float *w, int
 /* The same for gradients of weights: x[r][i] is x[r + i * step], of `rows` that are a multiple of 16, and the products are added
    to what is there. */
 static void gemm_turned_tiles(float *out, int64_t pitch, rows_of a, const float *w, int64_t columns, int64_t rows, int64_t pairs) {
-    enum { WIDE = 4 * SIDE, DEEP = 8 * SIDE };
+    enum { DEEP = 8 * SIDE }; /* pairs of the depth that are turned at a time */
     float turned[SIDE * DEEP];
     for (int64_t from = 0; from < pairs; from += DEEP) {
         int64_t deep = min(DEEP, pairs - from);
