@@ -13,7 +13,7 @@ from PIL import Image
 from lamnet.media import exif, ifd
 from lamnet.media.ifd import BrokenError, Directory, Field, Layout
 
-_POINTERS = {ifd.EXIF, ifd.GPS, 40965}
+_POINTERS = {ifd.EXIF, ifd.GPS, ifd.INTEROP}
 _kinds = st.sampled_from(sorted(ifd.ITEM))
 _fields = st.tuples(_kinds, st.integers(1, 5), st.randoms(use_true_random=False)).map(
     lambda drawn: Field(drawn[0], drawn[2].randbytes(drawn[1] * ifd.ITEM[drawn[0]] * (2 if drawn[0] in (5, 10) else 1)))

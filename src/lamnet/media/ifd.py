@@ -15,7 +15,7 @@ from typing import IO, NamedTuple
 import numpy as np
 
 EXIF, GPS = 34665, 34853  # fields that point to directories,
-_INTEROP = 40965  # this one in EXIF's
+INTEROP = 40965  # this one in EXIF's
 SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 3, 4, 5, 7, 16  # types of fields
 ITEM = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}  # bytes
 WHOLE = (1, 3, 4, 13, 16, 18)  # types that are numbers without a sign
@@ -142,7 +142,7 @@ def read(
         if tag in pointers and kind in ITEM:
             inner = base + layout.offset.unpack(inline)[0]
             with suppress(BrokenError):
-                below = frozenset({_INTEROP} if tag == EXIF else ())
+                below = frozenset({INTEROP} if tag == EXIF else ())
                 directory[tag] = read(file, layout, inner, None, base, below)
         elif kind in ITEM and (wanted is None or tag in wanted):
             size = number * ITEM[kind] * (2 if kind in _PAIRS else 1)

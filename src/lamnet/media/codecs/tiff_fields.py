@@ -24,7 +24,7 @@ DESCRIPTIVE = frozenset(
 CODING = frozenset(
     {*range(254, 260), *range(262, 267), 273, 274, *range(277, 285), *range(288, 294), 296, 317, *range(320, 326)}
     | {*range(326, 331), *range(332, 335), 336, *range(337, 348), *range(512, 522), *range(529, 533), 559, 700, 33723}
-    | {ifd.EXIF, 34675, ifd.GPS, 34926, 40965, 50674}
+    | {ifd.EXIF, 34675, ifd.GPS, 34926, ifd.INTEROP, 50674}
 )
 _ON_SHEET = {
     tags.X_POSITION: "its place on a sheet",

@@ -18,7 +18,7 @@ from lamnet.media.codecs import sized_texts
 from lamnet.media.ifd import BrokenError, Directory, Field, Layout
 
 _STRIPS, _TILES = (tags.STRIPS, tags.STRIP_BYTES), (tags.TILES, tags.TILE_BYTES)
-_ELSEWHERE = (ifd.EXIF, ifd.GPS, tags.SUB_DIRECTORIES, 40965)  # fields that point to directories
+_ELSEWHERE = (ifd.EXIF, ifd.GPS, tags.SUB_DIRECTORIES, ifd.INTEROP)  # fields that point to directories
 _MOSAIC, _LINEAR_RAW = 32803, 34892  # photometrics of cameras' sensors
 _LOGLUV = (32844, 32845)
 _WANTED = frozenset(
