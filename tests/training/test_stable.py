@@ -227,7 +227,9 @@ def test_the_command_branches_several_cool_downs_off_a_folder(data: Path, tmp_pa
             ["--cooldown", "9s", "--state", "."],
             r"state: expected the folder or checkpoint.*, found none at checkpoint\.pt",
         ),
-        (["--cooldown", "9s", "--steps", "3"], "cooldown: expected it without budget, steps and from"),
+        (["--cooldown", "9s", "--steps", "3"], "cooldown: expected it without steps, got both"),
+        (["--cooldown", "9s", "--budget", "9s"], "cooldown: expected it without budget, got both"),
+        (["--cooldown", "9s", "--from", "tiny"], "cooldown: expected it without from, got both"),
         (["--state", "."], "state: expected a cooldown with it, got none"),
     ],
 )

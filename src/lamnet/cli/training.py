@@ -150,8 +150,9 @@ def train(
         chosen = replace(chosen, budget_s=0.0 if budget is None else values.seconds(budget))
     chosen = replace(chosen, **{name: value for name, value in given.items() if value is not None})
     if cooldown is not None:
-        if any(option is not None for option in (budget, steps, start)):
-            raise BadArgumentError("cooldown: expected it without budget, steps and from, got one of them")
+        for name, option in (("budget", budget), ("steps", steps), ("from", start)):
+            if option is not None:
+                raise BadArgumentError(f"cooldown: expected it without {name}, got both")
         chosen = chosen.cooldown(values.seconds(cooldown, "cooldown"))
         state = _state_of(recipe, state)
     elif chosen.schedule == "cooldown":
