@@ -15,7 +15,7 @@ from frozen.held import hold
 from frozen.surface import PUBLIC
 
 # Public by their names alone: what other modules of lamnet call, and free to move.
-_INNER = {"Upscaler": {"bands", "beside", "choice", "identity", "plan", "planner_for", "seconds_per_pixel", "steps"}}
+_INNER = {"Upscaler": {"bands", "beside", "identity", "plan", "planner_for", "seconds_per_pixel", "steps"}}
 
 
 def test_public_names() -> None:
