@@ -61,11 +61,11 @@ def test_what_a_folder_leaves_out_is_counted_and_named(upscale: Command, tmp_pat
         (tmp_path / name).touch()
     (tmp_path / "e.png").symlink_to(tmp_path / "nowhere")
     (tmp_path / "x.png").mkdir()
-    (tmp_path / "there").symlink_to(tmp_path.parent)
+    (tmp_path / "there.png").symlink_to(tmp_path.parent)
     for more in ([], ["--dry-run"]):
         done = upscale(tmp_path, "-o", tmp_path / "x.png", *more)
         assert (done.code, len(done.out)) == (0, 1)
-        found = "2 .xyz, 1 links to folders, 1 .txt, 1 links to nothing (there, b.txt, c.xyz, ...)"
+        found = "2 .xyz, 1 links to folders, 1 .txt, 1 links to nothing (there.png, b.txt, c.xyz, ...)"
         assert done.err[-1] == f"lamnet: left out what by its name is neither a picture nor a video: {found}"
     assert upscale(str(tmp_path / "?.*"), "-o", tmp_path / "y").err == [
         "lamnet: left out what by its name is neither a picture nor a video: 2 .xyz, 1 .txt (b.txt, c.xyz, d.xyz)"
