@@ -174,6 +174,35 @@ def test_names_that_differ_only_in_suffix_or_case_are_refused(two_sets: Path, fo
     assert "which differ only in case or suffix" in refusal(two_sets)
 
 
+@pytest.mark.parametrize("name", ["babyx2.png", "baby_LR.png", "Baby_LRBI_x2.png", "babyx4.png"])
+def test_lr_beside_hr_is_refused_and_not_measured_as_hr(tmp_path: Path, name: str) -> None:
+    scale = 4 if "4" in name else 2
+    write(tmp_path / "S" / "baby.png", picture(0))
+    write(tmp_path / "S" / name, imresize(crop_to_multiple(picture(0), scale), 1 / scale))
+    found = refusal(tmp_path)
+    assert (
+        f"S: {name}, which is LR of baby.png, in one folder with it; a folder LR_bicubic/X{scale} may hold it" in found
+    )
+
+
+def test_a_result_beside_its_picture_is_no_lr(tmp_path: Path) -> None:
+    write(tmp_path / "S" / "baby.png", picture(0))
+    write(tmp_path / "S" / "baby_x2.png", picture(1, 98, 128))
+    assert [pair.name for pair in find_sets(tmp_path, 2)[0].pairs] == ["baby", "baby_x2"]
+
+
+@pytest.mark.parametrize("below", ["Set5", "more"])
+def test_pictures_beside_folders_of_pictures_are_refused_until_one_is_named(tmp_path: Path, below: str) -> None:
+    data = tmp_path / "N"
+    write(data / "stray.png", picture(0))
+    write(data / below / "baby.png", picture(1))
+    assert refusal(data) == (
+        f"{data}: expected pictures or folders of them, found both, stray.png and {below}; "
+        f"name the sets that are meant, N, {below}, or move the others"
+    )
+    assert [one.name for one in find_sets(data, 2, ["N", below])] == ["N", below]
+
+
 def test_a_missing_scale_is_named(two_sets: Path) -> None:
     assert "A: no LR for x3, only for x2, x4" in refusal(two_sets, 3)
     for scale in (2, 4):

@@ -194,6 +194,19 @@ def test_lr_is_not_saved_onto_the_data(data: Path, tmp_path: Path) -> None:
         finish(comparing(["bicubic"], 2, data, ["A"], save_lr=tmp_path / "lr"))
 
 
+def test_lr_is_not_saved_beside_the_data_which_would_then_take_it_for_hr(data: Path) -> None:
+    with pytest.raises(BadArgumentError, match=r"save_lr: expected a folder apart from the data, found .*babyx2\.png"):
+        finish(comparing(["bicubic"], 2, data, ["B"], save_lr=data))
+    assert sorted(path.name for path in (data / "B").iterdir()) == ["baby.png", "bridge.png", "img_1.png"]
+
+
+@pytest.mark.parametrize(("condition", "made"), [("blur0.5", ["A", "B"]), ("noise5", ["B"])])
+def test_lr_under_blur_is_said_to_be_made_where_a_set_has_its_own_too(
+    data: Path, condition: str, made: list[str]
+) -> None:
+    assert evaluate("bicubic", 2, data, degrade=condition)["protocol"]["lr_made"] == made
+
+
 def test_times_stand_beside_the_figures_only_on_request(data: Path, network: LAMNet, tmp_path: Path) -> None:
     (row,) = finish(comparing([network], 2, data, ["A"], Protocol(times=True), save=tmp_path / "saved"))
     seconds = [image["seconds"] for image in row["sets"]["A"]["images"].values()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 from lamnet.base.errors import BadArgumentError, BadDataError, BadImageError
@@ -131,13 +132,30 @@ def _folder_files(layout: Layout, scale: int) -> _Files:
         hr_pictures, next(ending for ending in endings if all(p.stem.lower().endswith(ending) for p in hr_pictures))
     )
     if lr_folder is None:
-        return hr, None, doubles
+        return hr, None, [*doubles, *_lr_beside(hr)]
     lr_pictures = picture_files(lr_folder)
     lr, lr_doubles = max(
         (by_stem(lr_pictures, ending.format(scale)) for ending in LR_ENDINGS),
         key=lambda files: len(files[0].keys() & hr.keys()),
     )
     return hr, lr, doubles + lr_doubles
+
+
+def _lr_beside(hr: Mapping[str, Path]) -> Iterator[str]:
+    """Yield a line for each picture that by its name and size is LR of another one in its folder, where it would be HR."""
+    for ending, scale in product(LR_ENDINGS[1:], range(2, 10)):
+        for name, path in hr.items():
+            of_lr = f"{name}{ending.format(scale)}"
+            if of_lr in hr and _sides(path, scale) == _sides(hr[of_lr]):
+                yield f"{hr[of_lr].name}, which is LR of {path.name}, in one folder with it; a folder LR_bicubic/X{scale} may hold it"
+
+
+def _sides(path: Path, scale: int = 1) -> tuple[int, int] | None:
+    try:
+        height, width, *_ = header(path)
+    except BadImageError:  # which is said where it is measured
+        return None
+    return height // scale, width // scale
 
 
 def _reasons(pair: Pair, scale: int, smallest: int) -> Iterator[str]:

@@ -186,10 +186,11 @@ def _targets(
 
 
 def _lr_files(save_lr: Path | None, below: str, benchmark: Sequence[BenchmarkSet], scale: int) -> dict[Pair, Path]:
-    """Name a file for each pair's LR. Raises BadArgumentError where one is a picture of the data."""
+    """Name a file for each pair's LR. Raises BadArgumentError where one lies among the data, which would take it for HR."""
     files = _files(save_lr, below, benchmark, scale)
-    data = {os.path.realpath(path) for one in benchmark for pair in one.pairs for path in (pair.hr, pair.lr) if path}
-    if own := [path for path in files.values() if os.path.realpath(path) in data]:
+    pictures = [path for one in benchmark for pair in one.pairs for path in (pair.hr, pair.lr) if path]
+    data = {os.path.realpath(path.parent) for path in pictures}
+    if own := [path for path in files.values() if os.path.realpath(path.parent) in data]:
         raise BadArgumentError(f"save_lr: expected a folder apart from the data, found {own[0]} among it")
     return files
 
@@ -227,7 +228,7 @@ def _measuring(
         "protocol": {
             "convention": meter.protocol.convention,
             "border": meter.border,
-            **_origin(entrant, benchmark, scale),
+            **_origin(entrant, benchmark, scale, condition or UNCHANGED),
             **({} if condition is None else {"degrade": condition.name}),
         },
         "sets": scores,
@@ -235,12 +236,15 @@ def _measuring(
     }
 
 
-def _origin(entrant: _Made | _Found, benchmark: Sequence[BenchmarkSet], scale: int) -> dict[str, list[str]]:
+def _origin(
+    entrant: _Made | _Found, benchmark: Sequence[BenchmarkSet], scale: int, condition: Condition
+) -> dict[str, list[str]]:
     """Name the sets whose LR was made, and those where it was taken from other files of `save_lr`, if any."""
     taken = (
         {pair for pair, differs in entrant.lr.taken.items() if differs} if isinstance(entrant, _Made) else set[Pair]()
     )
-    made = [one.name for one in benchmark if any(pair.lr is None and pair not in taken for pair in one.pairs)]
+    from_hr = {pair for one in benchmark for pair in one.pairs if pair.lr is None or condition.needs_hr} - taken
+    made = [one.name for one in benchmark if from_hr.intersection(one.pairs)]
     from_files = [one.name for one in benchmark if taken.intersection(one.pairs)]
     return {"lr_made": made if scale > 1 else [], **({"lr_taken": from_files} if from_files else {})}
 

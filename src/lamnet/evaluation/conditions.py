@@ -70,6 +70,11 @@ class Condition:
     name: str = CLEAN
     steps: tuple[Step, ...] = ()
 
+    @property
+    def needs_hr(self) -> bool:
+        """True with blur, under which LR is made from HR even where a set has LR."""
+        return any(step.kind == "blur" for step in self.steps)
+
 
 UNCHANGED = Condition()
 
@@ -144,10 +149,9 @@ class LowResolution:
         return made
 
     def _made(self, pair: Pair) -> NDArray[np.uint8]:
-        steps = self.condition.steps
-        if pair.lr is None or any(step.kind == "blur" for step in steps):
+        if pair.lr is None or self.condition.needs_hr:
             return low_resolution(arrays.read_array(pair.hr), self.scale, self.condition, pair.name)
-        return _degraded(arrays.read_array(pair.lr), steps, pair.name)
+        return _degraded(arrays.read_array(pair.lr), self.condition.steps, pair.name)
 
 
 def _differs(path: Path, found: NDArray[np.uint8], made: NDArray[np.uint8]) -> bool:

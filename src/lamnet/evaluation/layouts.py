@@ -110,17 +110,25 @@ def choose(data: Path, names: Sequence[str] | None) -> list[Layout]:
     """Find the sets in a folder, or the set that it is; with names only those, in that order.
 
     Raises:
-        BadDataError: there are none, a name is missing, or two sets have one name.
+        BadDataError: there are none, a name is missing, two sets have one name, or without names there are pictures beside
+            folders of pictures.
     """
     if not data.is_dir():
         raise BadDataError(
             f"{data}: expected a folder of benchmark sets, found {'a file' if data.exists() else 'no such folder'}"
         )
     own = list(_sets_in(data))
-    below = [layout for child in _children(data) if not _is_half(child) for layout in _sets_in(child)]
+    apart = [child for child in _children(data) if not _is_half(child) and child not in srf_folders(data)]
+    below = [layout for child in apart for layout in _sets_in(child)]
     chosen = own or below if names is None else _asked_for(data, names, [*own, *below])
     if not chosen:
         raise BadDataError(f"{data}: expected pictures or benchmark sets with a folder HR, found none")
+    if names is None and own and below and not own[0].parts:
+        loose = next(iter(picture_files(data)), data)
+        raise BadDataError(
+            f"{data}: expected pictures or folders of them, found both, {loose.name} and {below[0].path.name}; name the sets that "
+            f"are meant, {', '.join(layout.name for layout in [*own, *below])}, or move the others"
+        )
     all_names = [layout.name for layout in chosen]
     if twice := sorted({name for name in all_names if all_names.count(name) > 1}):
         raise BadDataError(f"{data}: expected each set once, found {', '.join(twice)} twice")
