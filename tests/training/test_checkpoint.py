@@ -43,6 +43,19 @@ def test_a_checkpoint_that_unpacks_to_more_is_refused_before_it_does(tmp_path: P
         checkpoint.load(path, recipe())
 
 
+def test_a_checkpoint_with_other_numbers_than_were_written_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    checkpoint.save(path, recipe(), {"step": 1, "tensor": torch.full((5,), 1.5)})
+    written = path.read_bytes()
+    numbers = torch.full((5,), 1.5).numpy().tobytes()
+    assert written.count(numbers) == 1
+    path.write_bytes(written.replace(numbers, torch.full((5,), 2.5).numpy().tobytes()))
+    with pytest.raises(
+        BadWeightsError, match=r"checkpoint\.pt: expected a whole checkpoint, found \S*/data/0 in it damaged$"
+    ):
+        checkpoint.load(path, recipe())
+
+
 def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "checkpoint.pt"
     checkpoint.save(path, recipe(), {"step": 1, "tensor": torch.zeros(3)})

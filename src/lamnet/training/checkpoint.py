@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -25,12 +27,13 @@ def save(path: Path, recipe: Recipe, state: dict[str, Any]) -> None:
 
     It reaches the disk before it takes its name. Raises BadDataError when the disk is full; the earlier one stays.
     """
+    content = io.BytesIO()  # torch, which would write in pieces, does not say why it cannot
+    torch.save({"recipe": asdict(recipe), **state}, content)
     try:
-        with appearing(path, BadDataError, durable=True) as partial, partial.open("wb") as file:
-            torch.save({"recipe": asdict(recipe), **state}, file)
-    except (BadDataError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
-        cause = error.__cause__ or error
-        reason = " ".join(str(cause).split("\n", 1)[0].split())
+        with appearing(path, BadDataError, durable=True) as partial:
+            partial.write_bytes(content.getbuffer())
+    except BadDataError as error:
+        reason = error.__cause__ or error
         kept = "the one before is kept" if path.exists() else "there is none before"
         raise BadDataError(
             f"{path}: the checkpoint of step {state['step']} cannot be written ({reason}); {kept}"
@@ -70,12 +73,23 @@ def load_branch(path: Path, recipe: Recipe) -> dict[str, Any]:
 
 
 def _content(path: Path) -> dict[str, Any]:
+    if damaged := _damaged(path):
+        raise BadWeightsError(f"{path}: expected a whole checkpoint, found {damaged} in it damaged")
     content = pickles.read(path)
     try:
         _ = json.dumps(content["recipe"]), content["recipe"].items(), content["step"] + 1
     except Exception as error:  # anything may stand in the place of a checkpoint
         raise BadWeightsError(f"{path}: expected a checkpoint of a training, found something else") from error
     return cast("dict[str, Any]", content)
+
+
+def _damaged(path: Path) -> str | None:
+    """Name the first part of a checkpoint that has other bytes than were written, which PyTorch does not look for."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip()
+    except Exception:  # of all kinds, for what is no ZIP; reading it says so
+        return None
 
 
 def fitted(path: Path, state: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, Any]:
