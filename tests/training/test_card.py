@@ -53,7 +53,7 @@ def test_facts_figures_and_licences_each_have_a_table() -> None:
     ):
         assert f"{row}\n" in text
     figures = "| set | PSNR-Y, dB | SSIM-Y |\n|---|---|---|\n| Set5 | 31.65 | 0.8800 |\n| B100 | 27.00 | 0.7000 |\n"
-    licences = "| licence of the photographs | photographs |\n|---|---|\n| CC0 | 2 |\n| CC BY \\| 4.0 | 1 |\n"
+    licences = "| licence of the photographs | photographs |\n|---|---|\n| CC0 | 2 |\n| CC BY \\| 4.0 | 1 |\n| not recorded | 1 |\n"
     assert text.endswith(f"\n\n{figures}\n{licences}")
 
 

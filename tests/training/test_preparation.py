@@ -189,6 +189,29 @@ def test_licences_come_from_a_manifest(tmp_path: Path) -> None:
     assert [photo.licence for photo in prepare(photos, tmp_path / "out").photos] == ["", "CC BY 4.0, Somebody"]
 
 
+def test_licences_that_were_corrected_reach_a_finished_set(tmp_path: Path) -> None:
+    photos, out = photographs(tmp_path / "in", [(48, 48), (48, 48)]), tmp_path / "out"
+    manifest = photos / "manifest.csv"
+    manifest.write_text("file,licence\np0.png,CC0\n")
+    first = prepare(photos, out)
+    manifest.write_text("file,licence\np0.png,CC BY-NC 4.0\np1.png,CC0\n")
+    again = prepare(photos, out)
+    assert [photo.licence for photo in again.photos] == ["CC BY-NC 4.0", "CC0"]
+    assert again == PreparedSet.open(out)
+    assert again.fingerprint == first.fingerprint  # so that trainings on it go on
+    manifest.unlink()
+    assert prepare(photos, out) == again
+
+
+def test_two_licences_for_one_photograph_are_refused(tmp_path: Path) -> None:
+    photos = photographs(tmp_path / "in", [(48, 48)])
+    (photos / "manifest.csv").write_text("file,licence\np0.png,CC0\np0.png,CC0\np0.png,CC BY 4.0\n")
+    with pytest.raises(
+        BadDataError, match=r"manifest\.csv: expected one licence for p0\.png, found CC0 and CC BY 4\.0$"
+    ):
+        prepare(photos, tmp_path / "out")
+
+
 def test_a_manifest_may_begin_with_a_mark_and_has_to_be_a_table_of_licences(tmp_path: Path) -> None:
     photos = photographs(tmp_path / "in", [(60, 60)])
     manifest = photos / "manifest.csv"

@@ -67,7 +67,8 @@ def write(
     if evaluation is not None:
         tables.append(_results(evaluation))
     if licences:
-        rows = [[licence, str(count)] for licence, count in licences]
+        unknown = sum(not photo.licence for photo in data.photos)
+        rows = [[licence, str(count)] for licence, count in [*licences, *[("not recorded", unknown)] * (unknown > 0)]]
         tables.append(markdown_table(["licence of the photographs", "photographs"], rows))
     return "\n".join([f"# {recipe.size} x{recipe.scale}\n", *tables])
 

@@ -139,6 +139,17 @@ class Journal:
                 file.close()
 
 
+def relicense(finished: PreparedSet, licences: Mapping[str, str]) -> PreparedSet:
+    """Bring the licences in a finished set's index up to a table by name; a photograph that it lacks has none."""
+    path = finished.folder / INDEX
+    photos = tuple(replace(photo, licence=licences.get(photo.name, "")) for photo in finished.photos)
+    if photos == finished.photos:
+        return finished
+    index = records.mapping(records.parsed(read_text(path)), "index")
+    write_text(path, json.dumps({**index, "photos": [asdict(photo) for photo in photos]}, indent=1), durable=True)
+    return replace(finished, photos=photos)
+
+
 class _PixelFile:
     """A file of pixels that is cut to a length and then grows; errors name the file."""
 

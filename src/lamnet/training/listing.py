@@ -51,7 +51,7 @@ def other_files(folder: Path, apart: Sequence[Path] = ()) -> OtherFiles:
 
 
 def licences(manifest: Path) -> Mapping[str, str]:
-    """Read licences by file name; none without a manifest. Raises BadDataError where it is no such table."""
+    """Read licences by file name; none without a manifest. Raises BadDataError where it is no such table, or has two for one file."""
     if not manifest.is_file():
         return {}
     try:
@@ -62,7 +62,12 @@ def licences(manifest: Path) -> Mapping[str, str]:
     if not {"file", "licence"} <= set(columns):
         found = ", ".join(columns) or "none"
         raise BadDataError(f"{manifest}: expected columns file and licence, with commas between, found {found}")
-    return {row["file"]: row["licence"] for row in rows if row["file"] and row["licence"]}
+    found = dict[str, str]()
+    for row in rows:
+        name, licence = row["file"], row["licence"]
+        if name and licence and found.setdefault(name, licence) != licence:
+            raise BadDataError(f"{manifest}: expected one licence for {name}, found {found[name]} and {licence}")
+    return found
 
 
 def _results_beside(names: Sequence[str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from lamnet.base.progress import Progress, Work, finish
 from lamnet.training import listing
 from lamnet.training.conversion import Converted, convert, convert_pair
 from lamnet.training.given import Given
-from lamnet.training.journal import Journal
+from lamnet.training.journal import Journal, relicense
 from lamnet.training.prepared import BICUBIC, GIVEN, INDEX, SCALES, Photo, PreparedSet
 
 _TOO_LARGE = "expected a picture that fits into memory"
@@ -35,7 +35,7 @@ def prepare(
     `lr_dir` where it lies in `hr_dir`. Skipped and listed in the result are unreadable, too small and too large ones, LR in
     a folder named so (LR, LR_bicubic/X4, ...) beside its HR, and results of ours (a_x4.png) beside their pictures.
     Photographs whose pixels are not whole, of a finished set too, are made again. Where `hr_dir` has a manifest.csv with
-    columns `file` and `licence`, the licences go into the index, and from there onto model cards.
+    columns `file` and `licence`, the licences go into the index, and from there onto model cards; those of a finished set follow it.
 
     With `lr_dir` LR is not made but read from there, for one scale, in pairs as `given.Given.find` finds them. LR must have
     the size of HR cropped to a multiple of the scale, divided by it. A pair of other sizes, of different pictures, with red
@@ -62,7 +62,7 @@ def preparing(
         _check_same(finished, sources, wanted, given)
         _check_unedited(finished, hr_dir, sources, given)
         if (yield from _checking(finished)):
-            return finished
+            return _licensed(finished, hr_dir / listing.MANIFEST)
     if not sources:
         raise BadDataError(f"{hr_dir}: expected photographs, found no picture in it or below")
     licences = listing.licences(hr_dir / listing.MANIFEST)
@@ -80,7 +80,12 @@ def preparing(
                 f"the first: {first.name}: {first.reason}"
             )
         journal.write_index()
-    return PreparedSet.open(out)
+    return _licensed(PreparedSet.open(out), hr_dir / listing.MANIFEST)
+
+
+def _licensed(finished: PreparedSet, manifest: Path) -> PreparedSet:
+    """Return a set with the licences of the table as it is now; those that it has where there is no table."""
+    return relicense(finished, listing.licences(manifest)) if manifest.is_file() else finished
 
 
 def _checking(finished: PreparedSet) -> Work[bool]:
