@@ -247,10 +247,16 @@ def test_empty_and_missing_folders_are_refused(tmp_path: Path) -> None:
     assert "S: no pictures in HR (of the kinds " in refusal(tmp_path)
 
 
-@pytest.mark.parametrize("scale", [0, -2, 16])
+@pytest.mark.parametrize("scale", [0, -2, 16, 2.0])
 def test_scales_that_no_network_has_are_refused(two_sets: Path, scale: int) -> None:
-    with pytest.raises(BadArgumentError, match=f"scale: expected 1 to 9, got {scale}"):
+    with pytest.raises(BadArgumentError, match=f"scale: expected a whole number from 1 to 9, got {scale}"):
         find_sets(two_sets, scale)
+
+
+@pytest.mark.parametrize(("names", "found"), [("Set5", "Set5"), ([], "none")])
+def test_names_of_sets_are_a_list(two_sets: Path, names: list[str], found: str) -> None:
+    with pytest.raises(BadArgumentError, match=f"sets: expected a list of names, got {found}$"):
+        find_sets(two_sets, 2, names)
 
 
 def test_an_lr_folder_that_names_no_scale_serves_the_one_that_fits(tmp_path: Path) -> None:

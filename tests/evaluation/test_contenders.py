@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lamnet.base.errors import BackendError, BadWeightsError, MissingExtraError
+from lamnet.base.errors import BackendError, BadArgumentError, BadWeightsError, MissingExtraError
 from lamnet.core.config import LAMNetConfig
 from lamnet.core.window import Window
 from lamnet.evaluation import contenders
@@ -89,6 +89,12 @@ def test_self_ensemble_of_bicubic_is_bicubic() -> None:
 
     x = torch.rand(1, 3, 5, 8, dtype=torch.float64)
     torch.testing.assert_close(ensemble.self_ensemble(upscale, x), upscale(x))
+
+
+def test_what_is_no_network_is_refused() -> None:
+    something: Any = len
+    with pytest.raises(BadArgumentError, match=r"^model: expected a network, a name or a file, got builtin_function_or_method$"):
+        contenders.load(something, 2)
 
 
 def test_what_cannot_be_loaded_is_refused(network: LAMNet) -> None:

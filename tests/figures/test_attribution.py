@@ -118,6 +118,15 @@ def test_receptive_field_of_lamnet_is_the_whole_picture() -> None:
     assert (field.map > 0).all()  # the exchange's means reach every pixel
 
 
+def test_receptive_field_names_what_it_cannot_use(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with pytest.raises(BadImageError, match=r"in: expected HR pictures, found none$"):
+        finish(receptive_field.creating(tmp_path / "in", ["tiny"], 4, tmp_path / "f.png", 65))
+    for size in (-3, 0, 64):
+        with pytest.raises(BadArgumentError, match=f"^size: expected an odd number of LR pixels, got {size}$"):
+            finish(receptive_field.creating(tmp_path / "in", ["tiny"], 4, tmp_path / "f.png", size))
+
+
 def test_receptive_field_refuses_uneven_crops() -> None:
     for crops in ([noise(8, 8)], [noise(9, 7)], [noise(9, 9), noise(11, 11)], []):
         with pytest.raises(BadArgumentError, match="crops"):

@@ -53,8 +53,10 @@ def find_sets(data: Path, scale: int, names: Sequence[str] | None = None, smalle
         BadDataError: files are missing, pictures do not fit each other, or no picture at all can be measured; names all of
             them, over all sets.
     """
-    if scale not in range(1, 10):
-        raise BadArgumentError(f"scale: expected 1 to 9, got {scale}")
+    if type(scale) is not int or scale not in range(1, 10):
+        raise BadArgumentError(f"scale: expected a whole number from 1 to 9, got {scale}")
+    if isinstance(names, str) or (names is not None and not names):
+        raise BadArgumentError(f"sets: expected a list of names, got {names or 'none'}")
     problems: list[str] = []
     found: list[BenchmarkSet] = []
     for layout in choose(data, names):

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamnet.base import lines
-from lamnet.base.errors import BadWeightsError
+from lamnet.base.errors import BadArgumentError, BadWeightsError
 from lamnet.base.extras import require
 from lamnet.core import ensemble as on_arrays
 from lamnet.core import shipped
+from lamnet.core.config import LAMNetConfig
 from lamnet.core.network import Network as Core
 from lamnet.core.weights import WeightsFile, check_scale
 from lamnet.evaluation.resize import imresize
@@ -103,6 +104,7 @@ def load(model: LAMNet | str | Path, scale: int, ensemble: bool = False, device:
         device: as for `runtime.torch_device`; when left out, a network in PyTorch stays where it is.
 
     Raises:
+        BadArgumentError: neither a network of ours nor a name nor a file.
         BadWeightsError: no such model, or one for another scale.
         MissingExtraError: a peer without spandrel installed, or a device without PyTorch.
     """
@@ -114,6 +116,8 @@ def load(model: LAMNet | str | Path, scale: int, ensemble: bool = False, device:
         return _in_torch(str(path), descriptor, list(descriptor.model.parameters()), ensemble, device)
     if isinstance(model, (str, Path)):
         return _ours(str(model), reading.load(model, scale), ensemble, device)
+    if not isinstance(getattr(model, "config", None), LAMNetConfig):
+        raise BadArgumentError(f"model: expected a network, a name or a file, got {type(model).__name__}")
     check_scale("model", model.config, scale)
     place = device or next(model.parameters()).device
     return _in_torch("LAMNet", model, list(model.parameters()), ensemble, place)

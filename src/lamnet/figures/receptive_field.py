@@ -61,7 +61,11 @@ def creating(
         size: width and height of the centres, LR pixels, odd.
     """
     layout.check_target(out, pictures)
+    if size < 1 or size % 2 == 0:
+        raise BadArgumentError(f"size: expected an odd number of LR pixels, got {size}")
     files = arrays.find(pictures) if pictures.is_dir() else [pictures]
+    if not files:
+        raise BadImageError(f"{pictures}: expected HR pictures, found none")
     networks = {label: inputs.network_of(model, scale, device) for label, model in inputs.by_label(models).items()}
     crops = [_centre_crop(path, scale, size) for path in files]
     fields: dict[str, ReceptiveField] = {}
