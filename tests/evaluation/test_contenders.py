@@ -93,7 +93,9 @@ def test_self_ensemble_of_bicubic_is_bicubic() -> None:
 
 def test_what_is_no_network_is_refused() -> None:
     something: Any = len
-    with pytest.raises(BadArgumentError, match=r"^model: expected a network, a name or a file, got builtin_function_or_method$"):
+    with pytest.raises(
+        BadArgumentError, match=r"^model: expected a network, a name or a file, got builtin_function_or_method$"
+    ):
         contenders.load(something, 2)
 
 
