@@ -49,7 +49,8 @@ def test_compare_prints_the_region_and_the_values(
     ("arguments", "code", "complaint"),
     [
         (("attribution", "PICTURE", "NET", "--scale", "2", "--region", "60", "0", "30", "9", "-o", "f.png"), 1, "inside 70x60"),
-        (("receptive-field", "PICTURE", "NET", "--scale", "2", "--size", "64", "-o", "f.png"), 1, "at least 128 pixels"),
+        (("receptive-field", "PICTURE", "NET", "--scale", "2", "--size", "65", "-o", "f.png"), 1, "at least 130 pixels"),
+        (("receptive-field", "PICTURE", "NET", "--scale", "2", "--size", "64", "-o", "f.png"), 1, "size: expected an odd number"),
         (("compare", "absent.png", "NET", "-o", "f.png"), 1, "absent.png: no such file"),
         (("compare", "PICTURE", "NET", "-o", "f.gif"), 1, "f.gif: expected a name that ends in .png or .pdf"),
         (("compare", "PICTURE", "NET", "--scale", "3", "-o", "f.png"), 1, "expected a network for x3, found one for x2"),
