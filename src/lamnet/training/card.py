@@ -68,7 +68,9 @@ def write(
         tables.append(_results(evaluation))
     if licences:
         unknown = sum(not photo.licence for photo in data.photos)
-        rows = [[licence, str(count)] for licence, count in [*licences, *[("not recorded", unknown)] * (unknown > 0)]]
+        rows = [[licence, str(count)] for licence, count in licences]
+        if unknown:
+            rows.append(["not recorded", str(unknown)])
         tables.append(markdown_table(["licence of the photographs", "photographs"], rows))
     return "\n".join([f"# {recipe.size} x{recipe.scale}\n", *tables])
 

@@ -139,8 +139,10 @@ class Journal:
                 file.close()
 
 
-def relicense(finished: PreparedSet, licences: Mapping[str, str]) -> PreparedSet:
-    """Bring the licences in a finished set's index up to a table by name; a photograph that it lacks has none."""
+def relicense(finished: PreparedSet, licences: Mapping[str, str] | None) -> PreparedSet:
+    """Bring the licences in a finished set's index up to a table by name, if there is one; a photograph that it lacks has none."""
+    if licences is None:
+        return finished
     path = finished.folder / INDEX
     photos = tuple(replace(photo, licence=licences.get(photo.name, "")) for photo in finished.photos)
     if photos == finished.photos:

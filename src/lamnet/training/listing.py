@@ -50,10 +50,10 @@ def other_files(folder: Path, apart: Sequence[Path] = ()) -> OtherFiles:
     return others
 
 
-def licences(manifest: Path) -> Mapping[str, str]:
-    """Read licences by file name; none without a manifest. Raises BadDataError where it is no such table, or has two for one file."""
+def licences(manifest: Path) -> Mapping[str, str] | None:
+    """Read licences by file name; None without a manifest. Raises BadDataError where it is no such table, or has two for one file."""
     if not manifest.is_file():
-        return {}
+        return None
     try:
         table = csv.DictReader(io.StringIO(read_text(manifest), newline=""))
         rows, columns = list(table), table.fieldnames or []

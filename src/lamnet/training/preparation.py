@@ -56,21 +56,21 @@ def preparing(
     """Prepare as `prepare` does, with progress after each photograph."""
     _check_request(hr_dir, out, scales, lr_dir)
     wanted = sorted(set(scales))
+    licences = listing.licences(hr_dir / listing.MANIFEST)
     sources, given = listing.found(hr_dir, lr_dir, wanted[0])
     if (out / INDEX).exists():
         finished = PreparedSet.recorded(out)
         _check_same(finished, sources, wanted, given)
         _check_unedited(finished, hr_dir, sources, given)
         if (yield from _checking(finished)):
-            return _licensed(finished, hr_dir / listing.MANIFEST)
+            return relicense(finished, licences)
     if not sources:
         raise BadDataError(f"{hr_dir}: expected photographs, found no picture in it or below")
-    licences = listing.licences(hr_dir / listing.MANIFEST)
     with locks.exclusive(out), Journal(out, wanted, sources, given) as journal, ThreadPoolExecutor(2) as pool:
         remaining = sources[len(journal.photos) :]
         yield Progress("preparing", len(journal.photos) / len(sources))
         for photo, pixels in _in_order(pool, hr_dir, remaining, wanted, given):
-            journal.add(replace(photo, licence=licences.get(photo.name, "")), pixels)
+            journal.add(photo, pixels)
             yield Progress("preparing", len(journal.photos) / len(sources))
         if not journal.usable:
             journal.remove()
@@ -80,12 +80,7 @@ def preparing(
                 f"the first: {first.name}: {first.reason}"
             )
         journal.write_index()
-    return _licensed(PreparedSet.open(out), hr_dir / listing.MANIFEST)
-
-
-def _licensed(finished: PreparedSet, manifest: Path) -> PreparedSet:
-    """Return a set with the licences of the table as it is now; those that it has where there is no table."""
-    return relicense(finished, listing.licences(manifest)) if manifest.is_file() else finished
+    return relicense(PreparedSet.open(out), licences)
 
 
 def _checking(finished: PreparedSet) -> Work[bool]:
